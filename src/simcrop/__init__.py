@@ -1,0 +1,48 @@
+"""simcrop learns to read 3D chest CT from the reports that radiologists wrote about it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simcrop import losses
+    from simcrop.data.cohort import Cohort, Study, open_cohort
+    from simcrop.data.readers import read_volume
+    from simcrop.data.volume import Volume
+    from simcrop.errors import SimcropError
+    from simcrop.model import Heat, Model, load
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "read_volume": "simcrop.data.readers",
+    "Volume": "simcrop.data.volume",
+    "open_cohort": "simcrop.data.cohort",
+    "Cohort": "simcrop.data.cohort",
+    "Study": "simcrop.data.cohort",
+    "load": "simcrop.model",
+    "Model": "simcrop.model",
+    "Heat": "simcrop.model",
+    "SimcropError": "simcrop.errors",
+    "losses": None,
+}
+
+__all__ = [
+    "Cohort",
+    "Heat",
+    "Model",
+    "SimcropError",
+    "Study",
+    "Volume",
+    "load",
+    "losses",
+    "open_cohort",
+    "read_volume",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that `simcrop --help` needs no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'simcrop' has no attribute {name!r}")
+    home = _HOMES[name]
+    return import_module(f"simcrop.{name}") if home is None else getattr(import_module(home), name)

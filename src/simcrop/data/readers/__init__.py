@@ -1,0 +1,1 @@
+"""Any scan a radiology department hands over, read into one `Volume`."""

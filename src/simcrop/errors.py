@@ -1,0 +1,18 @@
+"""What went wrong, for the person who can repair it: a reason code and one plain sentence."""
+
+
+class SimcropError(Exception):
+    """Wrong usage or unusable input. Ends a command with exit code 2, or becomes one ledger entry.
+
+    `reason` is a short code in kebab-case that scripts can count (`truncated-file`, `missing-slices`);
+    `sentence` says what was wrong, where, and what was expected, in one line. A sentence names files and
+    headers; it never carries a patient's name or a line of a report.
+    """
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+
+    def __reduce__(self) -> tuple[type["SimcropError"], tuple[str, str]]:
+        return type(self), (self.reason, self.sentence)
