@@ -1,0 +1,157 @@
+"""A scan in mm becomes the network's input, and a patch finds its way back to the scan.
+
+Axes: x runs right, y front, z up (RAS+). Three grids: the *source* (as stored in the file), the *resampled* grid
+(RAS+, fixed spacing, whole scan) and the *input* (a crop of the resampled grid, padded with air).
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from nibabel.affines import apply_affine
+
+from simcrop.data.volume import Volume
+from simcrop.errors import SimcropError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Triple = tuple[int, int, int]
+AIR_HU = -1000
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the network expects to see: spacing in mm, shape in voxels, the HU window mapped to [-1, 1]."""
+
+    spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
+    shape: Triple = (224, 224, 112)
+    window_hu: tuple[float, float] = (-1000.0, 1000.0)
+
+    def __post_init__(self) -> None:
+        if min(self.spacing_mm) <= 0 or min(self.shape) <= 0 or self.window_hu[0] >= self.window_hu[1]:
+            raise SimcropError("bad-setting", f"input spec must be positive and its window rising, got {self}")
+
+
+paper = InputSpec()
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where the input lies in the scan. Lengths in voxels of the named grid; affines map voxel index -> RAS+ mm."""
+
+    spec: InputSpec
+    source_shape: Triple
+    source_affine: np.ndarray
+    resampled_shape: Triple
+    resampled_affine: np.ndarray
+    start: Triple  # resampled index of input voxel (0, 0, 0); negative where the input is padded
+
+    @property
+    def affine(self) -> np.ndarray:
+        """Input voxel index -> RAS+ mm."""
+        shift = np.eye(4)
+        shift[:3, 3] = self.start
+        return self.resampled_affine @ shift
+
+    def box_mm(self, index: Triple, patch: Triple) -> np.ndarray:
+        """Corners of one patch as `(2, 3)` RAS+ mm: the lowest and the highest coordinate along each axis."""
+        low = np.array(index) * patch - 0.5
+        corners = low + np.array(np.meshgrid(*[(0, p) for p in patch], indexing="ij")).reshape(3, -1).T
+        mm = apply_affine(self.affine, corners)
+        return np.stack([mm.min(0), mm.max(0)])
+
+    def to_source(self, patches: np.ndarray) -> np.ndarray:
+        """Spread one value per patch, `(gx, gy, gz)`, over the source grid; NaN where the input did not reach.
+
+        Every source voxel takes the value of the patch that contains its centre, so the map shows the
+        resolution at which the network really looked.
+        """
+        patch = tuple(n // g for n, g in zip(self.spec.shape, patches.shape, strict=True))
+        to_input = np.linalg.inv(self.affine) @ self.source_affine
+        permutation = np.abs(to_input[:3, :3]).argmax(1)
+        index, inside = [], []
+        for axis, source_axis in enumerate(permutation):
+            line = np.arange(self.source_shape[source_axis])
+            position = np.floor(line * to_input[axis, source_axis] + to_input[axis, 3] + 0.5 + 1e-6).astype(int)
+            inside.append((position >= 0) & (position < self.spec.shape[axis]))
+            index.append(position.clip(0, self.spec.shape[axis] - 1) // patch[axis])
+        spread = patches[np.ix_(*index)].astype(np.float32)
+        spread[~(inside[0][:, None, None] & inside[1][None, :, None] & inside[2][None, None, :])] = np.nan
+        return np.ascontiguousarray(spread.transpose(np.argsort(permutation)))
+
+
+def resampled_length(length: int, old_mm: float, new_mm: float) -> int:
+    """Voxels that span the same distance between the first and the last voxel centre."""
+    return round((length - 1) * old_mm / new_mm) + 1
+
+
+def interpolate(values: np.ndarray, axis: int, length: int, step: float) -> np.ndarray:
+    """Linear interpolation along one axis at `0, step, 2 * step, ...`, clamped at the last voxel."""
+    position = np.minimum(np.arange(length) * step, values.shape[axis] - 1)
+    below = position.astype(int)
+    above = np.minimum(below + 1, values.shape[axis] - 1)
+    weight = (position - below).astype(np.float32)
+    if not weight.any():
+        return values.take(below, axis)
+    weight = weight.reshape([-1 if a == axis else 1 for a in range(3)])
+    low = values.take(below, axis).astype(np.float32, copy=False)
+    return low + (values.take(above, axis) - low) * weight
+
+
+def resample(volume: Volume, spacing_mm: tuple[float, float, float]) -> Volume:
+    """The whole scan in RAS+ at `spacing_mm`, trilinear: voxel i samples the scan at `i * new / old` voxels."""
+    ras = volume.to_ras()
+    hu, affine = ras.hu, ras.affine.copy()
+    steps = [new / old for new, old in zip(spacing_mm, ras.spacing_mm, strict=True)]
+    lengths = [resampled_length(n, o, m) for n, o, m in zip(hu.shape, ras.spacing_mm, spacing_mm, strict=True)]
+    # Shrinking axes first: the fewer voxels are left, the less the next axis costs.
+    for axis in sorted(range(3), key=lambda a: lengths[a] / hu.shape[a]):
+        hu = interpolate(hu, axis, lengths[axis], steps[axis])
+    affine[:3, :3] *= steps
+    return replace(volume, hu=np.ascontiguousarray(hu, dtype=np.float32), affine=affine)
+
+
+def centred_start(resampled: Triple, shape: Triple) -> Triple:
+    """Start of a crop that keeps the middle; negative where the scan is smaller than the crop."""
+    x, y, z = ((have - want) // 2 for have, want in zip(resampled, shape, strict=True))
+    return x, y, z
+
+
+def crop_or_pad(hu: np.ndarray, start: Triple, shape: Triple) -> np.ndarray:
+    """`shape` voxels from `start` on; what lies outside the scan is air."""
+    out = np.full(shape, AIR_HU, hu.dtype)
+    source = tuple(slice(max(s, 0), max(s + n, 0)) for s, n in zip(start, shape, strict=True))
+    piece = hu[source]
+    at = tuple(slice(max(-s, 0), max(-s, 0) + n) for s, n in zip(start, piece.shape, strict=True))
+    out[at] = piece
+    return out
+
+
+def to_unit(hu: np.ndarray, window_hu: tuple[float, float]) -> np.ndarray:
+    """HU clipped to the window and mapped to [-1, 1], float32."""
+    low, high = window_hu
+    scaled = (hu.astype(np.float32) - low) * (2 / (high - low)) - 1
+    return scaled.clip(-1, 1)
+
+
+def preprocess(volume: Volume, spec: InputSpec = paper) -> tuple["Tensor", Placement]:
+    """A scan as the network sees it: tensor `(1, x, y, z)` in [-1, 1], and where that tensor lies in the scan."""
+    import torch
+
+    resampled = resample(volume, spec.spacing_mm)
+    placement = place(volume, resampled, spec)
+    crop = crop_or_pad(resampled.hu, placement.start, spec.shape)
+    return torch.from_numpy(to_unit(crop, spec.window_hu))[None], placement
+
+
+def place(source: Volume, resampled: Volume, spec: InputSpec, start: Triple | None = None) -> Placement:
+    """The placement of an input cut from `resampled` at `start`, in the middle when not said."""
+    return Placement(
+        spec=spec,
+        source_shape=source.shape,
+        source_affine=source.affine,
+        resampled_shape=resampled.shape,
+        resampled_affine=resampled.affine,
+        start=start or centred_start(resampled.shape, spec.shape),
+    )
