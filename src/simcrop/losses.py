@@ -1,0 +1,107 @@
+"""Every loss as a pure function of tensors; weights, gathering and logging live elsewhere.
+
+Axes: b image or report, n patch, p voxel of a patch, s sentence (of all reports of a batch, flat), d features,
+m hidden word, w word of the vocabulary.
+"""
+
+import torch
+from einops import einsum, reduce, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+
+def masked_patch_mse(
+    painted: Float[Tensor, "b n p"], target: Float[Tensor, "b n p"], hidden: Bool[Tensor, "b n"]
+) -> Float[Tensor, ""]:
+    """Mean squared error over the voxels of hidden patches; visible ones do not count (Eq. 1)."""
+    error = (painted - target).square().mean(-1)
+    return (error * hidden).sum() / hidden.sum().clamp(min=1)
+
+
+def normalized_patches(patches: Float[Tensor, "b n p"]) -> Float[Tensor, "b n p"]:
+    """Each patch with zero mean and unit variance: the target when `mim.norm_pix` is on (MAE)."""
+    mean, variance = patches.mean(-1, keepdim=True), patches.var(-1, keepdim=True)
+    return (patches - mean) / (variance + 1e-6).sqrt()
+
+
+def nearest_patches(
+    sentences: Float[Tensor, "s d"], patches: Float[Tensor, "s n d"], k: int
+) -> Float[Tensor, "s d"]:
+    """Average of the `k` patches with the largest dot product with each sentence (Eq. 2-3); a `k` above n means all.
+
+    Which patches are chosen carries no gradient; their features do.
+    """
+    similarity = einsum(sentences, patches, "s d, s n d -> s n")
+    chosen = similarity.topk(min(k, patches.shape[1])).indices
+    return reduce(
+        patches.gather(1, repeat(chosen, "s k -> s k d", d=patches.shape[-1])), "s k d -> s d", "mean"
+    )
+
+
+def info_nce(
+    regions: Float[Tensor, "s d"],
+    sentences: Float[Tensor, "s d"],
+    owner: Int[Tensor, "s"],
+    temperature: float = 0.07,
+    l2: bool = True,
+) -> Float[Tensor, ""]:
+    """Region to sentence and sentence to region within each report, both directions summed (Eq. 4).
+
+    The mean over sentences of a report, then over reports with two sentences or more. A batch without such a report
+    gives a 0 that can be back-propagated. `l2` normalises both sides first; the paper does not say.
+    """
+    if l2:
+        regions, sentences = normalize(regions, dim=-1), normalize(sentences, dim=-1)
+    same_report = owner[:, None] == owner[None, :]
+    logits = einsum(regions, sentences, "i d, j d -> i j").float() / temperature
+    logits = logits.masked_fill(~same_report, float("-inf"))
+    target = torch.arange(len(owner), device=owner.device)
+    # A sentence alone in its report meets only itself and costs exactly 0 in both directions.
+    cost = cross_entropy(logits, target, reduction="none") + cross_entropy(logits.T, target, reduction="none")
+    size = same_report.sum(1)
+    counts = size >= 2
+    reports = (counts / size).sum()
+    if not counts.any():
+        return (regions.sum() + sentences.sum()) * 0.0
+    return (cost * counts / size).sum() / reports
+
+
+def region_scores(
+    sentences: Float[Tensor, "s d"], patches: Float[Tensor, "b n d"], k: int
+) -> Float[Tensor, "s b"]:
+    """Mean of the `k` largest dot products of every sentence in every image of the batch."""
+    similarity = einsum(sentences, patches, "s d, b n d -> s b n")
+    return similarity.topk(min(k, patches.shape[1])).values.mean(-1)
+
+
+def cross_image_nce(
+    scores: Float[Tensor, "s b"],
+    owner: Int[Tensor, "s"],
+    key: Int[Tensor, "s"],
+    telling: Bool[Tensor, "s"],
+    temperature: float = 0.07,
+) -> Float[Tensor, ""]:
+    """Each sentence must find its own image among those of the batch. Our extension, not in the paper.
+
+    `owner`: number of the sentence's own image; `key`: equal for equal sentences, so that another image whose report
+    says the same is left out; `telling`: sentences rare enough to tell images apart. A batch without a comparison gives
+    a 0 that can be back-propagated.
+    """
+    images = torch.arange(scores.shape[1], device=scores.device)
+    own = owner[:, None] == images[None, :]
+    says_same = (key[:, None] == key[None, :]).float() @ own.float() > 0
+    logits = (scores.float() / temperature).masked_fill(says_same & ~own, float("-inf"))
+    counts = telling & (~says_same).any(1)
+    if not counts.any():
+        return scores.sum() * 0.0
+    return cross_entropy(logits[counts], owner[counts])
+
+
+def masked_word_loss(
+    logits: Float[Tensor, "m w"], target: Int[Tensor, "m"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy averaged over the hidden word pieces of the batch (Eq. 6); none gives a 0 with a gradient."""
+    if len(target) == 0:
+        return logits.sum() * 0.0
+    return cross_entropy(logits.float(), target)

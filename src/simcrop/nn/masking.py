@@ -1,0 +1,53 @@
+"""Which patches the encoder sees, and which the painter must guess.
+
+Axes: b batch, n all patches, v visible patches, d features.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from einops import repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Mask:
+    """`keep`: numbers of the visible patches in rising order; `hidden`: true where a patch is not visible."""
+
+    keep: Int[Tensor, "b v"]
+    hidden: Bool[Tensor, "b n"]
+
+    def visible(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b v d"]:
+        """Only the patches that the encoder may see."""
+        return patches.gather(1, repeat(self.keep, "b v -> b v d", d=patches.shape[-1]))
+
+    def fill(self, visible: Float[Tensor, "b v d"], token: Float[Tensor, "d"]) -> Float[Tensor, "b n d"]:
+        """The whole grid again: visible features in their places, `token` everywhere else."""
+        full = repeat(token, "d -> b n d", b=visible.shape[0], n=self.hidden.shape[1]).to(visible.dtype)
+        return full.scatter(1, repeat(self.keep, "b v -> b v d", d=visible.shape[-1]), visible)
+
+
+def visible_count(count: int, ratio: float) -> int:
+    """How many of `count` patches stay visible when `ratio` of them is hidden: int(n * (1 - ratio)), at least 1."""
+    return max(1, int(count * (1 - ratio)))
+
+
+def random_mask(
+    batch: int,
+    count: int,
+    ratio: float,
+    generator: torch.Generator,
+    preferred: Bool[Tensor, "b n"] | None = None,
+    device: torch.device | str = "cpu",
+) -> Mask:
+    """Hide `ratio` of the patches of each sample, independently (section 2.1, following MAE).
+
+    `preferred` patches are kept before any other, so that visible tokens are not spent on air.
+    """
+    noise = torch.rand(batch, count, generator=generator).to(device)
+    if preferred is not None:
+        noise = noise + (~preferred).to(noise.dtype)
+    keep = noise.topk(visible_count(count, ratio), largest=False).indices.sort().values
+    hidden = torch.ones(batch, count, dtype=torch.bool, device=device).scatter(1, keep, False)
+    return Mask(keep, hidden)

@@ -1,0 +1,110 @@
+"""The 3D ViT: an encoder that sees the visible patches only, and a painter that guesses the hidden ones.
+
+Axes: b batch, n all patches, v visible patches, p voxels of a patch, d features.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import reduce, repeat
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from simcrop.errors import SimcropError
+from simcrop.nn.masking import Mask
+from simcrop.nn.patch import PatchGrid
+from simcrop.nn.position import sincos_3d, sincos_hw
+from simcrop.nn.transformer import Transformer, init_linear
+from simcrop.settings import Settings
+
+
+class VisionSettings(Settings):
+    """The encoder. The paper: 8 layers of ViT-B; the authors' released downstream code: 12."""
+
+    depth: int = Field(8, ge=1)
+    dim: int = Field(768, ge=6)
+    heads: int = Field(12, ge=1)
+    mlp_ratio: float = Field(4.0, gt=0)
+    cls_token: bool = True
+    pos_embed: Literal["sincos3d", "sincos_hw", "learned"] = "sincos3d"
+
+
+class PainterSettings(Settings):
+    """The decoder of Eq. 1. The paper: 4 layers of ViT-B."""
+
+    depth: int = Field(4, ge=1)
+    dim: int = Field(768, ge=6)
+    heads: int = Field(12, ge=1)
+    mlp_ratio: float = Field(4.0, gt=0)
+
+
+@dataclass(frozen=True)
+class VisionFeatures:
+    """What the encoder made of a volume, after its final norm."""
+
+    cls: Float[Tensor, "b d"] | None
+    patches: Float[Tensor, "b v d"]
+
+    @property
+    def pooled(self) -> Float[Tensor, "b d"]:
+        """f^I = GAP(f_v): the mean of the patch features, without CLS."""
+        return reduce(self.patches, "b v d -> b d", "mean")
+
+
+class VisionEncoder(nn.Module):
+    """E_v of the paper: `b v d` features of the visible patches."""
+
+    def __init__(self, settings: VisionSettings, grid: PatchGrid) -> None:
+        super().__init__()
+        check_heads("vision", settings.dim, settings.heads)
+        self.grid = grid
+        self.patch_embed = nn.Linear(grid.voxels, settings.dim)
+        init_linear(self.patch_embed)
+        code = (sincos_hw if settings.pos_embed == "sincos_hw" else sincos_3d)(grid.shape, settings.dim)
+        if settings.pos_embed == "learned":
+            self.position = nn.Parameter(code)
+        else:
+            self.register_buffer("position", code, persistent=False)
+        self.cls_token = nn.Parameter(torch.randn(settings.dim) * 0.02) if settings.cls_token else None
+        self.transformer = Transformer(settings.dim, settings.depth, settings.heads, settings.mlp_ratio)
+
+    def forward(self, patches: Float[Tensor, "b n p"], mask: Mask | None = None) -> VisionFeatures:
+        # Keep first, embed afterwards: three quarters of the patches are never multiplied.
+        position = repeat(self.position, "n d -> b n d", b=patches.shape[0])
+        if mask is not None:
+            patches, position = mask.visible(patches), mask.visible(position)
+        tokens = self.patch_embed(patches) + position
+        if self.cls_token is None:
+            return VisionFeatures(None, self.transformer(tokens))
+        cls = repeat(self.cls_token, "d -> b 1 d", b=patches.shape[0])
+        features = self.transformer(torch.cat([cls.to(tokens.dtype), tokens], dim=1))
+        return VisionFeatures(features[:, 0], features[:, 1:])
+
+
+class Painter(nn.Module):
+    """D_v of the paper: visible features and mask tokens in, the voxels of every patch out."""
+
+    def __init__(self, settings: PainterSettings, vision: VisionSettings, grid: PatchGrid) -> None:
+        super().__init__()
+        check_heads("vision_decoder", settings.dim, settings.heads)
+        self.embed = nn.Linear(vision.dim, settings.dim)
+        self.mask_token = nn.Parameter(torch.randn(settings.dim) * 0.02)
+        self.register_buffer("position", sincos_3d(grid.shape, settings.dim), persistent=False)
+        self.transformer = Transformer(settings.dim, settings.depth, settings.heads, settings.mlp_ratio)
+        self.voxels = nn.Linear(settings.dim, grid.voxels)
+        init_linear(self.embed)
+        init_linear(self.voxels)
+
+    def forward(self, features: VisionFeatures, mask: Mask) -> Float[Tensor, "b n p"]:
+        tokens = mask.fill(self.embed(features.patches), self.mask_token) + self.position
+        if features.cls is not None:
+            tokens = torch.cat([self.embed(features.cls)[:, None], tokens], dim=1)
+        return self.voxels(self.transformer(tokens)[:, -mask.hidden.shape[1] :])
+
+
+def check_heads(name: str, dim: int, heads: int) -> None:
+    """Attention splits the features evenly among its heads."""
+    if dim % heads:
+        raise SimcropError("bad-setting", f"{name}.dim = {dim} cannot be split among {name}.heads = {heads}")
