@@ -17,6 +17,7 @@ class HuDecision:
     """How the stored numbers became Hounsfield units, and on what evidence.
 
     `source` is one of `header`, `stored`, `metadata`, `npz`; `hu = stored * slope + intercept`.
+    `padding_hu` stood for "nothing measured" before it became air, `padding_share` of all voxels, about.
     """
 
     source: str
@@ -24,6 +25,7 @@ class HuDecision:
     intercept: float
     padding_hu: float | None
     sentence: str
+    padding_share: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,75 @@
-"""Any scan a radiology department hands over, read into one `Volume`."""
+"""Files -> Volume: one reader per format, one decision about the numbers, one refusal in one line.
+
+Axes: `(x, y, z)` in the file's own voxel order; affine in RAS+ mm. The codes of refusals are in `reasons`.
+"""
+
+from pathlib import Path
+
+from simcrop.data.hounsfield import Hint, decide, to_hu
+from simcrop.data.readers.find import find_scans, is_scan
+from simcrop.data.readers.stored import Stored
+from simcrop.data.volume import Volume
+from simcrop.errors import SimcropError
+
+__all__ = ["find_scans", "is_scan", "read_stored", "read_volume"]
+
+
+def read_volume(path: str | Path, hint: Hint | None = None) -> Volume:
+    """The scan at `path`, a file, a folder of DICOM slices or a zip of them, in HU and placed in the patient.
+
+    `hint` is what a data set's table says of the scan; see `hounsfield.decide` for when it is believed.
+    """
+    from simcrop.data.readers.geometry import place
+
+    path = Path(path)
+    try:
+        stored = place(read_stored(path), hint)
+        decision = decide(stored.values, stored.slope, stored.intercept, hint, stored.source)
+        return Volume(to_hu(stored.values, decision), stored.affine, decision, stored.notes)
+    except SimcropError as error:
+        raise SimcropError(error.reason, f"{path}: {error.sentence}") from error
+    except OSError as error:
+        raise SimcropError("unreadable", f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_stored(path: Path) -> Stored:
+    """Numbers and affine by the reader for this kind of path, before anything is decided."""
+    if not path.exists():
+        raise SimcropError("missing-file", "no such file or folder")
+    if path.is_dir():
+        from simcrop.data.readers.dicom import read_dicom_folder
+
+        return read_dicom_folder(path)
+    if path.stat().st_size == 0:
+        raise SimcropError("empty-file", "the file has no bytes")
+    name = path.name.lower()
+    if name.endswith((".nii", ".nii.gz")):
+        from simcrop.data.readers.nifti import read_nifti
+
+        return read_nifti(path)
+    if name.endswith((".mhd", ".mha", ".nrrd", ".nhdr")):
+        from simcrop.data.readers.itk import read_itk
+
+        return read_itk(path)
+    if name.endswith(".npz"):
+        from simcrop.data.readers.npz import read_npz
+
+        return read_npz(path)
+    if name.endswith(".zip"):
+        from simcrop.data.readers.archive import read_zip
+
+        return read_zip(path)
+    return single_slice(path)
+
+
+def single_slice(path: Path) -> Stored:
+    """One DICOM file goes through the same proof, which says why it is no volume."""
+    from simcrop.data.readers.dicom import Source, looks_like_dicom, read_series
+
+    if looks_like_dicom(path):
+        return read_series([Source(path.name, lambda: path.open("rb"))])
+    raise SimcropError(
+        "unknown-format",
+        "no reader for this file, expected .nii, .nii.gz, .mhd, .mha, .nrrd, .npz, "
+        "a folder of DICOM slices or a .zip of one",
+    )

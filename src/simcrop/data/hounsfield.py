@@ -1,0 +1,210 @@
+"""What the numbers of a scan mean: Hounsfield units by evidence from header, metadata table and histogram.
+
+No axes: every function takes an array of any shape. Stored numbers become HU by `stored * slope + intercept`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcrop.data.volume import HuDecision
+from simcrop.errors import SimcropError
+
+AIR_HU = -1000
+NO_MATTER_HU = -1500  # nothing measured lies below: padding outside the field of view, or garbage
+PADDING_HU = -1100  # from here down, one exact value that repeats is padding too
+PADDING_SHARE = 0.01
+SAMPLE = 400_000
+COMMON_RESCALES = ((1.0, -1024.0), (1.0, -1000.0), (1.0, -8192.0))  # named as advice, never applied unasked
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a data set's own table says of a scan, believed only where the voxels agree.
+
+    `spacing_mm` x, y, z; `position_lps_mm` the first voxel's centre; `orientation_lps` six cosines (row, column).
+    """
+
+    slope: float
+    intercept: float
+    spacing_mm: tuple[float, float, float] | None = None
+    position_lps_mm: tuple[float, float, float] | None = None
+    orientation_lps: tuple[float, float, float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Shares of a sample of voxels, [0, 1]; air, soft, dense and below are shares of those that are not padding."""
+
+    air: float  # air and lung, below -300 HU
+    soft: float  # fat to muscle and blood, -200 to 250 HU
+    dense: float  # above 4000 HU
+    below: float  # not padding, yet below -1200 HU
+    tissue_hu: float  # centre of the soft tissue's fullest bin
+    padding: float
+    padding_hu: float | None
+
+    @property
+    def plausible(self) -> bool:
+        """A CT, whole or a crop of lung, heart or abdomen: something airy and something soft, little else."""
+        return self.air >= 0.01 and self.soft >= 0.03 and self.dense <= 0.005 and self.below <= 0.02
+
+
+def decide(
+    values: np.ndarray,
+    slope: float = 1.0,
+    intercept: float = 0.0,
+    hint: Hint | None = None,
+    source: str = "header",
+) -> HuDecision:
+    """Which rescale turns `values` into HU: the file's own, the table's or none; the first plausible one.
+
+    `slope` and `intercept` are what the file says. Refuses numbers that no candidate makes a CT.
+    """
+    low, high = check_range(values)
+    sample = subsample(values)
+    for name, a, b in candidates(slope, intercept, hint, source):
+        evidence = weigh(sample * a + b)
+        if evidence.plausible:
+            padding_hu = evidence.padding_hu
+            if padding_hu is None and min(low * a, high * a) + b < NO_MATTER_HU:
+                padding_hu = float(min(low * a, high * a) + b)
+            changed = name == "stored" and (slope, intercept) != (1.0, 0.0)
+            sentence = explain(name, a, b, evidence, padding_hu, changed)
+            return HuDecision(name, a, b, padding_hu, sentence, evidence.padding)
+    raise SimcropError("not-ct", refusal(sample, low, high, slope, intercept, hint))
+
+
+def candidates(
+    slope: float, intercept: float, hint: Hint | None, source: str
+) -> Iterator[tuple[str, float, float]]:
+    """Rescales to try, the most trusted first: a table is asked only when the file's own words fail."""
+    identity = (slope, intercept) == (1.0, 0.0)
+    yield ("stored" if identity and source == "header" else source), slope, intercept
+    if hint is not None and (hint.slope, hint.intercept) != (slope, intercept):
+        yield "metadata", hint.slope, hint.intercept
+    if not identity and source == "header":
+        yield "stored", 1.0, 0.0
+
+
+def to_hu(values: np.ndarray, decision: HuDecision) -> np.ndarray:
+    """float32 HU; padding and whatever else lies below matter becomes air."""
+    hu = np.empty_like(values, np.float32)
+    padding = None if decision.padding_hu is None else np.float32(decision.padding_hu)
+    # Plane by plane, so that every step finds its numbers in the cache.
+    for plane, out in zip(np.moveaxis(values, -1, 0), np.moveaxis(hu, -1, 0), strict=True):
+        if decision.slope == 1:
+            np.add(plane, np.float32(decision.intercept), out=out, dtype=np.float32, casting="same_kind")
+        else:
+            out[...] = plane * np.float64(decision.slope) + decision.intercept
+        if padding is not None:
+            np.putmask(out, (out < NO_MATTER_HU) | (out == padding), AIR_HU)
+    return hu
+
+
+def check_range(values: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest number; NaN, infinity and a single number throughout are refused."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise SimcropError("not-finite", "some voxels are NaN or infinite, expected plain numbers")
+    if low == high:
+        raise SimcropError("constant", f"every voxel holds {low:g}, expected an image")
+    return low, high
+
+
+def subsample(values: np.ndarray) -> np.ndarray:
+    """About `SAMPLE` voxels, evenly spread, as float64."""
+    step = max(1, round((values.size / SAMPLE) ** (1 / values.ndim)))
+    return values[(slice(step // 2, None, step),) * values.ndim].astype(np.float64).ravel()
+
+
+def weigh(hu: np.ndarray) -> Evidence:
+    """The histogram's testimony if these numbers were HU."""
+    # The histogram of exact values is needed only below the air: the scan's own range costs a sort.
+    low_values, counts = np.unique(hu[hu < PADDING_HU], return_counts=True)
+    repeated = counts >= max(2, PADDING_SHARE * hu.size)
+    repeated |= low_values < NO_MATTER_HU
+    padding = np.isin(hu, low_values[repeated])
+    kept = hu[~padding] if padding.any() else hu
+    soft = kept[(kept > -200) & (kept < 250)]
+    bins, edges = np.histogram(soft, bins=45, range=(-200, 250))
+    n = max(kept.size, 1)
+    return Evidence(
+        air=np.count_nonzero(kept < -300) / n,
+        soft=soft.size / n,
+        dense=np.count_nonzero(kept > 4000) / n,
+        below=np.count_nonzero(kept < -1200) / n,
+        tissue_hu=float(edges[bins.argmax()] + 5),
+        padding=np.count_nonzero(padding) / hu.size,
+        padding_hu=float(low_values[repeated][counts[repeated].argmax()]) if repeated.any() else None,
+    )
+
+
+def explain(name: str, a: float, b: float, seen: Evidence, padding_hu: float | None, changed: bool) -> str:
+    """The decision in one sentence, for the ledger."""
+    rescale = f"slope {a:g}, intercept {b:g}"
+    words = {
+        "header": f"the header's rescale ({rescale}) gives HU",
+        "stored": "the stored numbers are HU already",
+        "metadata": f"the metadata table's rescale ({rescale}) gives HU where the file's own numbers do not",
+        "npz": f"the format's own scale ({rescale}) gives HU",
+    }
+    parts = [
+        words[name] + (", the header's rescale would spoil them" if changed else ""),
+        f"{seen.air:.0%} air and lung, {seen.soft:.0%} soft tissue, most of it near {seen.tissue_hu:.0f} HU",
+    ]
+    if padding_hu is not None:
+        parts.append(f"{seen.padding:.2%} of voxels are padding (such as {padding_hu:g}) and count as air")
+    return "; ".join(parts)
+
+
+def refusal(
+    sample: np.ndarray, low: float, high: float, slope: float, intercept: float, hint: Hint | None
+) -> str:
+    """Why these numbers are no CT, and what would make them one if that can be guessed."""
+    tried = [f"the header's rescale ({slope:g}, {intercept:g})"]
+    if hint is not None:
+        tried.append(f"the metadata table's ({hint.slope:g}, {hint.intercept:g})")
+    advice = ""
+    for a, b in COMMON_RESCALES:
+        if weigh(sample * a + b).plausible:
+            advice = f"; with an intercept of {b:g} they would be one: give the scan's rescale"
+            break
+    return (
+        f"the stored numbers run from {low:g} to {high:g} and are no CT in HU with {' or '.join(tried)}: "
+        f"expected air or lung below -300 and soft tissue between -200 and 250{advice}"
+    )
+
+
+def hint_from_ct_rate(row: Mapping[str, str | None]) -> Hint:
+    """One row of CT-RATE's metadata CSV; a missing or garbled field is as good as unsaid."""
+    slope, intercept = numbers(row.get("RescaleSlope"), 1), numbers(row.get("RescaleIntercept"), 1)
+    rescale = (slope[0], intercept[0]) if slope and intercept and slope[0] > 0 else (1.0, 0.0)
+    rows_columns, slices = numbers(row.get("XYSpacing"), 2), numbers(row.get("ZSpacing"), 1)
+    spacing = None
+    if rows_columns and slices and min(*rows_columns, *slices) > 0 and max(*rows_columns, *slices) < 50:
+        spacing = (rows_columns[1], rows_columns[0], slices[0])
+    position = numbers(row.get("ImagePositionPatient"), 3)
+    c = numbers(row.get("ImageOrientationPatient"), 6)
+    return Hint(
+        *rescale,
+        spacing_mm=spacing,
+        position_lps_mm=(position[0], position[1], position[2]) if position else None,
+        orientation_lps=(c[0], c[1], c[2], c[3], c[4], c[5]) if c and is_rotation(c) else None,
+    )
+
+
+def numbers(text: str | None, count: int) -> list[float] | None:
+    """Exactly `count` finite numbers out of `"[0.34, 0.34]"`, or nothing."""
+    try:
+        found = [float(word) for word in (text or "").strip().strip("[]()").split(",")]
+    except ValueError:
+        return None
+    return found if len(found) == count and np.isfinite(found).all() else None
+
+
+def is_rotation(cosines: list[float]) -> bool:
+    """Two perpendicular unit vectors, as DICOM writes them, within rounding."""
+    along, down = np.array(cosines[:3]), np.array(cosines[3:])
+    return bool(np.allclose([along @ along, down @ down, along @ down], [1, 1, 0], atol=1e-2))

@@ -1,0 +1,209 @@
+"""A DICOM series: headers first, geometry proved, then the pixels, decompressed by gdcm if need be.
+
+Axes: x along a row, y down the rows, z along the slice normal, as `series` orders them.
+"""
+
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.config import disable_value_validation
+from pydicom.dataset import FileDataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+
+from simcrop.data.readers.series import Slice, prove
+from simcrop.data.readers.stored import Stored, check_scalar, shape_3d
+from simcrop.errors import SimcropError
+
+PREAMBLE = 128
+SUFFIXES = (".dcm", ".dicom", ".ima")
+# Storage classes without a picture: radiotherapy, reports, presentation states, documents, raw data, directories.
+NO_PICTURE = tuple(
+    "1.2.840.10008." + tail
+    for tail in (
+        "5.1.4.1.1.481.",
+        "5.1.4.1.1.88.",
+        "5.1.4.1.1.11.",
+        "5.1.4.1.1.104.",
+        "5.1.4.1.1.66",
+        "1.3.10",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One DICOM file wherever it lies: its name for messages, and how to open it."""
+
+    name: str
+    open: Callable[[], AbstractContextManager[IO[bytes]]]
+
+
+def read_dicom_folder(path: Path) -> Stored:
+    """The one CT series whose files lie directly in `path`."""
+    files = [p for p in sorted(path.iterdir()) if p.is_file() and looks_like_dicom(p)]
+    return read_series([Source(p.name, partial(p.open, "rb")) for p in files])
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """By the word DICM after the preamble; by name for old files that lack it."""
+    with path.open("rb") as file:
+        return is_dicom(path.name, file)
+
+
+def is_dicom(name: str, file: IO[bytes]) -> bool:
+    if file.read(PREAMBLE + 4)[PREAMBLE:] == b"DICM":
+        return True
+    return name.lower().endswith(SUFFIXES)
+
+
+def holds_picture(path: Path) -> bool:
+    """Whether a file is DICOM and its storage class has pixels, read from its first few bytes."""
+    if not looks_like_dicom(path):
+        return False
+    try:
+        meta = read_file_meta_info(path)
+    except (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, OSError):
+        return path.stat().st_size > 0  # the reader will say what is wrong with it
+    return not str(meta.get("MediaStorageSOPClassUID", "")).startswith(NO_PICTURE)
+
+
+def read_series(sources: list[Source]) -> Stored:
+    """Sort out what is no CT slice, prove the geometry of the rest, then read their pixels."""
+    slices, ignored = [], 0
+    with warnings.catch_warnings(), disable_value_validation():
+        warnings.simplefilter("ignore", UserWarning)
+        modalities = set()
+        for index, source in enumerate(sources):
+            header = read_file(source, pixels=False)
+            modalities.add(str(header.get("Modality", "unknown")))
+            if is_ct_slice(header):
+                slices.append(slice_of(header, index, source.name))
+            else:
+                ignored += 1
+        if not slices and modalities:
+            found = ", ".join(sorted(modalities))
+            raise SimcropError("not-ct", f"no CT slice among the DICOM files, their modality is {found}")
+        if not slices:
+            raise SimcropError("no-scan", "no DICOM file lies directly in it, expected one CT series")
+        ordered, affine = prove(slices)
+        values, slope, intercept = read_pixels(sources, ordered)
+    notes = (f"DICOM files left out because they are no CT slice: {ignored}",) if ignored else ()
+    if len({(s.slope, s.intercept) for s in ordered}) > 1:
+        notes += ("every slice rescaled by its own header",)
+    return Stored(values, affine, slope, intercept, notes=notes)
+
+
+def read_file(source: Source, pixels: bool) -> FileDataset:
+    """One file; old files without the preamble are read too."""
+    try:
+        with source.open() as file:
+            data = dcmread(file, stop_before_pixels=not pixels, force=True)
+    except (EOFError, BytesLengthException) as error:
+        raise SimcropError("truncated-file", f"the DICOM file {source.name} ends too early") from error
+    except (InvalidDicomError, ValueError, KeyError, NotImplementedError, AttributeError) as error:
+        raise SimcropError("unreadable", f"{source.name} is no readable DICOM file") from error
+    if len(data) == 0:
+        raise SimcropError("unreadable", f"{source.name} is no readable DICOM file")
+    return data
+
+
+def is_ct_slice(header: FileDataset) -> bool:
+    """A CT picture that belongs to a stack: no report, no structure set, no scout."""
+    storage = str(header.get("SOPClassUID", ""))
+    picture = "Rows" in header and not storage.startswith(NO_PICTURE)
+    scout = "LOCALIZER" in [str(word).upper() for word in header.get("ImageType", None) or []]
+    return picture and not scout and str(header.get("Modality", "CT")) == "CT"
+
+
+def slice_of(header: FileDataset, index: int, name: str) -> Slice:
+    """The few header values that matter, as plain numbers."""
+    if int(header.get("NumberOfFrames", None) or 1) > 1:
+        raise SimcropError("multi-frame", f"{name} holds many frames, expected one file per slice")
+    if (light := str(header.get("PhotometricInterpretation", "MONOCHROME2"))) != "MONOCHROME2":
+        raise SimcropError("not-monochrome2", f"{name} stores {light}, expected MONOCHROME2")
+    try:
+        position = np.array([float(v) for v in header["ImagePositionPatient"].value])
+        orientation = np.array([float(v) for v in header["ImageOrientationPatient"].value])
+        between_rows, between_columns = (float(v) for v in header["PixelSpacing"].value)
+        number = header.get("InstanceNumber", None)
+        result = Slice(
+            index=index,
+            number=index + 1 if number is None else int(number),
+            series=str(header.get("SeriesInstanceUID", "")),
+            rows=int(header["Rows"].value),
+            columns=int(header["Columns"].value),
+            spacing_mm=(between_rows, between_columns),
+            position=position,
+            orientation=orientation,
+            slope=float(value_or(header, "RescaleSlope", 1)),
+            intercept=float(value_or(header, "RescaleIntercept", 0)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise missing_geometry(name) from error
+    if (
+        position.shape != (3,)
+        or orientation.shape != (6,)
+        or not np.isfinite([*position, *orientation]).all()
+    ):
+        raise missing_geometry(name)
+    if not 0 < min(result.spacing_mm) <= max(result.spacing_mm) < 100:
+        raise missing_geometry(name)
+    return result
+
+
+def value_or(header: FileDataset, keyword: str, otherwise: float) -> float:
+    """A number that may be absent or empty."""
+    value = header.get(keyword, None)
+    return float(otherwise if value is None or value == "" else value)
+
+
+def missing_geometry(name: str) -> SimcropError:
+    return SimcropError(
+        "missing-geometry",
+        f"{name}: ImagePositionPatient, ImageOrientationPatient, PixelSpacing or the rescale is missing or unsound",
+    )
+
+
+def read_pixels(sources: list[Source], slices: list[Slice]) -> tuple[np.ndarray, float, float]:
+    """`(x, y, z)` and the rescale still to be applied; where slices differ in theirs it is applied here."""
+    first = slices[0]
+    shape = shape_3d((first.columns, first.rows, len(slices)))
+    one_rescale = len({(s.slope, s.intercept) for s in slices}) == 1
+    stack = None
+    for z, s in enumerate(slices):
+        pixels = pixel_array(sources[s.index], (s.rows, s.columns))
+        if not one_rescale:
+            pixels = (pixels * s.slope + s.intercept).astype(np.float32)
+        if stack is None:
+            check_scalar(pixels.dtype)
+            stack = np.empty(shape[::-1], pixels.dtype)
+        if pixels.dtype != stack.dtype:  # signed and unsigned slices in one series
+            stack = stack.astype(np.promote_types(pixels.dtype, stack.dtype), copy=False)
+        stack[z] = pixels
+    assert stack is not None
+    slope, intercept = (first.slope, first.intercept) if one_rescale else (1.0, 0.0)
+    return stack.T, slope, intercept
+
+
+def pixel_array(source: Source, shape: tuple[int, int]) -> np.ndarray:
+    """Stored numbers of one slice, decompressed."""
+    data = read_file(source, pixels=True)
+    try:
+        pixels = data.pixel_array
+    except (ValueError, AttributeError, EOFError, IndexError) as error:
+        raise SimcropError(
+            "truncated-file", f"the pixels of {source.name} are missing or cut short"
+        ) from error
+    except (RuntimeError, NotImplementedError, KeyError) as error:
+        raise SimcropError("unreadable", f"the pixels of {source.name} cannot be decompressed") from error
+    if pixels.shape != shape:
+        raise SimcropError("unreadable", f"the pixels of {source.name} do not have the size of its header")
+    return pixels

@@ -1,0 +1,69 @@
+"""Where a scan lies: affines from LPS words (DICOM, ITK, metadata tables), and hints for files without.
+
+Axes: columns of a step matrix are mm per voxel along x, y, z. DICOM and ITK count L, P, S; affines are RAS+.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from simcrop.data.hounsfield import Hint
+from simcrop.data.readers.stored import Stored
+from simcrop.data.volume import check_affine, spacing_of
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def affine_from_lps(steps: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Steps `(3, 3)` in LPS mm per voxel, one column per axis, and the first voxel's centre -> RAS+ affine."""
+    affine = np.eye(4)
+    affine[:3, :3] = steps
+    affine[:3, 3] = origin
+    return LPS_TO_RAS @ affine
+
+
+def directions(orientation: np.ndarray) -> np.ndarray:
+    """Six cosines -> `(3, 3)` unit columns: along a row (x), down the rows (y), along the slice normal (z)."""
+    along, down = orientation[:3], orientation[3:]
+    return np.stack([along, down, np.cross(along, down)], axis=1)
+
+
+def place(stored: Stored, hint: Hint | None) -> Stored:
+    """Real geometry in the file wins; a file without any takes the hint's. Either way the affine is sound."""
+    check_affine(stored.affine)
+    if hint is None:
+        return stored
+    if stored.placed:
+        return replace(stored, notes=stored.notes + disagreement(spacing_of(stored.affine), hint))
+    placed = place_by_hint(stored, hint)
+    check_affine(placed.affine)
+    return placed
+
+
+def place_by_hint(stored: Stored, hint: Hint) -> Stored:
+    """The table's spacing, position and orientation; a spacing that the header really states stays."""
+    spacing, guessed = spacing_of(stored.affine), []
+    said = spacing != (1.0, 1.0, 1.0)
+    if not said and hint.spacing_mm is not None:
+        spacing = hint.spacing_mm
+    elif not said:
+        guessed.append("spacing 1 mm")
+    if hint.orientation_lps is None:
+        guessed.append("orientation L, P, S")
+    if hint.position_lps_mm is None:
+        guessed.append("position 0")
+    orientation = np.array(hint.orientation_lps or (1, 0, 0, 0, 1, 0), float)
+    origin = np.array(hint.position_lps_mm or (0, 0, 0), float)
+    notes = (*disagreement(spacing, hint), "geometry taken from the metadata table")
+    if guessed:
+        notes += (f"guessed, as neither header nor table says it: {', '.join(guessed)}",)
+    affine = affine_from_lps(directions(orientation) * np.array(spacing), origin)
+    return replace(stored, affine=affine, placed=True, notes=notes)
+
+
+def disagreement(spacing: tuple[float, float, float], hint: Hint) -> tuple[str, ...]:
+    """A note where header and table differ by more than 1 % along any axis."""
+    if hint.spacing_mm is None or np.allclose(spacing, hint.spacing_mm, rtol=0.01, atol=0):
+        return ()
+    header, table = (" x ".join(f"{n:.4g}" for n in s) for s in (spacing, hint.spacing_mm))
+    return (f"the header's spacing {header} mm is kept, the metadata table says {table} mm",)

@@ -1,0 +1,70 @@
+"""Two archives of arrays: RAD-ChestCT's scans (`ct`) and CT-CLIP's preprocessed CT-RATE (`arr_0`).
+
+Axes of RAD-ChestCT: z to the feet, y to the back, x to the left; of CT-CLIP: z to the head, x left, y back.
+Both become `(x, y, z)`; neither format knows where in the scanner the patient lay.
+"""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from simcrop.data.readers.stored import Stored, check_scalar, shape_3d
+from simcrop.errors import SimcropError
+
+RAD_CHEST_CT_MM = 0.8
+CT_CLIP_MM = (0.75, 0.75, 1.5)
+NO_POSITION = "the format does not store the position: the first voxel is put at 0 mm"
+
+
+def read_npz(path: Path) -> Stored:
+    """The array `ct` or `arr_0`, checked before it is loaded, never unpickled."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            keys = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            if "ct" in keys:
+                return rad_chest_ct(load(archive, keys["ct"]))
+            if "arr_0" in keys:
+                return ct_clip(load(archive, keys["arr_0"]))
+    except zipfile.BadZipFile as error:
+        raise SimcropError(
+            "corrupt-file", "not a whole .npz archive: a part is missing or damaged"
+        ) from error
+    except (EOFError, zlib.error) as error:
+        raise SimcropError("truncated-file", "the compressed array ends too early or is damaged") from error
+    except (ValueError, NotImplementedError, RuntimeError) as error:
+        raise SimcropError("unreadable", "the array inside cannot be read as plain numbers") from error
+    raise SimcropError("unreadable", "expected the array `ct` (RAD-ChestCT) or `arr_0` (CT-CLIP) inside")
+
+
+def load(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """One array whose header keeps its promise: the archive says how many bytes the member inflates to."""
+    with archive.open(name) as member:
+        version = npy.read_magic(member)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(member)
+        check_scalar(dtype)
+        promised = dtype.itemsize * int(np.prod(shape_3d(shape), dtype=np.int64))
+        if promised != archive.getinfo(name).file_size - member.tell():
+            raise SimcropError(
+                "truncated-file", f"the array's header promises {promised} bytes, not what follows"
+            )
+    with archive.open(name) as member:
+        return npy.read_array(member, allow_pickle=False).reshape(shape_3d(shape))
+
+
+def rad_chest_ct(array: np.ndarray) -> Stored:
+    """HU at 0.8 mm. z, y, x grow to the feet, the back and the left: once transposed, RAS+ takes three flips."""
+    affine = np.diag([-RAD_CHEST_CT_MM, -RAD_CHEST_CT_MM, -RAD_CHEST_CT_MM, 1.0])
+    return Stored(array.transpose(2, 1, 0), affine, source="npz", notes=(NO_POSITION,))
+
+
+def ct_clip(array: np.ndarray) -> Stored:
+    """HU / 1000 at 1.5 x 0.75 x 0.75 mm. Its script moved z of a CT-RATE scan (L, P, S) to the front: z, x, y."""
+    x, y, z = CT_CLIP_MM
+    scaled = array.dtype.kind == "f" and float(np.abs(array).max()) <= 10
+    notes = (NO_POSITION, "axes assumed to be those of CT-RATE: L, P, S")
+    slope = 1000.0 if scaled else 1.0
+    return Stored(array.transpose(1, 2, 0), np.diag([-x, -y, z, 1.0]), slope, source="npz", notes=notes)

@@ -1,0 +1,137 @@
+"""A DICOM series proved from its headers: one series, equal slices, equal distances, no gap, no tilt.
+
+Axes: x along a row (column index), y down the rows, z along the slice normal; lengths in LPS mm, the affine in RAS+.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcrop.data.readers.geometry import affine_from_lps, directions
+from simcrop.errors import SimcropError
+
+STEP_TOLERANCE = 0.05  # share of the slice distance; headers that round positions stay well below
+STEP_TOLERANCE_MM = 0.05
+COSINE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """What one header says. `index` finds its pixels again; `number` is what the user sees in a viewer."""
+
+    index: int
+    number: int
+    series: str
+    rows: int
+    columns: int
+    spacing_mm: tuple[float, float]  # between rows, between columns, as DICOM orders them
+    position: np.ndarray  # (3,) LPS mm, centre of the first voxel
+    orientation: np.ndarray  # (6,) cosines
+    slope: float
+    intercept: float
+
+
+def prove(slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
+    """The slices in order along their normal, and the affine (RAS+ mm) of the volume they make."""
+    one_series(slices)
+    if len(slices) < 2:
+        raise SimcropError(
+            "not-3d", "one DICOM slice alone is no volume: give the folder of the whole series"
+        )
+    same_grid(slices)
+    axes = directions(slices[0].orientation)
+    slices = sorted(slices, key=lambda s: float(s.position @ axes[:, 2]))
+    positions = np.stack([s.position for s in slices])
+    even_steps(slices, positions @ axes[:, 2])
+    no_tilt(slices, positions, axes)
+
+    between_rows, between_columns = slices[0].spacing_mm
+    steps = np.stack(
+        [
+            axes[:, 0] * between_columns,
+            axes[:, 1] * between_rows,
+            (positions[-1] - positions[0]) / (len(slices) - 1),
+        ],
+        axis=1,
+    )
+    return slices, affine_from_lps(steps, positions[0])
+
+
+def one_series(slices: list[Slice]) -> None:
+    """Two reconstructions in one folder would interleave."""
+    series = [s.series for s in slices]
+    counts = sorted((series.count(uid) for uid in set(series)), reverse=True)
+    if len(counts) > 1:
+        found = " and ".join(str(n) for n in counts)
+        raise SimcropError(
+            "several-series",
+            f"{len(counts)} CT series lie together, with {found} slices: expected one series",
+        )
+
+
+def same_grid(slices: list[Slice]) -> None:
+    """Every slice has the size, spacing and orientation of the first."""
+    first = slices[0]
+    axes = directions(first.orientation)
+    if not np.allclose(axes.T @ axes, np.eye(3), atol=COSINE_TOLERANCE):
+        raise SimcropError(
+            "bad-orientation", f"slice {first.number}: its row and column are not perpendicular units"
+        )
+    for s in slices:
+        differs = {
+            "size": (s.rows, s.columns) != (first.rows, first.columns),
+            "pixel spacing": not np.allclose(s.spacing_mm, first.spacing_mm, rtol=1e-3, atol=0),
+            "orientation": not np.allclose(s.orientation, first.orientation, atol=COSINE_TOLERANCE),
+        }
+        for what, is_different in differs.items():
+            if is_different:
+                raise SimcropError("mixed-geometry", f"slices {first.number} and {s.number} differ in {what}")
+
+
+def even_steps(slices: list[Slice], along: np.ndarray) -> None:
+    """Distances along the normal: none zero, none twice the others, all alike."""
+    steps = np.diff(along)
+    # The lower median of the real steps: duplicates are named first, gaps must not drag it up.
+    same = np.flatnonzero(steps < 1e-3)
+    if same.size:
+        pairs = ", ".join(f"{slices[i].number} and {slices[i + 1].number}" for i in same[:5].tolist())
+        raise SimcropError("duplicate-slices", f"slices at one position: {pairs}{more(same.size - 5)}")
+    step = float(np.percentile(steps, 50, method="lower"))
+    tolerance = max(STEP_TOLERANCE_MM, STEP_TOLERANCE * step)
+    for i in np.flatnonzero(np.abs(steps - step) > tolerance).tolist():
+        refuse_gap(slices, i, float(steps[i]), step, tolerance)
+    drift = along - np.linspace(along[0], along[-1], len(along))
+    if np.abs(drift).max() > max(0.1, 0.25 * step):
+        worst = slices[int(np.abs(drift).argmax())].number
+        raise SimcropError("irregular-slices", f"slice distances drift: slice {worst} lies off its place")
+
+
+def refuse_gap(slices: list[Slice], i: int, gap: float, step: float, tolerance: float) -> None:
+    """Name the slices on both sides, and those between them when the numbering knows them."""
+    before, after = slices[i].number, slices[i + 1].number
+    absent = round(gap / step) - 1
+    seen = f"{gap:.4g} mm between slices {before} and {after}, where {step:.4g} mm is expected"
+    if absent < 1 or abs(gap - (absent + 1) * step) > tolerance * (absent + 1):
+        raise SimcropError("irregular-slices", f"slice distances are not equal: {seen}")
+    low, high = sorted((before, after))
+    numbers = f" {low + 1}" if absent == 1 else f" {low + 1}-{high - 1}"
+    which = f"slice{'s' * (absent > 1)}{numbers}" if high - low - 1 == absent else f"{absent} of the slices"
+    raise SimcropError("missing-slices", f"{which} missing: {seen}")
+
+
+def no_tilt(slices: list[Slice], positions: np.ndarray, axes: np.ndarray) -> None:
+    """Slices must stack straight up: a sideways shift of half a pixel over the scan is too much."""
+    shift = (positions - positions[0]) @ axes[:, :2]
+    sideways = np.linalg.norm(shift, axis=1)
+    limit = 0.5 * min(slices[0].spacing_mm)
+    if sideways.max() > limit:
+        worst = slices[int(sideways.argmax())].number
+        raise SimcropError(
+            "tilted-slices",
+            f"slice {worst} lies {sideways.max():.3g} mm sideways of the first one, "
+            f"expected at most {limit:.3g} mm: a tilted gantry or mixed positions",
+        )
+
+
+def more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""

@@ -1,0 +1,60 @@
+"""What a reader finds in a file before anybody decides what the numbers mean.
+
+Axes: `values` is `(x, y, z)` in the file's own voxel order; `affine` maps voxel index -> RAS+ mm.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcrop.errors import SimcropError
+
+MAX_VOXELS = 4_000_000_000
+DEFLATE_LIMIT = 1100  # deflate cannot shrink anything by more than a factor of 1032
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Numbers as stored, any integer or float type; `slope` and `intercept` are what the file says of them.
+
+    `placed` is false where the file does not know how it lies in the patient and the affine is a guess.
+    """
+
+    values: np.ndarray
+    affine: np.ndarray
+    slope: float = 1.0
+    intercept: float = 0.0
+    source: str = "header"
+    placed: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def shape_3d(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """The three lengths of a volume; further axes of length 1 are dropped, anything else is refused."""
+    lengths = tuple(int(n) for n in shape)
+    while len(lengths) > 3 and lengths[-1] == 1:
+        lengths = lengths[:-1]
+    if len(lengths) != 3 or min(lengths) < 2:
+        raise SimcropError("not-3d", f"expected a volume with three axes, found the shape {lengths}")
+    voxels = 1
+    for n in lengths:
+        voxels *= n
+    if voxels > MAX_VOXELS:
+        raise SimcropError(
+            "absurd-size", f"the header promises {voxels} voxels, expected at most {MAX_VOXELS}"
+        )
+    return lengths[0], lengths[1], lengths[2]
+
+
+def check_scalar(dtype: np.dtype) -> None:
+    """Refuse voxels that are not one plain number."""
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise SimcropError("not-scalar", f"expected one number per voxel, found the type {dtype}")
+
+
+def check_promise(promised: int, on_disk: int, compressed: bool) -> None:
+    """Refuse, before anything is allocated, a header that promises more bytes than the file can hold."""
+    if promised > on_disk * (DEFLATE_LIMIT if compressed else 1):
+        raise SimcropError(
+            "truncated-file", f"the header promises {promised} bytes of voxels, the file has {on_disk}"
+        )
