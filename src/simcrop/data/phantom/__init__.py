@@ -1,0 +1,9 @@
+"""Synthetic chest CTs with reports, in which every finding and every sentence is known.
+
+Lengths in mm of RAS+ (x right, y front, z up), densities in HU.
+"""
+
+from simcrop.data.phantom.ct_rate import write_ct_rate
+from simcrop.data.phantom.truth import Truth, TruthSentence, read_truth
+
+__all__ = ["Truth", "TruthSentence", "read_truth", "write_ct_rate"]

@@ -1,0 +1,68 @@
+"""Simple bodies as signed distances: negative inside, positive outside, zero on the surface.
+
+Everything is mm of the patient's frame; arrays are `(z, y, x)` or broadcast to it, float32. Distances are
+approximate away from the surface, which is where nobody looks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcrop.data.phantom.grid import Frame, Point, Points
+
+
+def ellipsoid(points: Points, centre: Point, radii: Point) -> np.ndarray:
+    """Distance to an ellipsoid with axes along x, y, z."""
+    flat = ((points.x - centre[0]) / radii[0]) ** 2 + ((points.y - centre[1]) / radii[1]) ** 2
+    return (np.sqrt(flat + ((points.z - centre[2]) / radii[2]) ** 2) - 1) * min(radii)
+
+
+def disc(points: Points, centre: tuple[float, float], radii: tuple[float, float]) -> np.ndarray:
+    """Distance to an upright elliptic cylinder without ends: the same in every slice."""
+    flat = ((points.x - centre[0]) / radii[0]) ** 2 + ((points.y - centre[1]) / radii[1]) ** 2
+    return (np.sqrt(flat) - 1) * min(radii)
+
+
+def rounded_box(points: Points, centre_y: float, half_x: float, half_y: float) -> np.ndarray:
+    """How far out in an axial slice, 1 on the border: a superellipse around the midline, between oval and box."""
+    return (np.abs(points.x / half_x) ** 2.6 + np.abs((points.y - centre_y) / half_y) ** 2.6) ** (1 / 2.6)
+
+
+def within_z(distance: np.ndarray, points: Points, low: float, high: float) -> np.ndarray:
+    """The part of a body between two heights."""
+    return np.maximum(distance, np.maximum(low - points.z, points.z - high))
+
+
+def coverage(distance: np.ndarray, edge_mm: float) -> np.ndarray:
+    """Share of a voxel that a body fills, in [0, 1]: surfaces are blurred over one voxel edge."""
+    return np.clip(0.5 - distance / edge_mm, 0, 1)
+
+
+def paint(hu: np.ndarray, value: float | np.ndarray, cover: np.ndarray) -> None:
+    """Mix `value` HU into `hu` where the body covers it, in place."""
+    hu += (value - hu) * cover
+
+
+@dataclass(frozen=True)
+class Tube:
+    """A straight vessel, airway or wire with round ends."""
+
+    start: Point
+    end: Point
+    radius: float
+
+    def distance(self, points: Points) -> np.ndarray:
+        axis = np.subtract(self.end, self.start)
+        ax, ay, az = (float(a) for a in axis)
+        x, y, z = points.x - self.start[0], points.y - self.start[1], points.z - self.start[2]
+        along = np.clip((x * ax + y * ay + z * az) / max(float(axis @ axis), 1e-6), 0, 1)
+        return np.sqrt((x - along * ax) ** 2 + (y - along * ay) ** 2 + (z - along * az) ** 2) - self.radius
+
+    def paint(self, hu: np.ndarray, frame: Frame, value: float) -> None:
+        """Draw it. A tube thinner than a voxel becomes a wider, fainter one with the same amount of tissue."""
+        window = frame.window(np.array([self.start, self.end]), max(self.radius, frame.edge_mm))
+        if window is None:
+            return
+        radius = max(self.radius, frame.edge_mm / 2)
+        distance = self.distance(frame.points[window]) - (radius - self.radius)
+        paint(hu[window], value, coverage(distance, frame.edge_mm) * (self.radius / radius) ** 2)
