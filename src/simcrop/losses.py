@@ -39,10 +39,22 @@ def nearest_patches(
     )
 
 
+def nearest_patches_of(
+    sentences: Float[Tensor, "s d"],
+    patches: Float[Tensor, "b n d"],
+    owner: Int[Tensor, " s"],
+    k: int,
+) -> Float[Tensor, "s d"]:
+    """`nearest_patches(sentences, patches[owner], k)` without a copy of all patches for every sentence."""
+    similarity = einsum(sentences, patches, "s d, b n d -> s b n")[torch.arange(len(owner)), owner]
+    chosen = similarity.topk(min(k, patches.shape[1])).indices
+    return reduce(patches[owner[:, None], chosen], "s k d -> s d", "mean")
+
+
 def info_nce(
     regions: Float[Tensor, "s d"],
     sentences: Float[Tensor, "s d"],
-    owner: Int[Tensor, "s"],
+    owner: Int[Tensor, " s"],
     temperature: float = 0.07,
     l2: bool = True,
 ) -> Float[Tensor, ""]:
@@ -77,9 +89,9 @@ def region_scores(
 
 def cross_image_nce(
     scores: Float[Tensor, "s b"],
-    owner: Int[Tensor, "s"],
-    key: Int[Tensor, "s"],
-    telling: Bool[Tensor, "s"],
+    owner: Int[Tensor, " s"],
+    key: Int[Tensor, " s"],
+    telling: Bool[Tensor, " s"],
     temperature: float = 0.07,
 ) -> Float[Tensor, ""]:
     """Each sentence must find its own image among those of the batch. Our extension, not in the paper.
@@ -98,9 +110,7 @@ def cross_image_nce(
     return cross_entropy(logits[counts], owner[counts])
 
 
-def masked_word_loss(
-    logits: Float[Tensor, "m w"], target: Int[Tensor, "m"]
-) -> Float[Tensor, ""]:
+def masked_word_loss(logits: Float[Tensor, "m w"], target: Int[Tensor, " m"]) -> Float[Tensor, ""]:
     """Cross-entropy averaged over the hidden word pieces of the batch (Eq. 6); none gives a 0 with a gradient."""
     if len(target) == 0:
         return logits.sum() * 0.0

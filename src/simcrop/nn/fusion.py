@@ -17,8 +17,8 @@ from simcrop.settings import Settings
 class FusionSettings(Settings):
     """Cross-granularity fusion (section 2.3). `use_il` and `use_wl` are columns of Table 3.
 
-    `text_residual` adds the text features themselves; Eq. 5 shows no such sum (`false` is literal), yet the row of Table 3
-    without word-patch features needs text from somewhere.
+    `text_residual` adds the text features themselves; Eq. 5 shows no such sum (`false` is literal), yet the row of
+    Table 3 without word-patch features needs text from somewhere.
     """
 
     heads: int = Field(12, ge=1)
@@ -36,7 +36,9 @@ class CrossAttention(nn.Module):
         self.query = nn.Linear(text_width, width)
         self.key_value = nn.Linear(vision_width, 2 * width)
 
-    def forward(self, text: Float[Tensor, "b t e"], patches: Float[Tensor, "b v d"]) -> Float[Tensor, "b t w"]:
+    def forward(
+        self, text: Float[Tensor, "b t e"], patches: Float[Tensor, "b v d"]
+    ) -> Float[Tensor, "b t w"]:
         q = rearrange(self.query(text), "b t (h d) -> b h t d", h=self.heads)
         k, v = rearrange(self.key_value(patches), "b v (two h d) -> two b h v d", two=2, h=self.heads)
         return rearrange(scaled_dot_product_attention(q, k, v), "b h t d -> b t (h d)")
@@ -49,7 +51,9 @@ class Fusion(nn.Module):
         super().__init__()
         check_heads("fusion", width, settings.heads)
         same_text, same_vision = text_width == width, vision_width == width
-        self.words = CrossAttention(text_width, vision_width, width, settings.heads) if settings.use_wl else None
+        self.words = (
+            CrossAttention(text_width, vision_width, width, settings.heads) if settings.use_wl else None
+        )
         self.instance: nn.Module | None = None
         if settings.use_il:
             self.instance = nn.Identity() if same_vision else identity_linear(vision_width, width)

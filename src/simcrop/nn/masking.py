@@ -22,7 +22,7 @@ class Mask:
         """Only the patches that the encoder may see."""
         return patches.gather(1, repeat(self.keep, "b v -> b v d", d=patches.shape[-1]))
 
-    def fill(self, visible: Float[Tensor, "b v d"], token: Float[Tensor, "d"]) -> Float[Tensor, "b n d"]:
+    def fill(self, visible: Float[Tensor, "b v d"], token: Float[Tensor, " d"]) -> Float[Tensor, "b n d"]:
         """The whole grid again: visible features in their places, `token` everywhere else."""
         full = repeat(token, "d -> b n d", b=visible.shape[0], n=self.hidden.shape[1]).to(visible.dtype)
         return full.scatter(1, repeat(self.keep, "b v -> b v d", d=visible.shape[-1]), visible)

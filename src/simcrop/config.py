@@ -1,0 +1,194 @@
+"""The root that joins all settings, and the recipes: small YAML files that a user prints, copies and edits."""
+
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from simcrop.data.preprocess import InputSpec
+from simcrop.engine.checkpoint import CheckpointSettings
+from simcrop.engine.fit import EngineSettings
+from simcrop.engine.optim import OptimSettings
+from simcrop.errors import SimcropError
+from simcrop.nn.patch import PatchGrid
+from simcrop.objectives.simcrop import SimCroPSettings
+from simcrop.settings import Settings
+
+Triple = tuple[int, int, int]
+
+
+class InputSettings(Settings):
+    """The network's input. Lengths in mm or voxels `(x, y, z)`: right, front, up."""
+
+    spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
+    shape: Triple = (224, 224, 112)
+    window_hu: tuple[float, float] = (-1000.0, 1000.0)
+    patch: Triple = (16, 16, 8)
+
+    @property
+    def spec(self) -> InputSpec:
+        return InputSpec(self.spacing_mm, self.shape, self.window_hu)
+
+    @property
+    def grid(self) -> PatchGrid:
+        return PatchGrid(self.shape, self.patch)
+
+
+class TextSettings(Settings):
+    """`model`: `minilm`, the encoder that the package brings along, or a folder such as CXR-BERT's.
+
+    Lengths in word pieces, specials included. Frozen features of sentences are cached once per cohort.
+    """
+
+    model: str = "minilm"
+    freeze: bool = True
+    cache_sentences: bool = True
+    report_length: int = Field(512, ge=3, le=512)
+    sentence_length: int = Field(64, ge=3, le=512)
+
+
+class InitSettings(Settings):
+    """Where the encoder starts. `mae`: a safetensors file of a 2D MAE ViT; `patch_embed`: what becomes of its 2D patch
+    embedding (`mean_inflate` sums the colours and spreads them over the depth; `skip` leaves ours; `pca` starts from
+    the principal components of the cohort's own patches, with or without `mae`).
+    """
+
+    mae: str | None = None
+    patch_embed: Literal["mean_inflate", "skip", "pca"] = "mean_inflate"
+
+
+class AugSettings(Settings):
+    """`crop`: where a larger scan is cut. Left-right flips are off: reports name sides."""
+
+    crop: Literal["random", "centre"] = "random"
+    flip_lr: bool = False
+
+
+class DataSettings(Settings):
+    """`workers`: loading processes per training process. `split`: which studies to train on (empty: all)."""
+
+    workers: int = Field(0, ge=0)
+    split: str = "train"
+
+
+class Recipe(SimCroPSettings):
+    """One pre-training run, complete: print it, copy it, edit it."""
+
+    method: Literal["simcrop"] = "simcrop"
+    seed: int = Field(42, ge=0)
+    input: InputSettings = InputSettings()
+    data: DataSettings = DataSettings()
+    text: TextSettings = TextSettings()
+    init: InitSettings = InitSettings()
+    aug: AugSettings = AugSettings()
+    optim: OptimSettings = OptimSettings()
+    engine: EngineSettings = EngineSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+
+
+def recipe_names() -> list[str]:
+    """The shipped recipes."""
+    return sorted(
+        p.name.removesuffix(".yaml") for p in files("simcrop.recipes").iterdir() if p.name.endswith(".yaml")
+    )
+
+
+def recipe_text(name: str) -> str:
+    """The YAML of a shipped recipe, as it is in the package."""
+    if name not in recipe_names():
+        raise SimcropError(
+            "no-recipe", f"no recipe {name!r}{nearest(name, recipe_names())}; `simcrop recipe list`"
+        )
+    return files("simcrop.recipes").joinpath(f"{name}.yaml").read_text()
+
+
+def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
+    """A shipped recipe by name or one's own by path, with `key.path=value` overrides applied."""
+    path = Path(source)
+    try:
+        text = path.read_text(encoding="utf-8") if path.suffix in {".yaml", ".yml"} else recipe_text(source)
+        tree = yaml.safe_load(text) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SimcropError("no-recipe", f"cannot read the recipe {source}: {error}") from error
+    except yaml.YAMLError as error:
+        raise SimcropError("bad-recipe", f"{source} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise SimcropError(
+            "bad-recipe", f"{source} must hold `name: value` lines, found {type(tree).__name__}"
+        )
+    for override in overrides or []:
+        put(tree, override)
+    return build_recipe(tree, source)
+
+
+def build_recipe(tree: dict[str, Any], source: str) -> Recipe:
+    """A recipe from plain values; every bad or unknown name in one line."""
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        complaints = [complaint(e["loc"], e["msg"], e["type"], e["input"]) for e in error.errors()]
+        raise SimcropError("bad-setting", f"{source}: {'; '.join(complaints[:4])}") from error
+
+
+def complaint(where: tuple[int | str, ...], message: str, kind: str, value: Any) -> str:
+    name = ".".join(map(str, where))
+    if kind == "extra_forbidden":
+        return f"unknown setting {name}{nearest(name, setting_names())}"
+    return f"{name} = {value!r}: {message[0].lower()}{message[1:]}"
+
+
+def put(tree: dict[str, Any], override: str) -> None:
+    """Apply one `a.b=value`; the value is read as YAML, so that `null`, numbers and lists work."""
+    name, sign, value = override.partition("=")
+    if not sign:
+        raise SimcropError("bad-setting", f"--set wants name=value, got {override!r}")
+    *parents, last = name.strip().split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise SimcropError("bad-setting", f"{name} does not exist: {parent} is a value, not a group")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SimcropError("bad-setting", f"--set {name}: {value!r} is not a value") from error
+    tree[last] = float(parsed) if isinstance(parsed, str) and is_number(parsed) else parsed
+
+
+def is_number(text: str) -> bool:
+    """YAML reads `3e-4` as text; people mean the number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def setting_names(model: type[Settings] = Recipe, prefix: str = "") -> list[str]:
+    """Every `group.name` there is."""
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            names += setting_names(kind, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """`, did you mean ...?` or nothing."""
+    found = get_close_matches(name, known, n=1, cutoff=0.5)
+    found = found or get_close_matches(name.split(".")[-1], known, n=1, cutoff=0.4)
+    return f", did you mean {found[0]}?" if found else ""
+
+
+def flat(model: Settings, prefix: str = "") -> dict[str, Any]:
+    """All settings as one level of `group.name: value`."""
+    out: dict[str, Any] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        out.update(flat(value, f"{prefix}{name}.") if isinstance(value, Settings) else {prefix + name: value})
+    return out

@@ -1,0 +1,88 @@
+"""Every distinct sentence of a cohort, once: its frozen text feature and how many reports say it.
+
+Axes: u distinct sentence, d features. Cached beside the cohort, because the text encoder never changes.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+Encode = Callable[[list[str]], Tensor]
+
+
+@dataclass(frozen=True)
+class SentenceBank:
+    """`features` is None when the text encoder is trained and nothing may be cached."""
+
+    number: dict[str, int]
+    share: Float[Tensor, " u"]
+    features: Float[Tensor, "u d"] | None
+
+    def numbers(self, sentences: Sequence[str]) -> list[int]:
+        """Where each sentence stands in the bank."""
+        return [self.number[sentence] for sentence in sentences]
+
+    def center(self) -> Float[Tensor, " d"] | None:
+        """Mean feature over distinct sentences, for `align.center_text`."""
+        return None if self.features is None else self.features.mean(0)
+
+
+def build_bank(
+    reports: Sequence[Sequence[str]], encode: Encode | None, cache: Path | None = None, chunk: int = 256
+) -> SentenceBank:
+    """Count the sentences of all reports and encode each distinct one once, or read the cache that did."""
+    said_by = Counter(sentence for report in reports for sentence in set(report))
+    texts = sorted(said_by)
+    share = torch.tensor([said_by[text] / len(reports) for text in texts], dtype=torch.float32)
+    number = {text: i for i, text in enumerate(texts)}
+    if encode is None:
+        return SentenceBank(number, share, None)
+    digest = fingerprint(texts)
+    features = read_cache(cache, digest)
+    if features is None:
+        # Long beside long: padding to the longest of a chunk then costs little.
+        by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        parts = [encode([texts[i] for i in by_length[at : at + chunk]]) for at in range(0, len(texts), chunk)]
+        features = torch.empty_like(encoded := torch.cat(parts)) if parts else torch.zeros(0, 1)
+        if parts:
+            features[torch.tensor(by_length)] = encoded
+        write_cache(cache, digest, features)
+    return SentenceBank(number, share, features)
+
+
+def fingerprint(texts: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+
+
+def read_cache(cache: Path | None, digest: str) -> Float[Tensor, "u d"] | None:
+    """Features of exactly these sentences, or None."""
+    if cache is None or not cache.is_file():
+        return None
+    try:
+        with safe_open(cache, "pt") as file:
+            same = (file.metadata() or {}).get("sentences") == digest
+            return file.get_tensor("features") if same else None
+    except (SafetensorError, OSError):
+        return None
+
+
+def write_cache(cache: Path | None, digest: str, features: Float[Tensor, "u d"]) -> None:
+    """Keep the features for the next run; a read-only cohort simply keeps none."""
+    if cache is None:
+        return
+    try:
+        cache.parent.mkdir(exist_ok=True)
+        partial = cache.with_suffix(".partial")
+        save_file({"features": features.contiguous()}, partial, {"sentences": digest})
+        partial.replace(cache)
+    except OSError:
+        return

@@ -1,0 +1,99 @@
+"""Checkpoints: trained weights, optimiser state and step, as safetensors and JSON; written whole or not at all."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from simcrop.errors import SimcropError
+from simcrop.settings import Settings
+
+Describe = Callable[[Path], None]
+
+
+class CheckpointSettings(Settings):
+    """`every` in steps; the newest `keep` are kept."""
+
+    every: int = Field(500, ge=1)
+    keep: int = Field(2, ge=1)
+
+
+def trained_state(module: nn.Module) -> dict[str, Tensor]:
+    """Everything the training changes, and buffers; frozen parameters are left to where they came from."""
+    frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+    return {k: v.detach().contiguous() for k, v in module.state_dict().items() if k not in frozen}
+
+
+def load_trained_state(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Put back what `trained_state` gave; every key must be there and none too many."""
+    wanted = set(trained_state(module))
+    missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
+    if missing or extra:
+        raise SimcropError(
+            "weights-mismatch",
+            f"the weights do not fit the model: {len(missing)} missing {missing[:3]}, {len(extra)} unknown {extra[:3]}",
+        )
+    try:
+        module.load_state_dict(state, strict=len(wanted) == len(module.state_dict()))
+    except RuntimeError as error:
+        raise SimcropError(
+            "weights-mismatch", f"the weights do not fit: {' '.join(str(error).split())[:300]}"
+        ) from error
+
+
+def save_checkpoint(
+    folder: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    describe: Describe,
+    keep: int,
+) -> Path:
+    """Write `folder/step-XXXXXXXX` beside itself under another name, then rename it; drop old ones."""
+    final = folder / f"step-{step:08d}"
+    partial = folder / f"{final.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file(trained_state(module), partial / "model.safetensors")
+    save_file(optimizer_state(optimizer), partial / "optimizer.safetensors")
+    (partial / "state.json").write_text(json.dumps({"step": step}))
+    describe(partial)
+    shutil.rmtree(final, ignore_errors=True)
+    partial.rename(final)
+    for old in checkpoints(folder)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Whole checkpoints, oldest first."""
+    found = folder.glob("step-" + "[0-9]" * 8) if folder.is_dir() else []
+    return sorted(p for p in found if (p / "state.json").is_file())
+
+
+def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Weights and optimiser state back in place; the number of steps done."""
+    load_trained_state(module, load_file(path / "model.safetensors"))
+    state = load_file(path / "optimizer.safetensors")
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for name, tensor in state.items():
+        number, kind = name.split(".")
+        parameter = parameters[int(number)]
+        place = torch.device("cpu") if kind == "step" and parameter.device.type == "cpu" else parameter.device
+        optimizer.state[parameter][kind] = tensor.to(place)
+    return int(json.loads((path / "state.json").read_text())["step"])
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Flat names: number of the parameter in the optimiser's own order, then the kind of state."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    return {
+        f"{number}.{kind}": tensor.detach().contiguous()
+        for number, parameter in enumerate(parameters)
+        for kind, tensor in optimizer.state.get(parameter, {}).items()
+    }

@@ -1,0 +1,71 @@
+"""One process or many: who I am, and what all processes agree on. Nothing else imports `torch.distributed`."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all: `rank` of `world`, and the device it computes on."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """The one process that writes files and prints."""
+        return self.rank == 0
+
+    def any(self, flag: bool) -> bool:
+        """True everywhere when it is true anywhere."""
+        if self.world == 1:
+            return flag
+        shared = torch.tensor(float(flag), device=self.device)
+        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+        return bool(shared.item())
+
+    def gather(self, mine: list[str]) -> list[str]:
+        """The lists of all processes, one after the other."""
+        if self.world == 1:
+            return mine
+        parts: list[list[str] | None] = [None] * self.world
+        dist.all_gather_object(parts, mine)
+        return [name for part in parts for name in part or []]
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        if self.world == 1:
+            return values
+        values = values.clone()
+        dist.all_reduce(values)
+        return values / self.world
+
+    def wait(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module, its gradients averaged over all processes."""
+        return module if self.world == 1 else nn.parallel.DistributedDataParallel(module)
+
+
+def join_processes() -> Processes:
+    """What `torchrun` started, or this process alone."""
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return Processes(rank, world, device)
+
+
+def leave_processes() -> None:
+    """Close what `join_processes` opened."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,273 @@
+"""The only training loop: batches in, named losses out, one optimiser step, one journal line.
+
+It knows nothing of CT: an objective turns a batch and a generator into named terms, and says how they add up.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from math import ceil, isfinite
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from simcrop.engine.checkpoint import (
+    CheckpointSettings,
+    Describe,
+    checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
+from simcrop.engine.distributed import Processes
+from simcrop.engine.journal import Journal
+from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
+from simcrop.engine.order import MicroBatches, Order, Share, step_seed
+from simcrop.engine.progress import Progress, silent
+from simcrop.errors import SimcropError
+from simcrop.settings import Settings
+
+
+class EngineSettings(Settings):
+    """`micro_batch`: samples per forward pass and process (all of the process's share when not set; losses that compare
+    the samples of a batch see only a micro-batch). `recompute`: less memory for about an eighth more time.
+    """
+
+    precision: Literal["bf16", "fp32"] = "bf16"
+    micro_batch: int | None = Field(None, ge=1)
+    recompute: bool = False
+
+
+class Objective(Protocol):
+    """What the engine trains: an `nn.Module` with these two."""
+
+    @property
+    def weights(self) -> dict[str, float]: ...
+
+    def __call__(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run. `dataset[draw]` gives a sample, `collate` makes a batch with `.ids` and `.to(device)`."""
+
+    dataset: Dataset
+    collate: Any
+    folder: Path
+    describe: Describe
+    seed: int
+    optim: OptimSettings
+    engine: EngineSettings
+    checkpoint: CheckpointSettings
+    workers: int = 0
+
+    @property
+    def order(self) -> Order:
+        return Order(len(self.dataset), self.optim.batch, self.seed)  # type: ignore[arg-type]
+
+    @property
+    def steps(self) -> int:
+        whole = ceil(self.optim.epochs * self.order.count / self.optim.batch)
+        return min(whole, self.optim.steps or whole)
+
+    def share(self, processes: Processes) -> Share:
+        per_process, rest = divmod(self.optim.batch, processes.world)
+        micro = self.engine.micro_batch or per_process
+        if rest or per_process % micro:
+            raise SimcropError(
+                "bad-setting",
+                f"optim.batch = {self.optim.batch} cannot be shared by {processes.world} processes "
+                f"in micro-batches of {micro}",
+            )
+        return Share(processes.rank, processes.world, micro)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """`finished` is false when a person or the machine asked the run to stop; it can be resumed."""
+
+    steps: int
+    finished: bool
+    last: dict[str, float]
+
+
+def fit(
+    objective: nn.Module, job: Job, processes: Processes, resume: bool = False, progress: Progress = silent
+) -> Fitted:
+    """Train `objective` to the end of `job`, or from its newest checkpoint with `resume`."""
+    objective.to(processes.device).train()
+    optimizer = build_optimizer(objective, job.optim)
+    done = restore(objective, optimizer, job, resume)
+    share = job.share(processes)
+    accumulate = len(share.of(job.order.draws(0)))
+    stepper = Stepper(objective, processes.wrap(objective), optimizer, job, processes)
+    journal = Journal(job.folder / "journal.jsonl", done) if processes.leads else None
+    last: dict[str, float] = {}
+
+    batches = iter(loader(job, share, done))
+    with stop_requests() as asked:
+        for step in range(done, job.steps):
+            started = time.perf_counter()
+            micro = [next_batch(batches) for _ in range(accumulate)]
+            waited = time.perf_counter() - started
+            last = stepper.step(step, micro)
+            seconds = time.perf_counter() - started
+            row = {
+                "step": step + 1,
+                "epoch": round(job.order.epoch(step + 1), 4),
+                **last,
+                "volumes_per_s": round(job.optim.batch / seconds, 4),
+                "data_wait": round(waited / seconds, 4),
+            }
+            if journal is not None:
+                journal.write(row)
+            speed, wait = row["volumes_per_s"], row["data_wait"]
+            words = f"loss {last['loss']:.3f}  {speed:.2f} volumes/s  waiting for data {wait:.0%}"
+            progress(step + 1, job.steps, words)
+            stopping = processes.any(asked.stop)
+            if stopping or (step + 1) % job.checkpoint.every == 0 or step + 1 == job.steps:
+                save(objective, optimizer, job, step + 1, processes)
+            if stopping:
+                break
+    if journal is not None:
+        journal.close()
+    return Fitted(step + 1 if done < job.steps else done, not asked.stop or step + 1 == job.steps, last)
+
+
+class Stepper:
+    """One optimiser step on the micro-batches of one global batch."""
+
+    def __init__(
+        self,
+        objective: nn.Module,
+        wrapped: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        job: Job,
+        processes: Processes,
+    ) -> None:
+        self.objective, self.wrapped, self.optimizer = objective, wrapped, optimizer
+        self.job, self.processes = job, processes
+        self.weights: dict[str, float] = objective.weights  # type: ignore[assignment]
+        self.parameters = [p for p in objective.parameters() if p.requires_grad]
+        self.steps_per_epoch = job.order.count / job.optim.batch
+
+    def step(self, step: int, micro: list[Any]) -> dict[str, float]:
+        """The journal's figures of this step."""
+        lr = learning_rate(self.job.optim, step, self.job.steps, self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.zero_grad(set_to_none=True)
+        sums = torch.zeros(len(self.weights) + 1)
+        for number, batch in enumerate(micro):
+            sums += self.backward(step, number, len(micro), batch)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        figures = self.processes.mean(sums.to(self.processes.device)).tolist()
+        self.refuse_non_finite(step, figures, float(norm), micro)
+        if self.job.optim.clip_grad is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.job.optim.clip_grad, norm)
+        self.optimizer.step()
+        return {
+            **dict(zip(["loss", *self.weights], figures, strict=True)),
+            "lr": lr,
+            "grad_norm": float(norm),
+        }
+
+    def backward(self, step: int, number: int, accumulate: int, batch: Any) -> Tensor:
+        """Forward and backward of one micro-batch; its loss and terms, divided by their number."""
+        seed = step_seed(self.job.seed, 2, step, number, self.processes.rank)
+        generator = torch.Generator().manual_seed(seed)
+        device = self.processes.device
+        waits = self.processes.world > 1 and number + 1 < accumulate
+        with self.wrapped.no_sync() if waits else nullcontext():  # type: ignore[operator]
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.job.engine.precision == "bf16"):
+                terms = self.wrapped(batch.to(device), generator)
+                loss = sum(self.weights[name] * terms[name] for name in self.weights) / accumulate
+            loss.backward()  # type: ignore[union-attr]
+        parts = [loss.detach(), *(terms[name].detach() / accumulate for name in self.weights)]  # type: ignore[union-attr]
+        return torch.stack([part.float() for part in parts]).cpu()
+
+    def refuse_non_finite(self, step: int, figures: list[float], norm: float, micro: list[Any]) -> None:
+        """Every process stops when the loss or a gradient of any is not finite; the message names the studies."""
+        bad = not (all(map(isfinite, figures)) and isfinite(norm))
+        if not self.processes.any(bad):
+            return
+        studies = self.processes.gather([name for batch in micro for name in batch.ids])
+        terms = ", ".join(
+            f"{name} {value:.4g}" for name, value in zip(self.weights, figures[1:], strict=True)
+        )
+        raise SimcropError(
+            "non-finite-loss",
+            f"step {step + 1}: the loss is not finite ({terms}, gradient norm {norm:.4g}) on studies "
+            f"{', '.join(studies)}; the newest checkpoint is intact",
+        )
+
+
+def restore(objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, resume: bool) -> int:
+    """Steps done so far: 0, or those of the newest checkpoint."""
+    found = checkpoints(job.folder / "checkpoints") if resume else []
+    return load_checkpoint(found[-1], objective, optimizer) if found else 0
+
+
+def save(
+    objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, step: int, processes: Processes
+) -> None:
+    if processes.leads:
+        save_checkpoint(
+            job.folder / "checkpoints", objective, optimizer, step, job.describe, job.checkpoint.keep
+        )
+    processes.wait()
+
+
+def loader(job: Job, share: Share, start: int) -> DataLoader:
+    return DataLoader(
+        job.dataset,
+        batch_sampler=MicroBatches(job.order, share, start, job.steps),
+        collate_fn=job.collate,
+        num_workers=job.workers,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=False,
+    )
+
+
+def next_batch(batches: Iterator[Any]) -> Any:
+    """A batch; or the error that a loading process met, which travels as a value to keep its sentence."""
+    batch = next(batches)
+    if isinstance(batch, SimcropError):
+        raise batch
+    return batch
+
+
+class StopRequest:
+    """Becomes true when Ctrl-C or a scheduler's SIGTERM arrives; the step in progress is finished and saved.
+
+    A second Ctrl-C ends at once, back to the newest checkpoint.
+    """
+
+    stop = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self.stop:
+            raise KeyboardInterrupt
+        self.stop = True
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Catch SIGINT and SIGTERM while training; a thread that may not set handlers trains without."""
+    request = StopRequest()
+    try:
+        previous = {s: signal.signal(s, request) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        previous = {}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,53 @@
+"""The optimiser and its learning rate, both without hidden state: AdamW, linear warm-up, half a cosine."""
+
+from math import cos, pi
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from simcrop.settings import Settings
+
+
+class OptimSettings(Settings):
+    """`batch` is global. `steps` ends a run earlier than `epochs` would; the schedule still spans the steps that run.
+
+    `schedule_epochs` stretches the cosine beyond the end of training, as one public recipe does.
+    """
+
+    lr: float = Field(1.5e-4, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    betas: tuple[float, float] = (0.9, 0.95)
+    batch: int = Field(48, ge=1)
+    epochs: int = Field(140, ge=1)
+    steps: int | None = Field(None, ge=1)
+    warmup_epochs: float = Field(40, ge=0)
+    schedule_epochs: float | None = Field(None, gt=0)
+    clip_grad: float | None = Field(None, gt=0)
+
+
+def build_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.AdamW:
+    """AdamW over what is trained; no weight decay on biases, norms, tokens and other vectors."""
+    trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    matrices = [p for _, p in trained if p.ndim >= 2]
+    vectors = [p for _, p in trained if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=True)
+
+
+def learning_rate(settings: OptimSettings, step: int, steps: int, steps_per_epoch: float) -> float:
+    """Rate of the step numbered `step` (from 0) of `steps`.
+
+    A run that `optim.steps` cuts short warms up over the same share of itself as the whole run would.
+    """
+    whole = settings.epochs * steps_per_epoch
+    shrink = min(1.0, steps / whole)
+    warmup = settings.warmup_epochs * steps_per_epoch * shrink
+    end = (settings.schedule_epochs or settings.epochs) * steps_per_epoch * shrink
+    if step < warmup:
+        return settings.lr * (step + 1) / warmup if warmup >= 1 else settings.lr
+    progress = min(1.0, (step - warmup) / max(1.0, end - warmup))
+    return settings.lr * 0.5 * (1 + cos(pi * progress))

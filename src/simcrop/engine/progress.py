@@ -1,0 +1,61 @@
+"""What a person sees of a running job: a bar on a terminal, a plain line now and then elsewhere."""
+
+import sys
+import time
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Told after every unit of work; `words` is what to show beside the count."""
+
+    def __call__(self, done: int, total: int, words: str) -> None: ...
+
+
+class PlainProgress:
+    """A line on stderr at most every `seconds`, and one at the end."""
+
+    def __init__(self, title: str, seconds: float = 10.0) -> None:
+        self.title, self.seconds, self.last = title, seconds, 0.0
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        now = time.monotonic()
+        if done == total or now - self.last >= self.seconds:
+            self.last = now
+            sys.stderr.write(f"{self.title} {done}/{total}  {words}\n")
+
+
+class TerminalProgress:
+    """A live bar, drawn by rich."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self.bar = Bar(
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}"),
+            console=Console(stderr=True),
+        )
+        self.task = self.bar.add_task(title, total=None, words="")
+        self.bar.start()
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        self.bar.update(self.task, completed=done, total=total, words=words)
+        if done >= total:
+            self.bar.stop()
+
+
+def silent(done: int, total: int, words: str) -> None:
+    """No progress at all."""
+    del done, total, words
+
+
+def show_progress(title: str, leads: bool = True) -> Progress:
+    """The right kind for where this process runs."""
+    if not leads:
+        return silent
+    return TerminalProgress(title) if sys.stderr.isatty() else PlainProgress(title)

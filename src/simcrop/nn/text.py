@@ -1,0 +1,253 @@
+"""The text side: a BERT read from a folder, the report decoder and the word head.
+
+Axes: b report or sentence, t word piece, d features, m hidden word piece, w word of the vocabulary.
+"""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from simcrop.data.words import Tokens
+from simcrop.errors import SimcropError
+from simcrop.settings import Settings
+
+Pool = Literal["cls", "mean", "proj128"]
+PROJECTION = "cls_projection_head."
+
+
+class ReportDecoderSettings(Settings):
+    """D_t of the paper: a BERT of 6 layers, trained from scratch, reading in both directions."""
+
+    depth: int = Field(6, ge=1)
+    dim: int = Field(768, ge=1)
+    heads: int = Field(12, ge=1)
+    hidden: int = Field(3072, ge=1)
+
+
+class TextEncoder(nn.Module):
+    """E_t of the paper: a pre-trained BERT. Frozen it stays in eval mode, whatever its owner does."""
+
+    def __init__(self, config: dict, state: dict[str, Tensor], frozen: bool = True) -> None:
+        super().__init__()
+        from transformers import BertConfig, BertModel
+
+        self.config = {k: v for k, v in config.items() if not k.startswith("_")}
+        self.frozen = frozen
+        bert_config = BertConfig(**self.config)
+        bert_config._attn_implementation = "sdpa"
+        self.bert = BertModel(bert_config, add_pooling_layer=False)
+        self.projection, self.word_start = split_off_heads(state, self.config)
+        load_every_key(self.bert, bert_part(state))
+        self.requires_grad_(not frozen)
+        self.train(not frozen)
+
+    @property
+    def width(self) -> int:
+        return self.bert.config.hidden_size
+
+    def width_of(self, pool: Pool) -> int:
+        """Features of one pooled sentence."""
+        return 128 if pool == "proj128" else self.width
+
+    def train(self, mode: bool = True) -> "TextEncoder":
+        return super().train(mode and not self.frozen)
+
+    def forward(self, tokens: Tokens) -> Float[Tensor, "b t d"]:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self.bert(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
+
+    def pool(
+        self, states: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"], how: Pool
+    ) -> Float[Tensor, "b e"]:
+        """One vector per text: its first token, the mean of its real tokens, or CXR-BERT's 128 features."""
+        if how == "mean":
+            return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        if how == "cls":
+            return states[:, 0]
+        if self.projection is None:
+            raise SimcropError(
+                "bad-setting", "align.sent_pool = proj128 needs a text encoder that has such a head"
+            )
+        return self.projection(states[:, 0])
+
+    def save(self, folder: Path) -> None:
+        """Write `config.json` and `model.safetensors`, which `read_text_encoder` reads again."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {f"bert.{k}": v.contiguous() for k, v in self.bert.state_dict().items()}
+        heads = {
+            **prefixed(self.projection, PROJECTION),
+            **{f"cls.predictions.{k}": v for k, v in self.word_start.items()},
+        }
+        save_file(
+            {**state, **{k: v.contiguous().clone() for k, v in heads.items()}}, folder / "model.safetensors"
+        )
+        (folder / "config.json").write_text(json.dumps(self.config, indent=1, sort_keys=True))
+
+
+def read_text_encoder(folder: Path, frozen: bool = True) -> TextEncoder:
+    """A BERT folder (MiniLM, CXR-BERT, ...): `config.json` and `model.safetensors`, every key accounted for."""
+    config = read_bert_config(folder)
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        pickled = " (pytorch_model.bin is a pickle: convert it with `simcrop weights import cxr-bert`)"
+        raise SimcropError(
+            "no-text-encoder",
+            f"{folder} has no model.safetensors"
+            + (pickled if (folder / "pytorch_model.bin").is_file() else ""),
+        )
+    try:
+        return TextEncoder(config, load_file(weights), frozen)
+    except (RuntimeError, KeyError, OSError, ValueError, SafetensorError) as error:
+        raise SimcropError(
+            "no-text-encoder", f"{weights} does not fit its config.json or is damaged: {first_line(error)}"
+        ) from error
+
+
+def read_bert_config(folder: Path) -> dict:
+    """`config.json` of a text encoder folder; plain BERT shapes only, and no code of its own is ever run."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise SimcropError(
+            "no-text-encoder", f"{folder} is not a text encoder folder: no readable config.json"
+        ) from error
+    if not isinstance(config, dict) or "hidden_size" not in config or "vocab_size" not in config:
+        raise SimcropError(
+            "no-text-encoder", f"{folder}/config.json does not describe a BERT (hidden_size, vocab_size)"
+        )
+    if config.get("position_embedding_type", "absolute") != "absolute":
+        raise SimcropError("no-text-encoder", f"{folder}: only absolute position embeddings are supported")
+    for foreign in (
+        "auto_map",
+        "architectures",
+        "model_type",
+        "transformers_version",
+        "torch_dtype",
+        "dtype",
+    ):
+        config.pop(foreign, None)
+    return config
+
+
+def bert_part(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder's own tensors, without the `bert.` prefix, heads, poolers and position buffers."""
+    renamed = {k.removeprefix("bert."): v for k, v in state.items()}
+    skipped = ("cls.", "pooler.", PROJECTION)
+    return {k: v for k, v in renamed.items() if not k.startswith(skipped) and not k.endswith(".position_ids")}
+
+
+def split_off_heads(state: dict[str, Tensor], config: dict) -> tuple[nn.Module | None, dict[str, Tensor]]:
+    """CXR-BERT's 128-feature projection when there is one, and the tensors of a masked-word head when there are."""
+    head = {
+        k.removeprefix("cls.predictions."): v for k, v in state.items() if k.startswith("cls.predictions.")
+    }
+    projection = {k.removeprefix(PROJECTION): v for k, v in state.items() if k.startswith(PROJECTION)}
+    if not projection:
+        return None, head
+    return ProjectionHead(config["hidden_size"], projection), head
+
+
+class ProjectionHead(nn.Module):
+    """CXR-BERT's joint-space head: dense, GELU, norm, dense to 128."""
+
+    def __init__(self, width: int, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        out = state["dense_to_output.weight"].shape[0]
+        self.dense_to_hidden = nn.Linear(width, out)
+        self.LayerNorm = nn.LayerNorm(out, eps=1e-12)
+        self.dense_to_output = nn.Linear(out, out)
+        load_every_key(self, state)
+
+    def forward(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b e"]:
+        return self.dense_to_output(self.LayerNorm(gelu(self.dense_to_hidden(x))))
+
+
+class ReportDecoder(nn.Module):
+    """D_t of the paper: fused features in, one feature vector per word piece out; no embeddings of its own."""
+
+    def __init__(self, settings: ReportDecoderSettings) -> None:
+        super().__init__()
+        from transformers import BertConfig
+        from transformers.models.bert.modeling_bert import BertEncoder
+
+        config = BertConfig(
+            hidden_size=settings.dim,
+            num_hidden_layers=settings.depth,
+            num_attention_heads=settings.heads,
+            intermediate_size=settings.hidden,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )
+        config._attn_implementation = "sdpa"
+        self.encoder = BertEncoder(config)
+        for module in self.encoder.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, fused: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+        return self.encoder(fused, attention_mask=rearrange(mask, "b t -> b 1 1 t"))[0]
+
+
+class WordHead(nn.Module):
+    """From a decoded feature to the words of the vocabulary; runs on hidden pieces only.
+
+    Starts from the text encoder's own masked-word head where it has one and the widths agree, otherwise from its word
+    embeddings; trainable and tied to nothing. `vocabulary` keeps only those ids (`mlm.vocabulary = compact`).
+    """
+
+    vocabulary: Tensor
+
+    def __init__(self, width: int, text: TextEncoder, vocabulary: Int[Tensor, " w"] | None = None) -> None:
+        super().__init__()
+        start, embeddings = text.word_start, text.bert.embeddings.word_embeddings.weight.detach()
+        ids = torch.arange(len(embeddings)) if vocabulary is None else vocabulary
+        self.register_buffer("vocabulary", ids)
+        text_width = embeddings.shape[1]
+        self.dense = nn.Linear(width, text_width)
+        self.norm = nn.LayerNorm(text_width, eps=1e-12)
+        self.words = nn.Linear(text_width, len(ids))
+        bias = start.get("bias", start.get("decoder.bias", torch.zeros(len(embeddings))))
+        with torch.no_grad():
+            self.words.weight.copy_(start.get("decoder.weight", embeddings)[ids])
+            self.words.bias.copy_(bias[ids])
+            if width == text_width and "transform.dense.weight" in start:
+                self.dense.weight.copy_(start["transform.dense.weight"])
+                self.dense.bias.copy_(start["transform.dense.bias"])
+                self.norm.weight.copy_(start["transform.LayerNorm.weight"])
+                self.norm.bias.copy_(start["transform.LayerNorm.bias"])
+
+    def forward(self, x: Float[Tensor, "m d"]) -> Float[Tensor, "m w"]:
+        return self.words(self.norm(gelu(self.dense(x))))
+
+    def numbers(self, ids: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
+        """Where each word-piece id stands in this head's vocabulary (rising, and holding every id asked for)."""
+        return torch.searchsorted(self.vocabulary, ids)
+
+
+def load_every_key(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load, and refuse a state that has a key too many or too few (flaw 9 of the public code)."""
+    wanted = set(module.state_dict())
+    missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
+    if missing or extra:
+        raise KeyError(
+            f"missing {missing[:3]} ({len(missing)} in all), not expected {extra[:3]} ({len(extra)} in all)"
+        )
+    module.load_state_dict(state)
+
+
+def prefixed(module: nn.Module | None, prefix: str) -> dict[str, Tensor]:
+    return {} if module is None else {prefix + k: v for k, v in module.state_dict().items()}
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

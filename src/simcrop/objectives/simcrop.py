@@ -1,0 +1,248 @@
+"""SimCroP: paint hidden patches, align sentences with their nearest patches, spell hidden words (Eq. 1-7).
+
+Axes: b study, n all patches, v visible patches, p voxel of a patch, s sentence, t word piece, d features.
+"""
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from simcrop import losses
+from simcrop.data.batch import Batch, Sentences
+from simcrop.data.words import Tokenizer, Tokens, hide_words
+from simcrop.errors import SimcropError
+from simcrop.nn.fusion import Fusion, FusionSettings
+from simcrop.nn.masking import Mask, random_mask, visible_count
+from simcrop.nn.patch import PatchGrid, in_body
+from simcrop.nn.text import Pool, ReportDecoder, ReportDecoderSettings, TextEncoder, WordHead
+from simcrop.nn.transformer import identity_linear
+from simcrop.nn.vision import Painter, PainterSettings, VisionEncoder, VisionFeatures, VisionSettings
+from simcrop.settings import Settings
+
+
+class MimSettings(Settings):
+    """Masked volume (Eq. 1). `visible = body` spends visible tokens on air only when nothing else is left."""
+
+    mask_ratio: float = Field(0.75, gt=0, lt=1)
+    loss_on: Literal["masked", "all"] = "masked"
+    norm_pix: bool = False
+    visible: Literal["any", "body"] = "any"
+
+
+class CrossImageSettings(Settings):
+    """Our extension, not in the paper: a sentence must find its own image among those of the batch.
+
+    `visible`: share of the patches that its own pass through the encoder sees; `top_share`: patches averaged, as a
+    share of those; `max_share`: a sentence in this share of the training reports or more tells images apart no longer.
+    """
+
+    on: bool = False
+    weight: float = Field(1.0, ge=0)
+    temperature: float = Field(0.07, gt=0)
+    visible: float = Field(1.0, gt=0, le=1)
+    top_share: float = Field(0.05, gt=0, le=1)
+    max_share: float = Field(0.15, gt=0, le=1)
+
+
+class AlignSettings(Settings):
+    """Similarity-driven alignment (Eq. 2-4). `weight` is lambda 1; `use_sa` is a column of Table 3."""
+
+    use_sa: bool = True
+    weight: float = Field(1.0, ge=0)
+    top_k: int = Field(64, ge=1)
+    temperature: float = Field(0.07, gt=0)
+    l2: bool = True
+    scope: Literal["report", "batch"] = "report"
+    sent_pool: Pool = "cls"
+    vision_proj: Literal["linear", "none"] = "linear"
+    center_text: bool = False
+    cross_image: CrossImageSettings = CrossImageSettings()
+
+
+class MlmSettings(Settings):
+    """Masked report (Eq. 6). `weight` is lambda 2; `vocabulary = compact` spells only words that the cohort uses."""
+
+    weight: float = Field(1.0, ge=0)
+    ratio: float = Field(0.75, gt=0, lt=1)
+    unit: Literal["word", "token"] = "word"
+    replace: Literal["mask_only", "bert"] = "mask_only"
+    loss_on: Literal["hidden", "all"] = "hidden"
+    vocabulary: Literal["full", "compact"] = "full"
+
+
+class SimCroPSettings(Settings):
+    """Every choice of the method; the defaults are the paper's, or the reading of it that the evidence favours."""
+
+    vision: VisionSettings = VisionSettings()
+    vision_decoder: PainterSettings = PainterSettings()
+    mim: MimSettings = MimSettings()
+    align: AlignSettings = AlignSettings()
+    fusion: FusionSettings = FusionSettings()
+    report_decoder: ReportDecoderSettings = ReportDecoderSettings()
+    mlm: MlmSettings = MlmSettings()
+
+
+class Aligner(nn.Module):
+    """Brings patches and sentences into one space: projection, centring, L2."""
+
+    center: Tensor
+
+    def __init__(self, settings: AlignSettings, vision_width: int, text_width: int) -> None:
+        super().__init__()
+        self.l2 = settings.l2
+        self.projection: nn.Module = nn.Identity()
+        if settings.vision_proj == "linear":
+            self.projection = identity_linear(vision_width, text_width)
+        elif vision_width != text_width:
+            raise SimcropError(
+                "bad-setting",
+                "align.vision_proj = none needs equal widths, "
+                f"but vision.dim is {vision_width} and the text's {text_width}",
+            )
+        self.register_buffer("center", torch.zeros(text_width))
+
+    def patches(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b v e"]:
+        projected = self.projection(features).float()
+        return normalize(projected, dim=-1) if self.l2 else projected
+
+    def sentences(self, features: Float[Tensor, "s e"]) -> Float[Tensor, "s e"]:
+        centred = features.float() - self.center
+        return normalize(centred, dim=-1) if self.l2 else centred
+
+
+class SimCroP(nn.Module):
+    """The method of the paper. `forward` gives one named, unweighted term per loss; `weights` how they add (Eq. 7)."""
+
+    def __init__(
+        self,
+        settings: SimCroPSettings,
+        grid: PatchGrid,
+        text: TextEncoder,
+        tokenizer: Tokenizer,
+        vocabulary: Tensor | None = None,
+        center: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings, self.grid, self.tokenizer = settings, grid, tokenizer
+        width = settings.report_decoder.dim
+        self.text = text
+        self.vision = VisionEncoder(settings.vision, grid)
+        self.painter = Painter(settings.vision_decoder, settings.vision, grid)
+        self.aligner = Aligner(settings.align, settings.vision.dim, text.width_of(settings.align.sent_pool))
+        self.fusion = Fusion(settings.fusion, text.width, settings.vision.dim, width)
+        self.report_decoder = ReportDecoder(settings.report_decoder)
+        self.word_head = WordHead(width, text, vocabulary)
+        if center is not None:
+            self.aligner.center.copy_(center)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """L = L_MIM + lambda 1 L_align + lambda 2 L_MLM (Eq. 7), and our extension when it is on."""
+        weights = {"volume": 1.0, "report": self.settings.mlm.weight}
+        if self.settings.align.use_sa:
+            weights["align"] = self.settings.align.weight
+        if self.settings.align.cross_image.on:
+            weights["cross_image"] = self.settings.align.cross_image.weight
+        return weights
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        patches = self.grid.split(batch.volume)
+        body = in_body(patches) if self.settings.mim.visible == "body" else None
+        mask = random_mask(
+            len(batch), self.grid.count, self.settings.mim.mask_ratio, generator, body, patches.device
+        )
+        features = self.vision(patches, mask)
+        terms = {
+            "volume": self.volume_loss(patches, features, mask),
+            "report": self.report_loss(batch, features, generator),
+        }
+        if self.settings.align.use_sa:
+            terms["align"] = self.align_loss(batch.sentences, features)
+        if self.settings.align.cross_image.on:
+            terms["cross_image"] = self.cross_image_loss(batch.sentences, patches, generator, body)
+        return terms
+
+    def volume_loss(
+        self, patches: Float[Tensor, "b n p"], features: VisionFeatures, mask: Mask
+    ) -> Float[Tensor, ""]:
+        """Eq. 1."""
+        mim = self.settings.mim
+        painted = self.painter(features, mask).float()
+        target = losses.normalized_patches(patches) if mim.norm_pix else patches
+        hidden = mask.hidden if mim.loss_on == "masked" else torch.ones_like(mask.hidden)
+        return losses.masked_patch_mse(painted, target, hidden)
+
+    def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""]:
+        """Eq. 2-4, over visible patches."""
+        align = self.settings.align
+        said = self.sentence_features(sentences)
+        regions = losses.nearest_patches_of(
+            said, self.aligner.patches(features.patches), sentences.owner, align.top_k
+        )
+        owner = sentences.owner if align.scope == "report" else torch.zeros_like(sentences.owner)
+        return losses.info_nce(regions, said, owner, align.temperature, align.l2)
+
+    def report_loss(
+        self, batch: Batch, features: VisionFeatures, generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """Eq. 5-6."""
+        mlm, tokens = self.settings.mlm, batch.report
+        masked = hide_words(tokens, self.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
+        states = self.text(replace(tokens, ids=masked.ids))
+        decoded = self.report_decoder(self.fusion(states, features), tokens.mask)
+        spelled = masked.hidden if mlm.loss_on == "hidden" else tokens.mask
+        return losses.masked_word_loss(
+            self.word_head(decoded[spelled]), self.word_head.numbers(tokens.ids[spelled])
+        )
+
+    def cross_image_loss(
+        self,
+        sentences: Sentences,
+        patches: Float[Tensor, "b n p"],
+        generator: torch.Generator,
+        body: Tensor | None,
+    ) -> Float[Tensor, ""]:
+        """Our extension, on a pass of its own that sees more of the volume."""
+        cross = self.settings.align.cross_image
+        mask = None
+        if cross.visible < 1:
+            mask = random_mask(
+                len(patches), self.grid.count, 1 - cross.visible, generator, body, patches.device
+            )
+        seen = self.aligner.patches(self.vision(patches, mask).patches)
+        k = visible_count(seen.shape[1], 1 - cross.top_share)
+        scores = losses.region_scores(self.sentence_features(sentences), seen, k)
+        telling = sentences.share < cross.max_share
+        return losses.cross_image_nce(scores, sentences.owner, sentences.key, telling, cross.temperature)
+
+    def sentence_features(self, sentences: Sentences) -> Float[Tensor, "s e"]:
+        """f_sent of the paper: cached when the text encoder is frozen, encoded here when it is trained."""
+        if sentences.features is not None:
+            return self.aligner.sentences(sentences.features)
+        if sentences.tokens is None:
+            raise SimcropError("bad-batch", "the batch carries neither features nor tokens of its sentences")
+        return self.aligner.sentences(self.encode(sentences.tokens))
+
+    def encode(self, tokens: Tokens) -> Float[Tensor, "s e"]:
+        """One pooled vector per sentence, as `align.sent_pool` says."""
+        return self.text.pool(self.text(tokens), tokens.mask, self.settings.align.sent_pool)
+
+    @torch.no_grad()
+    def similarity_map(
+        self, volume: Float[Tensor, "b 1 x y z"], sentences: Float[Tensor, "s e"]
+    ) -> Float[Tensor, "b s gx gy gz"]:
+        """Cosine similarity of every sentence with every patch of fully visible volumes."""
+        seen = normalize(
+            self.aligner.projection(self.vision(self.grid.split(volume)).patches).float(), dim=-1
+        )
+        said = normalize(sentences.float() - self.aligner.center, dim=-1)
+        gx, gy, gz = self.grid.shape
+        return rearrange(
+            torch.einsum("b n e, s e -> b s n", seen, said), "b s (x y z) -> b s x y z", x=gx, y=gy, z=gz
+        )

@@ -1,0 +1,1 @@
+"""The shipped recipes, one small YAML each."""

@@ -1,0 +1,110 @@
+"""A 2D MAE ViT (ImageNet-1K) into our 3D encoder, every key accounted for.
+
+Axes: d features, c colour, h w pixels of a 2D patch (rows, columns), x y z voxels of a 3D patch.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from einops import rearrange, reduce, repeat
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from simcrop.errors import SimcropError
+from simcrop.nn.vision import VisionEncoder
+
+SKIPPED = ("pos_embed", "decoder_", "mask_token", "head.", "fc_norm.")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Names of our tensors that were set, and of theirs that were left aside on purpose."""
+
+    loaded: list[str]
+    skipped: list[str]
+
+
+def inflate(weight: Float[Tensor, "d c h w"], patch: tuple[int, int, int]) -> Float[Tensor, "d p"]:
+    """Sum the colours and spread them evenly over the depth, so that a constant stack gives what the image gave.
+
+    Image rows run front to back and columns along x, as in an axial slice.
+    """
+    px, py, pz = patch
+    if weight.shape[2:] != (py, px):
+        raise SimcropError(
+            "weights-mismatch", f"2D patches of {tuple(weight.shape[2:])}, ours are {py} x {px}"
+        )
+    grey = reduce(weight, "d c h w -> d h w", "sum") / pz
+    return rearrange(repeat(grey, "d y x -> d x y z", z=pz), "d x y z -> d (x y z)")
+
+
+def load_mae(encoder: VisionEncoder, path: Path, patch_embed: str) -> Imported:
+    """Blocks, norm and CLS from the file; positions always stay ours; deeper blocks than ours are named as skipped."""
+    try:
+        theirs = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise SimcropError("weights-mismatch", f"cannot read {path} as safetensors") from error
+    state, skipped = translate(theirs, encoder, patch_embed)
+    wanted = {
+        name for name in encoder.state_dict() if not (patch_embed != "mean_inflate" and "patch_embed" in name)
+    }
+    wanted.discard("position")
+    missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
+    if missing or extra:
+        raise SimcropError(
+            "weights-mismatch", f"{path.name}: missing {missing[:3]}, not expected {extra[:3]}"
+        )
+    with torch.no_grad():
+        for name, tensor in encoder.state_dict().items():
+            if name in state:
+                if tensor.shape != state[name].shape:
+                    raise SimcropError(
+                        "weights-mismatch",
+                        f"{path.name}: {name} is {tuple(state[name].shape)}, ours {tuple(tensor.shape)}",
+                    )
+                tensor.copy_(state[name])
+    return Imported(sorted(state), skipped)
+
+
+def translate(
+    theirs: dict[str, Tensor], encoder: VisionEncoder, patch_embed: str
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Their names to ours: the transformer's own names agree; CLS loses its batch axes."""
+    state: dict[str, Tensor] = {}
+    skipped: list[str] = []
+    depth = len(encoder.transformer.blocks)
+    for name, tensor in theirs.items():
+        too_deep = name.startswith("blocks.") and int(name.split(".")[1]) >= depth
+        if (
+            name.startswith(SKIPPED)
+            or too_deep
+            or (name.startswith("patch_embed") and patch_embed != "mean_inflate")
+        ):
+            skipped.append(name)
+        elif name == "cls_token":
+            state[name] = rearrange(tensor, "1 1 d -> d")
+        elif name == "patch_embed.proj.weight":
+            state["patch_embed.weight"] = inflate(tensor, encoder.grid.patch)
+        elif name == "patch_embed.proj.bias":
+            state["patch_embed.bias"] = tensor
+        else:
+            state[f"transformer.{name}"] = tensor
+    return state, skipped
+
+
+def init_patch_embed_by_pca(encoder: VisionEncoder, patches: Float[Tensor, "m p"]) -> None:
+    """Start the patch embedding from the principal components of the cohort's own patches.
+
+    Components come scaled to unit variance; features beyond their number keep their random start.
+    """
+    mean = patches.mean(0)
+    count = min(encoder.patch_embed.out_features, *patches.shape)
+    _, strength, components = torch.linalg.svd(patches - mean, full_matrices=False)
+    spread = (strength[:count] / len(patches) ** 0.5).clamp(min=1e-3)
+    with torch.no_grad():
+        weight = components[:count] / spread[:, None]
+        encoder.patch_embed.weight[:count].copy_(weight)
+        encoder.patch_embed.bias[:count].copy_(-weight @ mean)
