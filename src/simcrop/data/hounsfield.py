@@ -48,7 +48,7 @@ class Evidence:
     @property
     def plausible(self) -> bool:
         """A CT, whole or a crop of lung, heart or abdomen: something airy and something soft, little else."""
-        return self.air >= 0.01 and self.soft >= 0.03 and self.dense <= 0.005 and self.below <= 0.02
+        return bool(self.air >= 0.01 and self.soft >= 0.03 and self.dense <= 0.005 and self.below <= 0.02)
 
 
 def decide(
@@ -131,12 +131,12 @@ def weigh(hu: np.ndarray) -> Evidence:
     bins, edges = np.histogram(soft, bins=45, range=(-200, 250))
     n = max(kept.size, 1)
     return Evidence(
-        air=np.count_nonzero(kept < -300) / n,
+        air=float(np.count_nonzero(kept < -300) / n),
         soft=soft.size / n,
-        dense=np.count_nonzero(kept > 4000) / n,
-        below=np.count_nonzero(kept < -1200) / n,
+        dense=float(np.count_nonzero(kept > 4000) / n),
+        below=float(np.count_nonzero(kept < -1200) / n),
         tissue_hu=float(edges[bins.argmax()] + 5),
-        padding=np.count_nonzero(padding) / hu.size,
+        padding=float(padding.mean()),
         padding_hu=float(low_values[repeated][counts[repeated].argmax()]) if repeated.any() else None,
     )
 

@@ -8,7 +8,7 @@ import zlib
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from simcrop.data.readers.dicom import SUFFIXES, Source, is_dicom, read_series
+from simcrop.data.readers.dicom import PREAMBLE, SUFFIXES, Source, is_dicom, read_series
 from simcrop.data.readers.stored import Stored
 from simcrop.errors import SimcropError
 
@@ -51,7 +51,7 @@ def starts_like_dicom(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool
     if member.file_size == 0:
         return False
     with archive.open(member) as file:
-        return is_dicom(member.filename, file)
+        return is_dicom(member.filename, file.read(PREAMBLE + 4))
 
 
 def may_hold_dicom(path: Path) -> bool:

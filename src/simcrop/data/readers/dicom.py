@@ -17,6 +17,7 @@ from pydicom.config import disable_value_validation
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from simcrop.data.readers.series import Slice, prove
 from simcrop.data.readers.stored import Stored, check_scalar, shape_3d
@@ -55,13 +56,11 @@ def read_dicom_folder(path: Path) -> Stored:
 def looks_like_dicom(path: Path) -> bool:
     """By the word DICM after the preamble; by name for old files that lack it."""
     with path.open("rb") as file:
-        return is_dicom(path.name, file)
+        return is_dicom(path.name, file.read(PREAMBLE + 4))
 
 
-def is_dicom(name: str, file: IO[bytes]) -> bool:
-    if file.read(PREAMBLE + 4)[PREAMBLE:] == b"DICM":
-        return True
-    return name.lower().endswith(SUFFIXES)
+def is_dicom(name: str, start: bytes) -> bool:
+    return start[PREAMBLE:] == b"DICM" or name.lower().endswith(SUFFIXES)
 
 
 def holds_picture(path: Path) -> bool:
@@ -143,8 +142,8 @@ def slice_of(header: FileDataset, index: int, name: str) -> Slice:
             spacing_mm=(between_rows, between_columns),
             position=position,
             orientation=orientation,
-            slope=float(value_or(header, "RescaleSlope", 1)),
-            intercept=float(value_or(header, "RescaleIntercept", 0)),
+            slope=float(value_or(header, "RescaleSlope", 1.0)),
+            intercept=float(value_or(header, "RescaleIntercept", 0.0)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise missing_geometry(name) from error
@@ -162,7 +161,7 @@ def slice_of(header: FileDataset, index: int, name: str) -> Slice:
 def value_or(header: FileDataset, keyword: str, otherwise: float) -> float:
     """A number that may be absent or empty."""
     value = header.get(keyword, None)
-    return float(otherwise if value is None or value == "" else value)
+    return otherwise if value is None or value == "" else float(value)
 
 
 def missing_geometry(name: str) -> SimcropError:
@@ -196,6 +195,9 @@ def read_pixels(sources: list[Source], slices: list[Slice]) -> tuple[np.ndarray,
 def pixel_array(source: Source, shape: tuple[int, int]) -> np.ndarray:
     """Stored numbers of one slice, decompressed."""
     data = read_file(source, pixels=True)
+    if "TransferSyntaxUID" not in data.file_meta:  # an old file without a preamble is never compressed
+        implicit = data.original_encoding[0] is not False
+        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     try:
         pixels = data.pixel_array
     except (ValueError, AttributeError, EOFError, IndexError) as error:

@@ -3,10 +3,12 @@
 Axes: ITK's x, y, z as stored, which is `(x, y, z)` of `Stored`; ITK counts in LPS mm, `Stored` in RAS+.
 """
 
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
+from isal import isal_zlib
 
 from simcrop.data.readers.geometry import affine_from_lps
 from simcrop.data.readers.stored import Stored, check_promise, shape_3d
@@ -26,14 +28,23 @@ NUMBERS = {
     sitk.sitkFloat32: np.float32,
     sitk.sitkFloat64: np.float64,
 }
-INSIDE = ("local", "")  # MetaImage's word for "the voxels follow in this very file"
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Header:
+    """Fields by lower-case name, and the byte where the text ends."""
+
+    fields: dict[str, str]
+    end: int
 
 
 def read_itk(path: Path) -> Stored:
     """The scan in one MetaImage or NRRD file, with the data file that its header may name."""
-    header = header_lines(path)
-    on_disk = path.stat().st_size + sum(check_data_file(path, name) for name in data_files(header))
+    header = read_header(path)
+    data = data_file(path, header)
     reader = sitk.ImageFileReader()
+    reader.SetImageIO("MetaImageIO" if is_metaimage(path) else "NrrdImageIO")
     reader.SetFileName(str(path))
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -41,13 +52,16 @@ def read_itk(path: Path) -> Stored:
     except RuntimeError as error:
         raise SimcropError("unreadable", "the MetaImage or NRRD header cannot be understood") from error
     shape = shape_3d(reader.GetSize())
-    check_promise(voxel_bytes(reader, shape), on_disk, compressed=True)
+    check_promise(voxel_bytes(reader, shape), data.stat().st_size, compressed=True)
+    check_compressed(data, header, header.end if data == path else 0)
     try:
         image = reader.Execute()
     except RuntimeError as error:
         raise SimcropError("truncated-file", "the voxels are cut short or their bytes are damaged") from error
     values = sitk.GetArrayFromImage(image).T.reshape(shape, order="F")
-    return Stored(values, affine_of(image), notes=guesses(path, header))
+    nowhere = not is_metaimage(path) and "space" not in header.fields
+    notes = ("the NRRD header names no space: axes guessed as L, P, S",) if nowhere else ()
+    return Stored(values, affine_of(image), notes=notes)
 
 
 def voxel_bytes(reader: sitk.ImageFileReader, shape: tuple[int, int, int]) -> int:
@@ -65,30 +79,30 @@ def affine_of(image: sitk.Image) -> np.ndarray:
     return affine_from_lps(direction * image.GetSpacing()[:3], np.array(image.GetOrigin()[:3]))
 
 
-def header_lines(path: Path) -> list[str]:
-    """The text in front of the voxels, line by line."""
+def is_metaimage(path: Path) -> bool:
+    return path.suffix.lower() in (".mhd", ".mha")
+
+
+def read_header(path: Path) -> Header:
+    """The text in front of the voxels: MetaImage ends it with the data file's name, NRRD with an empty line."""
+    fields: dict[str, str] = {}
     with path.open("rb") as file:
-        text = file.read(HEADER_LIMIT)
-    lines = []
-    for line in text.split(b"\n"):
-        lines.append(line.decode("latin-1").strip())
-        if not lines[-1] or lines[-1].lower().replace(" ", "").startswith("elementdatafile="):
-            break
-    return lines
+        while file.tell() < HEADER_LIMIT and (line := file.readline(HEADER_LIMIT)):
+            text = line.decode("latin-1").strip()
+            key, _, value = text.partition("=" if is_metaimage(path) else ":")
+            fields[key.strip().lower()] = value.strip()
+            if "elementdatafile" in fields if is_metaimage(path) else not text:
+                break
+        return Header(fields, file.tell())
 
 
-def data_files(lines: list[str]) -> list[str]:
-    """Names of detached data files in a header."""
-    names = []
-    for line in lines:
-        key, _, value = line.replace("=", ":", 1).partition(":")
-        if key.strip().lower() in DATA_KEYS and value.strip().lower() not in INSIDE:
-            names.append(value.strip())
-    return names
-
-
-def check_data_file(path: Path, name: str) -> int:
-    """Bytes of a detached data file; it must lie in the header's folder."""
+def data_file(path: Path, header: Header) -> Path:
+    """The file with the voxels: the header's own, or one beside it that is there and not empty."""
+    if is_metaimage(path) and "elementdatafile" not in header.fields:
+        raise SimcropError("unreadable", "the MetaImage header names no data file")
+    name = next((header.fields[key] for key in DATA_KEYS if key in header.fields), "local")
+    if name.lower() == "local":
+        return path
     if name.upper().startswith("LIST") or "%" in name:
         raise SimcropError("unknown-format", "voxels spread over a list of files: give one data file")
     plain = Path(name)
@@ -99,12 +113,24 @@ def check_data_file(path: Path, name: str) -> int:
         raise SimcropError("missing-file", f"the data file {plain.name} that the header names is missing")
     if data.stat().st_size == 0:
         raise SimcropError("empty-file", f"the data file {plain.name} that the header names has no bytes")
-    return data.stat().st_size
+    return data
 
 
-def guesses(path: Path, lines: list[str]) -> tuple[str, ...]:
-    """NRRD may leave out how its axes run; ITK then takes L, P, S."""
-    nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
-    if nrrd and not any(line.lower().startswith("space:") for line in lines):
-        return ("the NRRD header names no space: axes guessed as L, P, S",)
-    return ()
+def check_compressed(data: Path, header: Header, start: int) -> None:
+    """Inflate once for the checksum at the end, which ITK does not look at."""
+    zlib_data = header.fields.get("compresseddata", "").lower() == "true"
+    gzip_data = header.fields.get("encoding", "").lower() in ("gzip", "gz")
+    skips = any(header.fields.get(f"{unit} skip", "0") != "0" for unit in ("line", "byte"))
+    if skips or not (zlib_data or gzip_data):
+        return
+    inflater = isal_zlib.decompressobj(15 if zlib_data else 31)
+    with data.open("rb") as file:
+        file.seek(start)
+        try:
+            while not inflater.eof:
+                piece = inflater.unconsumed_tail or file.read(CHUNK)
+                if not piece:
+                    raise SimcropError("truncated-file", "the compressed voxels end too early")
+                inflater.decompress(piece, 4 * CHUNK)
+        except isal_zlib.error as error:  # pyright: ignore[reportGeneralTypeIssues]
+            raise SimcropError("corrupt-file", "the compressed bytes or their checksum are wrong") from error

@@ -1,0 +1,92 @@
+"""Which paths below a folder are scans: each once, none outside, and no reason code without a meaning."""
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import pydicom
+import pytest
+
+import simcrop
+from simcrop.data.readers import find_scans, is_scan, read_volume
+from simcrop.data.readers.reasons import SCAN_REASONS
+from simcrop.data.volume import Volume
+from simcrop.errors import SimcropError
+
+Slices = list[pydicom.FileDataset]
+
+
+@pytest.fixture
+def cohort(
+    tmp_path: Path,
+    toy: Volume,
+    write_nifti: Callable[..., Path],
+    write_itk: Callable[[Path, Volume], Path],
+    dicom_slices: Callable[[Volume], Slices],
+    save_slices: Callable[[Path, Slices], Path],
+) -> Path:
+    """One NIfTI, one MetaImage pair, one DICOM folder two levels down, a table, and a structure set alone."""
+    root = tmp_path / "cohort"
+    (root / "b" / "c").mkdir(parents=True)
+    write_nifti(root / "b" / "x.nii.gz", toy)
+    write_itk(root / "a.mhd", toy)
+    save_slices(root / "b" / "c", dicom_slices(toy))
+    (root / "table.csv").write_text("id\n1\n")
+    structures = dicom_slices(toy)[0]
+    structures.SOPClassUID = structures.file_meta.MediaStorageSOPClassUID = pydicom.uid.RTStructureSetStorage
+    del structures.PixelData, structures.Rows
+    save_slices(root / "structures", [structures])
+    return root
+
+
+def test_each_scan_is_found_once_in_order(cohort: Path) -> None:
+    found = [p.relative_to(cohort).as_posix() for p in find_scans(cohort)]
+    assert found == ["a.mhd", "b/c", "b/x.nii.gz"]
+    for path in find_scans(cohort):
+        read_volume(path)
+
+
+def test_a_single_scan_is_its_own_root(cohort: Path) -> None:
+    assert find_scans(cohort / "a.mhd") == [cohort / "a.mhd"]
+    assert find_scans(cohort / "b" / "c") == [cohort / "b" / "c"]
+    assert find_scans(cohort / "table.csv") == []
+
+
+def test_voxel_files_slices_and_structure_sets_are_no_scans_of_their_own(cohort: Path) -> None:
+    assert not is_scan(cohort / "a.raw")
+    assert not is_scan(next((cohort / "b" / "c").iterdir()))
+    assert not is_scan(cohort / "structures")
+    assert not is_scan(cohort / "gone.nii.gz")
+
+
+def test_links_out_of_the_folder_are_not_followed(
+    cohort: Path, toy: Volume, write_nifti: Callable[..., Path]
+) -> None:
+    before = find_scans(cohort)
+    outside = cohort.parent / "outside"
+    outside.mkdir()
+    write_nifti(outside / "secret.nii.gz", toy)
+    (cohort / "folder").symlink_to(outside)
+    (cohort / "file.nii.gz").symlink_to(outside / "secret.nii.gz")
+    (cohort / "0_again.nii.gz").symlink_to(cohort / "b" / "x.nii.gz")
+    (cohort / "loop").symlink_to(cohort)
+    assert find_scans(cohort) == before
+
+
+def test_an_unknown_kind_of_file_is_refused(cohort: Path) -> None:
+    with pytest.raises(SimcropError) as caught:
+        read_volume(cohort / "table.csv")
+    assert caught.value.reason == "unknown-format"
+
+
+def test_every_reason_raised_is_in_the_table_and_every_entry_is_raised() -> None:
+    data = Path(simcrop.__file__).parent / "data"
+    files = [*(data / "readers").glob("*.py"), data / "hounsfield.py", data / "volume.py"]
+    raised = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "SimcropError":
+                reason = node.args[0]
+                if isinstance(reason, ast.Constant):
+                    raised.add(reason.value)
+    assert raised == set(SCAN_REASONS)
