@@ -19,6 +19,7 @@ from simcrop.errors import SimcropError
 
 BREAK = "\x1e"  # stands where a layout mark was; no report holds this control character once it is cleaned
 LONGEST_BRACKET = 250  # a bracket that closes later than this many characters was never meant to be closed
+LOOK_BACK = 100  # characters before a mark that decide about it; keeps a garbled file from taking minutes
 LARGEST_FILE = 1_000_000  # bytes; the longest real report seen is a hundredth of it
 
 
@@ -54,7 +55,9 @@ _LABEL = re.compile(
 )
 _STOP = re.compile(r"[.?!…]+[)\]’']*")
 _WORD_BEFORE = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]+$")
-_ORDINAL = re.compile(r"(?<![\w.])[A-Za-z]{0,2}\d{1,2}(?:\.?\s*(?:[-–/,]|and)\s*[A-Za-z]{0,2}\d{1,2})*$")
+_ORDINAL = re.compile(
+    r"(?<![\w.])(?<![A-Za-z]-)[A-Za-z]{0,2}\d{1,2}(?:\.?\s*(?:[-–/,]|and)\s*[A-Za-z]{0,2}\d{1,2})*$"
+)
 _HEAD = re.compile(
     r"(?:^[ \t]*|(?<=[.!?])[ \t]+)(?i:(findings?)|impressions?|conclusions?)[ \t]*(?::|$)", re.MULTILINE
 )
@@ -151,7 +154,8 @@ def _without_list_numbers(text: str) -> str:
 
     def item(found: re.Match[str]) -> str:
         nonlocal expected
-        before, number = text[: found.start()].rstrip(" \t"), int(found[1])
+        before = text[max(0, found.start() - LOOK_BACK) : found.start()].rstrip(" \t")
+        number = int(found[1])
         starts_line = not before or before[-1] in "\n" + BREAK
         in_order = number == expected and not _LABEL.search(before)
         opens = not before or before[-1] in ".?!:;\n" + BREAK
@@ -176,9 +180,10 @@ def _join_lines(block: str) -> str:
 def _line_runs_on(before: str, line: str) -> bool:
     if not line or before.endswith("\n"):
         return False
-    if before.endswith((",", ":", ";", "-", "(", "/")) or before.rfind("(") > before.rfind(")"):
+    recent = before[-LOOK_BACK:]
+    if recent.endswith((",", ":", ";", "-", "(", "/")) or recent.rfind("(") > recent.rfind(")"):
         return True
-    word = _WORD_BEFORE.search(before)
+    word = _WORD_BEFORE.search(recent)
     return not line[0].isupper() or (word is not None and word[0].lower() in LINE_JOINING_WORDS)
 
 
@@ -191,9 +196,10 @@ def _split_line(line: str) -> list[str]:
     bracketed = _bracketed(line)
     cuts = [0]
     for stop in _STOP.finditer(line):
+        before = line[max(cuts[-1], stop.start() - LOOK_BACK) : stop.start()]
         after = line[stop.end() :]
         inside = any(start < stop.end() <= end for start, end in bracketed)
-        if not inside and after.strip() and not _runs_on(line[cuts[-1] : stop.start()], stop[0], after):
+        if not inside and after.strip() and not _runs_on(before, stop[0], after):
             cuts.append(stop.end())
     return [line[start:end] for start, end in zip(cuts, [*cuts[1:], len(line)], strict=True)]
 
@@ -214,7 +220,8 @@ def _runs_on(before: str, stop: str, after: str) -> bool:
     upcoming = after.lstrip(_LAYOUT)
     if not upcoming:
         return False
-    if upcoming[0] in ",;:)]" or (after[0] in ".?!"):
+    decimal_point = after[0].isdigit() and before[-1:].isspace()
+    if upcoming[0] in ",;:)]" or after[0] in ".?!" or decimal_point:
         return True
     if upcoming[0] in "([":
         return upcoming[1:2].islower() or stop[0] != "."

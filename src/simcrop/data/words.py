@@ -174,8 +174,8 @@ def hide_words(
     if replace == "bert":
         lot, piece = _draw(tokens, generator), _draw(tokens, generator)
         ordinary = tokenizer._ordinary.to(tokens.ids.device)
-        shown = torch.where(lot < 0.9, shown, ordinary[(piece * len(ordinary)).long()])
-        shown = torch.where((lot >= 0.8) & (lot < 0.9), tokens.ids, shown)
+        shown = torch.where(lot >= 0.8, ordinary[(piece * len(ordinary)).long()], shown)
+        shown = torch.where(lot >= 0.9, tokens.ids, shown)
     return Hidden(torch.where(hidden, shown, tokens.ids), hidden)
 
 
