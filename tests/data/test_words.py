@@ -263,10 +263,15 @@ def test_impossible_share_is_refused(ratio: float) -> None:
         hide_words(TOY.encode(["no"]), TOY, ratio)
 
 
-def test_no_text_or_no_room_is_refused() -> None:
-    for texts, length in (([], 9), (["no"], 1)):
-        with pytest.raises(ValueError, match="expected a text or more"):
-            TOY.encode(texts, length)
+def test_no_room_for_the_special_tokens_is_refused() -> None:
+    with pytest.raises(ValueError, match="room for"):
+        TOY.encode(["no"], 1)
+
+
+def test_no_texts_are_no_rows_and_nothing_is_hidden_in_them() -> None:
+    tokens = TOY.encode([])
+    assert tokens.ids.shape == tokens.word.shape == tokens.mask.shape == (0, 2)
+    assert hide_words(tokens, TOY).hidden.shape == (0, 2)
 
 
 def test_tokens_move_as_one() -> None:

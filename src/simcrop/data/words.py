@@ -131,12 +131,10 @@ class Tokenizer:
 
         One text at a time: the library's own batching starts threads, which a forked data loader cannot bear.
         """
-        if max_length < 2 or not texts:
-            raise ValueError(
-                f"expected a text or more and room for [CLS] [SEP], got {len(texts)}, {max_length}"
-            )
+        if max_length < 2:
+            raise ValueError(f"expected room for [CLS] and [SEP] at least, got max_length {max_length}")
         rows = [self._splitter.encode(text, add_special_tokens=False) for text in texts]
-        longest = min(max_length, max(len(row.ids) for row in rows) + 2)
+        longest = min(max_length, max((len(row.ids) for row in rows), default=0) + 2)
         ids = torch.full((len(rows), longest), self.pad_id)
         word = torch.full((len(rows), longest), -1)
         mask = torch.zeros((len(rows), longest), dtype=torch.bool)
