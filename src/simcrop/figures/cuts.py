@@ -16,7 +16,6 @@ from simcrop.data.volume import Volume
 from simcrop.figures.planes import VIEWS, Number, Scene, View, border, make_scene, seen
 from simcrop.figures.sheet import FONT, INK, QUIET, as_png, lay_out
 
-
 BOX = "#5ce1e6"
 FAINTEST, STRONGEST = 0.03, 0.62  # opacity of the lowest and the highest similarity
 
