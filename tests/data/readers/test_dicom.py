@@ -1,6 +1,7 @@
 """DICOM series: geometry proved from headers, pixels and rescale read slice by slice, whatever the file names."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gdcm
@@ -161,13 +162,15 @@ def test_unequal_distances_are_refused_and_rounded_ones_are_not(
     assert refusal(save_slices(tmp_path / "uneven", slices)).reason == "irregular-slices"
 
 
-def test_slowly_growing_distances_are_refused(
+def test_distances_that_drift_within_the_tolerance_of_one_step_are_refused(
     tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save
 ) -> None:
-    slices = dicom_slices(toy)
-    for z in range(9):
-        moved(slices, z, (0, 0, 0.02 * z * z))  # each step 0.04 mm longer than the one before
-    assert refusal(save_slices(tmp_path / "scan", slices)).reason == "irregular-slices"
+    slices = dicom_slices(replace(toy, hu=np.tile(toy.hu, (1, 1, 4))))
+    for z in range(36):
+        moved(slices, z, (0, 0, 0.03 * (18 - abs(z - 18))))  # steps of 1.33 mm, then of 1.27 mm
+    error = refusal(save_slices(tmp_path / "scan", slices))
+    assert error.reason == "irregular-slices"
+    assert "distances drift" in error.sentence
 
 
 def test_a_tilted_stack_is_refused(
@@ -211,6 +214,18 @@ def test_one_unsound_slice_is_refused(
     slices = dicom_slices(toy)
     change(slices[5])
     assert refusal(save_slices(tmp_path / "scan", slices)).reason == reason
+
+
+def test_a_header_value_of_a_wrong_length_is_refused(
+    tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save
+) -> None:
+    folder = save_slices(tmp_path / "scan", dicom_slices(toy))
+    victim = sorted(folder.iterdir())[2]
+    rows = b"\x28\x00\x10\x00US"  # the tag of Rows, then two bytes of length and two of value
+    start = victim.read_bytes().index(rows)
+    block = victim.read_bytes()
+    victim.write_bytes(block[:start] + rows + b"\x03\x00\x07\x00\x00" + block[start + 10 :])
+    assert refusal(folder).reason == "unreadable"
 
 
 def test_a_sheared_orientation_is_refused(

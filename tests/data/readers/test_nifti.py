@@ -114,12 +114,19 @@ def test_a_plain_file_cut_anywhere_is_refused(
     assert refusal(path).reason == ("unreadable" if keep < 4 else "truncated-file")
 
 
-def test_a_wrong_checksum_is_noticed(tmp_path: Path, toy: Volume, write_nifti: Callable[..., Path]) -> None:
-    path = write_nifti(tmp_path / "ct.nii.gz", toy)
-    block = bytearray(path.read_bytes())
-    block[-8] ^= 1  # the CRC stands in the last eight bytes
-    path.write_bytes(block)
+@pytest.mark.parametrize("behind", [0, 1 << 20])
+def test_a_wrong_or_missing_checksum_is_noticed(
+    tmp_path: Path, toy: Volume, behind: int, write_nifti: Callable[..., Path]
+) -> None:
+    """Also where bytes follow the voxels and the checksum lies beyond what has to be read for them."""
+    path = tmp_path / "ct.nii.gz"
+    whole = gzip.compress(write_nifti(tmp_path / "ct.nii", toy).read_bytes() + bytes(behind))
+    path.write_bytes(whole)
+    np.testing.assert_array_equal(read_volume(path).hu, toy.hu)
+    path.write_bytes(whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:])
     assert refusal(path).reason == "corrupt-file"
+    path.write_bytes(whole[:-8])
+    assert refusal(path).reason == "truncated-file"
 
 
 def test_other_bytes_are_no_nifti(tmp_path: Path, toy: Volume, write_nifti: Callable[..., Path]) -> None:

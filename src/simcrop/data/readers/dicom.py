@@ -65,39 +65,46 @@ def is_dicom(name: str, start: bytes) -> bool:
 
 def holds_picture(path: Path) -> bool:
     """Whether a file is DICOM and its storage class has pixels, read from its first few bytes."""
-    if not looks_like_dicom(path):
-        return False
     try:
+        if not looks_like_dicom(path):
+            return False
         meta = read_file_meta_info(path)
     except (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, OSError):
-        return path.stat().st_size > 0  # the reader will say what is wrong with it
+        return True  # the reader will say what is wrong with it
     return not str(meta.get("MediaStorageSOPClassUID", "")).startswith(NO_PICTURE)
 
 
 def read_series(sources: list[Source]) -> Stored:
     """Sort out what is no CT slice, prove the geometry of the rest, then read their pixels."""
-    slices, ignored = [], 0
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore", UserWarning)
-        modalities = set()
-        for index, source in enumerate(sources):
-            header = read_file(source, pixels=False)
-            modalities.add(str(header.get("Modality", "unknown")))
-            if is_ct_slice(header):
-                slices.append(slice_of(header, index, source.name))
-            else:
-                ignored += 1
-        if not slices and modalities:
-            found = ", ".join(sorted(modalities))
-            raise SimcropError("not-ct", f"no CT slice among the DICOM files, their modality is {found}")
+        found = [inspect(source, index) for index, source in enumerate(sources)]
+        slices = [s for s in found if isinstance(s, Slice)]
+        others = [s for s in found if isinstance(s, str)]
+        if others and not slices:
+            seen = ", ".join(sorted(set(others)))
+            raise SimcropError("not-ct", f"no CT slice among the DICOM files, their modality is {seen}")
         if not slices:
             raise SimcropError("no-scan", "no DICOM file lies directly in it, expected one CT series")
         ordered, affine = prove(slices)
         values, slope, intercept = read_pixels(sources, ordered)
-    notes = (f"DICOM files left out because they are no CT slice: {ignored}",) if ignored else ()
+    notes = (f"DICOM files left out because they are no CT slice: {len(others)}",) if others else ()
     if len({(s.slope, s.intercept) for s in ordered}) > 1:
         notes += ("every slice rescaled by its own header",)
     return Stored(values, affine, slope, intercept, notes=notes)
+
+
+def inspect(source: Source, index: int) -> Slice | str:
+    """The slice that a file's header describes, or the modality of a file that is none."""
+    header = read_file(source, pixels=False)
+    # Values are parsed when asked for, so a damaged one shows itself only here.
+    try:
+        if is_ct_slice(header):
+            return slice_of(header, index, source.name)
+        modality = str(header.get("Modality", "unknown"))
+    except (BytesLengthException, ValueError, TypeError, KeyError, NotImplementedError) as error:
+        raise SimcropError("unreadable", f"{source.name} has a damaged DICOM header") from error
+    return modality if modality.isalnum() and len(modality) <= 16 else "unknown"
 
 
 def read_file(source: Source, pixels: bool) -> FileDataset:
@@ -200,7 +207,7 @@ def pixel_array(source: Source, shape: tuple[int, int]) -> np.ndarray:
         data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     try:
         pixels = data.pixel_array
-    except (ValueError, AttributeError, EOFError, IndexError) as error:
+    except (ValueError, AttributeError, EOFError, IndexError, BytesLengthException) as error:
         raise SimcropError(
             "truncated-file", f"the pixels of {source.name} are missing or cut short"
         ) from error

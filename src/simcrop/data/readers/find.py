@@ -30,12 +30,11 @@ def find_scans(root: Path) -> list[Path]:
         return [root] if is_scan(root) else []
     found: dict[Path, Path] = {}
     home = root.resolve()
-    for folder, folders, _ in os.walk(root, followlinks=False):
-        folders.sort()
+    for folder, _, files in os.walk(root, followlinks=False):
         here = Path(folder)
-        for path in [here, *sorted(here.iterdir())]:
+        for path in [here, *(here / name for name in files)]:
             target = path.resolve()
-            if (path == here or path.is_file()) and target.is_relative_to(home) and is_scan(path):
+            if target.is_relative_to(home) and is_scan(path):
                 # A file and a link to it are one scan; the real path is kept.
                 found[target] = path if target not in found or not path.is_symlink() else found[target]
     return sorted(found.values())

@@ -28,6 +28,7 @@ NUMBERS = {
     sitk.sitkFloat32: np.float32,
     sitk.sitkFloat64: np.float64,
 }
+METAIMAGE_KEYS = {"dimsize", "elementtype", "elementdatafile"}
 CHUNK = 1 << 20
 
 
@@ -37,6 +38,12 @@ class Header:
 
     fields: dict[str, str]
     end: int
+
+    @property
+    def raw(self) -> bool:
+        """Whether the voxels stand in the file byte by byte."""
+        packed = self.fields.get("compresseddata", "").lower() == "true"
+        return not packed and self.fields.get("encoding", "raw").lower() == "raw"
 
 
 def read_itk(path: Path) -> Stored:
@@ -52,8 +59,9 @@ def read_itk(path: Path) -> Stored:
     except RuntimeError as error:
         raise SimcropError("unreadable", "the MetaImage or NRRD header cannot be understood") from error
     shape = shape_3d(reader.GetSize())
-    check_promise(voxel_bytes(reader, shape), data.stat().st_size, compressed=True)
-    check_compressed(data, header, header.end if data == path else 0)
+    start = header.end if data == path else 0
+    check_promise(voxel_bytes(reader, shape), data.stat().st_size - start, not header.raw)
+    check_compressed(data, header, start)
     try:
         image = reader.Execute()
     except RuntimeError as error:
@@ -98,8 +106,8 @@ def read_header(path: Path) -> Header:
 
 def data_file(path: Path, header: Header) -> Path:
     """The file with the voxels: the header's own, or one beside it that is there and not empty."""
-    if is_metaimage(path) and "elementdatafile" not in header.fields:
-        raise SimcropError("unreadable", "the MetaImage header names no data file")
+    if is_metaimage(path) and METAIMAGE_KEYS - header.fields.keys():
+        raise SimcropError("unreadable", "the MetaImage header lacks DimSize, ElementType or ElementDataFile")
     name = next((header.fields[key] for key in DATA_KEYS if key in header.fields), "local")
     if name.lower() == "local":
         return path
