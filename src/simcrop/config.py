@@ -192,3 +192,8 @@ def flat(model: Settings, prefix: str = "") -> dict[str, Any]:
         value = getattr(model, name)
         out.update(flat(value, f"{prefix}{name}.") if isinstance(value, Settings) else {prefix + name: value})
     return out
+
+
+def full_yaml(recipe: Recipe) -> str:
+    """Every setting of a recipe, defaults included."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=100)

@@ -18,6 +18,7 @@ from simcrop.data.cohort import Study
 from simcrop.data.preprocess import InputSpec, Triple, centred_start, crop_or_pad, resample, to_unit
 from simcrop.data.report import Report
 from simcrop.data.sentence_bank import SentenceBank
+from simcrop.data.volume import spacing_of
 from simcrop.data.words import Tokenizer
 from simcrop.errors import SimcropError
 
@@ -67,7 +68,7 @@ class StudyCrops(Dataset):
 
 def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
     """One crop of a stored scan, float32 in [-1, 1]; a cohort stored at another spacing is resampled on the way."""
-    if np.allclose(study.spacing_mm, spec.spacing_mm, rtol=1e-4):
+    if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
         start = crop_start(study.shape, spec.shape, random)
         return to_unit(study.crop(start, spec.shape), spec.window_hu)
     hu = resample(study.volume(), spec.spacing_mm).hu

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from einops import rearrange
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -42,7 +42,7 @@ class CrossImageSettings(Settings):
     share of those; `max_share`: a sentence in this share of the training reports or more tells images apart no longer.
     """
 
-    on: bool = False
+    enabled: bool = False
     weight: float = Field(1.0, ge=0)
     temperature: float = Field(0.07, gt=0)
     visible: float = Field(1.0, gt=0, le=1)
@@ -63,6 +63,12 @@ class AlignSettings(Settings):
     vision_proj: Literal["linear", "none"] = "linear"
     center_text: bool = False
     cross_image: CrossImageSettings = CrossImageSettings()
+
+    @field_validator("cross_image", mode="before")
+    @classmethod
+    def switch(cls, value: object) -> object:
+        """`cross_image: true` is short for its defaults, enabled."""
+        return {"enabled": value} if isinstance(value, bool) else value
 
 
 class MlmSettings(Settings):
@@ -147,7 +153,7 @@ class SimCroP(nn.Module):
         weights = {"volume": 1.0, "report": self.settings.mlm.weight}
         if self.settings.align.use_sa:
             weights["align"] = self.settings.align.weight
-        if self.settings.align.cross_image.on:
+        if self.settings.align.cross_image.enabled:
             weights["cross_image"] = self.settings.align.cross_image.weight
         return weights
 
@@ -164,7 +170,7 @@ class SimCroP(nn.Module):
         }
         if self.settings.align.use_sa:
             terms["align"] = self.align_loss(batch.sentences, features)
-        if self.settings.align.cross_image.on:
+        if self.settings.align.cross_image.enabled:
             terms["cross_image"] = self.cross_image_loss(batch.sentences, patches, generator, body)
         return terms
 

@@ -78,7 +78,7 @@ def prepare_job(
     provenance = {
         "cohort": fingerprint(cohort.path / "studies.parquet"),
         "studies": len(studies),
-        "data_licence": cohort.info.get("licence", "not stated by the cohort"),
+        "data_licence": "not stated by the cohort",
     }
 
     def describe(folder: Path) -> None:

@@ -65,7 +65,8 @@ def start_folder(out: Path, request: dict[str, int | str]) -> None:
                 "other-phantom", f"{out}: holds another phantom cohort ({note}); choose a new folder"
             )
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    others = {p.name for p in out.iterdir()} - {"run.json"} if out.is_dir() else {out.name}
+    if out.exists() and others:
         raise SimcropError(
             "not-empty", f"{out}: is not an empty folder; a phantom cohort needs one of its own"
         )

@@ -1,0 +1,195 @@
+"""The command line: parse, call a task, print. Everything heavy is imported inside the verb that needs it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simcrop.errors import SimcropError
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left unfinished.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]
+
+# Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
+UsageProblem = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Learns to read 3D chest CT from the reports that radiologists wrote about it.",
+    epilog="Errors are one line; add --debug to see where they came from.",
+)
+recipe_app = typer.Typer(no_args_is_help=True, help="The shipped recipes, as YAML to copy.")
+weights_app = typer.Typer(no_args_is_help=True, help="Foreign weights into ours, every key accounted for.")
+app.add_typer(recipe_app, name="recipe")
+app.add_typer(weights_app, name="weights")
+
+
+@app.command()
+def demo(out: Out, seed: int = 0, resume: Resume = False, overwrite: Overwrite = False) -> None:
+    """The main job end to end on a phantom cohort, ending with one HTML page. Minutes on two cores."""
+    from simcrop.tasks.demo import demo as run
+
+    page = run(out, seed, resume, overwrite)
+    typer.echo(f"open {page}")
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder for the raw cohort and its truth/.")],
+    layout: Annotated[str, typer.Option(help="Raw layout to imitate: ct-rate.")] = "ct-rate",
+    patients: int = 16,
+    seed: int = 0,
+    size: Annotated[str, typer.Option(help="tiny, small or full.")] = "tiny",
+    release: Annotated[str, typer.Option(help="CT-RATE release to imitate: v1 (bare headers) or v2.")] = "v2",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a synthetic cohort with known truth in the raw layout of a data set."""
+    from simcrop.tasks.phantom import phantom as run
+
+    count = run(out, layout, patients, seed, size, release, overwrite)
+    typer.echo(f"{count} volumes in {out}")
+
+
+@app.command()
+def ingest(
+    source: Annotated[Path, typer.Argument(help="A data set's root, a folder of scans, or one scan.")],
+    out: Out,
+    layout: Annotated[str, typer.Option(help="How the source is laid out: ct-rate or folder.")] = "folder",
+    workers: Annotated[int, typer.Option(min=1)] = 1,
+    spacing: Annotated[str, typer.Option(help="Grid of the store in mm: x,y,z.")] = "1.5,1.5,3",
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Raw scans and reports into a cohort store. Interrupted, the same command continues."""
+    from simcrop.tasks.ingest import ingest as run
+
+    result = run(source, layout, out, workers, spacing, resume, overwrite)
+    typer.echo(f"{result.taken} taken, {result.refused} refused: {out / 'ledger.parquet'}")
+    raise typer.Exit(1 if result.refused else 0)
+
+
+@app.command()
+def pretrain(
+    cohort: Path,
+    out: Out,
+    recipe: Annotated[str, typer.Option(help="A shipped recipe or a YAML file.")] = "simcrop-paper",
+    set_: Set = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Pre-train on a cohort. Many processes: torchrun ... -m simcrop pretrain ..."""
+    from simcrop.config import load_recipe
+    from simcrop.tasks.pretrain import pretrain as run
+
+    fitted = run(cohort, load_recipe(recipe, set_), out, resume, overwrite)
+    if not fitted.finished:
+        typer.echo(f"stopped after step {fitted.steps}; --resume continues", err=True)
+        raise typer.Exit(130)
+
+
+@app.command()
+def embed(
+    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    source: Annotated[Path, typer.Argument(metavar="COHORT_OR_CT")],
+    out: Out,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """One feature vector per scan: embeddings.parquet."""
+    from simcrop.tasks.embed import embed as run
+
+    count = run(model, source, out, resume, overwrite)
+    typer.echo(f"{count} scans in {out / 'embeddings.parquet'}")
+
+
+@app.command()
+def ground(
+    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    ct: Annotated[Path, typer.Argument(help="NIfTI, DICOM folder or zip, MHD, NRRD or NPZ.")],
+    out: Out,
+    sentence: Annotated[
+        list[str] | None, typer.Option("--sentence", help="May be given several times.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="A text file; every Findings sentence is used.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Patches to box; the model's own K when not given.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Where a sentence is seen: heat map on the scan's own grid, picture, boxes in mm."""
+    from simcrop.tasks.ground import ground as run
+
+    page = run(model, ct, sentence or [], report, out, top_k, overwrite)
+    typer.echo(f"open {page}")
+
+
+@recipe_app.command("list")
+def recipe_list() -> None:
+    """Names of the shipped recipes."""
+    from simcrop.config import recipe_names
+
+    for name in recipe_names():
+        typer.echo(name)
+
+
+@recipe_app.command("show")
+def recipe_show(
+    name: str, full: Annotated[bool, typer.Option("--full", help="Every setting, defaults included.")] = False
+) -> None:
+    """Print a recipe as YAML."""
+    from simcrop.config import full_yaml, load_recipe, recipe_text
+
+    typer.echo(full_yaml(load_recipe(name)) if full else recipe_text(name), nl=False)
+
+
+@weights_app.command("import")
+def weights_import(
+    kind: Annotated[str, typer.Argument(help="cxr-bert or mae-imagenet")],
+    file: Annotated[Path, typer.Argument(help="The folder or file that was downloaded.")],
+    out: Out,
+) -> None:
+    """Convert downloaded weights to safetensors that the recipes can name."""
+    from simcrop.weights.convert import convert
+
+    typer.echo(convert(kind, file, out))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a verb. Exit codes: 0 done, 1 done but inputs were refused, 2 unusable, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = app(words, prog_name="simcrop", standalone_mode=False)
+    except KeyboardInterrupt:
+        fail("interrupted; the same command with --resume continues", 130)
+    except typer.Abort:
+        fail("interrupted", 130)
+    except (SimcropError, UsageProblem, OSError, MemoryError) as error:
+        if debug:
+            raise
+        fail(sentence_of(error), 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def sentence_of(error: Exception) -> str:
+    """One line for the person at the keyboard."""
+    if isinstance(error, SimcropError):
+        return " ".join(error.sentence.split())
+    if isinstance(error, UsageProblem):
+        return " ".join(error.format_message().split())
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    return "out of memory"
+
+
+def fail(sentence: str, code: int) -> None:
+    typer.echo(f"error: {sentence}", err=True)
+    sys.exit(code)

@@ -1,0 +1,109 @@
+"""`simcrop ground`: where in a scan each sentence is seen, as heat map, picture and boxes."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from simcrop.data.readers import read_volume
+from simcrop.data.report import read_report_file
+from simcrop.data.volume import Volume
+from simcrop.errors import SimcropError
+from simcrop.figures.cuts import draw_cuts
+from simcrop.figures.page import Page
+from simcrop.model import Heat, load, model_folder
+from simcrop.tasks.folder import fingerprint, open_folder, write_json, write_metrics
+
+
+def ground(
+    model: str,
+    ct: Path,
+    sentences: list[str],
+    report: Path | None,
+    out: Path,
+    top_k: int | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write, per sentence, `sentence_NN.nii.gz` on the scan's grid and `sentence_NN.png`; `boxes.json`; a page.
+
+    File names number the sentences and never hold their words.
+    """
+    asked = wanted_sentences(sentences, report)
+    network = load(model)
+    volume = read_volume(ct)
+    weights = fingerprint(model_folder(Path(model)) / "model.safetensors")
+    open_folder(
+        out, "ground", {"model": weights, "sentences": len(asked), "top_k": top_k}, overwrite=overwrite
+    )
+    started = time.perf_counter()
+    heats = network.ground(volume, asked, top_k)
+    seconds = time.perf_counter() - started
+    page = Page("Where each sentence is seen", lead(volume, network.recipe.method))
+    results: dict[str, Any] = {}
+    for number, (sentence, heat) in enumerate(zip(asked, heats, strict=True), start=1):
+        name = f"sentence_{number:02d}"
+        write_map(out / f"{name}.nii.gz", heat, volume)
+        picture = draw_cuts(volume, heat.map, heat.boxes_mm, title=sentence)
+        (out / f"{name}.png").write_bytes(picture)
+        page.picture(picture, sentence, f"heat map of sentence {number}")
+        results[name] = measures(heat)
+    write_json(out / "boxes.json", {name: boxes(heat) for name, heat in zip(results, heats, strict=True)})
+    write_metrics(out, {"sentences": len(asked), "seconds": seconds, **results})
+    page.write(out / "report.html")
+    return out / "report.html"
+
+
+def wanted_sentences(sentences: list[str], report: Path | None) -> list[str]:
+    """Those on the command line, then every Findings sentence of the report."""
+    asked = [" ".join(sentence.split()) for sentence in sentences]
+    if any(not sentence for sentence in asked):
+        raise SimcropError("empty-sentence", "--sentence is empty; give a sentence to look for")
+    if report is not None:
+        found = read_report_file(report).sentences
+        if not found:
+            raise SimcropError("empty-report", f"{report}: no sentence in its findings")
+        asked += found
+    if not asked:
+        raise SimcropError("empty-sentence", "nothing to look for: give --sentence or --report")
+    return asked
+
+
+def write_map(path: Path, heat: Heat, volume: Volume) -> None:
+    """float32 cosine similarity on the scan's own grid and affine, NaN outside the crop; whole or not at all."""
+    image = nib.Nifti1Image(heat.map, volume.affine)
+    image.set_sform(volume.affine, code=1)
+    image.set_qform(volume.affine, code=1)
+    image.header.set_xyzt_units("mm")
+    finite = heat.patches[np.isfinite(heat.patches)]
+    image.header["cal_min"], image.header["cal_max"] = finite.min(), finite.max()
+    partial = path.with_name(f"partial_{path.name}")
+    nib.save(image, partial)
+    partial.replace(path)
+
+
+def measures(heat: Heat) -> dict[str, Any]:
+    """Largest and mean similarity, and the middle of the nearest patch in RAS+ mm."""
+    return {
+        "similarity_max": float(heat.scores[0]),
+        "similarity_mean": float(heat.patches.mean()),
+        "nearest_mm": heat.boxes_mm[0].mean(0).round(2).tolist(),
+    }
+
+
+def boxes(heat: Heat) -> list[dict[str, Any]]:
+    """Nearest first: similarity, low and high corner in RAS+ mm."""
+    return [
+        {"similarity": float(score), "low_mm": box[0].round(3).tolist(), "high_mm": box[1].round(3).tolist()}
+        for box, score in zip(heat.boxes_mm, heat.scores, strict=True)
+    ]
+
+
+def lead(volume: Volume, method: str) -> str:
+    spacing = " x ".join(f"{mm:.2f}" for mm in volume.spacing_mm)
+    shape = " x ".join(map(str, volume.shape))
+    return (
+        f"A {method} model compared each sentence with every patch of a scan of {shape} voxels, {spacing} mm. "
+        "Colour is cosine similarity; boxes are the patches nearest to the sentence. Not for diagnosis."
+    )

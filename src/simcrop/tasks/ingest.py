@@ -1,0 +1,51 @@
+"""`simcrop ingest`: raw scans and reports into a cohort store."""
+
+from pathlib import Path
+
+from simcrop.data.ingest import IngestResult
+from simcrop.data.ingest import ingest as ingest_scans
+from simcrop.engine.progress import show_progress
+from simcrop.errors import SimcropError
+from simcrop.tasks.folder import open_folder, write_metrics
+
+
+def ingest(
+    source: Path,
+    layout: str,
+    out: Path,
+    workers: int = 1,
+    spacing: str = "1.5,1.5,3",
+    resume: bool = False,
+    overwrite: bool = False,
+) -> IngestResult:
+    """Read, resample and store every scan of `source`; interrupted, the same call continues."""
+    spacing_mm = parse_spacing(spacing)
+    if not source.exists():
+        raise SimcropError("missing-file", f"{source}: no such file or folder")
+    settings = {"source": str(source.resolve()), "layout": layout, "spacing_mm": spacing_mm}
+    # State is kept per scan, so that continuing is always safe: no --resume needed.
+    del resume
+    open_folder(out, "ingest", settings, resume=not overwrite, overwrite=overwrite)
+    show = show_progress("ingest")
+
+    def progress(done: int, total: int, name: str) -> None:
+        # A name made from a file's path may hold a patient's: it stays out of the log.
+        del name
+        show(done, total, "")
+
+    result = ingest_scans(source, layout, out, spacing_mm, workers, progress)
+    write_metrics(out, {"taken": result.taken, "refused": result.refused})
+    return result
+
+
+def parse_spacing(text: str) -> tuple[float, float, float]:
+    """`1.5,1.5,3` -> mm along x, y, z."""
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SimcropError(
+            "bad-setting", f"--spacing {text}: expected three numbers in mm such as 1.5,1.5,3"
+        ) from error
+    if min(x, y, z) <= 0:
+        raise SimcropError("bad-setting", f"--spacing {text}: millimetres must be positive")
+    return x, y, z
