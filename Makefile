@@ -29,7 +29,7 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 
 types: $(VENV)/.ready
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 clean:
 	rm -rf $(VENV) demo
