@@ -1,0 +1,47 @@
+"""Raw trees -> studies: one file per data set's layout, chosen by name.
+
+No axes or units. A layout only lists: no voxel is read here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from simcrop.data.layouts.ct_rate import list_ct_rate
+from simcrop.data.layouts.folder import list_folder
+from simcrop.data.layouts.raw import Listing, RawStudy, Refusal
+from simcrop.errors import SimcropError
+
+__all__ = ["LAYOUTS", "Layout", "Listing", "RawStudy", "Refusal", "list_studies"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`description` is what the command line's help says of it."""
+
+    description: str
+    list: Callable[[Path], Listing]
+
+
+LAYOUTS: dict[str, Layout] = {
+    "ct-rate": Layout("CT-RATE's tree: dataset/, radiology_text_reports/, metadata/, labels", list_ct_rate),
+    "folder": Layout(
+        "your own scans in any folders, with a reports.csv or a text file per scan", list_folder
+    ),
+}
+
+
+def list_studies(layout: str, source: str | Path) -> Listing:
+    """The studies of `source`, sorted by id, and what in it can be none."""
+    if layout not in LAYOUTS:
+        near = get_close_matches(layout, LAYOUTS, 1, cutoff=0.4)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise SimcropError("unknown-layout", f"no layout {layout!r}, known are {', '.join(LAYOUTS)}{meant}")
+    source = Path(source).absolute()
+    if not source.exists():
+        raise SimcropError("missing-source", f"{source}: no such file or folder")
+    listing = LAYOUTS[layout].list(source)
+    if not listing.studies and not listing.refusals:
+        raise SimcropError("no-scans", f"{source}: no scan found with the layout {layout}")
+    return listing

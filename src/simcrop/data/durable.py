@@ -1,0 +1,57 @@
+"""Files that are whole or absent: written under another name, flushed to disk, then renamed.
+
+No axes or units. A failure to write ends the whole command, unlike a scan that cannot be read.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from simcrop.errors import SimcropError
+
+TEMPORARY = ".tmp"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class StoreError(SimcropError):
+    """The target cannot be written: no single scan is to blame, so nothing goes on."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the system's refusal to write `path` into one line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise StoreError(
+                "disk-full",
+                f"{path}: the disk is full or a quota is reached; "
+                "what is stored stays, free some space and run the same command again",
+            ) from error
+        reason = "not-writable" if error.errno in FORBIDDEN else "write-failed"
+        raise StoreError(reason, f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """`path` holds all of `content` and survives a power cut, or is as it was before."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    with writing(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Clear away what a killed process left half-written."""
+    with writing(folder):
+        for path in folder.glob(f".*{TEMPORARY}"):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,70 @@
+"""A CSV from outside as rows of text, proved to be whole before anybody believes it.
+
+No axes or units. Every column is text; the columns asked for must be there.
+"""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from simcrop.errors import SimcropError
+
+LONGEST_FIELD = 10_000_000  # characters; a report is text, not a book
+
+Row = dict[str, str]
+
+
+def read_table(path: Path, needed: Iterable[str] = ()) -> list[Row]:
+    """The rows of a UTF-8 CSV with a head line; refuses missing columns and lines of the wrong length."""
+    csv.field_size_limit(LONGEST_FIELD)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, strict=True)
+            head = [name.strip() for name in next(lines, [])]
+            check_head(path, head, needed)
+            return [
+                dict(zip(head, checked(path, lines.line_num, head, line), strict=True))
+                for line in lines
+                if line
+            ]
+    except UnicodeDecodeError as error:
+        raise SimcropError(
+            "not-utf8", f"{path}: byte {error.start} is not UTF-8 text, save the table as UTF-8"
+        ) from error
+    except csv.Error as error:
+        raise SimcropError("bad-csv", f"{path}: not a sound CSV: {error}") from error
+    except OSError as error:
+        raise SimcropError("unreadable", f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def check_head(path: Path, head: list[str], needed: Iterable[str]) -> None:
+    """Every needed column, and no name twice."""
+    missing = [name for name in needed if name not in head]
+    if missing:
+        found = ", ".join(head[:30]) or "none"
+        raise SimcropError(
+            "missing-columns", f"{path}: no column {', '.join(missing)}; the columns found are {found}"
+        )
+    twice = sorted({name for name in head if name and head.count(name) > 1})
+    if twice:
+        raise SimcropError("bad-csv", f"{path}: the column {twice[0]} occurs twice")
+
+
+def checked(path: Path, number: int, head: list[str], line: list[str]) -> list[str]:
+    """A comma in an unquoted report would shift every column after it."""
+    if len(line) != len(head):
+        raise SimcropError(
+            "bad-csv",
+            f"{path}: the row that ends in line {number} has {len(line)} fields, expected {len(head)}",
+        )
+    return line
+
+
+def label_of(path: Path, name: str, text: str) -> int | None:
+    """0 or 1, also written 0.0 or 1.0; empty and -1 mean unknown."""
+    known = {"0": 0, "0.0": 0, "1": 1, "1.0": 1, "": None, "-1": None, "-1.0": None}
+    if text.strip() not in known:
+        raise SimcropError(
+            "bad-label", f"{path}: the column {name} holds something else than 0, 1 or nothing"
+        )
+    return known[text.strip()]

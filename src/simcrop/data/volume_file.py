@@ -1,0 +1,106 @@
+"""One stored scan: int16 HU of the whole resampled grid in a `.b2nd` file, of which a crop reads only its blocks.
+
+Axes: x, y, z of the resampled grid (RAS+). Values are HU, rounded; outside the scan is air, -1000 HU.
+
+Blocks of 32 x 32 x 16 voxels, zstd level 1 over shuffled bits, one chunk. Measured on a chest of 241 x 241 x 111 voxels
+(12.9 MB raw), one thread: 5.3 MB, written in 21 ms, 16 ms for 224 x 224 x 100, 4.6 ms for 128 x 128 x 64, 0.4 ms for
+32 x 32 x 16. Level 5 saves 2 % more and writes three times slower; blosc2's own blocks need 7.2 and 1.8 ms for the two
+small crops; lz4 halves the reading times and costs 9 % more disk.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import blosc2
+import numpy as np
+
+from simcrop.data.durable import write_whole
+from simcrop.data.preprocess import AIR_HU, Triple
+from simcrop.errors import SimcropError
+
+BLOCKS = (32, 32, 16)
+STORED = np.dtype("<i2")
+LOWEST_HU, HIGHEST_HU = -32768, 32767
+
+
+def rounded(hu: np.ndarray) -> np.ndarray:
+    """HU as int16, exact to half a unit."""
+    return np.rint(hu).clip(LOWEST_HU, HIGHEST_HU).astype(STORED)
+
+
+def checksum(voxels: np.ndarray) -> str:
+    """SHA-256 of the shape and of the int16 voxels in C order."""
+    digest = hashlib.sha256(np.array(voxels.shape, "<i8").tobytes())
+    digest.update(np.ascontiguousarray(voxels, STORED).data)
+    return digest.hexdigest()
+
+
+def write_volume(path: Path, voxels: np.ndarray) -> int:
+    """Store int16 voxels, whole or not at all; the number of bytes on disk."""
+    params = blosc2.CParams(
+        codec=blosc2.Codec.ZSTD,
+        clevel=1,
+        typesize=STORED.itemsize,
+        filters=[blosc2.Filter.BITSHUFFLE],
+        filters_meta=[0],
+        nthreads=1,
+    )
+    blocks = tuple(min(b, n) for b, n in zip(BLOCKS, voxels.shape, strict=True))
+    raw: Any = voxels  # blosc2's own type hints know no numpy
+    # The frame records how many threads may decode it: one, or its bytes would depend on the machine.
+    array: Any = blosc2.asarray(
+        raw,
+        chunks=voxels.shape,
+        blocks=blocks,
+        cparams=params,
+        dparams=blosc2.DParams(nthreads=1),
+        contiguous=True,
+    )
+    # Through memory, so that a full disk is noticed by Python and not by a C library.
+    content = array.to_cframe()
+    write_whole(path, content)
+    return len(content)
+
+
+def read_crop(path: Path, start: Triple, shape: Triple) -> np.ndarray:
+    """`shape` voxels from `start` on, int16; `start` may be negative, and what lies outside is air."""
+    out = np.full(shape, AIR_HU, np.int16)
+    array = opened(path)
+    low = [min(max(s, 0), have) for s, have in zip(start, array.shape, strict=True)]
+    high = [min(max(s + n, 0), have) for s, n, have in zip(start, shape, array.shape, strict=True)]
+    if all(a < b for a, b in zip(low, high, strict=True)):
+        into = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+        out[into] = decoded(path, array, tuple(slice(a, b) for a, b in zip(low, high, strict=True)))
+    return out
+
+
+def read_whole(path: Path) -> np.ndarray:
+    """Every voxel, int16."""
+    array = opened(path)
+    return decoded(path, array, (slice(None),) * 3)
+
+
+def opened(path: Path) -> blosc2.NDArray:
+    """The file's array, its blocks still on disk."""
+    try:
+        array = blosc2.open(path, mode="r", dparams={"nthreads": 1})
+    except FileNotFoundError:
+        raise SimcropError("missing-volume", f"{path}: the stored volume is gone; ingest again") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise damaged(path) from error
+    if not isinstance(array, blosc2.NDArray) or array.ndim != 3 or array.dtype != STORED:
+        raise damaged(path)
+    return array
+
+
+def decoded(path: Path, array: blosc2.NDArray, piece: tuple[slice, ...]) -> np.ndarray:
+    """The voxels of `piece`."""
+    try:
+        return np.asarray(array[piece])
+    except (OSError, RuntimeError, ValueError) as error:
+        raise damaged(path) from error
+
+
+def damaged(path: Path) -> SimcropError:
+    return SimcropError("corrupt-volume", f"{path}: the stored volume is damaged; delete it and ingest again")
