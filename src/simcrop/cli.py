@@ -1,8 +1,9 @@
 """The command line: parse, call a task, print. Everything heavy is imported inside the verb that needs it."""
 
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,18 +17,34 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting
 # Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
 UsageProblem = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
+CONTINUING = {
+    "phantom": "the same command continues",
+    "ingest": "the same command continues",
+    "demo": "the same command with --resume continues",
+    "pretrain": "the same command with --resume continues",
+    "embed": "the same command with --resume continues",
+}
+
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Learns to read 3D chest CT from the reports that radiologists wrote about it.",
     epilog="Errors are one line; add --debug to see where they came from.",
 )
-recipe_app = typer.Typer(no_args_is_help=True, help="The shipped recipes, as YAML to copy.")
-weights_app = typer.Typer(no_args_is_help=True, help="Foreign weights into ours, every key accounted for.")
+recipe_app = typer.Typer(help="The shipped recipes, as YAML to copy.")
+weights_app = typer.Typer(help="Foreign weights into ours, every key accounted for.")
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(weights_app, name="weights")
+
+
+@app.callback(invoke_without_command=True)
+def simcrop(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from simcrop import __version__
+
+        typer.echo(f"simcrop {__version__}")
+        raise typer.Exit
 
 
 @app.command()
@@ -153,11 +170,12 @@ def weights_import(
     kind: Annotated[str, typer.Argument(help="cxr-bert or mae-imagenet")],
     file: Annotated[Path, typer.Argument(help="The folder or file that was downloaded.")],
     out: Out,
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert downloaded weights to safetensors that the recipes can name."""
-    from simcrop.weights.convert import convert
+    from simcrop.tasks.weights import import_weights
 
-    typer.echo(convert(kind, file, out))
+    typer.echo(import_weights(kind, file, out, overwrite))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -166,14 +184,14 @@ def main(argv: list[str] | None = None) -> None:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        code = app(words, prog_name="simcrop", standalone_mode=False)
-    except KeyboardInterrupt:
-        fail("interrupted; the same command with --resume continues", 130)
-    except typer.Abort:
-        fail("interrupted", 130)
-    except (SimcropError, UsageProblem, OSError, MemoryError) as error:
+        code = app(words or ["--help"], prog_name="simcrop", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        fail(f"interrupted; {CONTINUING.get(words[0], 'nothing was stored')}", 130)
+    except Exception as error:  # noqa: BLE001
+        # The outermost edge: Python's own exit code for a crash, 1, would read as "done, some inputs refused",
+        # and its trace may quote a report. Whoever wants it asks for it.
         if debug:
-            raise
+            typer.echo(traceback.format_exc(), err=True)
         fail(sentence_of(error), 2)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -183,13 +201,24 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, SimcropError):
         return " ".join(error.sentence.split())
     if isinstance(error, UsageProblem):
-        return " ".join(error.format_message().split())
+        return usage_sentence(" ".join(error.format_message().split()))
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
-    return "out of memory"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    kind, where = type(error).__name__, f"{Path(frame.filename).name} line {frame.lineno}"
+    return f"a fault in simcrop, {kind} in {where}; --debug shows the trace, which may quote your data"
 
 
-def fail(sentence: str, code: int) -> None:
+def usage_sentence(message: str) -> str:
+    """The parser's words, but for those that would repeat a sentence somebody forgot to quote."""
+    if message.startswith("Got unexpected extra argument"):
+        return 'too many words; put a sentence in quotes: --sentence "A nodule in the left upper lobe."'
+    return f"{message.rstrip('.')}; see simcrop --help" if message.startswith("No such") else message
+
+
+def fail(sentence: str, code: int) -> NoReturn:
     typer.echo(f"error: {sentence}", err=True)
     sys.exit(code)

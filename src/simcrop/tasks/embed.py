@@ -1,22 +1,29 @@
 """`simcrop embed`: one feature vector per scan of a cohort, or for one scan, as Parquet."""
 
+import io
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from simcrop.data.cohort import open_cohort
+from simcrop.data.durable import write_whole, writing
+from simcrop.data.layouts.folder import stem
 from simcrop.data.readers import read_volume
 from simcrop.data.volume import Volume
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.metrics import effective_rank
-from simcrop.model import load, model_folder
-from simcrop.tasks.folder import fingerprint, open_folder, write_metrics
+from simcrop.model import Model, load, model_folder
+from simcrop.tasks.folder import fingerprint, open_folder, unspoiled, write_metrics
+
+TABLE = "embeddings.parquet"
 
 
 @dataclass(frozen=True)
@@ -31,25 +38,32 @@ class Scan:
 
 def embed(model: str, source: Path, out: Path, resume: bool = False, overwrite: bool = False) -> int:
     """Write `embeddings.parquet` (id, patient, split, embedding); the number of scans in it."""
+    weights = model_folder(Path(model)) / "model.safetensors"
     scans = list_scans(source)
     network = load(model)
     settings = {
-        "model": fingerprint(model_folder(Path(model)) / "model.safetensors"),
-        "source": str(source),
+        "model": fingerprint(weights),
+        "source": str(source.resolve()),
         "scans": len(scans),
     }
-    open_folder(out, "embed", settings, resume, overwrite)
+    with unspoiled(out):
+        if not (open_folder(out, "embed", settings, resume, overwrite) and (out / TABLE).exists()):
+            embed_all(network, scans, out)
+    return len(scans)
+
+
+def embed_all(network: Model, scans: list[Scan], out: Path) -> None:
+    """The table, with a journal while it is in the making so that an interrupted run loses one scan at most."""
     started, journal = time.perf_counter(), out / "embeddings.jsonl"
-    vectors = read_vectors(journal)
+    with writing(journal):
+        vectors = read_vectors(journal)
     progress = show_progress("embed")
-    with journal.open("w", buffering=1) as file:
-        for done, scan in enumerate(scans, start=1):
-            if scan.id not in vectors:
-                vectors[scan.id] = network.embed(scan.read()).tolist()
-            file.write(json.dumps({"id": scan.id, "embedding": vectors[scan.id]}) + "\n")
-            progress(done, len(scans), "")
+    for done, scan in enumerate(scans, start=1):
+        if scan.id not in vectors:
+            vectors[scan.id] = network.embed(scan.read()).tolist()
+            append(journal, {"id": scan.id, "embedding": vectors[scan.id]})
+        progress(done, len(scans), "")
     matrix = np.array([vectors[scan.id] for scan in scans], dtype=np.float32)
-    write_table(out / "embeddings.parquet", scans, matrix)
     write_metrics(
         out,
         {
@@ -59,8 +73,8 @@ def embed(model: str, source: Path, out: Path, resume: bool = False, overwrite: 
             "seconds_per_scan": (time.perf_counter() - started) / len(scans),
         },
     )
+    write_table(out / TABLE, scans, matrix)
     journal.unlink()
-    return len(scans)
 
 
 def list_scans(source: Path) -> list[Scan]:
@@ -70,22 +84,34 @@ def list_scans(source: Path) -> list[Scan]:
         if len(cohort) == 0:
             raise SimcropError("no-studies", f"{source} holds no scan that was taken")
         return [Scan(study.id, study.patient, study.split, study.volume) for study in cohort]
-    name = source.name.split(".")[0] or "scan"
-    return [Scan(name, name, "", lambda: read_volume(source))]
+    volume = read_volume(source)
+    name = stem(source.resolve().name)
+    return [Scan(name, name, "", lambda: volume)]
 
 
 def read_vectors(journal: Path) -> dict[str, list[float]]:
-    """Vectors that an interrupted run had finished; a torn last line is ignored."""
+    """Vectors that an interrupted run had finished; a torn last line is cut off."""
     if not journal.exists():
         return {}
     vectors: dict[str, list[float]] = {}
-    for line in journal.read_text().splitlines():
+    whole = 0
+    for line in journal.read_bytes().splitlines(keepends=True):
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except ValueError:
+            break
+        if not line.endswith(b"\n"):
             break
         vectors[row["id"]] = row["embedding"]
+        whole += len(line)
+    os.truncate(journal, whole)
     return vectors
+
+
+def append(journal: Path, row: dict[str, Any]) -> None:
+    """One scan is finished."""
+    with writing(journal), journal.open("a") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 def write_table(path: Path, scans: list[Scan], matrix: np.ndarray) -> None:
@@ -98,6 +124,6 @@ def write_table(path: Path, scans: list[Scan], matrix: np.ndarray) -> None:
             "embedding": pl.Series(matrix, dtype=pl.Array(pl.Float32, matrix.shape[1])),
         }
     )
-    partial = path.with_suffix(".partial")
-    table.write_parquet(partial)
-    partial.replace(path)
+    content = io.BytesIO()
+    table.write_parquet(content)
+    write_whole(path, content.getvalue())

@@ -1,32 +1,33 @@
-"""The output folder of every verb: `run.json`, `metrics.json`, and the rules about what may be overwritten."""
+"""The output folder of every verb: what may be overwritten, what continues, and what a failure leaves: nothing half.
 
-import hashlib
+No axes or units. `run.json` says who began a folder; a folder without it is somebody else's and never touched.
+"""
+
 import json
 import os
-import platform
 import shutil
-import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import simcrop
+from simcrop.data.durable import write_whole, writing
 from simcrop.errors import SimcropError
+from simcrop.tasks.record import describe_run, fingerprint, plain
 
-PRIVATE = {"--sentence", "--report"}
-PACKAGES = (
-    "torch",
-    "numpy",
-    "transformers",
-    "tokenizers",
-    "nibabel",
-    "pydicom",
-    "SimpleITK",
-    "blosc2",
-    "polars",
-)
+__all__ = [
+    "check_folder",
+    "fingerprint",
+    "open_folder",
+    "read_json",
+    "staged",
+    "start_folder",
+    "unspoiled",
+    "write_json",
+    "write_metrics",
+]
+
+RUN, METRICS, STAGE = "run.json", "metrics.json", ".simcrop-unfinished"
 
 
 def open_folder(
@@ -36,106 +37,137 @@ def open_folder(
 
     A folder that is not empty is left alone unless the same verb started it and `resume` or `overwrite` is said.
     """
-    earlier = read_run(path)
-    if path.exists() and not path.is_dir():
-        raise SimcropError("bad-out", f"{path} is a file; --out wants a folder")
-    if path.is_dir() and any(path.iterdir()):
-        if earlier is None or earlier.get("verb") != verb:
-            whose = (
-                "was not made by simcrop"
-                if earlier is None
-                else f"was made by `simcrop {earlier.get('verb')}`"
-            )
-            raise SimcropError("bad-out", f"{path} is not empty and {whose}; choose another --out")
-        if overwrite:
-            shutil.rmtree(path)
-        elif not resume:
-            raise SimcropError(
-                "bad-out",
-                f"{path} holds an earlier `simcrop {verb}`: --resume continues it, --overwrite replaces it",
-            )
-        elif earlier.get("settings") != plain(settings):
-            changed = sorted(
-                k
-                for k in {**plain(settings), **earlier["settings"]}
-                if plain(settings).get(k) != earlier["settings"].get(k)
-            )
-            raise SimcropError(
-                "bad-out",
-                f"{path} was started with other settings ({', '.join(changed[:5])}); --resume needs the same",
-            )
-        else:
-            return True
-    path.mkdir(parents=True, exist_ok=True)
-    write_json(path / "run.json", describe_run(verb, settings))
+    if check_folder(path, verb, settings, resume, overwrite):
+        return True
+    with writing(path):
+        empty(path)
+    start_folder(path, verb, settings)
     return False
 
 
-def describe_run(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What was run, with what, on what. Sentences and report paths on the command line stay private."""
-    return {
-        "verb": verb,
-        "command": redacted(sys.argv),
-        "settings": plain(settings),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "simcrop": simcrop.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: installed(name) for name in PACKAGES},
-    }
+def check_folder(
+    path: Path,
+    verb: str,
+    settings: Mapping[str, Any],
+    resume: bool = False,
+    overwrite: bool = False,
+    resumable: bool = True,
+) -> bool:
+    """The rules of `open_folder`, nothing touched. A verb that is not `resumable` does not offer it."""
+    check_writable(path)
+    if not names_in(path) - {STAGE}:
+        return False
+    earlier = read_run(path)
+    if earlier is None or earlier["verb"] != verb:
+        whose = "was not made by simcrop" if earlier is None else f"was made by `simcrop {earlier['verb']}`"
+        raise SimcropError("bad-out", f"{path} is not empty and {whose}; choose another --out")
+    if overwrite:
+        return False
+    if not resume:
+        ways = "--resume continues it, --overwrite replaces it" if resumable else "--overwrite replaces it"
+        raise SimcropError("bad-out", f"{path} holds an earlier `simcrop {verb}`: {ways}")
+    before, now = earlier["settings"], plain(settings)
+    if changed := sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k)):
+        raise SimcropError(
+            "bad-out",
+            f"{path} was started with other settings ({', '.join(changed[:5])}): continuing needs the same, "
+            "--overwrite replaces it",
+        )
+    return True
 
 
-def redacted(argv: list[str]) -> list[str]:
-    out: list[str] = []
-    for i, word in enumerate(argv):
-        name = word.split("=", 1)[0]
-        if i and argv[i - 1] in PRIVATE:
-            out.append("(not recorded)")
+def check_writable(path: Path) -> None:
+    """Said before hours of work and not after: `path` is a folder that can be written, or can be made."""
+    above = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not above.is_dir():
+        what = "is a file" if above == path else f"cannot be made, {above} is a file"
+        raise SimcropError("bad-out", f"{path} {what}; --out wants a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise SimcropError("bad-out", f"{path}: no permission to write in {above}; choose another --out")
+
+
+def start_folder(path: Path, verb: str, settings: Mapping[str, Any]) -> None:
+    """The folder with its `run.json`; from here on it is this verb's."""
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    write_json(path / RUN, describe_run(verb, settings))
+
+
+def empty(path: Path, keep: Path | None = None) -> None:
+    """Remove what is in a folder, but not the folder itself, which may be a mount or a link."""
+    for inside in list(path.iterdir()) if path.is_dir() else []:
+        if inside.is_dir() and not inside.is_symlink():
+            if inside != keep:
+                shutil.rmtree(inside)
         else:
-            out.append(f"{name}=(not recorded)" if name in PRIVATE and "=" in word else word)
-    return out
+            inside.unlink()
 
 
-def installed(package: str) -> str | None:
+@contextmanager
+def unspoiled(path: Path) -> Iterator[None]:
+    """A command that fails before it has stored anything leaves `path` as it was: absent, empty, or an older run."""
+    was_there, before = path.is_dir(), names_in(path)
+    run = (path / RUN).read_bytes() if RUN in before else None
     try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+        yield
+    except BaseException:
+        if names_in(path) ^ before <= {RUN}:
+            put_back(path, run)
+        if not was_there and path.is_dir() and not names_in(path):
+            path.rmdir()
+        raise
+
+
+def put_back(path: Path, run: bytes | None) -> None:
+    """`run.json` as it was."""
+    if run is None:
+        (path / RUN).unlink(missing_ok=True)
+    elif (path / RUN).read_bytes() != run:
+        write_whole(path / RUN, run)
+
+
+@contextmanager
+def staged(path: Path, verb: str, settings: Mapping[str, Any], overwrite: bool = False) -> Iterator[Path]:
+    """A folder to write results to; they reach `path` together once all are whole, or nothing changes there."""
+    check_folder(path, verb, settings, overwrite=overwrite, resumable=False)
+    was_there, stage = path.is_dir(), path / STAGE
+    try:
+        shutil.rmtree(stage, ignore_errors=True)
+        start_folder(stage, verb, settings)
+        with writing(path):
+            yield stage
+            empty(path, keep=stage)
+            for result in sorted(stage.iterdir(), key=lambda p: p.name != RUN):
+                result.rename(path / result.name)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        if not was_there and path.is_dir() and not names_in(path):
+            path.rmdir()
+
+
+def names_in(path: Path) -> set[str]:
+    return {inside.name for inside in path.iterdir()} if path.is_dir() else set()
 
 
 def read_run(path: Path) -> dict[str, Any] | None:
     """`run.json` of a folder, or None when there is none worth the name."""
     try:
-        run = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        run = read_json(path / RUN)
+    except (OSError, ValueError):
         return None
     return run if isinstance(run, dict) and "verb" in run and isinstance(run.get("settings"), dict) else None
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     """The verb's result as plain numbers."""
-    write_json(path / "metrics.json", plain(metrics))
+    write_json(path / METRICS, plain(metrics))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, json.dumps(content, indent=1).encode() + b"\n")
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON reads it back, so that settings compare equal after a round trip."""
-    return json.loads(json.dumps(dict(values), default=str))
-
-
-def fingerprint(*files: Path) -> str:
-    """SHA-256 over the contents of files."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that this package wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))

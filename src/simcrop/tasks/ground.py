@@ -1,5 +1,6 @@
 """`simcrop ground`: where in a scan each sentence is seen, as heat map, picture and boxes."""
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from simcrop.errors import SimcropError
 from simcrop.figures.cuts import draw_cuts
 from simcrop.figures.page import Page
 from simcrop.model import Heat, load, model_folder
-from simcrop.tasks.folder import fingerprint, open_folder, write_json, write_metrics
+from simcrop.tasks.folder import check_folder, fingerprint, staged, write_json, write_metrics
 
 
 def ground(
@@ -31,16 +32,29 @@ def ground(
     File names number the sentences and never hold their words.
     """
     asked = wanted_sentences(sentences, report)
-    network = load(model)
+    check_folder(out, "ground", {}, overwrite=overwrite, resumable=False)
+    weights = model_folder(Path(model)) / "model.safetensors"
     volume = read_volume(ct)
-    weights = fingerprint(model_folder(Path(model)) / "model.safetensors")
-    open_folder(
-        out, "ground", {"model": weights, "sentences": len(asked), "top_k": top_k}, overwrite=overwrite
-    )
+    network = load(model)
     started = time.perf_counter()
     heats = network.ground(volume, asked, top_k)
     seconds = time.perf_counter() - started
-    page = Page("Where each sentence is seen", lead(volume, network.recipe.method))
+    settings = {
+        "model": fingerprint(weights),
+        "scan": hashlib.sha256(volume.hu.tobytes()).hexdigest(),
+        "sentences": len(asked),
+        "top_k": top_k or network.top_k,
+    }
+    with staged(out, "ground", settings, overwrite) as stage:
+        write_results(stage, volume, asked, heats, lead(volume, network.recipe.method), seconds)
+    return out / "report.html"
+
+
+def write_results(
+    out: Path, volume: Volume, asked: list[str], heats: list[Heat], introduction: str, seconds: float
+) -> None:
+    """Per sentence a map and a picture; then boxes, figures and the page."""
+    page = Page("Where each sentence is seen", introduction)
     results: dict[str, Any] = {}
     for number, (sentence, heat) in enumerate(zip(asked, heats, strict=True), start=1):
         name = f"sentence_{number:02d}"
@@ -52,7 +66,6 @@ def ground(
     write_json(out / "boxes.json", {name: boxes(heat) for name, heat in zip(results, heats, strict=True)})
     write_metrics(out, {"sentences": len(asked), "seconds": seconds, **results})
     page.write(out / "report.html")
-    return out / "report.html"
 
 
 def wanted_sentences(sentences: list[str], report: Path | None) -> list[str]:
@@ -71,16 +84,14 @@ def wanted_sentences(sentences: list[str], report: Path | None) -> list[str]:
 
 
 def write_map(path: Path, heat: Heat, volume: Volume) -> None:
-    """float32 cosine similarity on the scan's own grid and affine, NaN outside the crop; whole or not at all."""
+    """float32 cosine similarity on the scan's own grid and affine, NaN outside the crop."""
     image = nib.Nifti1Image(heat.map, volume.affine)
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
     image.header.set_xyzt_units("mm")
     finite = heat.patches[np.isfinite(heat.patches)]
     image.header["cal_min"], image.header["cal_max"] = finite.min(), finite.max()
-    partial = path.with_name(f"partial_{path.name}")
-    nib.save(image, partial)
-    partial.replace(path)
+    nib.save(image, path)
 
 
 def measures(heat: Heat) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from simcrop.data.ingest import IngestResult
 from simcrop.data.ingest import ingest as ingest_scans
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
-from simcrop.tasks.folder import open_folder, write_metrics
+from simcrop.tasks.folder import check_folder, start_folder, unspoiled, write_metrics
 
 
 def ingest(
@@ -25,7 +25,7 @@ def ingest(
     settings = {"source": str(source.resolve()), "layout": layout, "spacing_mm": spacing_mm}
     # State is kept per scan, so that continuing is always safe: no --resume needed.
     del resume
-    open_folder(out, "ingest", settings, resume=not overwrite, overwrite=overwrite)
+    continues = check_folder(out, "ingest", settings, resume=not overwrite, overwrite=overwrite)
     show = show_progress("ingest")
 
     def progress(done: int, total: int, name: str) -> None:
@@ -33,7 +33,11 @@ def ingest(
         del name
         show(done, total, "")
 
-    result = ingest_scans(source, layout, out, spacing_mm, workers, progress)
+    with unspoiled(out):
+        if not continues:
+            start_folder(out, "ingest", settings)
+        # It clears an old cohort only once the new source is known to hold scans.
+        result = ingest_scans(source, layout, out, spacing_mm, workers, progress, overwrite)
     write_metrics(out, {"taken": result.taken, "refused": result.refused})
     return result
 

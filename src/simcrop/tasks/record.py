@@ -1,0 +1,75 @@
+"""What is written down of a run: verb, settings, command, versions. Sentences and reports stay private.
+
+No axes or units. Everything is as JSON reads it back, so that settings compare equal after a round trip.
+"""
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import simcrop
+
+PRIVATE = {"--sentence", "--report"}
+PACKAGES = (
+    "torch",
+    "numpy",
+    "transformers",
+    "tokenizers",
+    "nibabel",
+    "pydicom",
+    "SimpleITK",
+    "blosc2",
+    "polars",
+)
+
+
+def describe_run(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What was run, with what, on what."""
+    return {
+        "verb": verb,
+        "command": redacted(sys.argv),
+        "settings": plain(settings),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "simcrop": simcrop.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: installed(name) for name in PACKAGES},
+    }
+
+
+def redacted(argv: list[str]) -> list[str]:
+    """The command line without the sentences asked for and the report's place."""
+    out: list[str] = []
+    for i, word in enumerate(argv):
+        name = word.split("=", 1)[0]
+        if i and argv[i - 1] in PRIVATE:
+            out.append("(not recorded)")
+        else:
+            out.append(f"{name}=(not recorded)" if name in PRIVATE and "=" in word else word)
+    return out
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON reads it back."""
+    return json.loads(json.dumps(dict(values), default=str))
+
+
+def fingerprint(*files: Path) -> str:
+    """SHA-256 over the contents of files."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
