@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from simcrop.data.preprocess import InputSpec
 from simcrop.engine.checkpoint import CheckpointSettings
@@ -27,6 +27,12 @@ class InputSettings(Settings):
     shape: Triple = (224, 224, 112)
     window_hu: tuple[float, float] = (-1000.0, 1000.0)
     patch: Triple = (16, 16, 8)
+
+    @model_validator(mode="after")
+    def fits_together(self) -> "InputSettings":
+        """Both refuse what cannot be built."""
+        _ = self.spec, self.grid
+        return self
 
     @property
     def spec(self) -> InputSpec:
@@ -131,6 +137,8 @@ def build_recipe(tree: dict[str, Any], source: str) -> Recipe:
     except ValidationError as error:
         complaints = [complaint(e["loc"], e["msg"], e["type"], e["input"]) for e in error.errors()]
         raise SimcropError("bad-setting", f"{source}: {'; '.join(complaints[:4])}") from error
+    except SimcropError as error:
+        raise SimcropError(error.reason, f"{source}: {error.sentence}") from error
 
 
 def complaint(where: tuple[int | str, ...], message: str, kind: str, value: Any) -> str:

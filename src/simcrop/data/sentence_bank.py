@@ -33,7 +33,11 @@ class SentenceBank:
 
     def center(self) -> Float[Tensor, " d"] | None:
         """Mean feature over distinct sentences, for `align.center_text`."""
-        return None if self.features is None else self.features.mean(0)
+        if self.features is None:
+            return None
+        return (
+            self.features.mean(0) if len(self.features) else self.features.new_zeros(self.features.shape[1])
+        )
 
 
 def build_bank(

@@ -5,12 +5,13 @@ Axes: b batch, t word piece, v visible patch, h head, d features.
 
 from einops import rearrange
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from simcrop.nn.transformer import identity_linear, init_linear
-from simcrop.nn.vision import VisionFeatures, check_heads
+from simcrop.errors import SimcropError
+from simcrop.nn.transformer import check_heads, identity_linear, init_linear
+from simcrop.nn.vision import VisionFeatures
 from simcrop.settings import Settings
 
 
@@ -25,6 +26,15 @@ class FusionSettings(Settings):
     text_residual: bool = True
     use_il: bool = True
     use_wl: bool = True
+
+    @model_validator(mode="after")
+    def something_to_decode(self) -> "FusionSettings":
+        if not (self.use_il or self.use_wl or self.text_residual):
+            raise SimcropError(
+                "bad-setting",
+                "fusion.use_il, use_wl and text_residual are all false: nothing is left to decode",
+            )
+        return self
 
 
 class CrossAttention(nn.Module):

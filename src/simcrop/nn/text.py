@@ -18,6 +18,7 @@ from torch.nn.functional import gelu
 
 from simcrop.data.words import Tokens
 from simcrop.errors import SimcropError
+from simcrop.nn.transformer import check_heads
 from simcrop.settings import Settings
 
 Pool = Literal["cls", "mean", "proj128"]
@@ -179,6 +180,7 @@ class ReportDecoder(nn.Module):
         from transformers import BertConfig
         from transformers.models.bert.modeling_bert import BertEncoder
 
+        check_heads("report_decoder", settings.dim, settings.heads)
         config = BertConfig(
             hidden_size=settings.dim,
             num_hidden_layers=settings.depth,

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
+from simcrop.errors import SimcropError
+
 
 class Attention(nn.Module):
     """Multi-head self-attention."""
@@ -81,3 +83,9 @@ def identity_linear(wide_in: int, wide_out: int) -> nn.Linear:
     nn.init.eye_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def check_heads(name: str, dim: int, heads: int) -> None:
+    """Attention splits the features evenly among its heads."""
+    if dim % heads:
+        raise SimcropError("bad-setting", f"{name}.dim = {dim} cannot be split among {name}.heads = {heads}")

@@ -12,11 +12,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from simcrop.errors import SimcropError
 from simcrop.nn.masking import Mask
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.position import sincos_3d, sincos_hw
-from simcrop.nn.transformer import Transformer, init_linear
+from simcrop.nn.transformer import Transformer, check_heads, init_linear
 from simcrop.settings import Settings
 
 
@@ -102,9 +101,3 @@ class Painter(nn.Module):
         if features.cls is not None:
             tokens = torch.cat([self.embed(features.cls)[:, None], tokens], dim=1)
         return self.voxels(self.transformer(tokens)[:, -mask.hidden.shape[1] :])
-
-
-def check_heads(name: str, dim: int, heads: int) -> None:
-    """Attention splits the features evenly among its heads."""
-    if dim % heads:
-        raise SimcropError("bad-setting", f"{name}.dim = {dim} cannot be split among {name}.heads = {heads}")

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from einops import rearrange
 from jaxtyping import Float
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -21,7 +21,7 @@ from simcrop.nn.fusion import Fusion, FusionSettings
 from simcrop.nn.masking import Mask, random_mask, visible_count
 from simcrop.nn.patch import PatchGrid, in_body
 from simcrop.nn.text import Pool, ReportDecoder, ReportDecoderSettings, TextEncoder, WordHead
-from simcrop.nn.transformer import identity_linear
+from simcrop.nn.transformer import check_heads, identity_linear
 from simcrop.nn.vision import Painter, PainterSettings, VisionEncoder, VisionFeatures, VisionSettings
 from simcrop.settings import Settings
 
@@ -92,6 +92,15 @@ class SimCroPSettings(Settings):
     fusion: FusionSettings = FusionSettings()
     report_decoder: ReportDecoderSettings = ReportDecoderSettings()
     mlm: MlmSettings = MlmSettings()
+
+    @model_validator(mode="after")
+    def heads_share_features(self) -> "SimCroPSettings":
+        """Here too, so that a bad recipe dies before a run folder is made."""
+        check_heads("vision", self.vision.dim, self.vision.heads)
+        check_heads("vision_decoder", self.vision_decoder.dim, self.vision_decoder.heads)
+        check_heads("report_decoder", self.report_decoder.dim, self.report_decoder.heads)
+        check_heads("fusion", self.report_decoder.dim, self.fusion.heads)
+        return self
 
 
 class Aligner(nn.Module):
