@@ -55,6 +55,15 @@ def test_the_table_rescales_raw_numbers(chest: np.ndarray, hint: Hint) -> None:
     np.testing.assert_array_equal(to_hu(raw, decision), chest)
 
 
+def test_padding_stored_below_zero_does_not_pass_raw_numbers_off_as_hu(chest: np.ndarray) -> None:
+    raw = (chest.clip(-1000) - CT_RATE.intercept).astype(np.int16)
+    raw[:6] = -1024  # padding as stored: as HU it would look like air
+    decision = decide(raw, hint=CT_RATE)
+    assert (decision.source, decision.intercept, decision.padding_hu) == ("metadata", -1024, -2048)
+    assert (to_hu(raw, decision)[:6] == -1000).all()
+    assert reason(raw) == "not-ct"
+
+
 @pytest.mark.parametrize("hint", [CT_RATE, CT_RATE_WIDE])
 def test_the_table_never_rescales_hu_again(chest: np.ndarray, hint: Hint) -> None:
     assert decide(chest, hint=hint).source == "stored"

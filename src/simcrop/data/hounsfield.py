@@ -38,6 +38,7 @@ class Evidence:
     """Shares of a sample of voxels, [0, 1]; air, soft, dense and below are shares of those that are not padding."""
 
     air: float  # air and lung, below -300 HU
+    airy: float  # the same without the one value that repeats most: padding stored as -1024 is no air
     soft: float  # fat to muscle and blood, -200 to 250 HU
     dense: float  # above 4000 HU
     below: float  # not padding, yet below -1200 HU
@@ -48,7 +49,7 @@ class Evidence:
     @property
     def plausible(self) -> bool:
         """A CT, whole or a crop of lung, heart or abdomen: something airy and something soft, little else."""
-        return bool(self.air >= 0.01 and self.soft >= 0.03 and self.dense <= 0.005 and self.below <= 0.02)
+        return bool(self.airy >= 0.01 and self.soft >= 0.03 and self.dense <= 0.005 and self.below <= 0.02)
 
 
 def decide(
@@ -127,11 +128,14 @@ def weigh(hu: np.ndarray) -> Evidence:
     repeated |= low_values < NO_MATTER_HU
     padding = np.isin(hu, low_values[repeated])
     kept = hu[~padding] if padding.any() else hu
+    air = kept[kept < -300]
+    commonest = int(np.unique(air, return_counts=True)[1].max(initial=0))
     soft = kept[(kept > -200) & (kept < 250)]
     bins, edges = np.histogram(soft, bins=45, range=(-200, 250))
     n = max(kept.size, 1)
     return Evidence(
-        air=float(np.count_nonzero(kept < -300) / n),
+        air=air.size / n,
+        airy=(air.size - commonest) / n,
         soft=soft.size / n,
         dense=float(np.count_nonzero(kept > 4000) / n),
         below=float(np.count_nonzero(kept < -1200) / n),

@@ -30,7 +30,9 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         if min(self.spacing_mm) <= 0 or min(self.shape) <= 0 or self.window_hu[0] >= self.window_hu[1]:
-            raise SimcropError("bad-setting", f"input spec must be positive and its window rising, got {self}")
+            raise SimcropError(
+                "bad-setting", f"input spec must be positive and its window rising, got {self}"
+            )
 
 
 paper = InputSpec()
@@ -73,7 +75,9 @@ class Placement:
         index, inside = [], []
         for axis, source_axis in enumerate(permutation):
             line = np.arange(self.source_shape[source_axis])
-            position = np.floor(line * to_input[axis, source_axis] + to_input[axis, 3] + 0.5 + 1e-6).astype(int)
+            position = np.floor(line * to_input[axis, source_axis] + to_input[axis, 3] + 0.5 + 1e-6).astype(
+                int
+            )
             inside.append((position >= 0) & (position < self.spec.shape[axis]))
             index.append(position.clip(0, self.spec.shape[axis] - 1) // patch[axis])
         spread = patches[np.ix_(*index)].astype(np.float32)
@@ -104,7 +108,9 @@ def resample(volume: Volume, spacing_mm: tuple[float, float, float]) -> Volume:
     ras = volume.to_ras()
     hu, affine = ras.hu, ras.affine.copy()
     steps = [new / old for new, old in zip(spacing_mm, ras.spacing_mm, strict=True)]
-    lengths = [resampled_length(n, o, m) for n, o, m in zip(hu.shape, ras.spacing_mm, spacing_mm, strict=True)]
+    lengths = [
+        resampled_length(n, o, m) for n, o, m in zip(hu.shape, ras.spacing_mm, spacing_mm, strict=True)
+    ]
     # Shrinking axes first: the fewer voxels are left, the less the next axis costs.
     for axis in sorted(range(3), key=lambda a: lengths[a] / hu.shape[a]):
         hu = interpolate(hu, axis, lengths[axis], steps[axis])
