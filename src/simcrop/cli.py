@@ -3,7 +3,7 @@
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -15,7 +15,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]
 
 # Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
-UsageProblem = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 CONTINUING = {
     "phantom": "the same command continues",
@@ -201,7 +201,8 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, SimcropError):
         return " ".join(error.sentence.split())
     if isinstance(error, UsageProblem):
-        return usage_sentence(" ".join(error.format_message().split()))
+        problem: Any = error
+        return usage_sentence(" ".join(problem.format_message().split()))
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from simcrop.data.batch import Batch, Sentences, owners
-from simcrop.data.cohort import Study
+from simcrop.data.cohort import Cohort, Study
 from simcrop.data.preprocess import InputSpec, Triple, centred_start, crop_or_pad, resample, to_unit
 from simcrop.data.report import Report
 from simcrop.data.sentence_bank import SentenceBank
@@ -46,7 +46,7 @@ class StudyCrops(Dataset):
     """Reads a crop of `spec.shape` from each study, in the middle or anywhere."""
 
     def __init__(
-        self, studies: Sequence[Study], spec: InputSpec, random_crop: bool, flip_lr: bool = False
+        self, studies: Cohort | Sequence[Study], spec: InputSpec, random_crop: bool, flip_lr: bool = False
     ) -> None:
         self.studies, self.spec, self.random_crop, self.flip_lr = studies, spec, random_crop, flip_lr
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from pydantic import Field
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -58,13 +59,22 @@ def save_checkpoint(
     final = folder / f"step-{step:08d}"
     partial = folder / f"{final.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(trained_state(module), partial / "model.safetensors")
-    save_file(optimizer_state(optimizer), partial / "optimizer.safetensors")
-    (partial / "state.json").write_text(json.dumps({"step": step}))
-    describe(partial)
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
+    try:
+        partial.mkdir(parents=True)
+        save_file(trained_state(module), partial / "model.safetensors")
+        save_file(optimizer_state(optimizer), partial / "optimizer.safetensors")
+        (partial / "state.json").write_text(json.dumps({"step": step}))
+        describe(partial)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+    except (SafetensorError, OSError) as error:
+        # A disk that is full stays full unless the half-written checkpoint goes; the older ones are whole.
+        shutil.rmtree(partial, ignore_errors=True)
+        raise SimcropError(
+            "write-failed",
+            f"{final}: the checkpoint cannot be written: {said(error)}; earlier checkpoints are whole, "
+            "free some space and continue with --resume",
+        ) from error
     for old in checkpoints(folder)[:-keep]:
         shutil.rmtree(old)
     return final
@@ -78,15 +88,27 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Weights and optimiser state back in place; the number of steps done."""
-    load_trained_state(module, load_file(path / "model.safetensors"))
-    state = load_file(path / "optimizer.safetensors")
+    try:
+        weights, state = (load_file(path / f"{name}.safetensors") for name in ("model", "optimizer"))
+        step = int(json.loads((path / "state.json").read_text())["step"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise SimcropError(
+            "bad-checkpoint",
+            f"{path}: the checkpoint is damaged; delete this folder and --resume continues from the one before",
+        ) from error
+    load_trained_state(module, weights)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, tensor in state.items():
         number, kind = name.split(".")
         parameter = parameters[int(number)]
         place = torch.device("cpu") if kind == "step" and parameter.device.type == "cpu" else parameter.device
         optimizer.state[parameter][kind] = tensor.to(place)
-    return int(json.loads((path / "state.json").read_text())["step"])
+    return step
+
+
+def said(error: Exception) -> str:
+    """The system's words in one line."""
+    return " ".join(str(error.strerror if isinstance(error, OSError) and error.strerror else error).split())
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from simcrop.config import Recipe, flat
-from simcrop.data.cohort import Cohort, Study, open_cohort
+from simcrop.data.cohort import Cohort, open_cohort
 from simcrop.data.pretraining import Collate, StudyCrops, cut
 from simcrop.data.report import Report
 from simcrop.data.sentence_bank import SentenceBank, build_bank
@@ -22,7 +23,7 @@ from simcrop.errors import SimcropError
 from simcrop.model import describe_model, save_model
 from simcrop.nn.text import TextEncoder, read_text_encoder
 from simcrop.objectives.simcrop import SimCroP
-from simcrop.tasks.folder import fingerprint, open_folder, write_metrics
+from simcrop.tasks.folder import check_folder, fingerprint, open_folder, unspoiled, write_metrics
 from simcrop.weights.embedded import text_encoder_folder
 from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
 
@@ -38,21 +39,22 @@ def pretrain(
     processes = join_processes()
     try:
         settings = {"cohort": fingerprint(cohort_path / "studies.parquet"), **flat(recipe)}
-        continued = False
         if processes.leads:
-            continued = open_folder(out, "pretrain", settings, resume, overwrite)
-        continued = processes.any(continued)
+            check_folder(out, "pretrain", settings, resume, overwrite)
         torch.manual_seed(recipe.seed)
         objective, job = prepare_job(cohort, studies, recipe, out, processes)
-        fitted = fit(objective, job, processes, continued, show_progress("pretrain", processes.leads))
-        if processes.leads and fitted.finished:
-            finish(objective, job, out)
+        with unspoiled(out) if processes.leads else nullcontext():
+            continued = processes.leads and open_folder(out, "pretrain", settings, resume, overwrite)
+            continued = processes.any(continued)
+            fitted = fit(objective, job, processes, continued, show_progress("pretrain", processes.leads))
+            if processes.leads and fitted.finished:
+                finish(objective, job, out)
         return fitted
     finally:
         leave_processes()
 
 
-def training_studies(cohort: Cohort, recipe: Recipe) -> Sequence[Study]:
+def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
     split = recipe.data.split
     studies = cohort.select(split=split) if split else cohort
     if len(studies) == 0:
@@ -64,7 +66,7 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Sequence[Study]:
 
 
 def prepare_job(
-    cohort: Cohort, studies: Sequence[Study], recipe: Recipe, out: Path, processes: Processes
+    cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path, processes: Processes
 ) -> tuple[SimCroP, Job]:
     """Text, sentences, network and data, joined for the engine."""
     folder = text_encoder_folder(recipe.text.model)
@@ -138,7 +140,7 @@ def build_objective(
     return SimCroP(recipe, recipe.input.grid, text, tokenizer, vocabulary, center)
 
 
-def start_encoder(objective: SimCroP, recipe: Recipe, studies: Sequence[Study]) -> None:
+def start_encoder(objective: SimCroP, recipe: Recipe, studies: Cohort) -> None:
     """ImageNet MAE weights, or principal components, when the recipe asks for them."""
     if recipe.init.mae is not None:
         load_mae(objective.vision, Path(recipe.init.mae), recipe.init.patch_embed)
@@ -146,7 +148,7 @@ def start_encoder(objective: SimCroP, recipe: Recipe, studies: Sequence[Study]) 
         init_patch_embed_by_pca(objective.vision, some_patches(studies, recipe))
 
 
-def some_patches(studies: Sequence[Study], recipe: Recipe) -> Tensor:
+def some_patches(studies: Cohort, recipe: Recipe) -> Tensor:
     """Patches of up to 64 studies, evenly chosen, for the principal components."""
     grid = recipe.input.grid
     chosen = range(0, len(studies), max(1, len(studies) // 64))

@@ -7,6 +7,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -50,13 +51,13 @@ def mae_imagenet(source: Path, out: Path) -> str:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a checkpoint. A pickle is read by torch's tensors-only reader, which runs no code."""
-    if path.suffix == ".safetensors":
-        return load_file(path)
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise SimcropError("missing-file", f"{path}: no such file") from error
-    except (UnpicklingError, RuntimeError, EOFError) as error:
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
         raise SimcropError("unreadable", f"{path} is not a checkpoint of tensors alone") from error
     tensors = content.get("model", content.get("state_dict", content)) if isinstance(content, dict) else {}
     found = {k: v.detach().contiguous().clone() for k, v in tensors.items() if isinstance(v, Tensor)}

@@ -15,6 +15,7 @@ from typing import Literal
 import nibabel as nib
 import numpy as np
 
+from simcrop.data.durable import writing
 from simcrop.data.phantom.findings import LABELS
 from simcrop.data.phantom.grid import SIZES, Size
 from simcrop.data.phantom.metadata import METADATA_COLUMNS, metadata_row
@@ -144,7 +145,11 @@ def write_csv(path: Path, columns: tuple[str, ...], rows: list[Row]) -> None:
 
 def write_file(path: Path, content: bytes) -> None:
     """All of it or nothing: written beside its place, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(content)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
