@@ -6,7 +6,7 @@ It knows nothing of CT: an objective turns a batch and a generator into named te
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import ceil, isfinite
 from pathlib import Path
@@ -109,18 +109,20 @@ def fit(
     stepper = Stepper(objective, processes.wrap(objective), optimizer, job, processes)
     journal = Journal(job.folder / "journal.jsonl", done) if processes.leads else None
     last: dict[str, float] = {}
+    step, stopping = done, False
 
     batches = iter(loader(job, share, done))
-    with stop_requests() as asked:
-        for step in range(done, job.steps):
+    with stop_requests() as asked, closing(journal) if journal else nullcontext():
+        while step < job.steps and not stopping:
             started = time.perf_counter()
             micro = [next_batch(batches) for _ in range(accumulate)]
             waited = time.perf_counter() - started
             last = stepper.step(step, micro)
             seconds = time.perf_counter() - started
+            step += 1
             row = {
-                "step": step + 1,
-                "epoch": round(job.order.epoch(step + 1), 4),
+                "step": step,
+                "epoch": round(job.order.epoch(step), 4),
                 **last,
                 "volumes_per_s": round(job.optim.batch / seconds, 4),
                 "data_wait": round(waited / seconds, 4),
@@ -129,15 +131,11 @@ def fit(
                 journal.write(row)
             speed, wait = row["volumes_per_s"], row["data_wait"]
             words = f"loss {last['loss']:.3f}  {speed:.2f} volumes/s  waiting for data {wait:.0%}"
-            progress(step + 1, job.steps, words)
+            progress(step, job.steps, words)
             stopping = processes.any(asked.stop)
-            if stopping or (step + 1) % job.checkpoint.every == 0 or step + 1 == job.steps:
-                save(objective, optimizer, job, step + 1, processes)
-            if stopping:
-                break
-    if journal is not None:
-        journal.close()
-    return Fitted(step + 1 if done < job.steps else done, not asked.stop or step + 1 == job.steps, last)
+            if stopping or step % job.checkpoint.every == 0 or step == job.steps:
+                save(objective, optimizer, job, step, processes)
+    return Fitted(step, step == job.steps, last)
 
 
 class Stepper:
@@ -182,6 +180,7 @@ class Stepper:
         """Forward and backward of one micro-batch; its loss and terms, divided by their number."""
         seed = step_seed(self.job.seed, 2, step, number, self.processes.rank)
         generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # dropout in a trained text encoder asks the global generator
         device = self.processes.device
         waits = self.processes.world > 1 and number + 1 < accumulate
         with self.wrapped.no_sync() if waits else nullcontext():  # type: ignore[operator]
@@ -232,7 +231,15 @@ def loader(job: Job, share: Share, start: int) -> DataLoader:
         num_workers=job.workers,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=False,
+        worker_init_fn=leave_signals_to_parent,
     )
+
+
+def leave_signals_to_parent(worker: int) -> None:
+    """Ctrl-C and a scheduler's SIGTERM reach loading processes too; the one that trains finishes its step first."""
+    del worker
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def next_batch(batches: Iterator[Any]) -> Any:

@@ -63,6 +63,8 @@ class TextEncoder(nn.Module):
         return super().train(mode and not self.frozen)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "b t d"]:
+        if len(tokens.ids) == 0:  # reports without a sentence; transformers cannot reshape nothing
+            return torch.zeros(0, tokens.ids.shape[1], self.width, device=tokens.ids.device)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return self.bert(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
 
@@ -244,6 +246,9 @@ def load_every_key(module: nn.Module, state: dict[str, Tensor]) -> None:
         raise KeyError(
             f"missing {missing[:3]} ({len(missing)} in all), not expected {extra[:3]} ({len(extra)} in all)"
         )
+    for name, ours in module.state_dict().items():
+        if ours.shape != state[name].shape:
+            raise ValueError(f"{name} is {tuple(state[name].shape)}, expected {tuple(ours.shape)}")
     module.load_state_dict(state)
 
 

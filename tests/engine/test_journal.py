@@ -1,0 +1,52 @@
+"""The journal: whole lines only, and none from after the checkpoint that a run resumes from."""
+
+from pathlib import Path
+
+from simcrop.engine.journal import Journal, read_journal
+
+
+def written(path: Path, steps: int) -> Path:
+    journal = Journal(path, 0)
+    for step in range(1, steps + 1):
+        journal.write({"step": step, "loss": step / 7})
+    journal.close()
+    return path
+
+
+def test_rows_read_back_as_they_were_written(tmp_path: Path) -> None:
+    rows = read_journal(written(tmp_path / "journal.jsonl", 3))
+    assert rows == [{"step": s, "loss": s / 7} for s in (1, 2, 3)]
+
+
+def test_a_row_is_on_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl", 0)
+    journal.write({"step": 1})
+    assert read_journal(tmp_path / "journal.jsonl") == [{"step": 1}]
+    journal.close()
+
+
+def test_torn_last_line_is_ignored_and_gone_after_resume(tmp_path: Path) -> None:
+    path = written(tmp_path / "journal.jsonl", 4)
+    path.write_text(path.read_text() + '{"step": 5, "lo')
+    assert [row["step"] for row in read_journal(path)] == [1, 2, 3, 4]
+    journal = Journal(path, 4)
+    journal.write({"step": 5})
+    journal.close()
+    assert path.read_text().splitlines()[-1] == '{"step": 5}'
+    assert [row["step"] for row in read_journal(path)] == [1, 2, 3, 4, 5]
+
+
+def test_resume_forgets_rows_after_the_checkpoint(tmp_path: Path) -> None:
+    path = written(tmp_path / "journal.jsonl", 9)
+    Journal(path, 6).close()
+    assert [row["step"] for row in read_journal(path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_new_run_starts_an_empty_journal(tmp_path: Path) -> None:
+    path = written(tmp_path / "journal.jsonl", 3)
+    Journal(path, 0).close()
+    assert read_journal(path) == []
+
+
+def test_no_journal_has_no_rows(tmp_path: Path) -> None:
+    assert read_journal(tmp_path / "nothing.jsonl") == []

@@ -1,0 +1,66 @@
+"""The learning rate at points that can be worked out by hand, and what decays."""
+
+import pytest
+import torch
+from torch import nn
+
+from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
+
+SETTINGS = OptimSettings(lr=2.0, epochs=11, warmup_epochs=2, batch=5)
+PER_EPOCH = 10.0
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 2 * 1 / 20),  # first of 20 steps of warm-up
+        (9, 1.0),  # half way up
+        (19, 2.0),  # top of the warm-up
+        (20, 2.0),  # top of the cosine
+        (65, 1.0),  # its middle
+        (50, 1.5),  # a third of it: (1 + cos 60 degrees) / 2
+        (110, 0.0),  # its end
+    ],
+)
+def test_rate_by_hand(step: int, rate: float) -> None:
+    assert learning_rate(SETTINGS, step, 110, PER_EPOCH) == pytest.approx(rate)
+
+
+def test_run_cut_short_warms_up_over_the_same_share_of_itself() -> None:
+    short = [learning_rate(SETTINGS, step, 55, PER_EPOCH) for step in range(55)]
+    whole = [learning_rate(SETTINGS, step, 110, PER_EPOCH) for step in range(110)]
+    assert short[9] == pytest.approx(whole[19])  # the top, after 10 steps instead of 20
+    assert short[10:] == pytest.approx(whole[20::2])
+
+
+def test_schedule_longer_than_the_run_leaves_a_rate_at_the_end() -> None:
+    # One public recipe trains 120 epochs of a cosine that spans 200 (warm-up 40).
+    longer = OptimSettings(lr=2.0, epochs=120, warmup_epochs=40, schedule_epochs=200, batch=1)
+    assert learning_rate(longer, 120, 120, 1.0) == pytest.approx(1.0)
+
+
+def test_no_warm_up_starts_at_the_top() -> None:
+    assert learning_rate(OptimSettings(lr=3.0, epochs=4, warmup_epochs=0), 0, 40, 10.0) == 3.0
+
+
+def test_rate_never_rises_again_after_the_end() -> None:
+    assert learning_rate(SETTINGS, 150, 110, PER_EPOCH) == 0.0
+
+
+def test_only_matrices_decay_and_frozen_parameters_are_left_out() -> None:
+    module = nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5), nn.Linear(5, 2, bias=False))
+    module[2].requires_grad_(False)
+    module.register_parameter("token", nn.Parameter(torch.zeros(4)))
+    decay, plain = build_optimizer(module, OptimSettings(weight_decay=0.05)).param_groups
+    assert decay["weight_decay"] == 0.05
+    assert [p.shape for p in decay["params"]] == [(5, 3)]
+    assert plain["weight_decay"] == 0.0
+    assert sorted(tuple(p.shape) for p in plain["params"]) == [(4,), (5,), (5,), (5,)]
+
+
+def test_paper_optimiser_is_the_default() -> None:
+    settings = OptimSettings()
+    optimizer = build_optimizer(nn.Linear(2, 2), settings)
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert (settings.lr, settings.weight_decay, settings.batch, settings.epochs) == (1.5e-4, 0.05, 48, 140)
+    assert optimizer.defaults["betas"] == (0.9, 0.95)
