@@ -5,7 +5,7 @@ Axes: x y z voxels (RAS+). Everything random about a sample comes from the seed 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from simcrop.data.words import Tokenizer
 from simcrop.errors import SimcropError
 
 
+@runtime_checkable
 class Draw(Protocol):
     """Which study, and the seed of everything random about it."""
 

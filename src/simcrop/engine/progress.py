@@ -2,13 +2,10 @@
 
 import sys
 import time
-from typing import Protocol
+from collections.abc import Callable
 
-
-class Progress(Protocol):
-    """Told after every unit of work; `words` is what to show beside the count."""
-
-    def __call__(self, done: int, total: int, words: str) -> None: ...
+# Told after every unit of work: how many are done, of how many, and what to show beside the count.
+Progress = Callable[[int, int, str], None]
 
 
 class PlainProgress:
