@@ -64,3 +64,22 @@ def test_paper_optimiser_is_the_default() -> None:
     assert isinstance(optimizer, torch.optim.AdamW)
     assert (settings.lr, settings.weight_decay, settings.batch, settings.epochs) == (1.5e-4, 0.05, 48, 140)
     assert optimizer.defaults["betas"] == (0.9, 0.95)
+
+
+class Stack(nn.Module):
+    """Two layers and a head, which tell their depth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = (nn.Linear(3, 3) for _ in range(3))
+
+    def depth_of(self, name: str) -> int | None:
+        return {"first": 0, "second": 1}.get(name.split(".")[0])
+
+
+def test_layer_decay_slows_lower_layers_more() -> None:
+    stack = Stack()
+    optimizer = build_optimizer(stack, OptimSettings(layer_decay=0.5))
+    scale = {id(p): group["scale"] for group in optimizer.param_groups for p in group["params"]}
+    assert [scale[id(layer.weight)] for layer in (stack.first, stack.second, stack.head)] == [0.25, 0.5, 1]
+    assert {group["scale"] for group in build_optimizer(stack, OptimSettings()).param_groups} == {1.0}

@@ -1,5 +1,6 @@
 """The optimiser and its learning rate, both without hidden state: AdamW, linear warm-up, half a cosine."""
 
+from collections.abc import Callable
 from math import cos, pi
 
 import torch
@@ -13,6 +14,7 @@ class OptimSettings(Settings):
     """`batch` is global. `steps` ends a run earlier than `epochs` would; the schedule still spans the steps that run.
 
     `schedule_epochs` stretches the cosine beyond the end of training, as one public recipe does.
+    `layer_decay` slows each encoder layer by that factor against the one above it.
     """
 
     lr: float = Field(1.5e-4, gt=0)
@@ -24,18 +26,30 @@ class OptimSettings(Settings):
     warmup_epochs: float = Field(40, ge=0)
     schedule_epochs: float | None = Field(None, gt=0)
     clip_grad: float | None = Field(None, gt=0)
+    layer_decay: float | None = Field(None, gt=0, le=1)
 
 
 def build_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.AdamW:
-    """AdamW over what is trained; no weight decay on biases, norms, tokens and other vectors."""
-    trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-    matrices = [p for _, p in trained if p.ndim >= 2]
-    vectors = [p for _, p in trained if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+    """AdamW over what is trained; no weight decay on biases, norms, tokens and other vectors.
+
+    With `layer_decay` each group carries the `scale` of its rate, by the depth that `module.depth_of(name)` tells:
+    `layer_decay ** (layers above it)`, 1 for all that has no depth.
+    """
+    depth_of: Callable[[str], int | None] = getattr(module, "depth_of", lambda _: None)
+    trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    depths = {name: depth_of(name) for name, _ in trained}
+    top = max((depth for depth in depths.values() if depth is not None), default=0)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in trained:
+        depth = depths[name]
+        scale = 1.0 if depth is None else (settings.layer_decay or 1.0) ** (top + 1 - depth)
+        decay = settings.weight_decay if parameter.ndim >= 2 else 0.0
+        groups.setdefault((decay, scale), []).append(parameter)
+    listed = [
+        {"params": p, "weight_decay": decay, "scale": scale}
+        for (decay, scale), p in sorted(groups.items(), key=lambda group: group[0], reverse=True)
     ]
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=True)
+    return torch.optim.AdamW(listed, lr=settings.lr, betas=settings.betas, fused=True)
 
 
 def learning_rate(settings: OptimSettings, step: int, steps: int, steps_per_epoch: float) -> float:

@@ -1,7 +1,7 @@
 """`simcrop demo`: the main job end to end on a phantom cohort, from raw scans to heat maps and one HTML page."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from simcrop.config import load_recipe
+from simcrop.config import flat, load_recipe
 from simcrop.data.cohort import open_cohort
 from simcrop.data.phantom.truth import read_truth
 from simcrop.data.readers import read_volume
@@ -40,13 +40,20 @@ class Grounded:
     chance: float
 
 
-def demo(out: Path, seed: int = 0, resume: bool = False, overwrite: bool = False) -> Path:
+def demo(
+    out: Path,
+    seed: int = 0,
+    patients: int = PATIENTS,
+    overrides: list[str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Path:
     """Run every station, each in its own folder under `out`; the page that shows them."""
-    recipe = load_recipe(RECIPE, [f"seed={seed}"])
-    open_folder(out, "demo", {"seed": seed, "patients": PATIENTS, "recipe": RECIPE}, resume, overwrite)
+    recipe = load_recipe(RECIPE, [f"seed={seed}", *(overrides or [])])
+    open_folder(out, "demo", {"patients": patients, **flat(recipe)}, resume, overwrite)
     clock = Clock(out / "seconds.json")
     raw, cohort, run = out / "raw", out / "cohort", out / "run"
-    clock.time("phantom", lambda: phantom(raw, "ct-rate", PATIENTS, seed, "tiny"))
+    clock.time("phantom", lambda: phantom(raw, "ct-rate", patients, seed, "tiny"))
     clock.time("ingest", lambda: ingest(raw, "ct-rate", cohort, workers=2, spacing=SPACING))
     clock.time("pretrain", lambda: pretrain(cohort, recipe, run, resume=(run / "run.json").exists()))
     clock.time("embed", lambda: embed(str(run), cohort, out / "embed", resume=(out / "embed").exists()))
@@ -57,8 +64,8 @@ def demo(out: Path, seed: int = 0, resume: bool = False, overwrite: bool = False
         **{f"pretrain_{k}": v for k, v in read_json(run / "metrics.json").items()},
         "effective_rank": read_json(out / "embed" / "metrics.json")["effective_rank"],
         "pointing_sentences": len(grounded),
-        "pointing_hit": float(np.mean([g.hit for g in grounded])),
-        "pointing_chance": float(np.mean([g.chance for g in grounded])),
+        "pointing_hit": mean_of([g.hit for g in grounded]),
+        "pointing_chance": mean_of([g.chance for g in grounded]),
         "seconds": sum(clock.seconds.values()),
     }
     write_metrics(out, metrics)
@@ -109,6 +116,11 @@ def ground_held_out(model: Model, raw: Path, cohort: Path) -> list[Grounded]:
     return found
 
 
+def mean_of(values: Sequence[bool | float]) -> float | None:
+    """None when there is nothing to average: absent is not zero."""
+    return float(np.mean(values)) if values else None
+
+
 def write_page(
     out: Path, seconds: dict[str, float], metrics: dict[str, Any], grounded: list[Grounded]
 ) -> Path:
@@ -131,9 +143,9 @@ def write_page(
             "minutes": metrics["seconds"] / 60,
         }
     )
-    page.section("What the network reads", "A phantom scan in the lung window, and what its report says.")
-    first = grounded[0]
-    page.picture(draw_cuts(read_volume(first.volume)), "A held-out scan.", "three cuts of a phantom chest")
+    first = next(iter(cohort.select(split="valid")))
+    page.section("What the network reads", "A held-out phantom scan in the lung window, and its report.")
+    page.picture(draw_cuts(read_volume(first.source_path)), first.findings, "three cuts of a phantom chest")
     page.section(
         "What it learned from",
         "Eq. 1 paints hidden patches, Eq. 4 aligns sentences with patches, Eq. 6 spells hidden words.",
@@ -155,6 +167,8 @@ def write_page(
 
 
 def pointing_words(metrics: dict[str, Any]) -> str:
+    if not metrics["pointing_sentences"]:
+        return "No held-out sentence names a lesion: this cohort is too small to say where the model looks."
     return (
         f"Held-out sentences that name a lesion: {metrics['pointing_sentences']}. The patch nearest to the sentence "
         f"touches its lesion in {metrics['pointing_hit']:.0%} of them; "
