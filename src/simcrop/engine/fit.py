@@ -27,6 +27,7 @@ from simcrop.engine.checkpoint import (
 )
 from simcrop.engine.distributed import Processes
 from simcrop.engine.journal import Journal
+from simcrop.engine.memory import keep_freed_memory
 from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
 from simcrop.engine.order import MicroBatches, Order, Share, step_seed
 from simcrop.engine.progress import Progress, silent
@@ -101,6 +102,8 @@ def fit(
     objective: nn.Module, job: Job, processes: Processes, resume: bool = False, progress: Progress = silent
 ) -> Fitted:
     """Train `objective` to the end of `job`, or from its newest checkpoint with `resume`."""
+    if processes.device.type == "cpu":
+        keep_freed_memory()
     objective.to(processes.device).train()
     optimizer = build_optimizer(objective, job.optim)
     done = restore(objective, optimizer, job, resume)
@@ -159,7 +162,7 @@ class Stepper:
         """The journal's figures of this step."""
         lr = learning_rate(self.job.optim, step, self.job.steps, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
         sums = torch.zeros(len(self.weights) + 1)
         for number, batch in enumerate(micro):

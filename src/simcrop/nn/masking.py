@@ -1,6 +1,6 @@
 """Which patches the encoder sees, and which the painter must guess.
 
-Axes: b batch, n all patches, v visible patches, d features.
+Axes: b batch, n all patches, v visible patches, m hidden patches, d features.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,13 @@ class Mask:
     def visible(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b v d"]:
         """Only the patches that the encoder may see."""
         return patches.gather(1, repeat(self.keep, "b v -> b v d", d=patches.shape[-1]))
+
+    def concealed(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b m d"]:
+        """Only the patches that must be guessed, in rising order."""
+        # A stable sort and not `nonzero`: every sample hides equally many, and a GPU need not be waited for.
+        count = self.hidden.shape[1] - self.keep.shape[1]
+        index = self.hidden.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
+        return patches.gather(1, repeat(index, "b m -> b m d", d=patches.shape[-1]))
 
     def fill(self, visible: Float[Tensor, "b v d"], token: Float[Tensor, " d"]) -> Float[Tensor, "b n d"]:
         """The whole grid again: visible features in their places, `token` everywhere else."""

@@ -83,7 +83,7 @@ class VisionEncoder(nn.Module):
 
 
 class Painter(nn.Module):
-    """D_v of the paper: visible features and mask tokens in, the voxels of every patch out."""
+    """D_v of the paper: visible features and mask tokens in, voxels out: of every patch, or of the hidden ones only."""
 
     def __init__(self, settings: PainterSettings, vision: VisionSettings, grid: PatchGrid) -> None:
         super().__init__()
@@ -96,8 +96,11 @@ class Painter(nn.Module):
         init_linear(self.embed)
         init_linear(self.voxels)
 
-    def forward(self, features: VisionFeatures, mask: Mask) -> Float[Tensor, "b n p"]:
+    def forward(
+        self, features: VisionFeatures, mask: Mask, hidden_only: bool = False
+    ) -> Float[Tensor, "b m p"]:
         tokens = mask.fill(self.embed(features.patches), self.mask_token) + self.position
         if features.cls is not None:
             tokens = torch.cat([self.embed(features.cls)[:, None], tokens], dim=1)
-        return self.voxels(self.transformer(tokens)[:, -mask.hidden.shape[1] :])
+        painted = self.transformer(tokens)[:, -mask.hidden.shape[1] :]
+        return self.voxels(mask.concealed(painted) if hidden_only else painted)

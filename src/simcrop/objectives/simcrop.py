@@ -166,6 +166,15 @@ class SimCroP(nn.Module):
             weights["cross_image"] = self.settings.align.cross_image.weight
         return weights
 
+    def depth_of(self, name: str) -> int | None:
+        """Layer of the vision encoder that a parameter belongs to, from 0 for the embedding; None for all else."""
+        if not name.startswith("vision."):
+            return None
+        parts = name.split(".")
+        if "blocks" in parts:
+            return int(parts[parts.index("blocks") + 1]) + 1
+        return None if "norm" in parts else 0
+
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         patches = self.grid.split(batch.volume)
         body = in_body(patches) if self.settings.mim.visible == "body" else None
@@ -186,12 +195,13 @@ class SimCroP(nn.Module):
     def volume_loss(
         self, patches: Float[Tensor, "b n p"], features: VisionFeatures, mask: Mask
     ) -> Float[Tensor, ""]:
-        """Eq. 1."""
+        """Eq. 1. Visible patches that do not count are not painted at all."""
         mim = self.settings.mim
-        painted = self.painter(features, mask).float()
-        target = losses.normalized_patches(patches) if mim.norm_pix else patches
-        hidden = mask.hidden if mim.loss_on == "masked" else torch.ones_like(mask.hidden)
-        return losses.masked_patch_mse(painted, target, hidden)
+        hidden_only = mim.loss_on == "masked"
+        target = mask.concealed(patches) if hidden_only else patches
+        target = losses.normalized_patches(target) if mim.norm_pix else target
+        painted = self.painter(features, mask, hidden_only).float()
+        return losses.masked_patch_mse(painted, target, target.new_ones(target.shape[:2], dtype=torch.bool))
 
     def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""]:
         """Eq. 2-4, over visible patches."""

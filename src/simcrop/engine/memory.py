@@ -1,0 +1,24 @@
+"""Freed memory is kept for the next step: on a CPU, asking the kernel for fresh pages costs more than most arithmetic.
+
+Sizes in bytes. Only glibc (Linux) has the knobs; anywhere else nothing is changed.
+"""
+
+import ctypes
+import sys
+
+# Numbers of glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+
+def keep_freed_memory() -> bool:
+    """Tell malloc to serve large tensors from the heap and never to give the heap back; true when it listened.
+
+    By default every tensor above 32 MB is mapped and unmapped anew, and the kernel zeroes its pages each time: a
+    training step asks for the same sizes again and again, so that keeping them is free.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))
