@@ -4,6 +4,7 @@ import json
 import os
 import string
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,22 @@ def real_data() -> Path:
 
 
 PIECES = [*string.ascii_lowercase, *string.digits, *".,-()/%"]
-WORDS = "the no left right lung lobe nodule pleural effusion heart upper lower in is are not of and".split()
+WORDS = [
+    "the",
+    "no",
+    "not",
+    "in",
+    "of",
+    "and",
+    "is",
+    "left",
+    "right",
+    "upper",
+    "lower",
+    "lung",
+    "lobe",
+    "nodule",
+]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = [*SPECIAL, *PIECES, *(f"##{piece}" for piece in PIECES), *WORDS]
 BERT = {
@@ -89,6 +105,75 @@ def toy_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_ct_rate(folder / "raw", patients=6, seed=3, size="tiny")
     ingest(folder / "raw", "ct-rate", folder / "cohort", (14.0, 12.0, 24.0))
     return folder / "cohort"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command as its user sees it."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def refusal(self) -> str:
+        """The one line of a command that could not do its work."""
+        assert self.code == 2, self
+        assert len(self.err.splitlines()) == 1, self
+        assert self.err.startswith("error: "), self
+        assert "Traceback" not in self.out + self.err
+        return self.err.removeprefix("error: ").strip()
+
+
+@pytest.fixture
+def simcrop(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """Runs the command line in this process, and catches what C libraries print, too."""
+    from simcrop.cli import main
+
+    def run(*words: object) -> Ran:
+        argv = [str(word) for word in words]
+        monkeypatch.setattr("sys.argv", ["simcrop", *argv])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(argv)
+        out, err = capfd.readouterr()
+        return Ran(int(ended.value.code or 0), out, err)
+
+    return run
+
+
+@dataclass(frozen=True)
+class Line:
+    """The straight line once through, at toy size: phantom, cohort, run. Nobody may change these folders."""
+
+    raw: Path
+    cohort: Path
+    run: Path
+
+    @property
+    def scan(self) -> Path:
+        return next(self.raw.glob("dataset/train_fixed/train_1/*/*.nii.gz"))
+
+    SETTINGS = (
+        *("optim.steps=3", "optim.batch=4", "vision.dim=48", "vision.depth=1", "vision_decoder.dim=48"),
+        *("vision_decoder.depth=1", "report_decoder.dim=48", "report_decoder.depth=1"),
+        "report_decoder.hidden=96",
+    )
+
+
+@pytest.fixture(scope="session")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    from simcrop.config import load_recipe
+    from simcrop.tasks.ingest import ingest
+    from simcrop.tasks.phantom import phantom
+    from simcrop.tasks.pretrain import pretrain
+
+    home = tmp_path_factory.mktemp("line")
+    made = Line(home / "raw", home / "cohort", home / "run")
+    phantom(made.raw, "ct-rate", patients=12, seed=0, size="tiny")
+    ingest(made.raw, "ct-rate", made.cohort, spacing="5.5,5.5,10")
+    pretrain(made.cohort, load_recipe("simcrop-tiny", list(Line.SETTINGS)), made.run)
+    return made
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -48,11 +48,18 @@ def simcrop(version: Annotated[bool, typer.Option("--version", help="Print the v
 
 
 @app.command()
-def demo(out: Out, seed: int = 0, resume: Resume = False, overwrite: Overwrite = False) -> None:
+def demo(
+    out: Out,
+    seed: int = 0,
+    patients: Annotated[int, typer.Option(min=10, help="Fewer are faster and learn less.")] = 240,
+    set_: Set = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
     """The main job end to end on a phantom cohort, ending with one HTML page. Minutes on two cores."""
     from simcrop.tasks.demo import demo as run
 
-    page = run(out, seed, resume, overwrite)
+    page = run(out, seed, patients, set_, resume, overwrite)
     typer.echo(f"open {page}")
 
 
@@ -87,7 +94,8 @@ def ingest(
     from simcrop.tasks.ingest import ingest as run
 
     result = run(source, layout, out, workers, spacing, resume, overwrite)
-    typer.echo(f"{result.taken} taken, {result.refused} refused: {out / 'ledger.parquet'}")
+    nothing = "" if result.taken else "nothing could be taken: "
+    typer.echo(f"{nothing}{result.taken} taken, {result.refused} refused: {out / 'ledger.parquet'}")
     raise typer.Exit(1 if result.refused else 0)
 
 
@@ -208,8 +216,11 @@ def sentence_of(error: Exception) -> str:
         return f"{where}{error.strerror or error}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    kind, where = type(error).__name__, f"{Path(frame.filename).name} line {frame.lineno}"
+    home = Path(__file__).parent
+    frame = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(home)][
+        -1
+    ]
+    kind, where = type(error).__name__, f"{Path(frame.filename).relative_to(home)} line {frame.lineno}"
     return f"a fault in simcrop, {kind} in {where}; --debug shows the trace, which may quote your data"
 
 

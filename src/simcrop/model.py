@@ -147,7 +147,9 @@ def model_folder(path: Path) -> Path:
     """The folder itself, `model/` in it, or its newest checkpoint."""
     if not path.is_dir():
         hint = (
-            "a hub id needs `pip install 'simcrop[hub]'`" if str(path).startswith("hf:") else "no such folder"
+            "hub ids are not read yet, download the model and give its folder"
+            if str(path).startswith("hf:")
+            else "no such folder"
         )
         raise SimcropError("bad-model", f"{path} is not a model or run folder: {hint}")
     candidates = [path, path / "model", *reversed(checkpoints(path / "checkpoints"))]

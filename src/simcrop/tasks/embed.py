@@ -14,7 +14,9 @@ import polars as pl
 
 from simcrop.data.cohort import open_cohort
 from simcrop.data.durable import write_whole, writing
+from simcrop.data.journal import JOURNAL
 from simcrop.data.layouts.folder import stem
+from simcrop.data.ledger import COHORT
 from simcrop.data.readers import read_volume
 from simcrop.data.volume import Volume
 from simcrop.engine.progress import show_progress
@@ -79,12 +81,16 @@ def embed_all(network: Model, scans: list[Scan], out: Path) -> None:
 
 def list_scans(source: Path) -> list[Scan]:
     """All scans of a cohort, or the one scan at `source`."""
-    if (source / "cohort.json").is_file():
+    if (source / COHORT).is_file() or (source / JOURNAL).is_file():
         cohort = open_cohort(source)
         if len(cohort) == 0:
             raise SimcropError("no-studies", f"{source} holds no scan that was taken")
         return [Scan(study.id, study.patient, study.split, study.volume) for study in cohort]
-    volume = read_volume(source)
+    try:
+        volume = read_volume(source)
+    except SimcropError as error:
+        hint = "; many scans become a cohort first, by `simcrop ingest`" if error.reason == "no-scan" else ""
+        raise SimcropError(error.reason, error.sentence + hint) from error
     name = stem(source.resolve().name)
     return [Scan(name, name, "", lambda: volume)]
 

@@ -73,6 +73,12 @@ def prepare_job(
     tokenizer = Tokenizer.load(folder)
     text = read_text_encoder(folder, recipe.text.freeze)
     reports = [Report(study.findings, study.impression) for study in studies]
+    if not any(report.sentences for report in reports):
+        raise SimcropError(
+            "no-reports",
+            f"{cohort.path}: none of its {len(studies)} studies has a sentence of findings, and {recipe.method} learns "
+            "from reports; put them into reports.csv beside the scans and ingest again",
+        )
     bank = sentence_bank(reports, recipe, text, tokenizer, cohort.path)
     objective = build_objective(recipe, text, tokenizer, reports, bank)
     start_encoder(objective, recipe, studies)

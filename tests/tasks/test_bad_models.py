@@ -1,0 +1,221 @@
+"""A model, cohort, recipe or setting that cannot be used: one line that names it, exit 2, nothing left behind."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ASK = ("--sentence", "A nodule.")
+
+
+@pytest.fixture
+def model(line, tmp_path: Path) -> Path:
+    """A copy of the trained model that a test may spoil."""
+    return Path(shutil.copytree(line.run / "model", tmp_path / "model"))
+
+
+def spoil_config(model: Path, **change: object) -> None:
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, **change}))
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no weights": (lambda m: (m / "model.safetensors").unlink(), "holds no model"),
+    "no config": (lambda m: (m / "config.json").unlink(), "holds no model"),
+    "no tokenizer": (lambda m: shutil.rmtree(m / "tokenizer"), "tokenizer"),
+    "half the weights": (
+        lambda m: (m / "model.safetensors").write_bytes((m / "model.safetensors").read_bytes()[:50_000]),
+        "model.safetensors",
+    ),
+    "weights of no kind": (lambda m: (m / "model.safetensors").write_bytes(b"pickle"), "model.safetensors"),
+    "config is not JSON": (lambda m: (m / "config.json").write_text("{"), "config.json"),
+    "config of something else": (
+        lambda m: (m / "config.json").write_text('{"model_type": "bert"}'),
+        "config.json",
+    ),
+    "newer format": (lambda m: spoil_config(m, format=99), "format 99"),
+    "other widths": (lambda m: spoil_config(m, architecture={"vision": {"depth": 9}}), ""),
+    "unknown setting": (lambda m: spoil_config(m, architecture={"colour": 1}), "unknown setting colour"),
+    "exchanged vocabulary": (
+        lambda m: (m / "tokenizer/vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n"),
+        "tokenizer",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_spoilt_model_is_one_line(simcrop: Callable, line, model: Path, how: str, tmp_path: Path) -> None:
+    spoil, words = SPOILT[how]
+    spoil(model)
+    said = simcrop("ground", model, line.scan, *ASK, "--out", tmp_path / "out").refusal
+    assert str(model) in said
+    assert words in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["ground", "embed"])
+def test_folder_without_a_model_is_one_line(simcrop: Callable, line, verb: str, tmp_path: Path) -> None:
+    ask = ASK if verb == "ground" else ()
+    for wrong in (tmp_path / "nowhere", line.cohort, line.scan):
+        said = simcrop(verb, wrong, line.scan, *ask, "--out", tmp_path / "out").refusal
+        assert str(wrong) in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_that_has_no_checkpoint_yet_holds_no_model(simcrop: Callable, line, tmp_path: Path) -> None:
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    shutil.copy(line.run / "run.json", tmp_path / "run/run.json")
+    said = simcrop("embed", tmp_path / "run", line.scan, "--out", tmp_path / "out").refusal
+    assert "holds no model" in said
+
+
+def test_hub_id_opens_no_connection_and_says_what_to_do(
+    simcrop: Callable, line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    said = simcrop("ground", "hf://lab/model", line.scan, *ASK, "--out", tmp_path / "out").refusal
+    assert "hf:" in said
+    assert "download" in said
+
+
+def test_folder_of_many_scans_is_sent_to_ingest(simcrop: Callable, line, tmp_path: Path) -> None:
+    said = simcrop("embed", line.run, line.scan.parent, "--out", tmp_path / "out").refusal
+    assert "simcrop ingest" in said
+
+
+def test_cohort_that_is_none_is_one_line(simcrop: Callable, line, tmp_path: Path) -> None:
+    for wrong in (tmp_path / "nowhere", line.run, line.scan):
+        said = simcrop("pretrain", wrong, "--out", tmp_path / "out").refusal
+        assert str(wrong) in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["pretrain", "embed"])
+def test_unfinished_cohort_says_how_to_finish_it(simcrop: Callable, line, verb: str, tmp_path: Path) -> None:
+    shutil.copytree(line.cohort, tmp_path / "c")
+    (tmp_path / "c/cohort.json").unlink()
+    words = [tmp_path / "c"] if verb == "pretrain" else [line.run, tmp_path / "c"]
+    said = simcrop(verb, *words, "--out", tmp_path / "out").refusal
+    assert "run the same ingest again" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("file", ["cohort.json", "studies.parquet", "ledger.parquet"])
+def test_damaged_cohort_table_is_named(simcrop: Callable, line, file: str, tmp_path: Path) -> None:
+    shutil.copytree(line.cohort, tmp_path / "c")
+    (tmp_path / "c" / file).write_bytes(b"PAR1 and no more")
+    said = simcrop("pretrain", tmp_path / "c", "--out", tmp_path / "out").refusal
+    assert str(tmp_path / "c" / file) in said
+
+
+def pretrain(simcrop: Callable, line, cohort: Path, out: Path, *more: object):
+    settings = [word for setting in line.SETTINGS for word in ("--set", setting)]
+    return simcrop("pretrain", cohort, "--out", out, "--recipe", "simcrop-tiny", *settings, *more)
+
+
+def test_split_without_a_study_names_those_there_are(simcrop: Callable, line, tmp_path: Path) -> None:
+    said = pretrain(simcrop, line, line.cohort, tmp_path / "out", "--set", "data.split=test").refusal
+    assert "'test'" in said
+    assert "'train'" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_volume_stops_pretraining_with_its_study_and_can_be_mended(
+    simcrop: Callable, line, tmp_path: Path
+) -> None:
+    shutil.copytree(line.cohort, tmp_path / "c")
+    volumes = sorted((tmp_path / "c/volumes").glob("train_*.b2nd"))
+    for volume in volumes:
+        volume.write_bytes(volume.read_bytes()[:900])
+    ran = pretrain(simcrop, line, tmp_path / "c", tmp_path / "run")
+    assert "study train_" in ran.refusal
+    assert not (tmp_path / "run/model").exists()
+
+    for volume in volumes:
+        shutil.copy(line.cohort / "volumes" / volume.name, volume)
+    ran = pretrain(simcrop, line, tmp_path / "c", tmp_path / "run", "--resume")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "run/model/model.safetensors").exists()
+
+
+def test_damaged_volume_stops_embedding_with_its_study_and_can_be_mended(
+    simcrop: Callable, line, tmp_path: Path
+) -> None:
+    shutil.copytree(line.cohort, tmp_path / "c")
+    last = sorted((tmp_path / "c/volumes").iterdir())[-1]
+    last.write_bytes(b"")
+    ran = simcrop("embed", line.run, tmp_path / "c", "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1].startswith("error: ")
+    assert last.stem in ran.err.splitlines()[-1]
+    assert not (tmp_path / "out/embeddings.parquet").exists()
+
+    shutil.copy(line.cohort / "volumes" / last.name, last)
+    assert simcrop("embed", line.run, tmp_path / "c", "--out", tmp_path / "out", "--resume").code == 0
+
+
+BAD_SETTINGS = {
+    "optim.stepz=3": "optim.steps",
+    "optim.lr=fast": "optim.lr",
+    "optim.batch=0": "optim.batch",
+    "optim": "name=value",
+    "seed.x=1": "seed",
+    "text.model=/no/such/bert": "/no/such/bert",
+    "input.shape=[65,64,32]": "65",
+    "init.mae=/no/such/mae.safetensors": "/no/such/mae.safetensors",
+}
+
+
+@pytest.mark.parametrize("setting", BAD_SETTINGS)
+def test_bad_setting_is_named_and_no_run_begins(
+    simcrop: Callable, line, setting: str, tmp_path: Path
+) -> None:
+    said = pretrain(simcrop, line, line.cohort, tmp_path / "out", "--set", setting).refusal
+    assert BAD_SETTINGS[setting] in said
+    assert not (tmp_path / "out").exists()
+
+
+BAD_RECIPES = {
+    "optim: {lr: [": "YAML",
+    "- 1\n- 2\n": "name: value",
+    "optim: {leer: 3}\n": "optim.lr",
+    "just words": "name: value",
+    "method: mae\n": "method",
+}
+
+
+@pytest.mark.parametrize("text", BAD_RECIPES)
+def test_bad_recipe_file_is_named(simcrop: Callable, line, text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    words = ("pretrain", line.cohort, "--recipe", tmp_path / "mine.yaml", "--out", tmp_path / "out")
+    said = simcrop(*words).refusal
+    assert str(tmp_path / "mine.yaml") in said
+    assert BAD_RECIPES[text] in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_recipe_that_is_not_there_is_named(simcrop: Callable, line, tmp_path: Path) -> None:
+    words = ("pretrain", line.cohort, "--out", tmp_path / "out", "--recipe")
+    assert "no.yaml" in simcrop(*words, tmp_path / "no.yaml").refusal
+    assert "did you mean simcrop-tiny?" in simcrop(*words, "simcrop-tinny").refusal
+    assert "did you mean simcrop-tiny?" in simcrop("recipe", "show", "simcrop-tinny").refusal
+
+
+@pytest.mark.parametrize("kind", ["cxr-bert", "mae-imagenet", "nonsense"])
+@pytest.mark.parametrize("content", [None, b"", b"not a checkpoint"])
+def test_bad_weights_are_one_line_and_leave_nothing(
+    simcrop: Callable, kind: str, content: bytes | None, tmp_path: Path
+) -> None:
+    source = tmp_path / ("bert" if kind == "cxr-bert" else "mae.pth")
+    if content is not None:
+        file = source / "pytorch_model.bin" if kind == "cxr-bert" else source
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+    said = simcrop("weights", "import", kind, source, "--out", tmp_path / "out").refusal
+    assert ("nonsense" if kind == "nonsense" else str(source)) in said
+    assert not (tmp_path / "out").exists()
