@@ -52,8 +52,8 @@ class TextSettings(Settings):
     model: str = "minilm"
     freeze: bool = True
     cache_sentences: bool = True
-    report_length: int = Field(512, ge=3, le=512)
-    sentence_length: int = Field(64, ge=3, le=512)
+    report_length: int = Field(default=512, ge=3, le=512)
+    sentence_length: int = Field(default=64, ge=3, le=512)
 
 
 class InitSettings(Settings):
@@ -76,7 +76,7 @@ class AugSettings(Settings):
 class DataSettings(Settings):
     """`workers`: loading processes per training process. `split`: which studies to train on (empty: all)."""
 
-    workers: int = Field(0, ge=0)
+    workers: int = Field(default=0, ge=0)
     split: str = "train"
 
 
@@ -84,7 +84,7 @@ class Recipe(SimCroPSettings):
     """One pre-training run, complete: print it, copy it, edit it."""
 
     method: Literal["simcrop"] = "simcrop"
-    seed: int = Field(42, ge=0)
+    seed: int = Field(default=42, ge=0)
     input: InputSettings = InputSettings()
     data: DataSettings = DataSettings()
     text: TextSettings = TextSettings()

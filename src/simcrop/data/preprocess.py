@@ -5,7 +5,7 @@ Axes: x runs right, y front, z up (RAS+). Three grids: the *source* (as stored i
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from nibabel.affines import apply_affine

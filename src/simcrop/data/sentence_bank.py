@@ -53,14 +53,21 @@ def build_bank(
     digest = fingerprint(texts)
     features = read_cache(cache, digest)
     if features is None:
-        # Long beside long: padding to the longest of a chunk then costs little.
-        by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        parts = [encode([texts[i] for i in by_length[at : at + chunk]]) for at in range(0, len(texts), chunk)]
-        features = torch.empty_like(encoded := torch.cat(parts)) if parts else torch.zeros(0, 1)
-        if parts:
-            features[torch.tensor(by_length)] = encoded
+        features = encode_all(texts, encode, chunk)
         write_cache(cache, digest, features)
     return SentenceBank(number, share, features)
+
+
+def encode_all(texts: list[str], encode: Encode, chunk: int) -> Float[Tensor, "u d"]:
+    """Features in the order of `texts`, encoded long beside long: padding to the longest then costs little."""
+    if not texts:
+        return encode([""])[:0]
+    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    parts = [encode([texts[i] for i in by_length[at : at + chunk]]) for at in range(0, len(texts), chunk)]
+    encoded = torch.cat(parts)
+    features = torch.empty_like(encoded)
+    features[torch.tensor(by_length)] = encoded
+    return features
 
 
 def fingerprint(texts: Sequence[str]) -> str:

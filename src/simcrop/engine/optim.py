@@ -17,16 +17,16 @@ class OptimSettings(Settings):
     `layer_decay` slows each encoder layer by that factor against the one above it.
     """
 
-    lr: float = Field(1.5e-4, gt=0)
-    weight_decay: float = Field(0.05, ge=0)
+    lr: float = Field(default=1.5e-4, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
     betas: tuple[float, float] = (0.9, 0.95)
-    batch: int = Field(48, ge=1)
-    epochs: int = Field(140, ge=1)
-    steps: int | None = Field(None, ge=1)
-    warmup_epochs: float = Field(40, ge=0)
-    schedule_epochs: float | None = Field(None, gt=0)
-    clip_grad: float | None = Field(None, gt=0)
-    layer_decay: float | None = Field(None, gt=0, le=1)
+    batch: int = Field(default=48, ge=1)
+    epochs: int = Field(default=140, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    warmup_epochs: float = Field(default=40, ge=0)
+    schedule_epochs: float | None = Field(default=None, gt=0)
+    clip_grad: float | None = Field(default=None, gt=0)
+    layer_decay: float | None = Field(default=None, gt=0, le=1)
 
 
 def build_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.AdamW:

@@ -22,7 +22,7 @@ class FusionSettings(Settings):
     Table 3 without word-patch features needs text from somewhere.
     """
 
-    heads: int = Field(12, ge=1)
+    heads: int = Field(default=12, ge=1)
     text_residual: bool = True
     use_il: bool = True
     use_wl: bool = True

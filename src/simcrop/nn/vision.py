@@ -22,10 +22,10 @@ from simcrop.settings import Settings
 class VisionSettings(Settings):
     """The encoder. The paper: 8 layers of ViT-B; the authors' released downstream code: 12."""
 
-    depth: int = Field(8, ge=1)
-    dim: int = Field(768, ge=6)
-    heads: int = Field(12, ge=1)
-    mlp_ratio: float = Field(4.0, gt=0)
+    depth: int = Field(default=8, ge=1)
+    dim: int = Field(default=768, ge=6)
+    heads: int = Field(default=12, ge=1)
+    mlp_ratio: float = Field(default=4.0, gt=0)
     cls_token: bool = True
     pos_embed: Literal["sincos3d", "sincos_hw", "learned"] = "sincos3d"
 
@@ -33,10 +33,10 @@ class VisionSettings(Settings):
 class PainterSettings(Settings):
     """The decoder of Eq. 1. The paper: 4 layers of ViT-B."""
 
-    depth: int = Field(4, ge=1)
-    dim: int = Field(768, ge=6)
-    heads: int = Field(12, ge=1)
-    mlp_ratio: float = Field(4.0, gt=0)
+    depth: int = Field(default=4, ge=1)
+    dim: int = Field(default=768, ge=6)
+    heads: int = Field(default=12, ge=1)
+    mlp_ratio: float = Field(default=4.0, gt=0)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class VisionFeatures:
 
 class VisionEncoder(nn.Module):
     """E_v of the paper: `b v d` features of the visible patches."""
+
+    position: Tensor
 
     def __init__(self, settings: VisionSettings, grid: PatchGrid) -> None:
         super().__init__()
@@ -84,6 +86,8 @@ class VisionEncoder(nn.Module):
 
 class Painter(nn.Module):
     """D_v of the paper: visible features and mask tokens in, voxels out: of every patch, or of the hidden ones only."""
+
+    position: Tensor
 
     def __init__(self, settings: PainterSettings, vision: VisionSettings, grid: PatchGrid) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ from simcrop.settings import Settings
 class MimSettings(Settings):
     """Masked volume (Eq. 1). `visible = body` spends visible tokens on air only when nothing else is left."""
 
-    mask_ratio: float = Field(0.75, gt=0, lt=1)
+    mask_ratio: float = Field(default=0.75, gt=0, lt=1)
     loss_on: Literal["masked", "all"] = "masked"
     norm_pix: bool = False
     visible: Literal["any", "body"] = "any"
@@ -43,20 +43,20 @@ class CrossImageSettings(Settings):
     """
 
     enabled: bool = False
-    weight: float = Field(1.0, ge=0)
-    temperature: float = Field(0.07, gt=0)
-    visible: float = Field(1.0, gt=0, le=1)
-    top_share: float = Field(0.05, gt=0, le=1)
-    max_share: float = Field(0.15, gt=0, le=1)
+    weight: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=0.07, gt=0)
+    visible: float = Field(default=1.0, gt=0, le=1)
+    top_share: float = Field(default=0.05, gt=0, le=1)
+    max_share: float = Field(default=0.15, gt=0, le=1)
 
 
 class AlignSettings(Settings):
     """Similarity-driven alignment (Eq. 2-4). `weight` is lambda 1; `use_sa` is a column of Table 3."""
 
     use_sa: bool = True
-    weight: float = Field(1.0, ge=0)
-    top_k: int = Field(64, ge=1)
-    temperature: float = Field(0.07, gt=0)
+    weight: float = Field(default=1.0, ge=0)
+    top_k: int = Field(default=64, ge=1)
+    temperature: float = Field(default=0.07, gt=0)
     l2: bool = True
     scope: Literal["report", "batch"] = "report"
     sent_pool: Pool = "cls"
@@ -74,8 +74,8 @@ class AlignSettings(Settings):
 class MlmSettings(Settings):
     """Masked report (Eq. 6). `weight` is lambda 2; `vocabulary = compact` spells only words that the cohort uses."""
 
-    weight: float = Field(1.0, ge=0)
-    ratio: float = Field(0.75, gt=0, lt=1)
+    weight: float = Field(default=1.0, ge=0)
+    ratio: float = Field(default=0.75, gt=0, lt=1)
     unit: Literal["word", "token"] = "word"
     replace: Literal["mask_only", "bert"] = "mask_only"
     loss_on: Literal["hidden", "all"] = "hidden"
