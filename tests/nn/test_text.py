@@ -120,7 +120,7 @@ def test_key_that_does_not_fit_is_refused_by_name(
     tmp_path: Path, write_bert: Write, change: Callable[[State], State], named: str
 ) -> None:
     folder = write_bert(tmp_path / "bert", change)
-    with pytest.raises(SimcropError, match="does not fit its config.json") as refused:
+    with pytest.raises(SimcropError, match="does not fit its config") as refused:
         read_text_encoder(folder)
     assert str(folder / "model.safetensors") in refused.value.sentence
     assert "\n" not in refused.value.sentence
@@ -142,7 +142,7 @@ def test_damaged_config_of_a_text_encoder_is_one_line(
 ) -> None:
     folder = write_bert(tmp_path / "bert")
     (folder / "config.json").write_bytes(content)
-    with pytest.raises(SimcropError, match="config.json"):
+    with pytest.raises(SimcropError, match=r"config\.json"):
         read_text_encoder(folder)
 
 

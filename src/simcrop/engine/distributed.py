@@ -49,8 +49,12 @@ class Processes:
             dist.barrier()
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """The module, its gradients averaged over all processes."""
-        return module if self.world == 1 else nn.parallel.DistributedDataParallel(module)
+        """The module, its gradients averaged over all processes; switched-off parts of a method may stay unused."""
+        return (
+            module
+            if self.world == 1
+            else nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)
+        )
 
 
 def join_processes() -> Processes:

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from simcrop.engine.checkpoint import (
     CheckpointSettings,
@@ -27,9 +27,10 @@ from simcrop.engine.checkpoint import (
 )
 from simcrop.engine.distributed import Processes
 from simcrop.engine.journal import Journal
+from simcrop.engine.loading import lost_workers, micro_batches, next_batch
 from simcrop.engine.memory import keep_freed_memory
 from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
-from simcrop.engine.order import MicroBatches, Order, Share, step_seed
+from simcrop.engine.order import Order, Share, step_seed
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.settings import Settings
@@ -41,7 +42,7 @@ class EngineSettings(Settings):
     """
 
     precision: Literal["bf16", "fp32"] = "bf16"
-    micro_batch: int | None = Field(None, ge=1)
+    micro_batch: int | None = Field(default=None, ge=1)
     recompute: bool = False
 
 
@@ -114,8 +115,8 @@ def fit(
     last: dict[str, float] = {}
     step, stopping = done, False
 
-    batches = iter(loader(job, share, done))
-    with stop_requests() as asked, closing(journal) if journal else nullcontext():
+    batches = micro_batches(job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers)
+    with stop_requests() as asked, lost_workers(), closing(journal) if journal else nullcontext():
         while step < job.steps and not stopping:
             started = time.perf_counter()
             micro = [next_batch(batches) for _ in range(accumulate)]
@@ -224,33 +225,6 @@ def save(
             job.folder / "checkpoints", objective, optimizer, step, job.describe, job.checkpoint.keep
         )
     processes.wait()
-
-
-def loader(job: Job, share: Share, start: int) -> DataLoader:
-    return DataLoader(
-        job.dataset,
-        batch_sampler=MicroBatches(job.order, share, start, job.steps),
-        collate_fn=job.collate,
-        num_workers=job.workers,
-        pin_memory=torch.cuda.is_available(),
-        persistent_workers=False,
-        worker_init_fn=leave_signals_to_parent,
-    )
-
-
-def leave_signals_to_parent(worker: int) -> None:
-    """Ctrl-C and a scheduler's SIGTERM reach loading processes too; the one that trains finishes its step first."""
-    del worker
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def next_batch(batches: Iterator[Any]) -> Any:
-    """A batch; or the error that a loading process met, which travels as a value to keep its sentence."""
-    batch = next(batches)
-    if isinstance(batch, SimcropError):
-        raise batch
-    return batch
 
 
 class StopRequest:

@@ -1,0 +1,136 @@
+"""Two processes on one machine, started as torchrun starts them: equal weights, and one decision to stop."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from simcrop.engine.distributed import Processes, join_processes, leave_processes
+from simcrop.engine.fit import Job, fit
+
+PROGRAM = """
+import json, os, sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, sys.argv[1])
+from conftest import LineData, Sum, collate, describe
+from safetensors.torch import save_file
+from simcrop.engine.checkpoint import CheckpointSettings
+from simcrop.engine.distributed import join_processes, leave_processes
+from simcrop.engine.fit import EngineSettings, Job, fit
+from simcrop.engine.optim import OptimSettings
+from simcrop.errors import SimcropError
+
+torch.set_num_threads(1)
+processes = join_processes()
+rank, out = processes.rank, Path(sys.argv[2])
+
+
+def job(name, broken, batch=6, micro=None):
+    (out / name).mkdir(exist_ok=True)
+    optim = OptimSettings(lr=0.01, batch=batch, epochs=11, warmup_epochs=1)
+    return Job(LineData(broken), collate, out / name, describe, 3, optim,
+               EngineSettings(precision="fp32", micro_batch=micro), CheckpointSettings(every=4))
+
+
+def stop_one(done, total, words):
+    if done == 5 and rank == 1:
+        os.kill(os.getpid(), 15)
+
+
+told = {}
+for name, micro in (("whole", None), ("parts", 1)):
+    objective = Sum()
+    fit(objective, job(name, (), micro=micro), processes)
+    save_file(objective.state_dict(), out / f"{name}-{rank}.safetensors")
+stopped = fit(Sum(), job("stopped", ()), processes, progress=stop_one)
+told["stopped"] = [stopped.steps, stopped.finished]
+# The first global batch of two is lines x and y: only the second process reads y.
+mine = job("nan", (), batch=2).order.draws(0)
+try:
+    fit(Sum(), job("nan", (mine[1].index,), batch=2), processes)
+except SimcropError as error:
+    told["reason"], told["sentence"] = error.reason, error.sentence
+told["draws"] = [draw.index for draw in mine]
+(out / f"told-{rank}.json").write_text(json.dumps(told))
+leave_processes()
+"""
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes left behind."""
+    out = tmp_path_factory.mktemp("two")
+    (out / "program.py").write_text(PROGRAM)
+    here = str(Path(__file__).parent)
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, str(out / "program.py"), here, str(out)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def told(two: Path, rank: int) -> dict:
+    return json.loads((two / f"told-{rank}.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["whole", "parts"])
+def test_both_processes_end_with_equal_weights(two: Path, name: str) -> None:
+    first, second = (load_file(two / f"{name}-{rank}.safetensors") for rank in (0, 1))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_two_processes_learn_what_one_learns(
+    two: Path, toy: Callable[..., nn.Module], job: Callable[..., Job]
+) -> None:
+    alone = toy()
+    fit(alone, job("whole"), Processes(0, 1, torch.device("cpu")))
+    together = load_file(two / "whole-0.safetensors")
+    for name, tensor in alone.state_dict().items():
+        torch.testing.assert_close(together[name], tensor, atol=1e-5, rtol=1e-4)
+
+
+def test_only_the_leader_writes(two: Path) -> None:
+    rows = (two / "whole" / "journal.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == list(range(1, 22))
+
+
+def test_signal_to_one_process_stops_both_after_the_same_step(two: Path) -> None:
+    assert told(two, 0)["stopped"] == told(two, 1)["stopped"] == [5, False]
+
+
+def test_nan_in_one_process_stops_both_with_the_studies_of_both(two: Path) -> None:
+    for rank in (0, 1):
+        assert told(two, rank)["reason"] == "non-finite-loss"
+        for index in told(two, rank)["draws"]:
+            assert f"line-{index}" in told(two, rank)["sentence"]
+
+
+def test_one_process_alone_agrees_with_itself() -> None:
+    alone = Processes(0, 1, torch.device("cpu"))
+    assert alone.leads
+    assert alone.any(True)
+    assert not alone.any(False)
+    assert alone.gather(["a"]) == ["a"]
+    assert alone.mean(torch.tensor([3.0])).tolist() == [3.0]
+    alone.wait()
+    layer = torch.nn.Linear(2, 2)
+    assert alone.wrap(layer) is layer
+
+
+def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    processes = join_processes()
+    leave_processes()
+    assert (processes.rank, processes.world) == (0, 1)

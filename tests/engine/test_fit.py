@@ -1,0 +1,229 @@
+"""The one loop on a toy: it learns, resumes to the bit, accumulates, and stops when told or when numbers break."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from simcrop.engine.checkpoint import checkpoints
+from simcrop.engine.distributed import Processes
+from simcrop.engine.fit import Job, fit
+from simcrop.engine.journal import read_journal
+from simcrop.errors import SimcropError
+
+Build = Callable[..., Job]
+Toy = Callable[..., nn.Module]
+ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+class StopAt:
+    """Progress that sends this process a signal once a step is done."""
+
+    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
+        self.step, self.number = step, number
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        assert 0 < done <= total
+        assert "volumes/s" in words
+        if done == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+class Killed(BaseException):
+    """Stands for a process that ends without a word."""
+
+
+def test_loss_falls_and_every_step_is_in_the_journal(toy: Toy, job: Build) -> None:
+    run = job("a", steps=200, epochs=200)
+    fitted = fit(toy(), run, ALONE)
+    rows = read_journal(run.folder / "journal.jsonl")
+    assert fitted.finished
+    assert [row["step"] for row in rows] == list(range(1, 201))
+    assert rows[-1]["epoch"] == pytest.approx(200 * 6 / 11, abs=1e-4)
+    assert sum(r["guess"] for r in rows[-20:]) < sum(r["guess"] for r in rows[:20]) / 3
+    for row in rows:
+        assert row["loss"] == pytest.approx(2.0 * row["guess"] + 0.5 * row["small"], rel=1e-5)
+        assert row["volumes_per_s"] > 0
+        assert 0 <= row["data_wait"] <= 1
+
+
+def test_run_ends_with_its_epochs_or_earlier_when_steps_say_so(job: Build) -> None:
+    assert job("a").steps == 21  # 11 epochs of 11 samples in batches of 6, rounded up
+    assert job("a", steps=5).steps == 5
+    assert job("a", steps=500).steps == 21
+
+
+def test_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(toy: Toy, job: Build) -> None:
+    whole, broken = toy(shaky=True), toy(shaky=True)
+    fit(whole, job("whole"), ALONE)
+
+    def die(done: int, total: int, words: str) -> None:
+        del total, words
+        if done == 10:
+            raise Killed
+
+    run = job("broken")
+    with pytest.raises(Killed):
+        fit(broken, run, ALONE, progress=die)
+    assert [p.name for p in checkpoints(run.folder / "checkpoints")] == ["step-00000004", "step-00000008"]
+    torch.manual_seed(99)  # a new process has another global generator
+    resumed = toy(shaky=True)
+    assert fit(resumed, run, ALONE, resume=True).finished
+    assert same(resumed, whole)
+    rows, straight = (read_journal(run.folder.parent / n / "journal.jsonl") for n in ("broken", "whole"))
+    times = {"volumes_per_s": 0, "data_wait": 0}
+    assert [{**row, **times} for row in rows] == [{**row, **times} for row in straight]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_finishes_the_step_saves_and_can_be_resumed(toy: Toy, job: Build, number: int) -> None:
+    run = job("a")
+    before = signal.getsignal(number)
+    fitted = fit(toy(), run, ALONE, progress=StopAt(7, number))
+    assert (fitted.steps, fitted.finished) == (7, False)
+    assert checkpoints(run.folder / "checkpoints")[-1].name == "step-00000007"
+    assert signal.getsignal(number) is before
+    resumed, whole = toy(), toy()
+    assert fit(resumed, run, ALONE, resume=True).finished
+    fit(whole, job("whole"), ALONE)
+    assert same(resumed, whole)
+
+
+def test_signal_in_the_last_step_is_a_finished_run(toy: Toy, job: Build) -> None:
+    assert fit(toy(), job("a", steps=5), ALONE, progress=StopAt(5)).finished
+
+
+def test_second_interrupt_ends_at_once(toy: Toy, job: Build) -> None:
+    def twice(done: int, total: int, words: str) -> None:
+        del done, total, words
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(toy(), job("a"), ALONE, progress=twice)
+
+
+class SignalToWorkers:
+    """Progress that sends a signal to both loading processes after five steps."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        del total, words
+        if done == 5:
+            workers = multiprocessing.active_children()
+            assert len(workers) == 2
+            for worker in workers:
+                assert worker.pid is not None
+                os.kill(worker.pid, self.number)
+
+
+def test_interrupt_of_a_whole_terminal_does_no_harm_to_loading(toy: Toy, job: Build) -> None:
+    loaded, plain = toy(), toy()
+    run = replace(job("loaded"), workers=2)
+    assert fit(loaded, run, ALONE, progress=SignalToWorkers(signal.SIGINT)).finished
+    fit(plain, job("plain"), ALONE)
+    assert same(loaded, plain)
+
+
+def test_killed_loading_process_is_one_line(toy: Toy, job: Build) -> None:
+    run = replace(job("a", epochs=300), workers=2)
+    with pytest.raises(SimcropError, match=r"lower data\.workers") as stopped:
+        fit(toy(), run, ALONE, progress=SignalToWorkers(signal.SIGKILL))
+    assert stopped.value.reason == "loading-process-lost"
+    assert checkpoints(run.folder / "checkpoints")
+
+
+def test_resuming_a_finished_run_changes_nothing(toy: Toy, job: Build) -> None:
+    first, again = toy(), toy()
+    run = job("a")
+    fit(first, run, ALONE)
+    fitted = fit(again, run, ALONE, resume=True)
+    assert (fitted.steps, fitted.finished) == (21, True)
+    assert same(first, again)
+    assert len(read_journal(run.folder / "journal.jsonl")) == 21
+
+
+@pytest.mark.parametrize("micro", [1, 2, 3])
+def test_micro_batches_add_up_to_the_whole_batch(toy: Toy, job: Build, micro: int) -> None:
+    whole, parts = toy(), toy()
+    fit(whole, job("whole"), ALONE)
+    fit(parts, job("parts", micro=micro), ALONE)
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+    rows = [read_journal(job(name).folder / "journal.jsonl") for name in ("whole", "parts")]
+    for a, b in zip(*rows, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
+        assert a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-2)
+
+
+def test_batch_that_cannot_be_shared_is_refused(toy: Toy, job: Build) -> None:
+    with pytest.raises(SimcropError, match=r"optim\.batch = 6 .* micro-batches of 4"):
+        fit(toy(), job("a", micro=4), ALONE)
+    with pytest.raises(SimcropError, match="4 processes"):
+        job("a").share(Processes(0, 4, torch.device("cpu")))
+
+
+def test_loss_that_is_not_finite_stops_with_the_studies_and_an_intact_checkpoint(
+    toy: Toy, job: Build
+) -> None:
+    run = job("a", every=1, batch=3)
+    broken = {draw.index for draw in run.order.draws(2)} - {
+        draw.index for step in (0, 1) for draw in run.order.draws(step)
+    }
+    assert broken  # a line that is drawn in the third step and not before
+    objective, good = toy(), toy()
+    run = job("a", every=1, broken=tuple(broken), batch=3)
+    with pytest.raises(SimcropError) as stopped:
+        fit(objective, run, ALONE)
+    assert stopped.value.reason == "non-finite-loss"
+    assert "step 3" in stopped.value.sentence
+    assert "\n" not in stopped.value.sentence
+    for index in broken:
+        assert f"line-{index}" in stopped.value.sentence
+    assert checkpoints(run.folder / "checkpoints")[-1].name == "step-00000002"
+    fit(good, job("good", batch=3), ALONE, progress=StopAt(2))
+    assert same(objective, good)  # the broken step moved nothing
+
+
+def test_error_of_a_loading_process_keeps_its_sentence(toy: Toy, job: Build) -> None:
+    def collate(samples: list[tuple[str, Tensor]]) -> SimcropError:
+        return SimcropError("missing-file", f"study {samples[0][0]}: gone")
+
+    with pytest.raises(SimcropError, match="study line-") as stopped:
+        fit(toy(), replace(job("a"), collate=collate, workers=1), ALONE)
+    assert stopped.value.reason == "missing-file"
+
+
+def test_clipping_bounds_the_step_and_the_journal_keeps_the_true_norm(toy: Toy, job: Build) -> None:
+    free, clipped = toy(), toy()
+    fit(free, job("free", steps=1), ALONE)
+    fit(clipped, job("clipped", steps=1, clip_grad=1e-4), ALONE)
+    rows = [read_journal(job(name).folder / "journal.jsonl") for name in ("free", "clipped")]
+    assert rows[0][0]["grad_norm"] == rows[1][0]["grad_norm"] > 1e-4
+    norm = torch.nn.utils.get_total_norm([p.grad for p in clipped.parameters() if p.grad is not None])
+    assert float(norm) == pytest.approx(1e-4, rel=1e-2)
+
+
+def test_bf16_computes_otherwise_but_keeps_weights_in_single_precision(
+    toy: Toy, job: Build, tmp_path: Path
+) -> None:
+    run = job("a", steps=3)
+    half = replace(run, engine=run.engine.model_copy(update={"precision": "bf16"}), folder=tmp_path / "half")
+    half.folder.mkdir()
+    single, mixed = toy(), toy()
+    fit(single, run, ALONE)
+    fit(mixed, half, ALONE)
+    assert not same(single, mixed)
+    assert all(p.dtype == torch.float32 for p in mixed.parameters())
