@@ -213,3 +213,17 @@ def test_equations_1_to_3_have_exact_gradients() -> None:
     assert torch.autograd.gradcheck(
         lambda p: losses.nearest_patches_of(drawn(3, 3, seed=3), p, owner, 2), patches
     )
+
+
+def test_similarities_stay_in_single_precision_under_autocast() -> None:
+    sentences, patches, owner = (
+        drawn(4, 9).float(),
+        drawn(2, 7, 9, seed=1).float(),
+        torch.tensor([0, 0, 1, 1]),
+    )
+    regions = losses.nearest_patches_of(sentences, patches, owner, 2)
+    exact = losses.info_nce(regions, sentences, owner), losses.region_scores(sentences, patches, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(losses.nearest_patches(sentences, patches[owner], 2), regions)
+        assert torch.equal(losses.info_nce(regions, sentences, owner), exact[0])
+        assert torch.equal(losses.region_scores(sentences, patches, 3), exact[1])

@@ -25,6 +25,12 @@ def normalized_patches(patches: Float[Tensor, "b n p"]) -> Float[Tensor, "b n p"
     return (patches - mean) / (variance + 1e-6).sqrt()
 
 
+def products(a: Tensor, b: Tensor, axes: str) -> Tensor:
+    """Dot products in the precision of their inputs: bf16 errors, divided by a temperature of 0.07, would show."""
+    with torch.autocast(a.device.type, enabled=False):
+        return einsum(a, b, axes)
+
+
 def nearest_patches(
     sentences: Float[Tensor, "s d"], patches: Float[Tensor, "s n d"], k: int
 ) -> Float[Tensor, "s d"]:
@@ -32,7 +38,7 @@ def nearest_patches(
 
     Which patches are chosen carries no gradient; their features do.
     """
-    similarity = einsum(sentences, patches, "s d, s n d -> s n")
+    similarity = products(sentences, patches, "s d, s n d -> s n")
     chosen = similarity.topk(min(k, patches.shape[1])).indices
     return reduce(
         patches.gather(1, repeat(chosen, "s k -> s k d", d=patches.shape[-1])), "s k d -> s d", "mean"
@@ -46,7 +52,7 @@ def nearest_patches_of(
     k: int,
 ) -> Float[Tensor, "s d"]:
     """`nearest_patches(sentences, patches[owner], k)` without a copy of all patches for every sentence."""
-    similarity = einsum(sentences, patches, "s d, b n d -> s b n")[torch.arange(len(owner)), owner]
+    similarity = products(sentences, patches, "s d, b n d -> s b n")[torch.arange(len(owner)), owner]
     chosen = similarity.topk(min(k, patches.shape[1])).indices
     return reduce(patches[owner[:, None], chosen], "s k d -> s d", "mean")
 
@@ -66,7 +72,7 @@ def info_nce(
     if l2:
         regions, sentences = normalize(regions, dim=-1), normalize(sentences, dim=-1)
     same_report = owner[:, None] == owner[None, :]
-    logits = einsum(regions, sentences, "i d, j d -> i j").float() / temperature
+    logits = products(regions, sentences, "i d, j d -> i j").float() / temperature
     logits = logits.masked_fill(~same_report, float("-inf"))
     target = torch.arange(len(owner), device=owner.device)
     # A sentence alone in its report meets only itself and costs exactly 0 in both directions.
@@ -83,7 +89,7 @@ def region_scores(
     sentences: Float[Tensor, "s d"], patches: Float[Tensor, "b n d"], k: int
 ) -> Float[Tensor, "s b"]:
     """Mean of the `k` largest dot products of every sentence in every image of the batch."""
-    similarity = einsum(sentences, patches, "s d, b n d -> s b n")
+    similarity = products(sentences, patches, "s d, b n d -> s b n")
     return similarity.topk(min(k, patches.shape[1])).values.mean(-1)
 
 

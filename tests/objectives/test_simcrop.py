@@ -1,0 +1,254 @@
+"""SimCroP on a toy batch of four studies: every term, every switch, and learning one batch by heart."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from simcrop import losses
+from simcrop.config import Recipe, build_recipe
+from simcrop.data.batch import Batch
+from simcrop.data.pretraining import Collate, Sample
+from simcrop.data.report import Report
+from simcrop.data.sentence_bank import build_bank
+from simcrop.data.words import Tokenizer
+from simcrop.engine.optim import OptimSettings, build_optimizer
+from simcrop.errors import SimcropError
+from simcrop.nn.masking import random_mask
+from simcrop.nn.text import read_text_encoder
+from simcrop.objectives.simcrop import SimCroP
+
+FINDINGS = [
+    "a nodule in the left upper lobe. no effusion. the lung is clear.",
+    "no effusion. the right lobe is not in the left lung.",
+    "",
+    "the nodule is in the right lower lobe. no nodule in the left lung.",
+]
+Make = Callable[..., tuple[SimCroP, Batch]]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def make(toy_tree: dict[str, Any], tiny_bert: Path) -> Make:
+    """An objective and a batch; keywords are recipe groups whose values change."""
+
+    def build(findings: list[str] = FINDINGS, compact: bool = False, **groups: Any) -> tuple[SimCroP, Batch]:
+        tree = {k: {**toy_tree.get(k, {}), **groups.get(k, {})} for k in {*toy_tree, *groups}}
+        recipe: Recipe = build_recipe(tree, "toy")
+        tokenizer, text = Tokenizer.load(tiny_bert), read_text_encoder(tiny_bert, recipe.text.freeze)
+        reports = [Report(f, "no effusion.") for f in findings]
+
+        def encode(texts: list[str]) -> torch.Tensor:
+            tokens = tokenizer.encode(texts, 40)
+            return text.pool(text(tokens), tokens.mask, recipe.align.sent_pool)
+
+        bank = build_bank([r.sentences for r in reports], encode if recipe.text.freeze else None)
+        volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=seeded()) * 2 - 1
+        samples = [Sample(f"study-{i}", volumes[i], r) for i, r in enumerate(reports)]
+        batch = Collate(tokenizer, bank, 64, 40)(samples)  # type: ignore[arg-type]
+        assert isinstance(batch, Batch)
+        vocabulary = batch.report.ids[batch.report.mask].unique() if compact else None
+        center = bank.center() if recipe.align.center_text else None
+        torch.manual_seed(1)
+        return SimCroP(recipe, recipe.input.grid, text, tokenizer, vocabulary, center).train(), batch
+
+    return build
+
+
+def test_terms_are_those_of_the_equations_and_add_up_with_weight_one(make: Make) -> None:
+    objective, batch = make()
+    terms = objective(batch, seeded())
+    assert set(terms) == {"volume", "align", "report"} == set(objective.weights)
+    assert set(objective.weights.values()) == {1.0}
+    assert all(term.ndim == 0 and term.isfinite() and term > 0 for term in terms.values())
+
+
+def test_one_batch_is_learned_by_heart(make: Make) -> None:
+    objective, batch = make(FINDINGS, compact=True)
+    optimizer = build_optimizer(objective, OptimSettings(lr=4e-3, weight_decay=0.0))
+    journal: list[dict[str, float]] = []
+    for _ in range(120):
+        optimizer.zero_grad()
+        terms = objective(batch, seeded(3))  # the same patches and words hidden every time
+        sum(terms.values()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+        journal.append({name: term.item() for name, term in terms.items()})
+    first, last = journal[0], journal[-1]
+    for name, factor in {"volume": 2, "align": 10, "report": 10}.items():
+        assert last[name] < first[name] / factor, (name, first[name], last[name])
+    assert sum(last.values()) < sum(first.values()) / 4
+
+
+def test_align_term_is_equations_2_to_4_on_visible_patches_only(make: Make) -> None:
+    objective, batch = make()
+    found = objective(batch, seeded(7))["align"]
+    patches = objective.grid.split(batch.volume)
+    mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
+    seen = objective.aligner.patches(objective.vision(patches, mask).patches)
+    assert seen.shape[1] == 21
+    said = objective.aligner.sentences(batch.sentences.features)
+    owner = batch.sentences.owner
+    regions = losses.nearest_patches(said, seen[owner], 5)
+    torch.testing.assert_close(found, losses.info_nce(regions, said, owner, 0.07))
+
+
+def test_hidden_voxels_matter_to_the_volume_term_alone(make: Make) -> None:
+    objective, batch = make()
+    mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
+    patches = objective.grid.split(batch.volume)
+    changed = replace(
+        batch, volume=objective.grid.join(torch.where(mask.hidden[..., None], -patches, patches))
+    )
+    before, after = objective(batch, seeded(7)), objective(changed, seeded(7))
+    assert before["volume"] != after["volume"]
+    assert before["align"] == after["align"]
+    assert before["report"] == after["report"]
+
+
+def test_switches_take_their_terms_away(make: Make) -> None:
+    objective, batch = make(align={"use_sa": False})
+    assert set(objective(batch, seeded())) == {"volume", "report"} == set(objective.weights)
+    objective, batch = make(align={"cross_image": {"enabled": True, "weight": 0.5, "max_share": 1.0}})
+    terms = objective(batch, seeded())
+    assert set(terms) == {"volume", "report", "align", "cross_image"}
+    assert objective.weights["cross_image"] == 0.5
+    assert terms["cross_image"] > 0
+    objective, _ = make(align={"weight": 0.25}, mlm={"weight": 0.75})
+    assert objective.weights == {"volume": 1.0, "align": 0.25, "report": 0.75}
+
+
+def test_without_image_paths_the_report_term_is_blind(make: Make) -> None:
+    for switches, blind in (
+        ({"use_il": False, "use_wl": False}, True),
+        ({"use_wl": False}, False),
+        ({}, False),
+    ):
+        objective, batch = make(fusion=switches)
+        other = replace(batch, volume=-batch.volume)
+        same = objective(batch, seeded())["report"] == objective(other, seeded())["report"]
+        assert bool(same) is blind, switches
+
+
+def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -> None:
+    seen: list[int] = []
+    objective, batch = make(align={"cross_image": {"enabled": True, "visible": 0.5, "max_share": 1.0}})
+    handle = objective.vision.register_forward_hook(lambda *args: seen.append(args[2].patches.shape[1]))
+    objective(batch, seeded())
+    handle.remove()
+    assert seen == [21, 42]
+
+
+def test_common_sentences_do_not_enter_the_cross_image_term(make: Make) -> None:
+    objective, batch = make(align={"cross_image": {"enabled": True, "max_share": 0.2}})
+    assert (
+        objective(batch, seeded())["cross_image"] == 0
+    )  # every sentence stands in a quarter of the reports or more
+    objective, batch = make(align={"cross_image": {"enabled": True, "max_share": 0.3}})
+    assert objective(batch, seeded())["cross_image"] > 0
+
+
+def test_every_trained_parameter_has_a_gradient_and_the_frozen_text_has_none(make: Make) -> None:
+    objective, batch = make()
+    sum(objective(batch, seeded()).values()).backward()  # type: ignore[union-attr]
+    for name, parameter in objective.named_parameters():
+        assert (parameter.grad is not None) is parameter.requires_grad, name
+        assert parameter.requires_grad is not name.startswith("text."), name
+
+
+def test_text_that_is_not_frozen_is_trained_by_sentences_and_words(make: Make) -> None:
+    objective, batch = make(text={"freeze": False})
+    assert batch.sentences.features is None
+    for term in ("align", "report"):
+        objective.zero_grad()
+        objective(batch, seeded())[term].backward()
+        gradient = objective.text.bert.embeddings.word_embeddings.weight.grad
+        assert gradient is not None
+        assert gradient.any(), term
+
+
+def test_sentences_encoded_on_the_way_equal_those_of_the_bank(make: Make) -> None:
+    (cached, batch), (trained, fresh) = make(), make(text={"freeze": False})
+    trained.eval()
+    assert fresh.sentences.tokens is not None
+    torch.testing.assert_close(
+        trained.sentence_features(fresh.sentences), cached.sentence_features(batch.sentences), atol=1e-5, rtol=1e-4
+    )  # fmt: skip
+
+
+def test_a_batch_without_any_sentence_still_trains(make: Make) -> None:
+    for freeze in (True, False):
+        objective, batch = make(["", ""], text={"freeze": freeze}, align={"cross_image": {"enabled": True}})
+        terms = objective(batch, seeded())
+        sum(terms.values()).backward()  # type: ignore[union-attr]
+        assert terms["align"] == terms["cross_image"] == 0
+        assert all(term.isfinite() for term in terms.values())
+
+
+def test_a_bank_without_a_sentence_has_a_center_of_zeros(make: Make) -> None:
+    objective, _ = make(["", ""], align={"center_text": True})
+    assert not objective.aligner.center.any()
+
+
+def test_centred_sentences_have_their_mean_taken_away(make: Make) -> None:
+    plain, batch = make(align={"l2": False})
+    centred, _ = make(align={"l2": False, "center_text": True})
+    features = batch.sentences.features
+    assert features is not None
+    distinct = features[torch.tensor([batch.sentences.key.tolist().index(k) for k in range(6)])]
+    torch.testing.assert_close(plain.sentence_features(batch.sentences), features)
+    torch.testing.assert_close(centred.sentence_features(batch.sentences), features - distinct.mean(0))
+
+
+def test_compact_vocabulary_spells_only_words_of_the_cohort(make: Make) -> None:
+    objective, batch = make(FINDINGS, compact=True)
+    words = len(batch.report.ids[batch.report.mask].unique())
+    assert objective.word_head.words.out_features == words < objective.tokenizer.size
+    assert objective(batch, seeded())["report"].isfinite()
+
+
+def test_loss_on_all_patches_counts_visible_ones_too(make: Make) -> None:
+    masked, batch = make()
+    everything, _ = make(mim={"loss_on": "all"})
+    assert masked(batch, seeded())["volume"] != everything(batch, seeded())["volume"]
+    normal, _ = make(mim={"norm_pix": True})
+    assert normal(batch, seeded())["volume"] != masked(batch, seeded())["volume"]
+
+
+def test_visible_patches_are_those_of_the_body_when_asked(make: Make) -> None:
+    objective, batch = make(mim={"visible": "body"})
+    patches = objective.grid.split(batch.volume)
+    patches[:, 21:] = -1.0  # 21 patches hold a body, as many as stay visible
+    kept: list[torch.Tensor] = []
+    handle = objective.vision.register_forward_pre_hook(lambda _, args: kept.append(args[1].keep))
+    objective(replace(batch, volume=objective.grid.join(patches)), seeded())
+    handle.remove()
+    assert kept[0].tolist() == [list(range(21))] * 4
+
+
+def test_scope_batch_takes_negatives_from_all_reports(make: Make) -> None:
+    (one, batch), (all_reports, _) = make(), make(align={"scope": "batch"})
+    assert all_reports(batch, seeded())["align"] > one(batch, seeded())["align"]
+
+
+def test_similarity_map_is_the_cosine_with_every_patch(make: Make) -> None:
+    objective, batch = make()
+    features = batch.sentences.features
+    assert features is not None
+    objective.eval()
+    found = objective.similarity_map(batch.volume[:2], features[:3])
+    assert found.shape == (2, 3, 4, 7, 3)
+    seen = objective.aligner.projection(objective.vision(objective.grid.split(batch.volume[1:2])).patches)[0]
+    n = 4 * 21 - 2
+    cosine = torch.nn.functional.cosine_similarity(seen[n], features[2], dim=0)
+    torch.testing.assert_close(found[1, 2][objective.grid.index(n)], cosine)
+
+
+def test_widths_that_differ_need_a_projection(make: Make) -> None:
+    with pytest.raises(SimcropError, match=r"vision\.dim is 36 and the text's 24"):
+        make(align={"vision_proj": "none"})
