@@ -144,6 +144,9 @@ def build_recipe(tree: dict[str, Any], source: str) -> Recipe:
 def complaint(where: tuple[int | str, ...], message: str, kind: str, value: Any) -> str:
     name = ".".join(map(str, where))
     if kind == "extra_forbidden":
+        while isinstance(value, dict) and value:  # a whole group that is unknown: name the setting in it
+            inner, value = next(iter(value.items()))
+            name = f"{name}.{inner}"
         return f"unknown setting {name}{nearest(name, setting_names())}"
     return f"{name} = {value!r}: {message[0].lower()}{message[1:]}"
 

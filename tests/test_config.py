@@ -1,0 +1,177 @@
+"""Recipes: what the shipped ones say, and how a mistake in one is told."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from simcrop.config import Recipe, flat, full_yaml, load_recipe, recipe_names, recipe_text, setting_names
+from simcrop.errors import SimcropError
+
+
+def refusal(source: str, *overrides: str) -> str:
+    with pytest.raises(SimcropError) as refused:
+        load_recipe(source, list(overrides))
+    assert "\n" not in refused.value.sentence
+    return refused.value.sentence
+
+
+def test_paper_recipe_holds_the_papers_numbers() -> None:
+    recipe = load_recipe("simcrop-paper")
+    assert (recipe.vision.depth, recipe.vision.dim, recipe.vision.heads) == (8, 768, 12)
+    assert (recipe.vision_decoder.depth, recipe.vision_decoder.dim) == (4, 768)
+    assert (recipe.report_decoder.depth, recipe.report_decoder.dim) == (6, 768)
+    assert (recipe.align.top_k, recipe.align.temperature, recipe.align.weight) == (64, 0.07, 1)
+    assert (recipe.mim.mask_ratio, recipe.mlm.ratio, recipe.mlm.unit, recipe.mlm.weight) == (
+        0.75,
+        0.75,
+        "word",
+        1,
+    )
+    assert (recipe.optim.batch, recipe.optim.epochs, recipe.optim.warmup_epochs) == (48, 140, 40)
+    assert (recipe.optim.lr, recipe.optim.weight_decay, recipe.optim.betas) == (1.5e-4, 0.05, (0.9, 0.95))
+    assert recipe.input.spacing_mm == (1.5, 1.5, 3.0)
+    assert recipe.input.window_hu == (-1000, 1000)
+    assert recipe.input.grid.count == 2744
+    assert recipe.text.freeze
+    assert not recipe.align.cross_image.enabled
+    assert not recipe.aug.flip_lr
+    assert recipe.optim.clip_grad is None
+    assert recipe.engine.precision == "bf16"
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_loads_and_its_full_form_is_the_same_recipe(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(full_yaml(recipe))
+    assert load_recipe(str(copy)) == recipe
+    assert set(yaml.safe_load(recipe_text(name))) <= set(Recipe.model_fields)
+
+
+def test_tiny_recipe_hides_as_much_and_aligns_about_a_tenth() -> None:
+    recipe = load_recipe("simcrop-tiny")
+    visible = recipe.input.grid.count * (1 - recipe.mim.mask_ratio)
+    assert recipe.mim.mask_ratio == 0.75
+    assert 0.08 < recipe.align.top_k / visible < 0.12
+
+
+@pytest.mark.parametrize(
+    ("override", "name", "value"),
+    [
+        ("optim.lr=3e-4", "optim.lr", 3e-4),
+        ("optim.steps=7", "optim.steps", 7),
+        ("optim.steps=null", "optim.steps", None),
+        ("seed=5", "seed", 5),
+        ("data.workers=2", "data.workers", 2),
+        ("checkpoint.every=9", "checkpoint.every", 9),
+        ("engine.precision=fp32", "engine.precision", "fp32"),
+        ("fusion.text_residual=false", "fusion.text_residual", False),
+        ("align.cross_image=true", "align.cross_image.enabled", True),
+        ("align.cross_image.enabled=true", "align.cross_image.enabled", True),
+        ("optim.betas=[0.8, 0.9]", "optim.betas", (0.8, 0.9)),
+        ("init.mae=/some/where.safetensors", "init.mae", "/some/where.safetensors"),
+    ],
+)
+def test_override_reaches_its_setting_and_no_other(override: str, name: str, value: object) -> None:
+    plain, changed = flat(load_recipe("simcrop-tiny")), flat(load_recipe("simcrop-tiny", [override]))
+    assert changed.pop(name) == value
+    plain.pop(name)
+    assert changed == plain
+
+
+def test_later_override_wins() -> None:
+    assert load_recipe("simcrop-tiny", ["seed=1", "seed=2"]).seed == 2
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [
+        ("optim.lrr=1", "optim.lr"),
+        ("optim.step=1", "optim.steps"),
+        ("aling.top_k=3", "align.top_k"),
+        ("vision.dept=3", "vision.depth"),
+        ("top_k=3", "align.top_k"),
+    ],
+)
+def test_typo_is_answered_with_the_nearest_name(typo: str, meant: str) -> None:
+    sentence = refusal("simcrop-paper", typo)
+    assert "unknown setting" in sentence
+    assert f"did you mean {meant}?" in sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("optim.lr=-1", "optim.lr = -1"),
+        ("optim.lr=fast", "optim.lr = 'fast'"),
+        ("optim.lr=.inf", "optim.lr = inf"),
+        ("mim.mask_ratio=1", "mim.mask_ratio = 1"),
+        ("optim.batch=2.5", "optim.batch = 2.5"),
+        ("vision.pos_embed=rotary", "vision.pos_embed = 'rotary'"),
+        ("input.shape=[224, 224]", "input.shape"),
+        ("input.patch=[16, 16, 9]", "(16, 16, 9)"),
+        ("input.window_hu=[100, -100]", "(100.0, -100.0)"),
+        ("vision.heads=7", "vision.dim = 768 cannot be split among vision.heads = 7"),
+        ("report_decoder.heads=7", "report_decoder.heads = 7"),
+        ("fusion.heads=7", "fusion.heads = 7"),
+        ("optim.lr.deep=3", "lr is a value, not a group"),
+        ("optim.lr", "--set wants name=value, got 'optim.lr'"),
+        ("optim.betas=[0.9", "is not a value"),
+        ("method=mae", "method = 'mae'"),
+    ],
+)
+def test_bad_value_is_one_line_that_holds_the_name_and_the_value(override: str, said: str) -> None:
+    assert said in refusal("simcrop-paper", override)
+
+
+def test_several_mistakes_are_told_together() -> None:
+    sentence = refusal("simcrop-paper", "optim.lr=-1", "vision.depth=0")
+    assert "optim.lr" in sentence
+    assert "vision.depth" in sentence
+
+
+def test_fusion_of_nothing_is_refused() -> None:
+    off = [f"fusion.{name}=false" for name in ("use_il", "use_wl", "text_residual")]
+    assert "nothing is left to decode" in refusal("simcrop-paper", *off)
+
+
+def test_unknown_recipe_is_answered_with_the_nearest_and_the_list() -> None:
+    sentence = refusal("simcrop-papr")
+    assert "did you mean simcrop-paper?" in sentence
+    assert "recipe list" in sentence
+
+
+def test_own_recipe_is_read_from_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("seed: 9\nvision: {depth: 2}\n")
+    recipe = load_recipe(str(path), ["optim.batch=5"])
+    assert (recipe.seed, recipe.vision.depth, recipe.vision.dim, recipe.optim.batch) == (9, 2, 768, 5)
+    path.write_text("")
+    assert load_recipe(str(path)) == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"- 1\n- 2\n", "found list"),
+        (b"a: [1", "is not YAML"),
+        (b"\xff\xfe\x00", "cannot read"),
+        (b"seed: x", "seed"),
+    ],
+)
+def test_own_recipe_that_cannot_be_used_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    sentence = refusal(str(path))
+    assert str(path) in sentence
+    assert said in sentence
+
+
+def test_recipe_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    assert "nowhere.yaml" in refusal(str(tmp_path / "nowhere.yaml"))
+
+
+def test_promised_settings_exist() -> None:
+    promised = {"seed", "data.workers", "optim.lr", "optim.batch", "optim.epochs", "optim.steps"}
+    assert promised | {"checkpoint.every", "engine.precision"} <= set(setting_names())
