@@ -1,0 +1,123 @@
+"""The walkthrough runs as one script, every value it shows is true, and its losses are those of the objective.
+
+No axes or units. `docs/walkthrough.md` is the input.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simcrop.config import load_recipe
+from simcrop.nn.masking import visible_count
+
+WALKTHROUGH = Path(__file__).parents[2] / "docs" / "walkthrough.md"
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An expression of the page and the value that stands behind its `#`."""
+
+    line: int
+    expression: str
+    value: Any
+
+
+def python_blocks() -> Iterator[tuple[int, str]]:
+    """Line before the code, and the code."""
+    text = WALKTHROUGH.read_text(encoding="utf-8")
+    for block in FENCE.finditer(text):
+        if block[1] == "python":
+            yield text.count("\n", 0, block.start()) + 1, block[2]
+
+
+def shown_values(code: str, offset: int) -> dict[int, Shown]:
+    """Per line number of the code: what it claims."""
+    claims = {}
+    for number, line in enumerate(code.splitlines(), start=1):
+        expression, mark, value = line.partition("  # ")
+        if mark:
+            claims[number] = Shown(offset + number, expression, ast.literal_eval(value))
+    return claims
+
+
+def run_block(code: str, offset: int, names: dict[str, Any]) -> list[Shown]:
+    """Run statement by statement, and compare each bare expression with its comment; the claims that were checked."""
+    claims, checked = shown_values(code, offset), []
+    for statement in ast.parse(code).body:
+        if isinstance(statement, ast.Expr) and statement.lineno in claims:
+            claim = claims[statement.lineno]
+            found = eval(claim.expression, names)
+            found = tuple(found) if isinstance(found, tuple) else found
+            assert found == claim.value, f"line {claim.line}: {claim.expression} is {found!r}"
+            checked.append(claim)
+        else:
+            # Line numbers of the page, for a traceback that can be followed.
+            exec(
+                compile(ast.Module([ast.increment_lineno(statement, offset)], []), WALKTHROUGH, "exec"), names
+            )
+    assert len(checked) == len(claims), f"a comment of the block at line {offset} is not behind an expression"
+    return checked
+
+
+def test_walkthrough_runs_and_every_shown_value_is_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    blocks = [run_block(code, offset, names) for offset, code in python_blocks()]
+    assert len(blocks) >= 9
+    assert all(blocks), "every block shows at least one value"
+    the_objective_agrees(names)
+
+
+def the_objective_agrees(names: dict[str, Any]) -> None:
+    """The page's three losses are those of `SimCroP.forward` with the same parts, batch and random draws."""
+    import torch
+
+    from simcrop.data.batch import Batch, Sentences
+    from simcrop.objectives.simcrop import SimCroP
+
+    whole = SimCroP(names["recipe"], names["grid"], names["text"], names["tokenizer"])
+    parts = {
+        "vision": "encoder",
+        "painter": "painter",
+        "aligner": "aligner",
+        "fusion": "fusion",
+        "report_decoder": "decoder",
+        "word_head": "head",
+    }
+    for part, name in parts.items():
+        setattr(whole, part, names[name])
+    owner = names["owner"]
+    said = Sentences(owner, torch.arange(len(owner)), torch.zeros(len(owner)), names["sentence_features"])
+    ids = tuple(study.id for study in names["studies"])
+    terms = whole(Batch(ids, names["x"], names["whole"], said), torch.Generator().manual_seed(0))
+
+    assert set(whole.weights) == set(terms) == {"volume", "align", "report"}
+    for term, value in terms.items():
+        assert value.item() == pytest.approx(names[f"{term}_loss"].item(), rel=1e-5)
+    total = torch.stack([whole.weights[term] * value for term, value in terms.items()]).sum()
+    assert total.item() == pytest.approx(names["loss"].item(), rel=1e-5)
+
+
+def test_table_of_the_walkthrough_states_the_sizes_of_the_paper_recipe() -> None:
+    recipe = load_recipe("simcrop-paper")
+    grid, dim = recipe.input.grid, recipe.vision.dim
+    sides = [" x ".join(map(str, lengths)) for lengths in (grid.shape, grid.patch)]
+    rows = "\n".join(line for line in WALKTHROUGH.read_text().splitlines() if line.startswith("|"))
+    for cell in (
+        f"| {' x '.join(map(str, recipe.input.spacing_mm))} mm",
+        f"`b 1 {' '.join(map(str, recipe.input.shape))}`",
+        f"`b {grid.count} {grid.voxels}`: {sides[0]} patches of {sides[1]}",
+        f"`b {visible_count(grid.count, recipe.mim.mask_ratio)} {dim}`",
+        f"`b {grid.count} {grid.voxels}` to a scalar",
+        f"K = {recipe.align.top_k} |",
+        f"`b t {recipe.report_decoder.dim}`, t at most {recipe.text.report_length}",
+    ):
+        assert cell in rows
