@@ -112,7 +112,7 @@ def read_reports(path: Path) -> "ReportTable | None":
     if not path.is_file():
         return None
     rows = [
-        {k if k.lower().startswith("label:") else k.lower(): v for k, v in row.items()}
+        {f"label:{k[6:]}" if k.lower().startswith("label:") else k.lower(): v for k, v in row.items()}
         for row in read_table(path)
     ]
     head = rows[0].keys() if rows else KEYS + FINDINGS

@@ -39,15 +39,20 @@ def read_table(path: Path, needed: Iterable[str] = ()) -> list[Row]:
 
 def check_head(path: Path, head: list[str], needed: Iterable[str]) -> None:
     """Every needed column, and no name twice."""
+    needed = list(needed)
     missing = [name for name in needed if name not in head]
     if missing:
-        found = ", ".join(head[:30]) or "none"
-        raise SimcropError(
-            "missing-columns", f"{path}: no column {', '.join(missing)}; the columns found are {found}"
+        # A table without a head line begins with a patient's report, which no error may quote.
+        known = len(missing) < len(needed)
+        found = (
+            f"the columns found are {', '.join(head[:30])}"
+            if known
+            else "none of them is there, is the head line missing?"
         )
-    twice = sorted({name for name in head if name and head.count(name) > 1})
+        raise SimcropError("missing-columns", f"{path}: no column {', '.join(missing)}; {found}")
+    twice = [number for number, name in enumerate(head, start=1) if name and head.count(name) > 1]
     if twice:
-        raise SimcropError("bad-csv", f"{path}: the column {twice[0]} occurs twice")
+        raise SimcropError("bad-csv", f"{path}: one column stands twice, as number {twice[0]} and {twice[1]}")
 
 
 def checked(path: Path, number: int, head: list[str], line: list[str]) -> list[str]:
