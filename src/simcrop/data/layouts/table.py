@@ -50,9 +50,11 @@ def check_head(path: Path, head: list[str], needed: Iterable[str]) -> None:
             else "none of them is there, is the head line missing?"
         )
         raise SimcropError("missing-columns", f"{path}: no column {', '.join(missing)}; {found}")
-    twice = [number for number, name in enumerate(head, start=1) if name and head.count(name) > 1]
-    if twice:
-        raise SimcropError("bad-csv", f"{path}: one column stands twice, as number {twice[0]} and {twice[1]}")
+    twice = next((name for name in head if name and head.count(name) > 1), None)
+    if twice is not None:
+        first = head.index(twice)
+        places = f"as number {first + 1} and {head.index(twice, first + 1) + 1}"
+        raise SimcropError("bad-csv", f"{path}: one column stands twice, {places}")
 
 
 def checked(path: Path, number: int, head: list[str], line: list[str]) -> list[str]:
