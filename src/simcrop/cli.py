@@ -17,6 +17,7 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting
 # Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
 UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
+INTERRUPTED = 130
 CONTINUING = {
     "phantom": "the same command continues",
     "ingest": "the same command continues",
@@ -114,8 +115,8 @@ def pretrain(
 
     fitted = run(cohort, load_recipe(recipe, set_), out, resume, overwrite)
     if not fitted.finished:
-        typer.echo(f"stopped after step {fitted.steps}; --resume continues", err=True)
-        raise typer.Exit(130)
+        typer.echo(f"stopped after step {fitted.steps}", err=True)
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command()
@@ -194,13 +195,15 @@ def main(argv: list[str] | None = None) -> None:
     try:
         code = app(words or ["--help"], prog_name="simcrop", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        fail(f"interrupted; {CONTINUING.get(words[0], 'nothing was stored')}", 130)
+        code = INTERRUPTED
     except Exception as error:  # noqa: BLE001
         # The outermost edge: Python's own exit code for a crash, 1, would read as "done, some inputs refused",
         # and its trace may quote a report. Whoever wants it asks for it.
         if debug:
             typer.echo(traceback.format_exc(), err=True)
         fail(sentence_of(error), 2)
+    if code == INTERRUPTED:  # Typer, too, turns Ctrl-C into this code
+        fail(f"interrupted; {CONTINUING.get(words[0], 'nothing was stored')}", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -27,6 +27,7 @@ from simcrop.nn.text import TextEncoder, read_text_encoder
 from simcrop.nn.vision import VisionEncoder
 from simcrop.objectives.simcrop import Aligner, SimCroP
 from simcrop.weights.embedded import text_encoder_folder
+from simcrop.weights.tensors import save_tensors
 
 FORMAT = 1
 TRAINING_ONLY = ("painter.", "fusion.", "report_decoder.", "word_head.", "text.")
@@ -90,12 +91,13 @@ class Model(nn.Module):
         with torch.no_grad():
             seen = normalize(self.aligner.projection(features).float(), dim=-1)
         similarity = (self.encode(sentences) @ seen.T).cpu().numpy()
-        k = min(top_k or self.top_k, self.grid.count)
-        return [self.heat(row, placement, k) for row in similarity]
+        return [self.heat(row, placement, top_k or self.top_k) for row in similarity]
 
     def heat(self, similarity: np.ndarray, placement: Placement, k: int) -> Heat:
         patches = similarity.reshape(self.grid.shape).astype(np.float32)
-        nearest = np.argsort(-similarity, kind="stable")[:k]
+        # A scan smaller than the input is padded with air: a box there would point beside the patient.
+        candidates = np.flatnonzero(placement.holds_scan(self.grid.shape))
+        nearest = candidates[np.argsort(-similarity[candidates], kind="stable")[:k]]
         boxes = np.stack([placement.box_mm(self.grid.index(int(n)), self.grid.patch) for n in nearest])
         return Heat(placement.to_source(patches), patches, boxes, similarity[nearest])
 
@@ -125,7 +127,7 @@ def describe_model(
 
 def save_model(objective: SimCroP, folder: Path) -> None:
     """`model.safetensors`: everything that was trained."""
-    save_file(trained_state(objective), folder / "model.safetensors")
+    save_tensors(trained_state(objective), folder / "model.safetensors")
 
 
 def load(path: str | Path) -> Model:
@@ -165,10 +167,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         version = int(config["format"])
-        complete = {"architecture", "tokenizer", "text_encoder"} <= set(config)
+        complete = isinstance(config["architecture"], dict) and {"tokenizer", "text_encoder"} <= set(config)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise SimcropError("bad-model", f"{folder}/config.json does not describe a simcrop model") from error
-    if version > FORMAT or not complete:
+    if not complete:
+        raise SimcropError("bad-model", f"{folder}/config.json does not describe a simcrop model")
+    if version > FORMAT:
         raise SimcropError(
             "bad-model", f"{folder}/config.json has format {version}; this simcrop reads up to {FORMAT}"
         )

@@ -69,7 +69,20 @@ class Placement:
         Every source voxel takes the value of the patch that contains its centre, so the map shows the
         resolution at which the network really looked.
         """
-        patch = tuple(n // g for n, g in zip(self.spec.shape, patches.shape, strict=True))
+        index, inside, permutation = self.patch_of_source(patches.shape)
+        spread = patches[np.ix_(*index)].astype(np.float32)
+        spread[~(inside[0][:, None, None] & inside[1][None, :, None] & inside[2][None, None, :])] = np.nan
+        return np.ascontiguousarray(spread.transpose(np.argsort(permutation)))
+
+    def holds_scan(self, grid: tuple[int, ...]) -> np.ndarray:
+        """Bool `(gx, gy, gz)`: which patches contain a voxel of the scan, and not only the padding around it."""
+        index, inside, _ = self.patch_of_source(grid)
+        reached = [np.isin(np.arange(n), i[ok]) for n, i, ok in zip(grid, index, inside, strict=True)]
+        return reached[0][:, None, None] & reached[1][None, :, None] & reached[2][None, None, :]
+
+    def patch_of_source(self, grid: tuple[int, ...]) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+        """Per input axis: the patch of each source voxel, whether the input reached it, and the source's axis."""
+        patch = tuple(n // g for n, g in zip(self.spec.shape, grid, strict=True))
         to_input = np.linalg.inv(self.affine) @ self.source_affine
         permutation = np.abs(to_input[:3, :3]).argmax(1)
         index, inside = [], []
@@ -80,9 +93,7 @@ class Placement:
             )
             inside.append((position >= 0) & (position < self.spec.shape[axis]))
             index.append(position.clip(0, self.spec.shape[axis] - 1) // patch[axis])
-        spread = patches[np.ix_(*index)].astype(np.float32)
-        spread[~(inside[0][:, None, None] & inside[1][None, :, None] & inside[2][None, None, :])] = np.nan
-        return np.ascontiguousarray(spread.transpose(np.argsort(permutation)))
+        return index, inside, permutation
 
 
 def resampled_length(length: int, old_mm: float, new_mm: float) -> int:

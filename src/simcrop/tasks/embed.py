@@ -23,7 +23,7 @@ from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.metrics import effective_rank
 from simcrop.model import Model, load, model_folder
-from simcrop.tasks.folder import fingerprint, open_folder, unspoiled, write_metrics
+from simcrop.tasks.folder import check_folder, fingerprint, open_folder, unspoiled, write_metrics
 
 TABLE = "embeddings.parquet"
 
@@ -42,12 +42,13 @@ def embed(model: str, source: Path, out: Path, resume: bool = False, overwrite: 
     """Write `embeddings.parquet` (id, patient, split, embedding); the number of scans in it."""
     weights = model_folder(Path(model)) / "model.safetensors"
     scans = list_scans(source)
-    network = load(model)
     settings = {
         "model": fingerprint(weights),
         "source": str(source.resolve()),
         "scans": len(scans),
     }
+    check_folder(out, "embed", settings, resume, overwrite)
+    network = load(model)
     with unspoiled(out):
         if not (open_folder(out, "embed", settings, resume, overwrite) and (out / TABLE).exists()):
             embed_all(network, scans, out)

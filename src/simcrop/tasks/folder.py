@@ -111,7 +111,7 @@ def unspoiled(path: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if names_in(path) ^ before <= {RUN}:
+        if path.is_dir() and names_in(path) ^ before <= {RUN}:
             put_back(path, run)
         if not was_there and path.is_dir() and not names_in(path):
             path.rmdir()

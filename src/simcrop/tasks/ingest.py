@@ -1,5 +1,6 @@
 """`simcrop ingest`: raw scans and reports into a cohort store."""
 
+from math import inf
 from pathlib import Path
 
 from simcrop.data.ingest import IngestResult
@@ -50,6 +51,6 @@ def parse_spacing(text: str) -> tuple[float, float, float]:
         raise SimcropError(
             "bad-setting", f"--spacing {text}: expected three numbers in mm such as 1.5,1.5,3"
         ) from error
-    if min(x, y, z) <= 0:
+    if not all(0 < mm < inf for mm in (x, y, z)):
         raise SimcropError("bad-setting", f"--spacing {text}: millimetres must be positive")
     return x, y, z

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from simcrop.config import Recipe, flat
 from simcrop.data.cohort import Cohort, open_cohort
+from simcrop.data.durable import writing
 from simcrop.data.pretraining import Collate, StudyCrops, cut
 from simcrop.data.report import Report
 from simcrop.data.sentence_bank import SentenceBank, build_bank
@@ -170,11 +171,15 @@ def finish(objective: SimCroP, job: Job, out: Path) -> None:
     """`model/` and `metrics.json`, once the last step is done."""
     partial = out / "model.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    save_model(objective, partial)
-    job.describe(partial)
-    shutil.rmtree(out / "model", ignore_errors=True)
-    partial.rename(out / "model")
+    try:
+        with writing(out / "model"):
+            partial.mkdir()
+            save_model(objective, partial)
+            job.describe(partial)
+            shutil.rmtree(out / "model", ignore_errors=True)
+            partial.rename(out / "model")
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     write_metrics(out, summary(read_journal(out / "journal.jsonl")))
 
 

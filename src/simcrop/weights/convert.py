@@ -8,10 +8,11 @@ from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from simcrop.errors import SimcropError
+from simcrop.weights.tensors import save_tensors
 
 
 def convert(kind: str, source: Path, out: Path) -> str:
@@ -35,7 +36,7 @@ def cxr_bert(source: Path, out: Path) -> str:
         if (source / name).is_file():
             shutil.copyfile(source / name, out / name)
     weights = source / "model.safetensors"
-    save_file(
+    save_tensors(
         read_tensors(weights if weights.is_file() else source / "pytorch_model.bin"),
         out / "model.safetensors",
     )
@@ -45,7 +46,7 @@ def cxr_bert(source: Path, out: Path) -> str:
 
 def mae_imagenet(source: Path, out: Path) -> str:
     """The state dict of an MAE pre-training checkpoint."""
-    save_file(read_tensors(source), out / "mae.safetensors")
+    save_tensors(read_tensors(source), out / "mae.safetensors")
     return f"use it with --set init.mae={out / 'mae.safetensors'}"
 
 

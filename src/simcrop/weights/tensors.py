@@ -1,0 +1,25 @@
+"""Tensors to a safetensors file; a disk that refuses them is one line and leaves no half of a file.
+
+No axes or units.
+"""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from simcrop.data.durable import StoreError, writing
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Every tensor by its name. The library has errors of its own for what the system refuses."""
+    try:
+        with writing(path):
+            save_file(tensors, path)
+    except SafetensorError as error:
+        path.unlink(missing_ok=True)
+        why = " ".join(str(error).split())
+        raise StoreError(
+            "write-failed", f"{path}: cannot be written, perhaps the disk is full: {why}"
+        ) from error

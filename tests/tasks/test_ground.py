@@ -1,0 +1,116 @@
+"""`simcrop ground` on every readable format: the map lies on the scan's own grid, and boxes agree with the map.
+
+Axes: x, y, z voxels of the file; affines and corners in RAS+ mm.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+
+from simcrop.data.readers import read_volume
+
+ASK = ("--sentence", "A nodule in the left lung.", "--sentence", "No pleural effusion.")
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+FORMATS = ["nii", "nii.gz", "dicom", "zip", "mha", "nrrd", "npz"]
+
+
+@pytest.fixture
+def scan(
+    request: pytest.FixtureRequest, chests: dict[str, Callable[..., Path]], line, tmp_path: Path
+) -> Path:
+    """A phantom chest in one format."""
+    source = nib.load(line.scan)
+    hu, kind = np.asarray(source.dataobj).astype(np.int16), request.param
+    path = tmp_path / f"ct.{kind}"
+    if kind in ("nii", "nii.gz"):
+        return chests["nifti"](path, hu, source.affine)
+    if kind in ("mha", "nrrd"):
+        image = sitk.GetImageFromArray(np.ascontiguousarray(hu.T))
+        image.SetSpacing([float(mm) for mm in source.header.get_zooms()])
+        sitk.WriteImage(image, str(path))
+        return path
+    if kind == "npz":
+        np.savez_compressed(path, ct=hu.T)
+        return path
+    folder = chests["dicom"](tmp_path / "series", hu)
+    return folder if kind == "dicom" else chests["zip"](path, folder)
+
+
+def own_grid(scan: Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape and affine as another library reads them, where there is one."""
+    if scan.name.endswith((".nii", ".nii.gz")):
+        image = nib.load(scan)
+        return image.shape, image.affine
+    if scan.suffix in (".mha", ".nrrd"):
+        image = sitk.ReadImage(str(scan))
+        affine = np.eye(4)
+        affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+        affine[:3, 3] = image.GetOrigin()
+        return image.GetSize(), LPS @ affine
+    volume = read_volume(scan)
+    return volume.shape, volume.affine
+
+
+@pytest.mark.parametrize("scan", FORMATS, indirect=True)
+def test_map_lies_on_the_scans_own_grid_and_its_maximum_in_the_first_box(
+    simcrop: Callable, line, scan: Path, tmp_path: Path
+) -> None:
+    ran = simcrop("ground", line.run, scan, *ASK, "--out", tmp_path / "out", "--top-k", 5)
+    assert ran.code == 0, ran.err
+    assert ran.err == ""
+    shape, affine = own_grid(scan)
+    boxes = json.loads((tmp_path / "out/boxes.json").read_text())
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    for name in ("sentence_01", "sentence_02"):
+        heat = nib.load(tmp_path / f"out/{name}.nii.gz")
+        assert heat.shape == shape
+        np.testing.assert_allclose(heat.affine, affine, atol=1e-4)
+        values = np.asarray(heat.dataobj)
+        assert values.dtype == np.float32
+        assert np.abs(values[np.isfinite(values)]).max() <= 1
+
+        assert [box["similarity"] for box in boxes[name]] == sorted(
+            (box["similarity"] for box in boxes[name]), reverse=True
+        )
+        assert len(boxes[name]) == 5
+        assert np.nanmax(values) == pytest.approx(boxes[name][0]["similarity"], abs=1e-6)
+        assert metrics[name]["similarity_max"] == pytest.approx(boxes[name][0]["similarity"], abs=1e-6)
+        inside = np.argwhere(values == np.nanmax(values)) @ affine[:3, :3].T + affine[:3, 3]
+        assert (inside >= np.array(boxes[name][0]["low_mm"]) - 0.01).all()
+        assert (inside <= np.array(boxes[name][0]["high_mm"]) + 0.01).all()
+        assert (tmp_path / f"out/{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_file_asks_for_each_of_its_findings(simcrop: Callable, line, tmp_path: Path) -> None:
+    report = "Findings: Clear lungs. A nodule of 4.5 mm. No effusion.\nImpression: Benign."
+    (tmp_path / "r.txt").write_text(report)
+    words = ("ground", line.run, line.scan, "--report", tmp_path / "r.txt", "--sentence", "The heart.")
+    assert simcrop(*words, "--out", tmp_path / "out").code == 0
+    assert list(json.loads((tmp_path / "out/boxes.json").read_text())) == [
+        f"sentence_0{i}" for i in (1, 2, 3, 4)
+    ]
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    pairs = [f"sentence_0{i}.{ending}" for i in (1, 2, 3, 4) for ending in ("nii.gz", "png")]
+    assert names == ["boxes.json", "metrics.json", "report.html", "run.json", *pairs]
+
+
+def test_no_box_lies_in_the_padding_around_a_small_scan(
+    simcrop: Callable, line, chests: dict[str, Callable[..., Path]], tmp_path: Path
+) -> None:
+    hu = np.asarray(nib.load(line.scan).dataobj).astype(np.int16)
+    scan = chests["nifti"](tmp_path / "small.nii", hu, np.diag([-0.8, -0.9, 1.1, 1.0]))
+    ask = ("--sentence", "A nodule.", "--top-k", 10**6)
+    assert simcrop("ground", line.run, scan, *ask, "--out", tmp_path / "out").code == 0
+    boxes = json.loads((tmp_path / "out/boxes.json").read_text())["sentence_01"]
+    assert 1 < len(boxes) < 512
+    heat = nib.load(tmp_path / "out/sentence_01.nii.gz")
+    assert len(boxes) == len(np.unique(np.asarray(heat.dataobj)))
+    corners = nib.affines.apply_affine(heat.affine, [np.full(3, -0.5), np.array(heat.shape) - 0.5])
+    low, high = corners.min(0), corners.max(0)
+    assert all((np.array(box["high_mm"]) > low).all() for box in boxes)
+    assert all((np.array(box["low_mm"]) < high).all() for box in boxes)

@@ -1,0 +1,72 @@
+"""The names that scripts rely on, used as the documentation shows them."""
+
+import numpy as np
+import pytest
+import torch
+
+import simcrop
+
+PURE = {
+    "simcrop.losses": ("masked_patch_mse", "nearest_patches", "info_nce"),
+    "simcrop.nn.position": ("sincos_3d",),
+    "simcrop.nn.patch": ("PatchGrid",),
+    "simcrop.data.preprocess": ("preprocess",),
+    "simcrop.data.ingest": ("prepare",),
+    "simcrop.data.report": ("sentences",),
+}
+
+
+def test_snippet_from_the_documentation_runs(line) -> None:
+    volume = simcrop.read_volume(line.scan)
+    assert volume.hu.dtype == np.float32
+    assert volume.affine.shape == (4, 4)
+    assert len(volume.spacing_mm) == 3
+
+    model = simcrop.load(line.run / "model")
+    assert not model.training
+    feature = model.embed(volume)
+    assert (feature.shape, feature.dtype) == ((48,), np.float32)
+
+    heat = model.ground(volume, ["A nodule in the left upper lobe."])[0]
+    assert heat.map.shape == volume.shape
+    assert heat.map.dtype == np.float32
+    assert heat.boxes_mm.shape == (model.top_k, 2, 3)
+    assert (heat.boxes_mm[:, 0] < heat.boxes_mm[:, 1]).all()
+
+    cohort = simcrop.open_cohort(line.cohort)
+    assert len(cohort) == cohort.index.height == 14
+    study = cohort[0]
+    assert study.findings
+    np.testing.assert_allclose(model.embed(study.volume()).shape, (48,))
+
+
+def test_run_folder_and_model_folder_hold_the_same_model(line) -> None:
+    volume = simcrop.read_volume(line.scan)
+    one, two = (simcrop.load(path).embed(volume) for path in (line.run, str(line.run / "model")))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_functions_stay_at_their_addresses(module: str) -> None:
+    found = __import__(module, fromlist=["x"])
+    assert all(callable(getattr(found, name)) for name in PURE[module])
+
+
+def test_public_names_are_all_there_and_others_are_not() -> None:
+    assert all(getattr(simcrop, name) is not None for name in simcrop.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'colour'"):
+        _ = simcrop.colour  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_pure_functions_agree_with_the_contract_on_a_small_case() -> None:
+    from simcrop.nn.patch import PatchGrid
+    from simcrop.nn.position import sincos_3d
+
+    grid = PatchGrid(volume=(10, 21, 12), patch=(5, 7, 3))
+    volume = torch.randn(2, 1, 10, 21, 12)
+    assert (grid.count, tuple(grid.shape)) == (24, (2, 3, 4))
+    assert grid.split(volume).shape == (2, 24, 105)
+    torch.testing.assert_close(grid.join(grid.split(volume)), volume, rtol=0, atol=0)
+    assert sincos_3d((2, 3, 4), 12).shape == (24, 12)
+    zero = simcrop.losses.info_nce(torch.randn(1, 6), torch.randn(1, 6), torch.tensor([0]))
+    assert zero.item() == 0
