@@ -1,5 +1,6 @@
 """What a person sees of a running job: a bar on a terminal, a plain line now and then elsewhere."""
 
+import atexit
 import sys
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class TerminalProgress:
         )
         self.task = self.bar.add_task(title, total=None, words="")
         self.bar.start()
+        atexit.register(self.bar.stop)  # an error on the way must give the cursor back
 
     def __call__(self, done: int, total: int, words: str) -> None:
         self.bar.update(self.task, completed=done, total=total, words=words)

@@ -3,6 +3,7 @@
 No axes or units.
 """
 
+import os
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -12,11 +13,21 @@ from torch import Tensor
 from simcrop.data.durable import StoreError, writing
 
 
+def umask() -> int:
+    """The permissions that this process takes from its new files; it can only be read by setting it."""
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
+
+
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """Every tensor by its name. The library has errors of its own for what the system refuses."""
     try:
         with writing(path):
             save_file(tensors, path)
+            path.chmod(
+                0o666 & ~umask()
+            )  # the library makes it private to one user; a model is shared like any file
     except SafetensorError as error:
         path.unlink(missing_ok=True)
         why = " ".join(str(error).split())
