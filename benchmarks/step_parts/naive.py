@@ -1,0 +1,141 @@
+"""The same step written the obvious way, as public code writes it: same maths, same weights, same loss.
+
+Axes: b study, n all patches, v visible patches, p voxel, s sentence, t word piece, h head, d features.
+
+A Conv3d embeds every patch before masking; softmax(q k^T) v is spelled out; sentences go through the frozen text
+encoder in each step, padded; painter and word head run on everything and are masked afterwards; AdamW is a loop.
+"""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from simcrop import losses
+from simcrop.data.batch import Batch
+from simcrop.data.words import hide_words
+from simcrop.engine.optim import OptimSettings
+from simcrop.nn.fusion import CrossAttention
+from simcrop.nn.masking import Mask, random_mask
+from simcrop.nn.transformer import Attention
+from simcrop.nn.vision import VisionFeatures
+from simcrop.objectives.simcrop import SimCroP
+
+
+def explicit_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1) @ v
+
+
+class ExplicitAttention(nn.Module):
+    """`Attention` with its softmax written out."""
+
+    def __init__(self, ours: Attention) -> None:
+        super().__init__()
+        self.heads, self.qkv, self.proj = ours.heads, ours.qkv, ours.proj
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.heads)
+        return self.proj(rearrange(explicit_attention(q, k, v), "b h n d -> b n (h d)"))
+
+
+class ExplicitCrossAttention(nn.Module):
+    """`CrossAttention` with its softmax written out."""
+
+    def __init__(self, ours: CrossAttention) -> None:
+        super().__init__()
+        self.heads, self.query, self.key_value = ours.heads, ours.query, ours.key_value
+
+    def forward(self, text: Tensor, patches: Tensor) -> Tensor:
+        q = rearrange(self.query(text), "b t (h d) -> b h t d", h=self.heads)
+        k, v = rearrange(self.key_value(patches), "b v (two h d) -> two b h v d", two=2, h=self.heads)
+        return rearrange(explicit_attention(q, k, v), "b h t d -> b t (h d)")
+
+
+class ConvPatchEmbed(nn.Module):
+    """One kernel per patch on the whole volume, with the weights of our Linear."""
+
+    def __init__(self, linear: nn.Linear, patch: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(1, linear.out_features, patch, stride=patch, device=linear.weight.device)
+        with torch.no_grad():
+            self.conv.weight.copy_(linear.weight.view_as(self.conv.weight))
+            self.conv.bias.copy_(linear.bias)  # type: ignore[union-attr]
+
+    def forward(self, volume: Tensor) -> Tensor:
+        return rearrange(self.conv(volume), "b d x y z -> b (x y z) d")
+
+
+class NaiveSimCroP(nn.Module):
+    """Takes a copy of our network and rewires it. Reads `sentences.tokens`, never cached features."""
+
+    def __init__(self, ours: SimCroP) -> None:
+        super().__init__()
+        self.net = deepcopy(ours)
+        self.embed = ConvPatchEmbed(self.net.vision.patch_embed, ours.grid.patch)
+        self.net.vision.patch_embed.requires_grad_(False)
+        for block in [*self.net.vision.transformer.blocks, *self.net.painter.transformer.blocks]:
+            block.attn = ExplicitAttention(block.attn)  # type: ignore[arg-type]
+        if self.net.fusion.words is not None:
+            self.net.fusion.words = ExplicitCrossAttention(self.net.fusion.words)  # type: ignore[assignment]
+        for config in (self.net.text.bert.config, self.net.report_decoder.encoder.config):
+            config._attn_implementation = "eager"
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return self.net.weights
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        settings, grid = self.net.settings, self.net.grid
+        mask = random_mask(
+            len(batch), grid.count, settings.mim.mask_ratio, generator, device=batch.volume.device
+        )
+        features = self.see(batch.volume, mask)
+        volume = self.volume_loss(batch.volume, features, mask)
+        report = self.report_loss(batch, features, generator)
+        return {"volume": volume, "report": report, "align": self.align_loss(batch, features)}
+
+    def see(self, volume: Tensor, mask: Mask) -> VisionFeatures:
+        vision = self.net.vision
+        tokens = mask.visible(self.embed(volume) + vision.position)
+        if vision.cls_token is None:
+            return VisionFeatures(None, vision.transformer(tokens))
+        cls = repeat(vision.cls_token, "d -> b 1 d", b=len(volume))
+        out = vision.transformer(torch.cat([cls, tokens], 1))
+        return VisionFeatures(out[:, 0], out[:, 1:])
+
+    def volume_loss(self, volume: Tensor, features: VisionFeatures, mask: Mask) -> Tensor:
+        error = (self.net.painter(features, mask).float() - self.net.grid.split(volume)) ** 2
+        return (error.mean(-1) * mask.hidden).sum() / mask.hidden.sum()
+
+    def align_loss(self, batch: Batch, features: VisionFeatures) -> Tensor:
+        align, owner = self.net.settings.align, batch.sentences.owner
+        tokens = batch.sentences.tokens
+        if tokens is None:
+            raise ValueError("the naive step encodes its sentences: give it tokens")
+        said = self.net.aligner.sentences(self.net.encode(tokens))
+        seen = self.net.aligner.patches(features.patches)
+        regions = losses.nearest_patches(said, seen[owner], align.top_k)
+        return losses.info_nce(regions, said, owner, align.temperature, align.l2)
+
+    def report_loss(self, batch: Batch, features: VisionFeatures, generator: torch.Generator) -> Tensor:
+        net, mlm, tokens = self.net, self.net.settings.mlm, batch.report
+        masked = hide_words(tokens, net.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
+        fused = net.fusion(net.text(replace(tokens, ids=masked.ids)), features)
+        shut = torch.zeros(tokens.mask.shape, device=fused.device).masked_fill(~tokens.mask, float("-inf"))
+        decoded = net.report_decoder.encoder(fused, attention_mask=rearrange(shut, "b t -> b 1 1 t"))[0]
+        logits = net.word_head(decoded.flatten(0, 1)).float()
+        target = tokens.ids.masked_fill(~masked.hidden, -100).flatten()
+        return cross_entropy(logits, target, ignore_index=-100)
+
+
+def loop_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.AdamW:
+    """One parameter after the other; groups and figures as ours."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, foreach=False, fused=False)

@@ -1,0 +1,87 @@
+"""A made-up study of real size: noise for a scan, ordinary words for a report, and the network that trains on it.
+
+Axes: x y z voxels, t word piece, s sentence. Nothing here means anything; only shapes, lengths and ranges are real.
+"""
+
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import BertConfig, BertModel
+
+from simcrop.config import Recipe, load_recipe
+from simcrop.data.batch import Batch, Sentences, owners
+from simcrop.data.words import Tokenizer, Tokens
+from simcrop.nn.text import TextEncoder, read_text_encoder
+from simcrop.objectives.simcrop import SimCroP
+from simcrop.weights.embedded import text_encoder_folder
+
+SENTENCES, WORDS = 14, 11  # CT-RATE's findings: about 14 sentences, 200 word pieces in all
+SENTENCE_LENGTH = 64
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`cached`: sentence features known beforehand, as a frozen encoder allows; `padded`: the tokens to encode anew."""
+
+    recipe: Recipe
+    objective: SimCroP
+    cached: Batch
+    padded: Batch
+
+
+def make_setup(recipe: Recipe, text_width: int, device: torch.device, seed: int = 0) -> Setup:
+    """Network and one batch of one study; `text_width` 384 is the embedded MiniLM, 768 a random BERT-base."""
+    torch.manual_seed(seed)
+    folder = text_encoder_folder("minilm")
+    tokenizer = Tokenizer.load(folder)
+    text = read_text_encoder(folder) if text_width == 384 else random_bert(text_width, tokenizer.size)
+    objective = SimCroP(recipe, recipe.input.grid, text, tokenizer).to(device).train()
+    said = made_up_sentences(tokenizer, seed)
+    tokens = tokenizer.encode(said, SENTENCE_LENGTH)
+    number = torch.arange(len(said))
+    sentences = Sentences(
+        owners([len(said)]), number, torch.full((len(said),), 0.01), tokens=padded(tokens, tokenizer.pad_id)
+    )
+    volume = torch.rand(1, 1, *recipe.input.shape) * 2 - 1
+    report = tokenizer.encode([" ".join(said)], recipe.text.report_length)
+    batch = Batch(("made-up",), volume, report, sentences).to(device)
+    with torch.no_grad():
+        features = objective.encode(tokens.to(device)).float()
+    cached = Sentences(batch.sentences.owner, batch.sentences.key, batch.sentences.share, features=features)
+    return Setup(recipe, objective, Batch(batch.ids, batch.volume, batch.report, cached), batch)
+
+
+def sized_recipe(size: str) -> Recipe:
+    """The shipped recipe of that size, as it trains one study at a time."""
+    return load_recipe(f"simcrop-{size}", ["optim.batch=1"])
+
+
+def random_bert(width: int, vocabulary: int) -> TextEncoder:
+    """CXR-BERT's shape with random weights: for timing only."""
+    shape = {
+        "hidden_size": width,
+        "num_hidden_layers": 12,
+        "num_attention_heads": width // 64,
+        "intermediate_size": 4 * width,
+        "vocab_size": vocabulary,
+    }
+    bert = BertModel(BertConfig(**shape), add_pooling_layer=False)
+    return TextEncoder(shape, dict(bert.state_dict()))
+
+
+def made_up_sentences(tokenizer: Tokenizer, seed: int) -> list[str]:
+    words = [w for w in tokenizer.vocabulary if w.isascii() and w.isalpha() and len(w) > 3]
+    chance = random.Random(seed)
+    return [" ".join(chance.choices(words, k=WORDS + i % 5)) + "." for i in range(SENTENCES)]
+
+
+def padded(tokens: Tokens, pad_id: int) -> Tokens:
+    """Every sentence as long as the longest that is allowed, as the public loaders give them."""
+
+    def longer(x: Tensor, value: int) -> Tensor:
+        return pad(x, (0, SENTENCE_LENGTH - x.shape[1]), value=value)
+
+    return Tokens(longer(tokens.ids, pad_id), longer(tokens.mask, 0), longer(tokens.word, -1))
