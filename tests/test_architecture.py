@@ -103,6 +103,10 @@ def test_help_needs_none_of_the_heavy_packages() -> None:
 
 
 def test_package_itself_is_light_and_its_public_names_are_all_there() -> None:
-    program = "import simcrop, sys; print('torch' in sys.modules); print(all(getattr(simcrop, n) for n in simcrop.__all__))"
+    program = (
+        "import simcrop, sys\n"
+        "print('torch' in sys.modules)\n"
+        "print(all(getattr(simcrop, name) for name in simcrop.__all__))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
+from simcrop.data import sentence_bank
 from simcrop.data.batch import Batch, owners
 from simcrop.data.cohort import Cohort, open_cohort
 from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, resample, to_unit
@@ -85,6 +87,17 @@ def test_damaged_cache_is_made_anew(tmp_path: Path, content: bytes) -> None:
 def test_cohort_that_cannot_be_written_keeps_no_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert build_bank(REPORTS, encode, tmp_path / "file" / "minilm.safetensors").features is not None
+
+
+def test_disk_that_takes_no_more_keeps_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+        del tensors, metadata
+        path.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(sentence_bank, "save_file", full)
+    assert build_bank(REPORTS, encode, tmp_path / "minilm.safetensors").features is not None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bank_of_a_trained_encoder_holds_no_features() -> None:

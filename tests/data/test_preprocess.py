@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 from nibabel.affines import apply_affine
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 
@@ -100,8 +100,16 @@ def test_oblique_toy_is_within_one_unit_of_simpleitk(spacing: tuple[float, float
 
 
 @pytest.mark.parametrize(
-    ("length", "old", "new", "voxels"), [(5, 1.0, 1.0, 5), (5, 1.0, 2.0, 3), (6, 1.0, 2.0, 3), (512, 0.703125, 1.5, 241), (133, 2.5, 3.0, 111), (1, 9.0, 3.0, 1)]
-)  # fmt: skip
+    ("length", "old", "new", "voxels"),
+    [
+        (5, 1.0, 1.0, 5),
+        (5, 1.0, 2.0, 3),
+        (6, 1.0, 2.0, 3),
+        (512, 0.703125, 1.5, 241),
+        (133, 2.5, 3.0, 111),
+        (1, 9.0, 3.0, 1),
+    ],
+)
 def test_length_spans_the_same_distance(length: int, old: float, new: float, voxels: int) -> None:
     assert resampled_length(length, old, new) == voxels
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from jaxtyping import Float
@@ -87,13 +88,15 @@ def read_cache(cache: Path | None, digest: str) -> Float[Tensor, "u d"] | None:
 
 
 def write_cache(cache: Path | None, digest: str, features: Float[Tensor, "u d"]) -> None:
-    """Keep the features for the next run; a read-only cohort simply keeps none."""
+    """Keep the features for the next run; a read-only cohort or a full disk simply keeps none."""
     if cache is None:
         return
+    # A name of its own: the processes of one run may all be here at once.
+    partial = cache.with_name(f"{cache.stem}.{uuid4().hex}.partial")
     try:
         cache.parent.mkdir(exist_ok=True)
-        partial = cache.with_suffix(".partial")
         save_file({"features": features.contiguous()}, partial, {"sentences": digest})
         partial.replace(cache)
-    except OSError:
-        return
+    except (SafetensorError, OSError):
+        if partial.is_file():
+            partial.unlink()

@@ -1,0 +1,219 @@
+"""`simcrop pretrain` from the command line: killed, interrupted, resumed, shared by two, and refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from simcrop.config import build_recipe
+from simcrop.data.cohort import open_cohort
+from simcrop.engine.checkpoint import checkpoints
+from simcrop.engine.journal import read_journal
+from simcrop.errors import SimcropError
+from simcrop.model import load
+from simcrop.tasks.pretrain import pretrain
+
+PATIENCE = 90.0  # seconds before a step that does not come counts as a failure
+
+
+def command(cohort: Path, recipe: Path, out: Path, *more: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "simcrop",
+        "pretrain",
+        str(cohort),
+        "--recipe",
+        str(recipe),
+        "--out",
+        str(out),
+        *more,
+    ]
+
+
+def start(words: list[str]) -> subprocess.Popen[str]:
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=one_thread)
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and stderr."""
+    _, errors = process.communicate(timeout=PATIENCE)
+    return process.returncode, errors
+
+
+def stop_at(process: subprocess.Popen[str], run: Path, step: int, number: int) -> None:
+    """Send a signal once the journal has passed `step`, while the newest checkpoint lies behind it."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGSTOP)
+        rows, saved = read_journal(run / "journal.jsonl"), checkpoints(run / "checkpoints")
+        if saved and rows and rows[-1]["step"] >= step and int(saved[-1].name[5:]) < rows[-1]["step"]:
+            process.send_signal(number)
+            process.send_signal(signal.SIGCONT)
+            return
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
+    pytest.fail(f"no step {step} in {PATIENCE} s")
+
+
+@pytest.fixture
+def recipe_file(toy_tree: dict[str, Any], tmp_path: Path) -> Callable[..., Path]:
+    def write(**groups: Any) -> Path:
+        tree = {name: {**toy_tree.get(name, {}), **groups.get(name, {})} for name in {*toy_tree, *groups}}
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+def test_killed_and_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(
+    toy_cohort: Path, recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = recipe_file(
+        optim={"steps": 120}, checkpoint={"every": 16}, engine={"precision": "bf16"},
+        align={"center_text": True}, mlm={"vocabulary": "compact"},
+    )  # fmt: skip
+    straight = start(command(toy_cohort, recipe, tmp_path / "straight"))
+
+    run = tmp_path / "broken"
+    first = start(command(toy_cohort, recipe, run))
+    stop_at(first, run, 20, signal.SIGKILL)
+    assert end(first)[0] == -signal.SIGKILL
+    assert not (run / "model").exists()
+    with (run / "journal.jsonl").open("a") as journal:
+        journal.write('{"step": 9')  # as if the kill had come in the middle of a line
+
+    second = start(command(toy_cohort, recipe, run, "--resume"))
+    stop_at(second, run, 60, signal.SIGINT)
+    code, errors = end(second)
+    assert code == 130, errors
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+
+    code, errors = end(start(command(toy_cohort, recipe, run, "--resume")))
+    assert code == 0, errors
+    code, errors = end(straight)
+    assert code == 0, errors
+    for name in ("model.safetensors", "config.json", "tokenizer/vocab.txt"):
+        assert (run / "model" / name).read_bytes() == (tmp_path / "straight" / "model" / name).read_bytes()
+    rows, undisturbed = (read_journal(p / "journal.jsonl") for p in (run, tmp_path / "straight"))
+    assert [row["step"] for row in rows] == list(range(1, 121))
+    assert [row["loss"] for row in rows] == [row["loss"] for row in undisturbed]
+    assert sum(row["loss"] for row in rows[-10:]) < 0.8 * sum(row["loss"] for row in rows[:10])
+
+
+def test_two_processes_train_one_model_even_with_a_term_switched_off(
+    toy_cohort: Path, recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = recipe_file(align={"use_sa": False}, optim={"steps": 4})
+    words = command(toy_cohort, recipe, tmp_path / "run")[1:]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    code, errors = end(start([*torchrun, *words]))
+    assert code == 0, errors[-3000:]
+    rows = read_journal(tmp_path / "run" / "journal.jsonl")
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert "align" not in rows[0]
+    load(tmp_path / "run")
+
+
+def test_non_finite_loss_is_one_line_with_the_studies_and_exit_code_2(
+    toy_cohort: Path, recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = recipe_file(optim={"lr": 1e30, "steps": 50, "warmup_epochs": 0}, checkpoint={"every": 1})
+    code, errors = end(start(command(toy_cohort, recipe, tmp_path / "run")))
+    told = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert code == 2, errors
+    assert len(told) == 1
+    assert "Traceback" not in errors
+    assert "the loss is not finite" in told[0]
+    assert sum(study.id in told[0] for study in open_cohort(toy_cohort)) >= 3
+    assert checkpoints(tmp_path / "run" / "checkpoints")
+    assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.fixture
+def tree(toy_tree: dict[str, Any]) -> dict[str, Any]:
+    return {**toy_tree, "optim": {**toy_tree["optim"], "steps": 3}}
+
+
+def test_run_folder_holds_what_was_promised_and_its_model_embeds(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    fitted = pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run")
+    assert (fitted.steps, fitted.finished) == (3, True)
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    assert {"run.json", "journal.jsonl", "metrics.json", "checkpoints", "model"} <= names
+    row = read_journal(tmp_path / "run" / "journal.jsonl")[-1]
+    promised = {"step", "epoch", "loss", "volume", "align", "report", "lr", "volumes_per_s", "data_wait"}
+    assert promised <= set(row)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["steps"] == 3
+    assert metrics["loss_last"] == pytest.approx(row["loss"])
+    feature = load(tmp_path / "run").embed(open_cohort(toy_cohort)[0].volume())
+    assert feature.shape == (36,)
+    assert np.isfinite(feature).all()
+
+
+def test_sentences_are_encoded_once_per_cohort(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "a")
+    cached = {p: p.stat().st_mtime_ns for p in (toy_cohort / "sentences").iterdir()}
+    assert cached
+    pretrain(toy_cohort, build_recipe({**tree, "seed": 7}, "toy"), tmp_path / "b")
+    assert {p: p.stat().st_mtime_ns for p in (toy_cohort / "sentences").iterdir()} == cached
+
+
+def test_other_seeds_give_other_models_and_equal_ones_the_same(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        pretrain(toy_cohort, build_recipe({**tree, "seed": seed}, "toy"), tmp_path / name)
+    a, b, c = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_resume_with_other_settings_is_refused_by_name(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run")
+    with pytest.raises(SimcropError, match="seed"):
+        pretrain(toy_cohort, build_recipe({**tree, "seed": 5}, "toy"), tmp_path / "run", resume=True)
+    with pytest.raises(SimcropError, match="--resume"):
+        pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run")
+
+
+def test_split_that_is_not_there_is_refused_with_those_that_are(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    recipe = build_recipe({**tree, "data": {"split": "trian"}}, "toy")
+    with pytest.raises(SimcropError, match=r"'trian'.*train"):
+        pretrain(toy_cohort, recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_centred_text_needs_a_frozen_encoder(toy_cohort: Path, tree: dict[str, Any], tmp_path: Path) -> None:
+    changed = {**tree, "align": {"center_text": True}, "text": {**tree["text"], "freeze": False}}
+    with pytest.raises(SimcropError, match="center_text needs a frozen text encoder"):
+        pretrain(toy_cohort, build_recipe(changed, "toy"), tmp_path / "run")
+
+
+def test_trained_text_and_principal_components_run_through(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    changed = {**tree, "text": {**tree["text"], "freeze": False}, "init": {"patch_embed": "pca"}}
+    assert pretrain(toy_cohort, build_recipe(changed, "toy"), tmp_path / "run").finished
+    assert (tmp_path / "run" / "model" / "text" / "model.safetensors").is_file()
+    load(tmp_path / "run")
