@@ -143,6 +143,7 @@ def test_killed_loading_process_is_one_line(toy: Toy, job: Build) -> None:
         fit(toy(), run, ALONE, progress=SignalToWorkers(signal.SIGKILL))
     assert stopped.value.reason == "loading-process-lost"
     assert checkpoints(run.folder / "checkpoints")
+    assert multiprocessing.active_children() == []
 
 
 def test_resuming_a_finished_run_changes_nothing(toy: Toy, job: Build) -> None:
@@ -204,6 +205,7 @@ def test_error_of_a_loading_process_keeps_its_sentence(toy: Toy, job: Build) -> 
     with pytest.raises(SimcropError, match="study line-") as stopped:
         fit(toy(), replace(job("a"), collate=collate, workers=1), ALONE)
     assert stopped.value.reason == "missing-file"
+    assert multiprocessing.active_children() == []
 
 
 def test_clipping_bounds_the_step_and_the_journal_keeps_the_true_norm(toy: Toy, job: Build) -> None:

@@ -115,8 +115,14 @@ def fit(
     last: dict[str, float] = {}
     step, stopping = done, False
 
-    batches = micro_batches(job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers)
-    with stop_requests() as asked, lost_workers(), closing(journal) if journal else nullcontext():
+    with (
+        closing(journal) if journal else nullcontext(),
+        lost_workers(),
+        micro_batches(
+            job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers
+        ) as batches,
+        stop_requests() as asked,
+    ):
         while step < job.steps and not stopping:
             started = time.perf_counter()
             micro = [next_batch(batches) for _ in range(accumulate)]

@@ -7,16 +7,18 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from simcrop.engine.order import MicroBatches, Order, Share
 from simcrop.errors import SimcropError
 
 
+@contextmanager
 def micro_batches(
     dataset: Dataset, collate: Any, order: Order, share: Share, steps: range, workers: int
-) -> Iterator[Any]:
-    """The micro-batches of this process, step after step."""
-    return iter(
+) -> Iterator[Iterator[Any]]:
+    """The micro-batches of this process, step after step; its loading processes end with the block."""
+    batches = iter(
         DataLoader(
             dataset,
             batch_sampler=MicroBatches(order, share, steps.start, steps.stop),
@@ -26,6 +28,12 @@ def micro_batches(
             worker_init_fn=leave_interrupts_to_parent,
         )
     )
+    try:
+        yield batches
+    finally:
+        # Left to the garbage collector, they would live as long as the stack of an error does.
+        if isinstance(batches, _MultiProcessingDataLoaderIter):
+            batches._shutdown_workers()
 
 
 def leave_interrupts_to_parent(worker: int) -> None:
@@ -47,8 +55,8 @@ def lost_workers() -> Iterator[None]:
     """One line instead of a stack when a loading process was killed, as happens when memory runs out."""
     try:
         yield
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
             raise
         raise SimcropError(
             "loading-process-lost",
