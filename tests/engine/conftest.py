@@ -55,6 +55,10 @@ class Sum(nn.Module):
     def weights(self) -> dict[str, float]:
         return {"guess": 2.0, "small": 0.5}
 
+    @property
+    def skips_parameters(self) -> bool:
+        return True
+
     def forward(self, batch: Lines, generator: torch.Generator) -> dict[str, Tensor]:
         x = batch.x
         if self.shaky:

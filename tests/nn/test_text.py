@@ -21,7 +21,7 @@ from simcrop.weights import embedded
 
 Write = Callable[..., Path]
 State = dict[str, Tensor]
-TEXTS = ["a nodule in the left upper lobe.", "no effusion."]
+TEXTS = ["a nodule in the left upper lobe of the left lung.", "no nodule."]
 
 
 def tokens_of(folder: Path, texts: list[str] = TEXTS) -> Tokens:

@@ -155,10 +155,28 @@ def test_common_sentences_do_not_enter_the_cross_image_term(make: Make) -> None:
 
 def test_every_trained_parameter_has_a_gradient_and_the_frozen_text_has_none(make: Make) -> None:
     objective, batch = make()
+    assert not objective.skips_parameters
     sum(objective(batch, seeded()).values()).backward()  # type: ignore[union-attr]
     for name, parameter in objective.named_parameters():
         assert (parameter.grad is not None) is parameter.requires_grad, name
         assert parameter.requires_grad is not name.startswith("text."), name
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"align": {"use_sa": False}},
+        {"align": {"use_sa": False, "cross_image": True}},
+        {"text": {"freeze": False}},
+        {"fusion": {"use_il": False, "use_wl": False}},
+        {"vision": {"cls_token": False}},
+    ],
+)
+def test_objective_says_whether_parameters_stay_without_a_gradient(make: Make, groups: dict) -> None:
+    objective, batch = make(**groups)
+    sum(objective(batch, seeded()).values()).backward()  # type: ignore[union-attr]
+    skipped = any(p.requires_grad and p.grad is None for p in objective.parameters())
+    assert objective.skips_parameters is skipped
 
 
 def test_text_that_is_not_frozen_is_trained_by_sentences_and_words(make: Make) -> None:

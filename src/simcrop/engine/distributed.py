@@ -1,5 +1,6 @@
 """One process or many: who I am, and what all processes agree on. Nothing else imports `torch.distributed`."""
 
+import gc
 import os
 from dataclasses import dataclass
 
@@ -48,13 +49,11 @@ class Processes:
         if self.world > 1:
             dist.barrier()
 
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """The module, its gradients averaged over all processes; switched-off parts of a method may stay unused."""
-        return (
-            module
-            if self.world == 1
-            else nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)
-        )
+    def wrap(self, module: nn.Module, may_skip: bool = False) -> nn.Module:
+        """The module, its gradients averaged over all processes. `may_skip`: some parameters may stay unused."""
+        if self.world == 1:
+            return module
+        return nn.parallel.DistributedDataParallel(module, find_unused_parameters=may_skip)
 
 
 def join_processes() -> Processes:
@@ -72,4 +71,7 @@ def join_processes() -> Processes:
 def leave_processes() -> None:
     """Close what `join_processes` opened."""
     if dist.is_available() and dist.is_initialized():
+        # A wrapped module that waits for the garbage collector still holds the group; its threads would
+        # then be torn down with the interpreter, which now and then aborts a run that had succeeded.
+        gc.collect()
         dist.destroy_process_group()

@@ -47,7 +47,9 @@ class EngineSettings(Settings):
 
 
 class Objective(Protocol):
-    """What the engine trains: an `nn.Module` with these two."""
+    """What the engine trains: an `nn.Module` with these two. One whose switches leave parameters without a gradient
+    says so in `skips_parameters`.
+    """
 
     @property
     def weights(self) -> dict[str, float]: ...
@@ -110,7 +112,8 @@ def fit(
     done = restore(objective, optimizer, job, resume)
     share = job.share(processes)
     accumulate = len(share.of(job.order.draws(0)))
-    stepper = Stepper(objective, processes.wrap(objective), optimizer, job, processes)
+    wrapped = processes.wrap(objective, getattr(objective, "skips_parameters", False))
+    stepper = Stepper(objective, wrapped, optimizer, job, processes)
     journal = Journal(job.folder / "journal.jsonl", done) if processes.leads else None
     last: dict[str, float] = {}
     step, stopping = done, False

@@ -175,6 +175,16 @@ class SimCroP(nn.Module):
             return int(parts[parts.index("blocks") + 1]) + 1
         return None if "norm" in parts else 0
 
+    @property
+    def skips_parameters(self) -> bool:
+        """Whether switches leave parameters without a gradient: the way into the text's space when nothing is
+        aligned, and the head of a trained text encoder when nothing is pooled with it.
+        """
+        align = self.settings.align
+        spare_head = not self.text.frozen and self.text.projection is not None
+        aligned = align.use_sa or align.cross_image.enabled
+        return not aligned or (spare_head and align.sent_pool != "proj128")
+
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         patches = self.grid.split(batch.volume)
         body = in_body(patches) if self.settings.mim.visible == "body" else None
