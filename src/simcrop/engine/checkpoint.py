@@ -20,8 +20,8 @@ Describe = Callable[[Path], None]
 class CheckpointSettings(Settings):
     """`every` in steps; the newest `keep` are kept."""
 
-    every: int = Field(500, ge=1)
-    keep: int = Field(2, ge=1)
+    every: int = Field(default=500, ge=1)
+    keep: int = Field(default=2, ge=1)
 
 
 def trained_state(module: nn.Module) -> dict[str, Tensor]:

@@ -28,10 +28,10 @@ PROJECTION = "cls_projection_head."
 class ReportDecoderSettings(Settings):
     """D_t of the paper: a BERT of 6 layers, trained from scratch, reading in both directions."""
 
-    depth: int = Field(6, ge=1)
-    dim: int = Field(768, ge=1)
-    heads: int = Field(12, ge=1)
-    hidden: int = Field(3072, ge=1)
+    depth: int = Field(default=6, ge=1)
+    dim: int = Field(default=768, ge=1)
+    heads: int = Field(default=12, ge=1)
+    hidden: int = Field(default=3072, ge=1)
 
 
 class TextEncoder(nn.Module):
