@@ -94,8 +94,10 @@ def test_loaded_model_grounds_as_the_trained_objective_does(
     tensor, placement = preprocess(volume, recipe.input.spec)
     tokens = objective.tokenizer.encode(SENTENCES, recipe.text.sentence_length)
     with torch.no_grad():
-        features = objective.text.pool(objective.text(tokens), tokens.mask, "cls")
-    expected = objective.similarity_map(tensor[None], features)[0].numpy()
+        said = objective.text.pool(objective.text(tokens), tokens.mask, "cls") - objective.aligner.center
+        seen = objective.aligner.projection(objective.vision(objective.grid.split(tensor[None])).patches)[0]
+        cosine = torch.nn.functional.cosine_similarity(said[:, None], seen[None], dim=-1)
+    expected = cosine.reshape(len(SENTENCES), *objective.grid.shape).numpy()
     heats = load(folder).ground(volume, SENTENCES)
     for heat, patches in zip(heats, expected, strict=True):
         np.testing.assert_allclose(heat.patches, patches, atol=1e-5)

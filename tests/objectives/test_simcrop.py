@@ -254,19 +254,6 @@ def test_scope_batch_takes_negatives_from_all_reports(make: Make) -> None:
     assert all_reports(batch, seeded())["align"] > one(batch, seeded())["align"]
 
 
-def test_similarity_map_is_the_cosine_with_every_patch(make: Make) -> None:
-    objective, batch = make()
-    features = batch.sentences.features
-    assert features is not None
-    objective.eval()
-    found = objective.similarity_map(batch.volume[:2], features[:3])
-    assert found.shape == (2, 3, 4, 7, 3)
-    seen = objective.aligner.projection(objective.vision(objective.grid.split(batch.volume[1:2])).patches)[0]
-    n = 4 * 21 - 2
-    cosine = torch.nn.functional.cosine_similarity(seen[n], features[2], dim=0)
-    torch.testing.assert_close(found[1, 2][objective.grid.index(n)], cosine)
-
-
 def test_widths_that_differ_need_a_projection(make: Make) -> None:
     with pytest.raises(SimcropError, match=r"vision\.dim is 36 and the text's 24"):
         make(align={"vision_proj": "none"})

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
@@ -267,17 +266,3 @@ class SimCroP(nn.Module):
     def encode(self, tokens: Tokens) -> Float[Tensor, "s e"]:
         """One pooled vector per sentence, as `align.sent_pool` says."""
         return self.text.pool(self.text(tokens), tokens.mask, self.settings.align.sent_pool)
-
-    @torch.no_grad()
-    def similarity_map(
-        self, volume: Float[Tensor, "b 1 x y z"], sentences: Float[Tensor, "s e"]
-    ) -> Float[Tensor, "b s gx gy gz"]:
-        """Cosine similarity of every sentence with every patch of fully visible volumes."""
-        seen = normalize(
-            self.aligner.projection(self.vision(self.grid.split(volume)).patches).float(), dim=-1
-        )
-        said = normalize(sentences.float() - self.aligner.center, dim=-1)
-        gx, gy, gz = self.grid.shape
-        return rearrange(
-            torch.einsum("b n e, s e -> b s n", seen, said), "b s (x y z) -> b s x y z", x=gx, y=gy, z=gz
-        )

@@ -16,7 +16,7 @@ from simcrop.data.pretraining import Collate, StudyCrops, cut
 from simcrop.data.report import Report
 from simcrop.data.sentence_bank import SentenceBank, build_bank
 from simcrop.data.words import Tokenizer
-from simcrop.engine.distributed import Processes, join_processes, leave_processes
+from simcrop.engine.distributed import join_processes, leave_processes
 from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
 from simcrop.engine.progress import show_progress
@@ -43,7 +43,7 @@ def pretrain(
         if processes.leads:
             check_folder(out, "pretrain", settings, resume, overwrite)
         torch.manual_seed(recipe.seed)
-        objective, job = prepare_job(cohort, studies, recipe, out, processes)
+        objective, job = prepare_job(cohort, studies, recipe, out)
         with unspoiled(out) if processes.leads else nullcontext():
             continued = processes.leads and open_folder(out, "pretrain", settings, resume, overwrite)
             continued = processes.any(continued)
@@ -66,9 +66,7 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
     return studies
 
 
-def prepare_job(
-    cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path, processes: Processes
-) -> tuple[SimCroP, Job]:
+def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> tuple[SimCroP, Job]:
     """Text, sentences, network and data, joined for the engine."""
     folder = text_encoder_folder(recipe.text.model)
     tokenizer = Tokenizer.load(folder)
@@ -106,7 +104,6 @@ def prepare_job(
         checkpoint=recipe.checkpoint,
         workers=recipe.data.workers,
     )
-    del processes
     return objective, job
 
 
