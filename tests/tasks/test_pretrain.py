@@ -154,7 +154,9 @@ def test_run_folder_holds_what_was_promised_and_its_model_embeds(
     fitted = pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run")
     assert (fitted.steps, fitted.finished) == (3, True)
     names = {p.name for p in (tmp_path / "run").iterdir()}
-    assert {"run.json", "journal.jsonl", "metrics.json", "checkpoints", "model"} <= names
+    assert {"run.json", "journal.jsonl", "metrics.json", "checkpoints", "model", "report.html"} <= names
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert all(word in page for word in ("align.top_k", "Eq. 6", "<svg"))
     row = read_journal(tmp_path / "run" / "journal.jsonl")[-1]
     promised = {"step", "epoch", "loss", "volume", "align", "report", "lr", "volumes_per_s", "data_wait"}
     assert promised <= set(row)

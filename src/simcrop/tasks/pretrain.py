@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +24,7 @@ from simcrop.model import describe_model, save_model
 from simcrop.nn.text import TextEncoder, read_text_encoder
 from simcrop.objectives.simcrop import SimCroP
 from simcrop.tasks.folder import check_folder, fingerprint, open_folder, unspoiled, write_metrics
+from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.weights.embedded import text_encoder_folder
 from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
 
@@ -49,7 +49,7 @@ def pretrain(
             continued = processes.any(continued)
             fitted = fit(objective, job, processes, continued, show_progress("pretrain", processes.leads))
             if processes.leads and fitted.finished:
-                finish(objective, job, out)
+                finish(objective, job, recipe, out)
         return fitted
     finally:
         leave_processes()
@@ -164,8 +164,8 @@ def some_patches(studies: Cohort, recipe: Recipe) -> Tensor:
     return every[:: max(1, len(every) // PCA_PATCHES)]
 
 
-def finish(objective: SimCroP, job: Job, out: Path) -> None:
-    """`model/` and `metrics.json`, once the last step is done."""
+def finish(objective: SimCroP, job: Job, recipe: Recipe, out: Path) -> None:
+    """`model/`, `metrics.json` and `report.html`, once the last step is done."""
     partial = out / "model.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -177,19 +177,6 @@ def finish(objective: SimCroP, job: Job, out: Path) -> None:
             partial.rename(out / "model")
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    write_metrics(out, summary(read_journal(out / "journal.jsonl")))
-
-
-def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """First and last tenth of every term, and the speed."""
-    tenth = max(1, len(rows) // 10)
-    names = [
-        n for n in rows[0] if n not in {"step", "epoch", "lr", "grad_norm", "volumes_per_s", "data_wait"}
-    ]
-    out: dict[str, Any] = {"steps": rows[-1]["step"]}
-    for name in names:
-        out[f"{name}_first"] = sum(row[name] for row in rows[:tenth]) / tenth
-        out[f"{name}_last"] = sum(row[name] for row in rows[-tenth:]) / tenth
-    out["volumes_per_s"] = sorted(row["volumes_per_s"] for row in rows)[len(rows) // 2]
-    out["data_wait"] = sum(row["data_wait"] for row in rows) / len(rows)
-    return out
+    metrics = summary(read_journal(out / "journal.jsonl"))
+    write_run_page(out, recipe, metrics)
+    write_metrics(out, metrics)

@@ -1,0 +1,58 @@
+"""A pre-training run in figures and on a page: its curves, its speed and its settings."""
+
+from pathlib import Path
+from typing import Any
+
+from simcrop.config import Recipe, flat
+from simcrop.engine.journal import Row, read_journal
+from simcrop.figures.curves import draw_curves
+from simcrop.figures.page import Page
+
+NO_TERMS = {"step", "epoch", "loss", "lr", "grad_norm", "volumes_per_s", "data_wait"}
+WHAT = {
+    "volume": "volume: hidden patches painted (Eq. 1)",
+    "align": "align: sentences and their nearest patches, within a report (Eq. 4)",
+    "report": "report: hidden words spelled (Eq. 6)",
+    "cross_image": "cross_image: sentences and images of a batch (our extension)",
+}
+
+
+def write_run_page(run: Path, recipe: Recipe, metrics: dict[str, Any]) -> None:
+    """`report.html` of a finished run."""
+    rows = read_journal(run / "journal.jsonl")
+    terms = terms_of(rows)
+    page = Page(
+        f"Pre-training with {recipe.method}",
+        "; ".join(WHAT[name] for name in terms)
+        + ". A falling loss alone proves nothing about what was learned.",
+    )
+    page.figures(
+        {
+            "steps": rows[-1]["step"],
+            "loss, last tenth": metrics["loss_last"],
+            "volumes per second": metrics["volumes_per_s"],
+            "waiting for data": f"{metrics['data_wait']:.1%}",
+        }
+    )
+    page.section("Loss terms")
+    page.drawing(draw_curves(rows, ["loss", *terms, "grad_norm"], "Over steps"))
+    page.section("Settings", "Every setting of the run, defaults included.")
+    page.table([[name, str(value)] for name, value in flat(recipe).items()], ["setting", "value"])
+    page.write(run / "report.html")
+
+
+def terms_of(rows: list[Row]) -> list[str]:
+    """Names of the loss terms in a journal."""
+    return [name for name in rows[-1] if name not in NO_TERMS]
+
+
+def summary(rows: list[Row]) -> dict[str, Any]:
+    """First and last tenth of the loss and of every term, and the speed."""
+    tenth = max(1, len(rows) // 10)
+    out: dict[str, Any] = {"steps": rows[-1]["step"]}
+    for name in ("loss", *terms_of(rows)):
+        out[f"{name}_first"] = sum(row[name] for row in rows[:tenth]) / tenth
+        out[f"{name}_last"] = sum(row[name] for row in rows[-tenth:]) / tenth
+    out["volumes_per_s"] = sorted(row["volumes_per_s"] for row in rows)[len(rows) // 2]
+    out["data_wait"] = sum(row["data_wait"] for row in rows) / len(rows)
+    return out
