@@ -112,6 +112,23 @@ def test_paper_size_steps_on_a_real_scan_are_finite_and_its_loss_falls(
     assert figures[-1, 3] < figures[0, 3]
 
 
+def test_paper_size_steps_run_over_real_scans_of_three_formats(cohort: Path, tmp_path: Path) -> None:
+    settings = [
+        f"optim.steps={len(SCANS)}",
+        "optim.batch=1",
+        "data.workers=0",
+        f"checkpoint.every={len(SCANS)}",
+    ]
+    overrides = [word for setting in settings for word in ("--set", setting)]
+    code, _ = simcrop_apart(
+        "pretrain", str(cohort), "--recipe", "simcrop-paper", *overrides, "--out", str(tmp_path / "run")
+    )
+    assert code == 0
+    rows = read_journal(tmp_path / "run" / "journal.jsonl")
+    assert len(rows) == len(SCANS)
+    assert np.isfinite([row["loss"] for row in rows]).all()
+
+
 def test_paper_size_needs_less_than_ten_gib_at_batch_one(one_batch_run: tuple[Path, float]) -> None:
     assert one_batch_run[1] < 10
 
