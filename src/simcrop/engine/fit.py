@@ -38,7 +38,8 @@ from simcrop.settings import Settings
 
 class EngineSettings(Settings):
     """`micro_batch`: samples per forward pass and process (all of the process's share when not set; losses that compare
-    the samples of a batch see only a micro-batch). `recompute`: less memory for about an eighth more time.
+    the samples of a batch see only a micro-batch, and a mean over words or sentences is taken within each, then
+    averaged). `recompute`: less memory for about an eighth more time.
     """
 
     precision: Literal["bf16", "fp32"] = "bf16"
