@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from simcrop.data.preprocess import InputSpec
+from simcrop.data.words import REPORT_LENGTH, SENTENCE_LENGTH
 from simcrop.engine.checkpoint import CheckpointSettings
 from simcrop.engine.fit import EngineSettings
 from simcrop.engine.optim import OptimSettings
@@ -52,8 +53,8 @@ class TextSettings(Settings):
     model: str = "minilm"
     freeze: bool = True
     cache_sentences: bool = True
-    report_length: int = Field(default=512, ge=3, le=512)
-    sentence_length: int = Field(default=64, ge=3, le=512)
+    report_length: int = Field(default=REPORT_LENGTH, ge=3, le=REPORT_LENGTH)
+    sentence_length: int = Field(default=SENTENCE_LENGTH, ge=3, le=REPORT_LENGTH)
 
 
 class InitSettings(Settings):

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcrop.data.volume import HuDecision
+from simcrop.data.volume import AIR_HU, HuDecision
 from simcrop.errors import SimcropError
 
-AIR_HU = -1000
 NO_MATTER_HU = -1500  # nothing measured lies below: padding outside the field of view, or garbage
 PADDING_HU = -1100  # from here down, one exact value that repeats is padding too
 PADDING_SHARE = 0.01

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from nibabel.affines import apply_affine
 
-from simcrop.data.volume import Volume
+from simcrop.data.volume import AIR_HU, Volume
 from simcrop.errors import SimcropError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Triple = tuple[int, int, int]
-AIR_HU = -1000
 
 
 @dataclass(frozen=True)

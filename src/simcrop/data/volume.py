@@ -11,6 +11,8 @@ from nibabel.orientations import aff2axcodes, apply_orientation, inv_ornt_aff, i
 
 from simcrop.errors import SimcropError
 
+AIR_HU = -1000  # what padding becomes, in a scan and around it
+
 
 @dataclass(frozen=True)
 class HuDecision:

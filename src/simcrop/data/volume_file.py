@@ -16,7 +16,8 @@ import blosc2
 import numpy as np
 
 from simcrop.data.durable import write_whole
-from simcrop.data.preprocess import AIR_HU, Triple
+from simcrop.data.preprocess import Triple
+from simcrop.data.volume import AIR_HU
 from simcrop.errors import SimcropError
 
 BLOCKS = (32, 32, 16)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -45,17 +45,6 @@ class EngineSettings(Settings):
     precision: Literal["bf16", "fp32"] = "bf16"
     micro_batch: int | None = Field(default=None, ge=1)
     recompute: bool = False
-
-
-class Objective(Protocol):
-    """What the engine trains: an `nn.Module` with these two. One whose switches leave parameters without a gradient
-    says so in `skips_parameters`.
-    """
-
-    @property
-    def weights(self) -> dict[str, float]: ...
-
-    def __call__(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]: ...
 
 
 @dataclass(frozen=True)
