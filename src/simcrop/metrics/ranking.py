@@ -1,0 +1,74 @@
+"""How well scores put scans that have a finding before those that have not. Axes: s scan, l label.
+
+Labels are 1 (has it), 0 (has it not) or NaN (not known: left out). A figure that is not defined is NaN, never zero.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Macro:
+    """Mean over the labels that can be judged. `per_label` `(l,)`: NaN where one cannot; `absent`: how many."""
+
+    value: float
+    per_label: np.ndarray
+
+    @property
+    def absent(self) -> int:
+        return int(np.isnan(self.per_label).sum())
+
+
+def auroc(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Chance that a scan with the finding scores above one without it; a tie counts half.
+
+    NaN when every known label is the same, or a score is not a number.
+    """
+    scores, positive = known(scores, labels)
+    with_it = int(positive.sum())
+    pairs = with_it * (len(positive) - with_it)
+    if not pairs or np.isnan(scores).any():
+        return float("nan")
+    return float((mean_ranks(scores)[positive].sum() - with_it * (with_it + 1) / 2) / pairs)
+
+
+def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Precision averaged over the findings in the order of their scores; tied scans come all at once."""
+    scores, positive = known(scores, labels)
+    if not positive.any() or positive.all() or np.isnan(scores).any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    last_of_tie = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    found = positive[order].cumsum()[last_of_tie]
+    precision, recall = found / (last_of_tie + 1), found / found[-1]
+    return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
+def label_aurocs(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`auroc` of every column of `(s, l)`."""
+    return np.array([auroc(s, truth) for s, truth in zip(scores.T, labels.T, strict=True)])
+
+
+def macro_auroc(scores: np.ndarray, labels: np.ndarray) -> Macro:
+    """Mean AUROC over the labels of `(s, l)`; those that only one kind of scan has are left out and counted."""
+    per_label = label_aurocs(scores, labels)
+    return Macro(mean_of_defined(per_label), per_label)
+
+
+def mean_of_defined(values: np.ndarray) -> float:
+    """NaN when nothing is defined."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def known(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and bool labels of the scans whose label is known."""
+    keep = ~np.isnan(labels.astype(float))
+    return scores[keep].astype(float), labels[keep].astype(bool)
+
+
+def mean_ranks(scores: np.ndarray) -> np.ndarray:
+    """Rank of each score from 1; tied ones share the mean of theirs."""
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    return (count.cumsum() - (count - 1) / 2)[place]
