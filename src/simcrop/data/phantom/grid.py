@@ -22,6 +22,15 @@ SIZES: dict[str, tuple[Triple, Point]] = {
     "small": ((128, 128, 64), (2.75, 2.75, 5.0)),
     "full": ((512, 512, 300), (0.7, 0.7, 1.1)),
 }
+# The same patient on other grids: cubes as RAD-ChestCT keeps them, and a second scan with slices twice as thick.
+GRIDS: dict[str, tuple[Triple, Point]] = SIZES | {
+    "tiny-isotropic": ((64, 64, 58), (5.5, 5.5, 5.5)),
+    "small-isotropic": ((128, 128, 116), (2.75, 2.75, 2.75)),
+    "full-isotropic": ((440, 440, 412), (0.8, 0.8, 0.8)),
+    "tiny-thick": ((64, 64, 16), (5.5, 5.5, 20.0)),
+    "small-thick": ((128, 128, 32), (2.75, 2.75, 10.0)),
+    "full-thick": ((512, 512, 150), (0.7, 0.7, 2.2)),
+}
 SLAB_VOXELS = 2**20  # a slab of this size stays in the processor's cache
 
 
@@ -61,9 +70,9 @@ class Grid:
 
     @classmethod
     def of_size(cls, size: str, centre_mm: Point) -> "Grid":
-        if size not in SIZES:
+        if size not in GRIDS:
             raise SimcropError("bad-setting", f"phantom size must be one of {', '.join(SIZES)}, got {size!r}")
-        shape, spacing = SIZES[size]
+        shape, spacing = GRIDS[size]
         return cls(shape, spacing, centre_mm)
 
     @property
