@@ -11,18 +11,21 @@ import pytest
 import simcrop
 
 SOURCE = Path(simcrop.__file__).parent
-LAYERS = {
-    "data": {"nn", "losses", "objectives", "engine", "tasks", "model", "config", "weights", "cli", "figures"},
-    "nn": {"losses", "objectives", "engine", "tasks", "model", "config", "weights", "cli", "figures"},
-    "losses": {"data", "nn", "objectives", "engine", "tasks", "model", "config", "weights", "cli", "figures"},
-    "objectives": {"engine", "tasks", "model", "config", "weights", "cli", "figures"},
-    "engine": {"data", "nn", "losses", "objectives", "tasks", "model", "config", "weights", "cli", "figures"},
-    "weights": {"losses", "objectives", "engine", "tasks", "model", "config", "cli", "figures"},
-    "config": {"tasks", "model", "weights", "cli", "figures"},
-    "model": {"tasks", "cli", "figures"},
-    "figures": {"nn", "losses", "objectives", "engine", "tasks", "model", "config", "weights", "cli"},
-    "tasks": {"cli"},
+ABOVE = {
+    "data": "nn losses objectives engine tasks evaluation model config weights cli figures metrics",
+    "nn": "losses objectives engine tasks evaluation model config weights cli figures metrics",
+    "losses": "data nn objectives engine tasks evaluation model config weights cli figures metrics",
+    "metrics": "data nn losses objectives engine tasks evaluation model config weights cli figures",
+    "objectives": "engine tasks evaluation model config weights cli figures metrics",
+    "engine": "data nn losses objectives tasks evaluation model config weights cli figures metrics",
+    "weights": "losses objectives engine tasks evaluation model config cli figures metrics",
+    "config": "tasks evaluation model weights cli figures metrics",
+    "model": "tasks evaluation cli figures metrics",
+    "figures": "nn losses objectives engine tasks evaluation model config weights cli",
+    "evaluation": "engine tasks weights cli figures",
+    "tasks": "cli",
 }
+LAYERS = {layer: set(names.split()) for layer, names in ABOVE.items()}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
