@@ -9,13 +9,18 @@ from itertools import pairwise
 import numpy as np
 
 from simcrop.data.phantom.anatomy import Anatomy, Heart, Lobe, Lung, Side
-from simcrop.data.phantom.grid import Point, Points
+from simcrop.data.phantom.grid import Difficulty, Point, Points
 from simcrop.data.phantom.shapes import Tube
 
 CHEST_WALL_MM = 17.0
 
 
-def draw_anatomy(rng: np.random.Generator, heart_scale: float = 1.0, heart_fluid_mm: float = 0.0) -> Anatomy:
+def draw_anatomy(
+    rng: np.random.Generator,
+    heart_scale: float = 1.0,
+    heart_fluid_mm: float = 0.0,
+    difficulty: Difficulty = "real",  # noqa: ARG001  (both draw alike so far)
+) -> Anatomy:
     """A patient; the heart is `heart_scale` times as wide as it would be in health."""
     body = (float(rng.uniform(152, 172)), float(rng.uniform(104, 122)))
     fat = float(rng.uniform(7, 20))

@@ -13,6 +13,7 @@ import numpy as np
 from simcrop.errors import SimcropError
 
 Size = Literal["tiny", "small", "full"]
+Difficulty = Literal["easy", "real"]
 Triple = tuple[int, int, int]
 Point = tuple[float, float, float]
 Window = tuple[slice, slice, slice]
