@@ -1,0 +1,134 @@
+"""Asks a model for every lesion of a phantom cohort, and for findings that are not there.
+
+Axes: s sentence that names a lesion, n patch, e features that sentences and patches share.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from simcrop.data.cohort import Cohort, Study
+from simcrop.data.phantom.truth import Truth, TruthSentence
+from simcrop.data.readers import read_stored
+from simcrop.data.report import sentences
+from simcrop.errors import SimcropError
+from simcrop.evaluation.features import patch_features
+from simcrop.evaluation.lesions import lesion_shares, placement_of
+from simcrop.evaluation.pointing import Pointed, Pointing, score_pointing
+from simcrop.model import Model
+
+TEXTS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Question:
+    """One sentence that shows a lesion, and another one about a finding that this scan lacks, if there is one."""
+
+    study: str
+    patient: str
+    kind: str
+    mask_value: int
+    text: str
+    swapped: str | None
+
+
+def measure_pointing(
+    model: Model, studies: Cohort | Sequence[Study], truth: Truth, seed: int = 0
+) -> Pointing:
+    """Whether the sentences of these studies point at their lesions. The same seed asks any model the same questions,
+    so that a trained one and an untrained one can be compared.
+    """
+    return score_pointing(ask(model, studies, questions(studies, truth, seed), truth), seed)
+
+
+def questions(studies: Cohort | Sequence[Study], truth: Truth, seed: int) -> list[Question]:
+    """Every sentence that shows something, each with a swapped one drawn from other patients' findings."""
+    told = [(study, truth.of(study.id)) for study in studies]
+    shown = [
+        (study, sentence, text_of(study, sentence))
+        for study, all_said in told
+        for sentence in all_said
+        if sentence.shows
+    ]
+    has = {study.id: {s.finding for s in all_said if not s.negated} for study, all_said in told}
+    rng = np.random.default_rng((seed, 4))
+    asked = []
+    for study, sentence, text in shown:
+        foreign = [
+            other_text
+            for other, said, other_text in shown
+            if other.patient != study.patient and said.finding not in has[study.id]
+        ]
+        swapped = foreign[int(rng.integers(len(foreign)))] if foreign else None
+        kind = sentence.finding or ""
+        asked.append(Question(study.id, study.patient, kind, sentence.mask_value, text, swapped))
+    return asked
+
+
+def text_of(study: Study, sentence: TruthSentence) -> str:
+    """The sentence's words, read from the report as the training reads them."""
+    said = sentences(study.findings)
+    if sentence.sentence_index >= len(said):
+        raise SimcropError(
+            "bad-truth", f"study {study.id}: its report is not the one that the truth describes"
+        )
+    return said[sentence.sentence_index]
+
+
+def ask(model: Model, studies: Cohort | Sequence[Study], asked: Sequence[Question], truth: Truth) -> Pointed:
+    """Similarity maps and lesion shares of all questions, in their order by study."""
+    told: dict[str, list[Question]] = {}
+    for question in asked:
+        told.setdefault(question.study, []).append(question)
+    texts = encode_once(model, [text for q in asked for text in (q.text, q.swapped) if text is not None])
+    maps, swapped, lesion, order = [], [], [], []
+    for some, features in patch_features(model, [study for study in studies if study.id in told]):
+        seen = normalize(model.aligner.projection(features).float(), dim=-1).cpu().numpy()
+        for study, patches in zip(some, seen, strict=True):
+            own, placement = told[study.id], placement_of(study, model.spec)
+            outside = ~placement.holds_scan(model.grid.shape).reshape(-1)
+            mask = read_mask(truth.mask_path(study.id))
+            lesion.append(lesion_shares(mask, [q.mask_value for q in own], placement, model.grid))
+            maps.append(similarity([q.text for q in own], texts, patches, outside))
+            swapped.append(similarity([q.swapped for q in own], texts, patches, outside))
+            order += own
+    if not order:
+        raise SimcropError("nothing-to-point-at", "no sentence of these studies names a lesion")
+    return Pointed(
+        np.concatenate(maps),
+        np.concatenate(swapped),
+        np.concatenate(lesion),
+        [q.kind for q in order],
+        [q.patient for q in order],
+    )
+
+
+def similarity(
+    asked: Sequence[str | None], texts: dict[str, np.ndarray], patches: np.ndarray, outside: np.ndarray
+) -> np.ndarray:
+    """Cosine similarity `(s, n)`; -inf where a patch holds none of the scan, a NaN row where nothing is asked."""
+    maps = np.full((len(asked), len(patches)), np.nan)
+    for row, text in enumerate(asked):
+        if text is not None:
+            maps[row] = np.where(outside, -np.inf, patches @ texts[text])
+    return maps
+
+
+def encode_once(model: Model, texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Each distinct sentence with its vector of length one."""
+    distinct = sorted(set(texts))
+    parts = [model.encode(distinct[at : at + TEXTS_AT_ONCE]) for at in range(0, len(distinct), TEXTS_AT_ONCE)]
+    vectors = torch.cat(parts).cpu().numpy() if parts else np.zeros((0, 0))
+    return dict(zip(distinct, vectors, strict=True))
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """The numbers of a lesion mask, `(x, y, z)` on the scan's own grid."""
+    try:
+        return read_stored(path).values
+    except SimcropError as error:
+        raise SimcropError(error.reason, f"{path}: {error.sentence}") from error

@@ -1,0 +1,59 @@
+"""Features of stored studies, nothing hidden, some studies at a time.
+
+Axes: b study, n patch, d features.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from simcrop.data.cohort import Cohort, Study
+from simcrop.data.preprocess import InputSpec
+from simcrop.data.pretraining import cut
+from simcrop.errors import SimcropError
+from simcrop.model import Model
+
+Pooling = Literal["mean", "max"]
+AT_ONCE = 16  # volumes per pass
+
+
+def volumes_of(studies: Sequence[Study], spec: InputSpec) -> Float[Tensor, "b 1 x y z"]:
+    """The middle of each scan as the network sees it, in [-1, 1]."""
+    return torch.stack([torch.from_numpy(middle(study, spec))[None] for study in studies])
+
+
+def middle(study: Study, spec: InputSpec) -> np.ndarray:
+    """One crop; an error names its study."""
+    try:
+        return cut(study, spec, None)
+    except SimcropError as error:
+        raise SimcropError(error.reason, f"study {study.id}: {error.sentence}") from error
+
+
+def in_passes(studies: Cohort | Sequence[Study], at_once: int = AT_ONCE) -> Iterator[list[Study]]:
+    """The studies in their order, `at_once` of them at a time."""
+    for start in range(0, len(studies), at_once):
+        yield [studies[i] for i in range(start, min(start + at_once, len(studies)))]
+
+
+@torch.no_grad()
+def patch_features(
+    model: Model, studies: Cohort | Sequence[Study], at_once: int = AT_ONCE
+) -> Iterator[tuple[list[Study], Float[Tensor, "b n d"]]]:
+    """Features of every patch, pass after pass, beside the studies they belong to."""
+    for some in in_passes(studies, at_once):
+        patches = model.grid.split(volumes_of(some, model.spec).to(model.device))
+        yield some, model.vision(patches).patches
+
+
+def pooled_features(model: Model, studies: Cohort | Sequence[Study], pool: Pooling = "mean") -> np.ndarray:
+    """One float32 vector per study, `(b, d)`: the mean of its patches, or the largest value of each feature."""
+    pooled = [
+        features.mean(1) if pool == "mean" else features.amax(1)
+        for _, features in patch_features(model, studies)
+    ]
+    return torch.cat(pooled).float().cpu().numpy() if pooled else np.zeros((0, 0), np.float32)

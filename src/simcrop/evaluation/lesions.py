@@ -1,0 +1,50 @@
+"""Where a lesion lies among the patches: from a mask on the scan's own grid to shares of the network's patches.
+
+Axes: x y z voxels of the scan as stored, n patch (gx slowest, gz fastest), l lesion.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from simcrop.data.cohort import Study
+from simcrop.data.preprocess import InputSpec, Placement, centred_start, resample
+from simcrop.data.volume import spacing_of
+from simcrop.errors import SimcropError
+from simcrop.nn.patch import PatchGrid
+
+
+def lesion_shares(
+    mask: np.ndarray, values: Sequence[int], placement: Placement, grid: PatchGrid
+) -> np.ndarray:
+    """Float `(l, n)` in [0, 1]: how much of each patch is filled by the voxels of the mask that have each value.
+
+    A voxel counts whole for the patch that holds its centre.
+    """
+    if mask.shape != placement.source_shape:
+        raise SimcropError(
+            "bad-truth", f"a mask of {mask.shape} voxels cannot lie on a scan of {placement.source_shape}"
+        )
+    index, inside, permutation = placement.patch_of_source(grid.shape)
+    turned = mask.transpose(permutation)  # axes of the input now, still the scan's own directions and voxels
+    voxels_per_patch = np.prod(placement.spec.spacing_mm) * grid.voxels / voxel_mm3(placement.source_affine)
+    shares = np.zeros((len(values), grid.count))
+    for row, value in enumerate(values):
+        at = np.nonzero(turned == value)
+        reached = np.logical_and.reduce([ok[i] for ok, i in zip(inside, at, strict=True)])
+        patch = np.ravel_multi_index([to[i][reached] for to, i in zip(index, at, strict=True)], grid.shape)
+        shares[row] = np.bincount(patch, minlength=grid.count) / voxels_per_patch
+    return shares.clip(max=1.0)  # a patch can hold one voxel centre more than its volume says
+
+
+def voxel_mm3(affine: np.ndarray) -> float:
+    return float(abs(np.linalg.det(affine[:3, :3])))
+
+
+def placement_of(study: Study, spec: InputSpec) -> Placement:
+    """Where the middle crop of a stored study lies in its source scan, whatever spacing the cohort is stored at."""
+    if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
+        return study.placement(spec)
+    again = resample(study.volume(), spec.spacing_mm)
+    start = centred_start(again.shape, spec.shape)
+    return Placement(spec, study.source_shape, study.source_affine, again.shape, again.affine, start)
