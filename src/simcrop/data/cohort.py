@@ -38,6 +38,7 @@ class Study:
     shape: Triple
     affine: np.ndarray
     source_path: Path
+    mask_path: Path | None  # the data set's own label volume, on the grid in the file
     source_shape: Triple
     source_affine: np.ndarray
     hu_decision: dict[str, Any] | None
@@ -116,6 +117,7 @@ def study_of(row: dict[str, Any], volumes: Path) -> Study:
         shape=triple(row["shape"]),
         affine=np.array(row["affine"]).reshape(4, 4),
         source_path=Path(row["source_path"]),
+        mask_path=Path(row["mask_path"]) if row.get("mask_path") else None,
         source_shape=triple(row["source_shape"]),
         source_affine=np.array(row["source_affine"]).reshape(4, 4),
         hu_decision=json.loads(row["hu_decision"]),
@@ -132,7 +134,8 @@ def open_cohort(path: str | Path) -> Cohort:
     """The cohort in the folder `path`, if its ingest was finished."""
     path = Path(path)
     facts = read_facts(path)
-    index = read_parquet(path / STUDIES, list(STUDY_SCHEMA))
+    # A cohort from before there were masks is as good as new.
+    index = read_parquet(path / STUDIES, [name for name in STUDY_SCHEMA if name != "mask_path"])
     ledger = read_parquet(path / LEDGER, list(LEDGER_COLUMNS))
     try:
         x, y, z = (float(mm) for mm in facts["spacing_mm"])

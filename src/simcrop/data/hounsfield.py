@@ -152,6 +152,7 @@ def explain(name: str, a: float, b: float, seen: Evidence, padding_hu: float | N
         "stored": "the stored numbers are HU already",
         "metadata": f"the metadata table's rescale ({rescale}) gives HU where the file's own numbers do not",
         "npz": f"the format's own scale ({rescale}) gives HU",
+        "slices": f"the window assumed for 8-bit slices ({rescale}) gives HU, cut at its ends",
     }
     parts = [
         words[name] + (", the header's rescale would spoil them" if changed else ""),

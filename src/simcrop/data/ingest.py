@@ -19,6 +19,7 @@ from simcrop.data.layouts.raw import RawStudy
 from simcrop.data.pool import each
 from simcrop.data.preprocess import InputSpec, Placement, paper, preprocess, resample
 from simcrop.data.readers import read_volume
+from simcrop.data.readers.slices import zip_above
 from simcrop.data.volume import Volume
 from simcrop.data.volume_file import checksum, rounded, write_volume
 from simcrop.errors import SimcropError
@@ -163,13 +164,14 @@ def job_of(study: RawStudy, spacing_mm: Spacing, out: Path) -> Job:
 
 def fingerprint(study: RawStudy) -> str:
     """Path, sizes, times and hint: cheap to take, and different when the source was exchanged."""
-    path = study.path
+    # A scan inside a zip is as new as the zip.
+    path = zip_above(study.path) or study.path
     beside = [path.with_suffix(ending) for ending in (".raw", ".zraw")]
     files = sorted(path.iterdir()) if path.is_dir() else [path, *(p for p in beside if p.exists())]
     stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files if p.exists()]
-    return hashlib.sha256(repr((str(path), stats, study.hint)).encode(errors="surrogateescape")).hexdigest()[
-        :16
-    ]
+    return hashlib.sha256(
+        repr((str(study.path), stats, study.hint)).encode(errors="surrogateescape")
+    ).hexdigest()[:16]
 
 
 def is_stored(job: Job, record: Record | None) -> bool:

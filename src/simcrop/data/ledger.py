@@ -15,6 +15,7 @@ from simcrop.data.durable import write_whole, writing
 from simcrop.data.journal import Record
 from simcrop.data.layouts.raw import Listing, RawStudy
 from simcrop.data.report import sentences
+from simcrop.data.split import Split
 
 COHORT, STUDIES, LEDGER, VOLUMES = "cohort.json", "studies.parquet", "ledger.parquet", "volumes"
 LABEL = "label:"
@@ -33,6 +34,7 @@ STUDY_SCHEMA: Schema = {
     "source_shape": pl.List(pl.Int64()),
     "source_affine": pl.List(pl.Float64()),
     "hu_decision": pl.String(),
+    "mask_path": pl.String(),
     "shape": pl.List(pl.Int64()),
     "affine": pl.List(pl.Float64()),
 }
@@ -56,8 +58,14 @@ def write_tables(
     write_parquet(out / STUDIES, rows, schema)
     write_parquet(out / LEDGER, entries, LEDGER_SCHEMA)
     counts = {"taken": len(taken), "refused": len(entries) - len(taken), "reports": reports(taken)}
-    write_whole(out / COHORT, json.dumps(settings | {"counts": counts}, indent=2).encode() + b"\n")
+    facts = settings | {"counts": counts} | ({"split": split_facts(listing.split)} if listing.split else {})
+    write_whole(out / COHORT, json.dumps(facts, indent=2).encode() + b"\n")
     return counts["taken"], counts["refused"]
+
+
+def split_facts(split: Split) -> Record:
+    """How the patients were split, so that two cohorts can be compared; who lies where is in the studies."""
+    return {"kind": split.kind, "seed": split.seed, "shares": split.shares, "hash": split.hash}
 
 
 def write_parquet(path: Path, rows: list[Record], schema: Schema) -> None:
@@ -77,6 +85,7 @@ def study_row(study: RawStudy, record: Record, names: list[str]) -> Record:
         "impression": study.impression,
         "sentences": len(sentences(study.findings)),
         "source_path": str(study.path),
+        "mask_path": str(study.mask) if study.mask else None,
         "hu_decision": json.dumps(record["hu_decision"]),
         **{name: record[name] for name in FROM_RECORD},
         **{f"{LABEL}{name}": study.labels.get(name) for name in names},

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from simcrop.data.layouts.btcv import list_btcv
+from simcrop.data.layouts.cc_ccii import list_cc_ccii
 from simcrop.data.layouts.ct_rate import list_ct_rate
 from simcrop.data.layouts.folder import list_folder
+from simcrop.data.layouts.luna16 import list_luna16
+from simcrop.data.layouts.rad_chestct import list_rad_chestct
 from simcrop.data.layouts.raw import Listing, RawStudy, Refusal
 from simcrop.errors import SimcropError
 
@@ -26,6 +30,14 @@ class Layout:
 
 LAYOUTS: dict[str, Layout] = {
     "ct-rate": Layout("CT-RATE's tree: dataset/, radiology_text_reports/, metadata/, labels", list_ct_rate),
+    "rad-chestct": Layout(
+        "RAD-ChestCT's npz volumes and its tables of findings by location", list_rad_chestct
+    ),
+    "cc-ccii": Layout(
+        "CC-CCII's archives or folders of slices: NCP-1.zip, CP-1.zip, Normal-1.zip", list_cc_ccii
+    ),
+    "luna16": Layout("LUNA16's subset0 to subset9, annotations.csv, seg-lungs-LUNA16/", list_luna16),
+    "btcv": Layout("BTCV's images and 13-organ labels, listed by dataset.json", list_btcv),
     "folder": Layout(
         "your own scans in any folders, with a reports.csv or a text file per scan", list_folder
     ),

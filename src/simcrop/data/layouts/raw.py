@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simcrop.data.hounsfield import Hint
+from simcrop.data.split import Split
 
 
 @dataclass(frozen=True)
 class RawStudy:
     """One volume on disk with its report. `labels` are 0, 1 or None where unknown; `notes` go to the ledger.
 
-    `id` names the volume, `scan` the examination it was reconstructed from, `patient` the person.
+    `id` names the volume, `scan` the examination it was reconstructed from, `patient` the person. `mask` is a
+    label volume on the scan's own grid, where the data set has one.
     """
 
     id: str
@@ -26,6 +28,7 @@ class RawStudy:
     impression: str = ""
     labels: dict[str, int | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    mask: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Listing:
-    """Everything a source holds, in a fixed order."""
+    """Everything a source holds, in a fixed order; `split` where it is our own and not the data set's."""
 
     studies: tuple[RawStudy, ...]
     refusals: tuple[Refusal, ...] = ()
+    split: Split | None = None

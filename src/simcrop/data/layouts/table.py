@@ -4,7 +4,7 @@ No axes or units. Every column is text; the columns asked for must be there.
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from simcrop.errors import SimcropError
@@ -16,17 +16,20 @@ Row = dict[str, str]
 
 def read_table(path: Path, needed: Iterable[str] = ()) -> list[Row]:
     """The rows of a UTF-8 CSV with a head line; refuses missing columns and lines of the wrong length."""
+    return list(each_row(path, needed))
+
+
+def each_row(path: Path, needed: Iterable[str] = ()) -> Iterator[Row]:
+    """The same row by row, for tables of thousands of columns."""
     csv.field_size_limit(LONGEST_FIELD)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, strict=True)
             head = [name.strip() for name in next(lines, [])]
             check_head(path, head, needed)
-            return [
-                dict(zip(head, checked(path, lines.line_num, head, line), strict=True))
-                for line in lines
-                if line
-            ]
+            for line in lines:
+                if line:
+                    yield dict(zip(head, checked(path, lines.line_num, head, line), strict=True))
     except UnicodeDecodeError as error:
         raise SimcropError(
             "not-utf8", f"{path}: byte {error.start} is not UTF-8 text, save the table as UTF-8"

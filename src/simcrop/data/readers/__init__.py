@@ -35,9 +35,17 @@ def read_volume(path: str | Path, hint: Hint | None = None) -> Volume:
 def read_stored(path: Path) -> Stored:
     """Numbers and affine by the reader for this kind of path, before anything is decided."""
     if not path.exists():
+        from simcrop.data.readers.slices import read_zipped_slices, zip_above
+
+        if zip_above(path) is not None:
+            return read_zipped_slices(path)
         raise SimcropError("missing-file", "no such file or folder")
     if path.is_dir():
         from simcrop.data.readers.dicom import read_dicom_folder
+        from simcrop.data.readers.slices import holds_slices, read_slice_folder
+
+        if holds_slices(path):
+            return read_slice_folder(path)
 
         return read_dicom_folder(path)
     if path.stat().st_size == 0:

@@ -3,6 +3,7 @@
 Axes: those of `dicom`. Sizes in bytes.
 """
 
+import stat
 import zipfile
 import zlib
 from functools import partial
@@ -44,6 +45,8 @@ def checked_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         name = member.filename.replace("\\", "/")
         if name.startswith("/") or ":" in name.split("/")[0] or ".." in PurePosixPath(name).parts:
             raise SimcropError("unsafe-path", "the zip has a member whose name points outside the archive")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise SimcropError("unsafe-path", "the zip has a symbolic link among its members")
     return [m for m in members if not m.filename.startswith("__MACOSX/")]
 
 

@@ -33,11 +33,24 @@ def place(stored: Stored, hint: Hint | None) -> Stored:
     check_affine(stored.affine)
     if hint is None:
         return stored
+    if not stored.sized and hint.spacing_mm is not None:
+        return resize(stored, hint.spacing_mm)
     if stored.placed:
         return replace(stored, notes=stored.notes + disagreement(spacing_of(stored.affine), hint))
     placed = place_by_hint(stored, hint)
     check_affine(placed.affine)
     return placed
+
+
+def resize(stored: Stored, spacing_mm: tuple[float, float, float]) -> Stored:
+    """The directions of the format, the voxel size of the table; a note where that is not the customary size."""
+    affine = stored.affine.copy()
+    affine[:3, :3] *= np.divide(spacing_mm, spacing_of(stored.affine))
+    check_affine(affine)
+    said = " x ".join(f"{n:.4g}" for n in spacing_mm)
+    usual = np.allclose(spacing_of(stored.affine), spacing_mm, rtol=0.01, atol=0)
+    note = () if usual else (f"voxels of {said} mm as the metadata table says",)
+    return replace(stored, affine=affine, sized=True, notes=stored.notes + note)
 
 
 def place_by_hint(stored: Stored, hint: Hint) -> Stored:

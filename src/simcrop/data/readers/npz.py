@@ -58,7 +58,7 @@ def load(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 def rad_chest_ct(array: np.ndarray) -> Stored:
     """HU at 0.8 mm. z, y, x grow to the feet, the back and the left: once transposed, RAS+ takes three flips."""
     affine = np.diag([-RAD_CHEST_CT_MM, -RAD_CHEST_CT_MM, -RAD_CHEST_CT_MM, 1.0])
-    return Stored(array.transpose(2, 1, 0), affine, source="npz", notes=(NO_POSITION,))
+    return Stored(array.transpose(2, 1, 0), affine, source="npz", sized=False, notes=(NO_POSITION,))
 
 
 def ct_clip(array: np.ndarray) -> Stored:

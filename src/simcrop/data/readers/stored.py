@@ -17,7 +17,8 @@ DEFLATE_LIMIT = 1100  # deflate cannot shrink anything by more than a factor of 
 class Stored:
     """Numbers as stored, any integer or float type; `slope` and `intercept` are what the file says of them.
 
-    `placed` is false where the file does not know how it lies in the patient and the affine is a guess.
+    `placed` is false where the file does not know how it lies in the patient and the affine is a guess; `sized`
+    is false where only the voxels' size is one, the custom of the format, and a table may know better.
     """
 
     values: np.ndarray
@@ -26,6 +27,7 @@ class Stored:
     intercept: float = 0.0
     source: str = "header"
     placed: bool = True
+    sized: bool = True
     notes: tuple[str, ...] = ()
 
 

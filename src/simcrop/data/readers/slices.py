@@ -1,0 +1,154 @@
+"""A scan as numbered 8-bit pictures, in a folder or inside a zip: what CC-CCII keeps. Nothing is extracted to disk.
+
+Axes: columns run to the patient's left, rows to the back, numbers to the feet, as radiologists look at slices. The
+pictures state neither size nor density, so both are assumed: the field below in mm, the window below in HU.
+"""
+
+import re
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+
+from simcrop.data.readers.archive import checked_members
+from simcrop.data.readers.stored import Stored, shape_3d
+from simcrop.errors import SimcropError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+WINDOW_HU = (-1250.0, 250.0)  # of the grey values 0 and 255: a common lung window
+FIELD_MM = (
+    350.0,
+    350.0,
+    320.0,
+)  # left-right, front-back, head-feet: about a chest, however many slices cut it
+LARGEST_SIDE = 4096
+NOTES = (
+    "8-bit slices without geometry: a field of {:g} x {:g} x {:g} mm is assumed".format(*FIELD_MM),
+    "slices are taken as numbered from head to feet, seen from the feet",
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One slice wherever it lies."""
+
+    name: str
+    open: Callable[[], AbstractContextManager[IO[bytes]]]
+
+    @property
+    def number(self) -> int | None:
+        """The last run of digits in its name."""
+        digits = re.findall(r"\d+", PurePosixPath(self.name).stem)
+        return int(digits[-1]) if digits and len(digits[-1]) < 10 else None
+
+
+def is_picture(name: str) -> bool:
+    return name.lower().endswith(PICTURES) and not PurePosixPath(name).name.startswith("._")
+
+
+def holds_slices(folder: Path) -> bool:
+    """Whether pictures, numbered by their names, are all the scan there is."""
+    names = [path.name for path in folder.iterdir()]
+    return sum(map(is_picture, names)) > 1 and all(is_picture(n) or n.startswith(".") for n in names)
+
+
+def read_slice_folder(path: Path) -> Stored:
+    return stack(
+        [Picture(p.name, partial(p.open, "rb")) for p in sorted(path.iterdir()) if is_picture(p.name)]
+    )
+
+
+def zip_above(path: Path) -> Path | None:
+    """The archive of a path such as `NCP-8.zip/NCP/25/1181`."""
+    return next((p for p in path.parents if p.suffix.lower() == ".zip" and p.is_file()), None)
+
+
+def read_zipped_slices(path: Path) -> Stored:
+    """The pictures directly below one folder of a zip."""
+    home = zip_above(path)
+    assert home is not None
+    folder = PurePosixPath(path.relative_to(home).as_posix())
+    try:
+        with zipfile.ZipFile(home) as archive:
+            members = [m for m in checked_members(archive) if PurePosixPath(m.filename).parent == folder]
+            pictures = [m for m in members if is_picture(m.filename)]
+            return stack(
+                [Picture(PurePosixPath(m.filename).name, partial(archive.open, m)) for m in pictures]
+            )
+    except zipfile.BadZipFile as error:
+        raise SimcropError("corrupt-file", "not a whole zip archive: a part is missing or damaged") from error
+    except (EOFError, zlib.error) as error:
+        raise SimcropError("truncated-file", "a member of the zip ends too early or is damaged") from error
+    except (RuntimeError, NotImplementedError) as error:
+        raise SimcropError("unreadable", "the zip is encrypted or packed in an unknown way") from error
+
+
+def stack(pictures: list[Picture]) -> Stored:
+    """All slices in the order of their numbers; a number that is absent or comes twice is refused."""
+    if not pictures:
+        raise SimcropError("no-scan", "no picture lies directly in it, expected numbered slices")
+    ordered = in_order(pictures)
+    slices: np.ndarray | None = None
+    for z, picture in enumerate(ordered):
+        grey = read_picture(picture)
+        if slices is None:
+            slices = np.empty(shape_3d((len(ordered), *grey.shape)), np.uint8)
+        if grey.shape != slices.shape[1:]:
+            raise SimcropError("mixed-geometry", f"{ordered[0].name} and {picture.name} differ in size")
+        slices[z] = grey
+    assert slices is not None
+    values = slices.transpose(2, 1, 0)
+    spacing = np.divide(FIELD_MM, values.shape)
+    low, high = WINDOW_HU
+    affine = np.diag([*-spacing, 1.0])
+    return Stored(values, affine, (high - low) / 255, low, source="slices", sized=False, notes=NOTES)
+
+
+def in_order(pictures: list[Picture]) -> list[Picture]:
+    numbered = {p.number: p for p in pictures}
+    numbers = sorted(n for n in numbered if n is not None)
+    if len(numbers) < len(pictures):
+        raise SimcropError("duplicate-slices", "two slices have the same number, or one has none in its name")
+    gap = next((a for a, b in pairwise(numbers) if b > a + 1), None)
+    if gap is not None:
+        raise SimcropError("missing-slices", f"slice {gap + 1} is missing from {numbers[0]} to {numbers[-1]}")
+    return [numbered[n] for n in numbers]
+
+
+def read_picture(picture: Picture) -> np.ndarray:
+    """uint8 `(row, column)`; a colour picture passes when it is grey all the same."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(), picture.open() as file:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=["PNG", "JPEG", "BMP"])
+            check_picture(picture.name, image.mode, image.size)
+            pixels = np.asarray(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise SimcropError("absurd-size", f"{picture.name} has more pixels than any slice") from error
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise SimcropError("truncated-file", f"{picture.name} is no whole picture") from error
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]
+    if pixels.ndim != 2:
+        raise SimcropError("not-scalar", f"{picture.name} is in colour, expected grey values")
+    return pixels
+
+
+def check_picture(name: str, mode: str, size: tuple[int, int]) -> None:
+    if mode not in ("L", "RGB"):
+        raise SimcropError(
+            "not-scalar", f"{name} holds pixels of the kind {mode}, expected 8-bit grey values"
+        )
+    if max(size) > LARGEST_SIDE:
+        raise SimcropError("absurd-size", f"{name} has {size[0]} x {size[1]} pixels, more than any slice")
