@@ -229,3 +229,40 @@ def test_bf16_computes_otherwise_but_keeps_weights_in_single_precision(
     fit(mixed, half, ALONE)
     assert not same(single, mixed)
     assert all(p.dtype == torch.float32 for p in mixed.parameters())
+
+
+class Nosy:
+    """A look that asks for randomness, and remembers how it found the model."""
+
+    def __init__(self, objective: nn.Module) -> None:
+        self.objective, self.modes = objective, []
+
+    def __call__(self) -> dict[str, float]:
+        self.modes.append((self.objective.training, torch.is_grad_enabled()))
+        torch.manual_seed(77)
+        return {"drawn": float(torch.rand(())), "first": float(next(self.objective.parameters()).sum())}
+
+
+def test_looking_at_a_run_changes_nothing_in_it(toy: Toy, job: Build) -> None:
+    plain, looked = toy(shaky=True), toy(shaky=True)
+    fit(plain, job("plain"), ALONE)
+    nosy = Nosy(looked)
+    fit(looked, replace(job("looked"), examine=nosy), ALONE)
+    assert same(plain, looked)
+    assert nosy.modes == [(False, False)] * 5
+    assert looked.training
+    rows, straight = (read_journal(job(name).folder / "journal.jsonl") for name in ("looked", "plain"))
+    assert [row["step"] for row in rows if "examined" in row] == [4, 8, 13, 17, 21]
+    assert [row["loss"] for row in rows] == [row["loss"] for row in straight]
+    assert rows[-1]["examined"]["first"] == float(next(looked.parameters()).detach().sum())
+
+
+def test_resumed_run_is_looked_at_where_an_undisturbed_one_is(toy: Toy, job: Build) -> None:
+    whole, broken, resumed = toy(shaky=True), toy(shaky=True), toy(shaky=True)
+    fit(whole, replace(job("whole"), examine=Nosy(whole)), ALONE)
+    run = replace(job("broken"), examine=Nosy(broken))
+    fit(broken, run, ALONE, progress=StopAt(8))
+    fit(resumed, replace(run, examine=Nosy(resumed)), ALONE, resume=True)
+    assert same(resumed, whole)
+    rows, straight = (read_journal(job(name).folder / "journal.jsonl") for name in ("broken", "whole"))
+    assert [row.get("examined") for row in rows] == [row.get("examined") for row in straight]

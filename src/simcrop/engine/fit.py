@@ -26,6 +26,7 @@ from simcrop.engine.checkpoint import (
     save_checkpoint,
 )
 from simcrop.engine.distributed import Processes
+from simcrop.engine.examine import Examine, examined, examined_steps
 from simcrop.engine.journal import Journal
 from simcrop.engine.loading import lost_workers, micro_batches, next_batch
 from simcrop.engine.memory import keep_freed_memory
@@ -39,17 +40,21 @@ from simcrop.settings import Settings
 class EngineSettings(Settings):
     """`micro_batch`: samples per forward pass and process (all of the process's share when not set; losses that compare
     the samples of a batch see only a micro-batch, and a mean over words or sentences is taken within each, then
-    averaged). `recompute`: less memory for about an eighth more time.
+    averaged). `recompute`: less memory for about an eighth more time. `examine`: how often a run is looked at in the
+    course of its training, the last time at its end, where its method gives something to look at.
     """
 
     precision: Literal["bf16", "fp32"] = "bf16"
     micro_batch: int | None = Field(default=None, ge=1)
     recompute: bool = False
+    examine: int = Field(default=5, ge=0)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training run. `dataset[draw]` gives a sample, `collate` makes a batch with `.ids` and `.to(device)`."""
+    """One training run. `dataset[draw]` gives a sample, `collate` makes a batch with `.ids` and `.to(device)`,
+    `examine` gives figures of the objective that no batch gives.
+    """
 
     dataset: Dataset
     collate: Any
@@ -60,6 +65,7 @@ class Job:
     engine: EngineSettings
     checkpoint: CheckpointSettings
     workers: int = 0
+    examine: Examine | None = None
 
     @property
     def order(self) -> Order:
@@ -107,6 +113,7 @@ def fit(
     journal = Journal(job.folder / "journal.jsonl", done) if processes.leads else None
     last: dict[str, float] = {}
     step, stopping = done, False
+    looks = examined_steps(job.steps, job.engine.examine)
 
     with (
         closing(journal) if journal else nullcontext(),
@@ -131,6 +138,8 @@ def fit(
                 "data_wait": round(waited / seconds, 4),
             }
             if journal is not None:
+                if job.examine is not None and step in looks:
+                    row["examined"] = examined(objective, job.examine, processes.device)
                 journal.write(row)
             speed, wait = row["volumes_per_s"], row["data_wait"]
             words = f"loss {last['loss']:.3f}  {speed:.2f} volumes/s  waiting for data {wait:.0%}"
