@@ -15,7 +15,11 @@ from simcrop.engine.fit import EngineSettings
 from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
+from simcrop.objectives.ct_clip import CtClipSettings
+from simcrop.objectives.mae import MaeSettings
+from simcrop.objectives.method import MethodSettings
 from simcrop.objectives.simcrop import SimCroPSettings
+from simcrop.objectives.supervised import SupervisedSettings
 from simcrop.settings import Settings
 
 Triple = tuple[int, int, int]
@@ -81,10 +85,10 @@ class DataSettings(Settings):
     split: str = "train"
 
 
-class Recipe(SimCroPSettings):
-    """One pre-training run, complete: print it, copy it, edit it."""
+class Recipe(MethodSettings):
+    """One training run, complete: print it, copy it, edit it. `method` decides which settings it has beside these."""
 
-    method: Literal["simcrop"] = "simcrop"
+    method: str
     seed: int = Field(default=42, ge=0)
     input: InputSettings = InputSettings()
     data: DataSettings = DataSettings()
@@ -94,6 +98,34 @@ class Recipe(SimCroPSettings):
     optim: OptimSettings = OptimSettings()
     engine: EngineSettings = EngineSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+
+    @property
+    def text_length(self) -> int:
+        """Word pieces of one text that meets the image: a sentence, or a whole report."""
+        whole = self.reading is not None and self.reading.unit != "sentence"
+        return self.text.report_length if whole else self.text.sentence_length
+
+
+class SimCroPRecipe(SimCroPSettings, Recipe):
+    method: str = "simcrop"
+
+
+class MaeRecipe(MaeSettings, Recipe):
+    method: str = "mae"
+
+
+class CtClipRecipe(CtClipSettings, Recipe):
+    method: str = "ct-clip"
+
+
+class SupervisedRecipe(SupervisedSettings, Recipe):
+    method: str = "supervised"
+
+
+RECIPES: dict[str, type[Recipe]] = {
+    kind.model_fields["method"].default: kind
+    for kind in (SimCroPRecipe, MaeRecipe, CtClipRecipe, SupervisedRecipe)
+}
 
 
 def recipe_names() -> list[str]:
@@ -132,23 +164,28 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
 
 
 def build_recipe(tree: dict[str, Any], source: str) -> Recipe:
-    """A recipe from plain values; every bad or unknown name in one line."""
+    """A recipe of the method that `tree` names, SimCroP when it names none; every bad or unknown name in one line."""
+    method = tree.get("method", "simcrop")
+    if not isinstance(method, str) or method not in RECIPES:
+        known = f"{nearest(str(method), list(RECIPES))} (there are {', '.join(RECIPES)})"
+        raise SimcropError("bad-setting", f"{source}: method = {method!r} is not known{known}")
     try:
-        return Recipe.model_validate(tree)
+        return RECIPES[method].model_validate(tree)
     except ValidationError as error:
-        complaints = [complaint(e["loc"], e["msg"], e["type"], e["input"]) for e in error.errors()]
+        names = setting_names(RECIPES[method])
+        complaints = [complaint(e["loc"], e["msg"], e["type"], e["input"], names) for e in error.errors()]
         raise SimcropError("bad-setting", f"{source}: {'; '.join(complaints[:4])}") from error
     except SimcropError as error:
         raise SimcropError(error.reason, f"{source}: {error.sentence}") from error
 
 
-def complaint(where: tuple[int | str, ...], message: str, kind: str, value: Any) -> str:
+def complaint(where: tuple[int | str, ...], message: str, kind: str, value: Any, known: list[str]) -> str:
     name = ".".join(map(str, where))
     if kind == "extra_forbidden":
         while isinstance(value, dict) and value:  # a whole group that is unknown: name the setting in it
             inner, value = next(iter(value.items()))
             name = f"{name}.{inner}"
-        return f"unknown setting {name}{nearest(name, setting_names())}"
+        return f"unknown setting {name}{nearest(name, known)}"
     return f"{name} = {value!r}: {message[0].lower()}{message[1:]}"
 
 
@@ -178,8 +215,8 @@ def is_number(text: str) -> bool:
     return True
 
 
-def setting_names(model: type[Settings] = Recipe, prefix: str = "") -> list[str]:
-    """Every `group.name` there is."""
+def setting_names(model: type[Settings], prefix: str = "") -> list[str]:
+    """Every `group.name` that a recipe of this kind has."""
     names: list[str] = []
     for name, field in model.model_fields.items():
         kind = field.annotation

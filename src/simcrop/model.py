@@ -1,16 +1,18 @@
 """A trained model as a person uses it: a scan in, a feature vector or heat maps out.
 
-Axes: x y z voxels of the scan's own grid, d features, k boxes. A model folder carries and enforces its preprocessing.
+Axes: b scan, n patch, s sentence, x y z voxels, d features, e features shared with texts, l label, k boxes.
+A model folder carries and enforces its preprocessing.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from einops import einsum, reduce
 from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -23,9 +25,9 @@ from simcrop.data.volume import Volume
 from simcrop.data.words import Tokenizer
 from simcrop.engine.checkpoint import checkpoints, trained_state
 from simcrop.errors import SimcropError
-from simcrop.nn.text import TextEncoder, read_text_encoder
+from simcrop.nn.text import Pool, TextEncoder, read_text_encoder
 from simcrop.nn.vision import VisionEncoder
-from simcrop.objectives.simcrop import Aligner, SimCroP
+from simcrop.objectives.method import Objective, TextSpace
 from simcrop.weights.embedded import text_encoder_folder
 from simcrop.weights.tensors import save_tensors
 
@@ -47,14 +49,17 @@ class Heat:
 
 
 class Model(nn.Module):
-    """The encoder, the way into the space of sentences, and the text encoder; nothing that only training needs."""
+    """The encoder and what its method leaves behind for use: a way into the space of texts with the text encoder, a
+    head for labels, or neither; nothing that only training needs.
+    """
 
-    def __init__(self, recipe: Recipe, text: TextEncoder, tokenizer: Tokenizer) -> None:
+    def __init__(self, recipe: Recipe, text: TextEncoder | None, tokenizer: Tokenizer | None) -> None:
         super().__init__()
         self.recipe, self.tokenizer = recipe, tokenizer
         self.grid = recipe.input.grid
         self.vision = VisionEncoder(recipe.vision, self.grid)
-        self.aligner = Aligner(recipe.align, recipe.vision.dim, text.width_of(recipe.align.sent_pool))
+        self.aligner = None if text is None else recipe.text_space(text)
+        self.head = recipe.label_head()
         self.text = text
         self.eval()
 
@@ -64,34 +69,58 @@ class Model(nn.Module):
 
     @property
     def top_k(self) -> int:
-        """Patches per sentence: K of the paper counts visible patches only, so all patches hold as many more."""
-        return max(1, round(self.recipe.align.top_k / (1 - self.recipe.mim.mask_ratio)))
+        """Patches that are shown per sentence unless another number is asked for."""
+        return self.recipe.boxes(self.grid.count)
 
     @torch.no_grad()
-    def features(self, volume: Volume) -> tuple[Float[Tensor, "n d"], Placement]:
-        """Features of all patches of a scan, nothing hidden, and where those patches lie."""
-        tensor, placement = preprocess(volume, self.spec)
-        patches = self.grid.split(tensor[None].to(self.device))
-        return self.vision(patches).patches[0], placement
+    def features_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n d"]:
+        """Features of all patches of inputs in [-1, 1], nothing hidden; for scans that are cut already."""
+        return self.vision(self.grid.split(volumes.to(self.device))).patches
 
-    def embed(self, volume: Volume) -> np.ndarray:
-        """One float32 vector for a scan: the mean of its patch features, `(768,)` at paper size."""
-        return self.features(volume)[0].mean(0).float().cpu().numpy()
+    def features(self, volume: Volume) -> tuple[Float[Tensor, "n d"], Placement]:
+        """Features of all patches of a scan, and where those patches lie."""
+        tensor, placement = preprocess(volume, self.spec)
+        return self.features_of(tensor[None])[0], placement
+
+    def embed(self, volume: Volume, pool: Literal["mean", "max"] = "mean") -> np.ndarray:
+        """One float32 vector for a scan: its patch features' mean or largest values, `(768,)` at paper size."""
+        return reduce(self.features(volume)[0], "n d -> d", pool).float().cpu().numpy()
 
     @torch.no_grad()
     def encode(self, sentences: Sequence[str]) -> Float[Tensor, "s e"]:
         """Sentences in the space they were aligned in, each of length one."""
-        tokens = self.tokenizer.encode(list(sentences), self.recipe.text.sentence_length).to(self.device)
-        pooled = self.text.pool(self.text(tokens), tokens.mask, self.recipe.align.sent_pool)
-        return normalize(pooled.float() - self.aligner.center, dim=-1)
+        space, text, tokenizer, pool = self.reader
+        tokens = tokenizer.encode(list(sentences), self.recipe.text_length).to(self.device)
+        return normalize(space.sentences(text.pool(text(tokens), tokens.mask, pool)), dim=-1)
+
+    @torch.no_grad()
+    def similarity(
+        self, features: Float[Tensor, "b n d"], sentences: Sequence[str]
+    ) -> Float[Tensor, "b s n"]:
+        """Cosine of every sentence with every patch; `features` from `features_of`."""
+        said, seen = self.encode(sentences), normalize(self.reader[0].patches(features), dim=-1)
+        return einsum(said, seen, "s e, b n e -> b s n")
 
     def ground(self, volume: Volume, sentences: Sequence[str], top_k: int | None = None) -> list[Heat]:
         """Where each sentence is seen: cosine similarity of its feature with every patch."""
+        _ = self.reader  # a model that cannot is refused before it works
         features, placement = self.features(volume)
-        with torch.no_grad():
-            seen = normalize(self.aligner.projection(features).float(), dim=-1)
-        similarity = (self.encode(sentences) @ seen.T).cpu().numpy()
+        similarity = self.similarity(features[None], sentences)[0].cpu().numpy()
         return [self.heat(row, placement, top_k or self.top_k) for row in similarity]
+
+    @torch.no_grad()
+    def scores_of(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b l"]:
+        """Probability of every label that the model was taught; `features` from `features_of`."""
+        if self.head is None:
+            raise SimcropError(
+                "no-labels", f"a {self.recipe.method} model learns no labels; probe it instead"
+            )
+        return self.head(features).sigmoid()
+
+    def scores(self, volume: Volume) -> dict[str, float]:
+        """Probability of each label by its name."""
+        scores = self.scores_of(self.features(volume)[0][None])[0]
+        return dict(zip(self.recipe.label_names or (), scores.tolist(), strict=True))
 
     def heat(self, similarity: np.ndarray, placement: Placement, k: int) -> Heat:
         patches = similarity.reshape(self.grid.shape).astype(np.float32)
@@ -102,30 +131,49 @@ class Model(nn.Module):
         return Heat(placement.to_source(patches), patches, boxes, similarity[nearest])
 
     @property
+    def reader(self) -> tuple[TextSpace, TextEncoder, Tokenizer, Pool]:
+        """What reads sentences, or why nothing does."""
+        reading = self.recipe.reading
+        if self.aligner is None or self.text is None or self.tokenizer is None or reading is None:
+            method = self.recipe.method
+            raise SimcropError(
+                "no-sentences", f"a {method} model learns no sentences and cannot say where one is seen"
+            )
+        return self.aligner, self.text, self.tokenizer, reading.pool
+
+    @property
     def device(self) -> torch.device:
-        return self.aligner.center.device
+        return self.vision.patch_embed.weight.device
 
 
 def describe_model(
-    recipe: Recipe, text: TextEncoder, tokenizer: Tokenizer, provenance: dict[str, Any], folder: Path
+    recipe: Recipe,
+    text: TextEncoder | None,
+    tokenizer: Tokenizer | None,
+    provenance: dict[str, Any],
+    folder: Path,
 ) -> None:
-    """Write what a model folder needs beside its weights: `config.json`, `tokenizer/`, and `text/` unless embedded."""
+    """Write what a model folder needs beside its weights: `config.json`, and of a method that reads reports
+    `tokenizer/`, and `text/` unless embedded.
+    """
+    embedded = recipe.text.model == "minilm" and recipe.text.freeze
     config = {
         "format": FORMAT,
         "method": recipe.method,
         "architecture": recipe.model_dump(mode="json"),
         "preprocessing": recipe.input.model_dump(mode="json"),
-        "tokenizer": tokenizer.fingerprint,
-        "text_encoder": "minilm" if recipe.text.model == "minilm" and recipe.text.freeze else "text/",
+        "tokenizer": tokenizer.fingerprint if tokenizer else None,
+        "text_encoder": ("minilm" if embedded else "text/") if text else None,
         "provenance": provenance,
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1))
-    tokenizer.save(folder / "tokenizer")
-    if config["text_encoder"] == "text/":
+    if tokenizer is not None:
+        tokenizer.save(folder / "tokenizer")
+    if text is not None and not embedded:
         text.save(folder / "text")
 
 
-def save_model(objective: SimCroP, folder: Path) -> None:
+def save_model(objective: Objective, folder: Path) -> None:
     """`model.safetensors`: everything that was trained."""
     save_tensors(trained_state(objective), folder / "model.safetensors")
 
@@ -135,14 +183,20 @@ def load(path: str | Path) -> Model:
     folder = model_folder(Path(path))
     config = read_config(folder)
     recipe = build_recipe(config["architecture"], str(folder / "config.json"))
+    text, tokenizer = read_text_side(folder, config) if recipe.reading else (None, None)
+    model = Model(recipe, text, tokenizer)
+    load_weights(model, folder / "model.safetensors")
+    return model
+
+
+def read_text_side(folder: Path, config: dict[str, Any]) -> tuple[TextEncoder, Tokenizer]:
+    """The text encoder of a model folder, embedded or its own, and the tokenizer that belongs to it."""
     embedded = config["text_encoder"] == "minilm"
     text_folder = text_encoder_folder("minilm") if embedded else folder / "text"
     tokenizer = Tokenizer.load(folder / "tokenizer")
     if tokenizer.fingerprint != config["tokenizer"]:
         raise SimcropError("bad-model", f"{folder}/tokenizer is not the one this model was trained with")
-    model = Model(recipe, read_text_encoder(text_folder), tokenizer)
-    load_weights(model, folder / "model.safetensors")
-    return model
+    return read_text_encoder(text_folder), tokenizer
 
 
 def model_folder(path: Path) -> Path:

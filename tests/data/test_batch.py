@@ -13,7 +13,7 @@ from simcrop.data import sentence_bank
 from simcrop.data.batch import Batch, owners
 from simcrop.data.cohort import Cohort, open_cohort
 from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, resample, to_unit
-from simcrop.data.pretraining import Collate, Sample, StudyCrops, crop_start, cut
+from simcrop.data.pretraining import Collate, Sample, StudyCrops, Texts, crop_start, cut
 from simcrop.data.report import Report
 from simcrop.data.sentence_bank import build_bank
 from simcrop.data.words import Tokenizer
@@ -118,7 +118,7 @@ def test_batch_holds_the_samples_in_order_with_their_sentences(tiny_bert: Path) 
     tokenizer = Tokenizer.load(tiny_bert)
     samples = [sample(0, "A nodule. No effusion."), sample(1, ""), sample(2, "No effusion. Clear.")]
     bank = build_bank([s.report.sentences for s in samples], encode)
-    batch = Collate(tokenizer, bank, 32, 16)(samples)  # type: ignore[arg-type]
+    batch = Collate(Texts(tokenizer, bank, 32, 16))(samples)  # type: ignore[arg-type]
     assert isinstance(batch, Batch)
     assert batch.ids == ("study-0", "study-1", "study-2")
     assert len(batch) == 3
@@ -144,7 +144,7 @@ def test_trained_encoder_gets_tokens_instead_of_features(tiny_bert: Path) -> Non
     tokenizer = Tokenizer.load(tiny_bert)
     samples = [sample(0, "A nodule. No effusion.")]
     bank = build_bank([samples[0].report.sentences], None)
-    batch = Collate(tokenizer, bank, 32, 16)(samples)  # type: ignore[arg-type]
+    batch = Collate(Texts(tokenizer, bank, 32, 16))(samples)  # type: ignore[arg-type]
     assert isinstance(batch, Batch)
     assert batch.sentences.features is None
     assert batch.sentences.tokens is not None
@@ -155,7 +155,7 @@ def test_trained_encoder_gets_tokens_instead_of_features(tiny_bert: Path) -> Non
 def test_bad_sample_becomes_the_error_of_its_batch(tiny_bert: Path) -> None:
     bank = build_bank([[]], None)
     error = SimcropError("corrupt-volume", "study x: damaged")
-    assert Collate(Tokenizer.load(tiny_bert), bank, 32, 16)([sample(0, ""), error]) is error
+    assert Collate(Texts(Tokenizer.load(tiny_bert), bank, 32, 16))([sample(0, ""), error]) is error
 
 
 def test_crop_from_the_store_is_the_crop_of_the_resampled_scan(cohort: Cohort) -> None:

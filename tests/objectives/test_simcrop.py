@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from simcrop import losses
-from simcrop.config import Recipe, build_recipe
+from simcrop.config import SimCroPRecipe, build_recipe
 from simcrop.data.batch import Batch
-from simcrop.data.pretraining import Collate, Sample
+from simcrop.data.pretraining import Collate, Sample, Texts
 from simcrop.data.report import Report
 from simcrop.data.sentence_bank import build_bank
 from simcrop.data.words import Tokenizer
@@ -40,7 +40,8 @@ def make(toy_tree: dict[str, Any], tiny_bert: Path) -> Make:
 
     def build(findings: list[str] = FINDINGS, compact: bool = False, **groups: Any) -> tuple[SimCroP, Batch]:
         tree = {k: {**toy_tree.get(k, {}), **groups.get(k, {})} for k in {*toy_tree, *groups}}
-        recipe: Recipe = build_recipe(tree, "toy")
+        recipe = build_recipe(tree, "toy")
+        assert isinstance(recipe, SimCroPRecipe)
         tokenizer, text = Tokenizer.load(tiny_bert), read_text_encoder(tiny_bert, recipe.text.freeze)
         reports = [Report(f, "no effusion.") for f in findings]
 
@@ -51,7 +52,7 @@ def make(toy_tree: dict[str, Any], tiny_bert: Path) -> Make:
         bank = build_bank([r.sentences for r in reports], encode if recipe.text.freeze else None)
         volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=seeded()) * 2 - 1
         samples = [Sample(f"study-{i}", volumes[i], r) for i, r in enumerate(reports)]
-        batch = Collate(tokenizer, bank, 64, 40)(samples)  # type: ignore[arg-type]
+        batch = Collate(Texts(tokenizer, bank, 64, 40))(samples)  # type: ignore[arg-type]
         assert isinstance(batch, Batch)
         vocabulary = batch.report.ids[batch.report.mask].unique() if compact else None
         center = bank.center() if recipe.align.center_text else None

@@ -1,10 +1,10 @@
 """Studies of a cohort as pre-training samples: a crop of the scan, the report's word pieces, its sentences.
 
-Axes: x y z voxels (RAS+). Everything random about a sample comes from the seed of its draw.
+Axes: b study, x y z voxels (RAS+), l label. Everything random about a sample comes from the seed of its draw.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,13 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from simcrop.data.batch import Batch, Sentences, owners
+from simcrop.data.batch import Batch, Sentences, Unit, owners
 from simcrop.data.cohort import Cohort, Study
 from simcrop.data.preprocess import InputSpec, Triple, centred_start, crop_or_pad, resample, to_unit
 from simcrop.data.report import Report
 from simcrop.data.sentence_bank import SentenceBank
 from simcrop.data.volume import spacing_of
-from simcrop.data.words import Tokenizer
+from simcrop.data.words import Tokenizer, Tokens
 from simcrop.errors import SimcropError
 
 
@@ -41,6 +41,7 @@ class Sample:
     id: str
     volume: Float[Tensor, "1 x y z"]
     report: Report
+    labels: Mapping[str, int | None] = field(default_factory=dict)
 
 
 class StudyCrops(Dataset):
@@ -64,7 +65,8 @@ class StudyCrops(Dataset):
             return SimcropError(error.reason, f"study {study.id}: {error.sentence}")
         if self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5:
             volume = volume[::-1].copy()
-        return Sample(study.id, torch.from_numpy(volume)[None], Report(study.findings, study.impression))
+        report = Report(study.findings, study.impression)
+        return Sample(study.id, torch.from_numpy(volume)[None], report, study.labels)
 
 
 def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
@@ -88,14 +90,54 @@ def crop_start(have: Triple, want: Triple, random: np.random.Generator | None) -
     return x, y, z
 
 
+def texts_of(report: Report, unit: Unit) -> list[str]:
+    """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said."""
+    if unit == "sentence":
+        return report.sentences
+    text = report.text if unit == "report" else Report(report.findings, "").text
+    return [text] if text else []
+
+
 @dataclass(frozen=True)
-class Collate:
-    """Samples to a batch: reports padded to the longest, sentences flat."""
+class Texts:
+    """How reports enter a batch. `bank`: every distinct text of the cohort. Lengths in word pieces, specials included;
+    `spelled`: whole reports come as word pieces, too.
+    """
 
     tokenizer: Tokenizer
     bank: SentenceBank
     report_length: int
-    sentence_length: int
+    text_length: int
+    unit: Unit = "sentence"
+    spelled: bool = True
+
+    def report(self, reports: list[Report]) -> Tokens:
+        """Padded to the longest."""
+        if not self.spelled:
+            return unread(len(reports))[0]
+        return self.tokenizer.encode([report.text for report in reports], self.report_length)
+
+    def sentences(self, reports: list[Report]) -> Sentences:
+        """Flat, those of one report after those of the other."""
+        texts = [texts_of(report, self.unit) for report in reports]
+        said = [text for of_one in texts for text in of_one]
+        key = torch.tensor(self.bank.numbers(said), dtype=torch.long)
+        cached = self.bank.features
+        return Sentences(
+            owner=owners([len(of_one) for of_one in texts]),
+            key=key,
+            share=self.bank.share[key],
+            features=None if cached is None else cached[key],
+            tokens=self.tokenizer.encode(said, self.text_length) if cached is None else None,
+        )
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Samples to a batch. Without `texts` no report is read; `labels` names the columns of the batch's labels."""
+
+    texts: Texts | None = None
+    labels: tuple[str, ...] = ()
 
     def __call__(self, samples: list[Sample | SimcropError]) -> Batch | SimcropError:
         good: list[Sample] = []
@@ -103,21 +145,26 @@ class Collate:
             if isinstance(sample, SimcropError):
                 return sample
             good.append(sample)
+        reports = [sample.report for sample in good]
+        report, said = unread(len(good))
+        if self.texts is not None:
+            report, said = self.texts.report(reports), self.texts.sentences(reports)
         return Batch(
             ids=tuple(sample.id for sample in good),
             volume=torch.stack([sample.volume for sample in good]),
-            report=self.tokenizer.encode([sample.report.text for sample in good], self.report_length),
-            sentences=self.sentences([sample.report.sentences for sample in good]),
+            report=report,
+            sentences=said,
+            labels=label_table([sample.labels for sample in good], self.labels) if self.labels else None,
         )
 
-    def sentences(self, reports: list[list[str]]) -> Sentences:
-        said = [sentence for report in reports for sentence in report]
-        key = torch.tensor(self.bank.numbers(said), dtype=torch.long)
-        cached = self.bank.features
-        return Sentences(
-            owner=owners([len(report) for report in reports]),
-            key=key,
-            share=self.bank.share[key],
-            features=None if cached is None else cached[key],
-            tokens=self.tokenizer.encode(said, self.sentence_length) if cached is None else None,
-        )
+
+def unread(studies: int) -> tuple[Tokens, Sentences]:
+    """Reports nobody read: no word piece long, and no sentence."""
+    ids, nobody = torch.zeros(studies, 0, dtype=torch.long), torch.zeros(0, dtype=torch.long)
+    return Tokens(ids, ids.bool(), ids), Sentences(owner=nobody, key=nobody, share=torch.zeros(0))
+
+
+def label_table(known: Sequence[Mapping[str, int | None]], names: Sequence[str]) -> Float[Tensor, "b l"]:
+    """0, 1, or NaN where a study's label is unknown."""
+    values = [[labels.get(name) for name in names] for labels in known]
+    return torch.tensor([[float("nan") if v is None else float(v) for v in row] for row in values])

@@ -17,21 +17,15 @@ from simcrop.data.batch import Batch, Sentences
 from simcrop.data.words import Tokenizer, Tokens, hide_words
 from simcrop.errors import SimcropError
 from simcrop.nn.fusion import Fusion, FusionSettings
-from simcrop.nn.masking import Mask, random_mask, visible_count
-from simcrop.nn.patch import PatchGrid, in_body
+from simcrop.nn.masking import random_mask, visible_count
+from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text import Pool, ReportDecoder, ReportDecoderSettings, TextEncoder, WordHead
 from simcrop.nn.transformer import check_heads, identity_linear
-from simcrop.nn.vision import Painter, PainterSettings, VisionEncoder, VisionFeatures, VisionSettings
+from simcrop.nn.vision import Painter, PainterSettings, VisionEncoder, VisionFeatures
+from simcrop.objectives.method import MethodSettings, Objective, Parts, Reading, TextSpace
+from simcrop.objectives.texts import has_spare_head, text_features
+from simcrop.objectives.volume import MimSettings, hide, preferred_patches, volume_loss
 from simcrop.settings import Settings
-
-
-class MimSettings(Settings):
-    """Masked volume (Eq. 1). `visible = body` spends visible tokens on air only when nothing else is left."""
-
-    mask_ratio: float = Field(default=0.75, gt=0, lt=1)
-    loss_on: Literal["masked", "all"] = "masked"
-    norm_pix: bool = False
-    visible: Literal["any", "body"] = "any"
 
 
 class CrossImageSettings(Settings):
@@ -81,10 +75,9 @@ class MlmSettings(Settings):
     vocabulary: Literal["full", "compact"] = "full"
 
 
-class SimCroPSettings(Settings):
+class SimCroPSettings(MethodSettings):
     """Every choice of the method; the defaults are the paper's, or the reading of it that the evidence favours."""
 
-    vision: VisionSettings = VisionSettings()
     vision_decoder: PainterSettings = PainterSettings()
     mim: MimSettings = MimSettings()
     align: AlignSettings = AlignSettings()
@@ -101,8 +94,22 @@ class SimCroPSettings(Settings):
         check_heads("fusion", self.report_decoder.dim, self.fusion.heads)
         return self
 
+    def build(self, parts: Parts) -> "SimCroP":
+        return SimCroP(self, parts.grid, *parts.reader, parts.vocabulary, parts.center)
 
-class Aligner(nn.Module):
+    @property
+    def reading(self) -> Reading:
+        return Reading("sentence", self.align.sent_pool, self.align.center_text, spelled=self.mlm.vocabulary)
+
+    def text_space(self, text: TextEncoder) -> "Aligner":
+        return Aligner(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
+
+    def boxes(self, patches: int) -> int:
+        """K of the paper counts visible patches only, so all patches hold as many more."""
+        return min(patches, max(1, round(self.align.top_k / (1 - self.mim.mask_ratio))))
+
+
+class Aligner(TextSpace):
     """Brings patches and sentences into one space: projection, centring, L2."""
 
     center: Tensor
@@ -130,7 +137,7 @@ class Aligner(nn.Module):
         return normalize(centred, dim=-1) if self.l2 else centred
 
 
-class SimCroP(nn.Module):
+class SimCroP(Objective):
     """The method of the paper. `forward` gives one named, unweighted term per loss; `weights` how they add (Eq. 7)."""
 
     def __init__(
@@ -148,7 +155,7 @@ class SimCroP(nn.Module):
         self.text = text
         self.vision = VisionEncoder(settings.vision, grid)
         self.painter = Painter(settings.vision_decoder, settings.vision, grid)
-        self.aligner = Aligner(settings.align, settings.vision.dim, text.width_of(settings.align.sent_pool))
+        self.aligner = settings.text_space(text)
         self.fusion = Fusion(settings.fusion, text.width, settings.vision.dim, width)
         self.report_decoder = ReportDecoder(settings.report_decoder)
         self.word_head = WordHead(width, text, vocabulary)
@@ -165,34 +172,22 @@ class SimCroP(nn.Module):
             weights["cross_image"] = self.settings.align.cross_image.weight
         return weights
 
-    def depth_of(self, name: str) -> int | None:
-        """Layer of the vision encoder that a parameter belongs to, from 0 for the embedding; None for all else."""
-        if not name.startswith("vision."):
-            return None
-        parts = name.split(".")
-        if "blocks" in parts:
-            return int(parts[parts.index("blocks") + 1]) + 1
-        return None if "norm" in parts else 0
-
     @property
     def skips_parameters(self) -> bool:
         """Whether switches leave parameters without a gradient: the way into the text's space when nothing is
         aligned, and the head of a trained text encoder when nothing is pooled with it.
         """
         align = self.settings.align
-        spare_head = not self.text.frozen and self.text.projection is not None
         aligned = align.use_sa or align.cross_image.enabled
-        return not aligned or (spare_head and align.sent_pool != "proj128")
+        return not aligned or has_spare_head(self.text, align.sent_pool)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        patches = self.grid.split(batch.volume)
-        body = in_body(patches) if self.settings.mim.visible == "body" else None
-        mask = random_mask(
-            len(batch), self.grid.count, self.settings.mim.mask_ratio, generator, body, patches.device
-        )
+        mim, patches = self.settings.mim, self.grid.split(batch.volume)
+        body = preferred_patches(patches, mim)
+        mask = hide(patches, mim, generator, body)
         features = self.vision(patches, mask)
         terms = {
-            "volume": self.volume_loss(patches, features, mask),
+            "volume": volume_loss(self.painter, mim, patches, features, mask),
             "report": self.report_loss(batch, features, generator),
         }
         if self.settings.align.use_sa:
@@ -200,17 +195,6 @@ class SimCroP(nn.Module):
         if self.settings.align.cross_image.enabled:
             terms["cross_image"] = self.cross_image_loss(batch.sentences, patches, generator, body)
         return terms
-
-    def volume_loss(
-        self, patches: Float[Tensor, "b n p"], features: VisionFeatures, mask: Mask
-    ) -> Float[Tensor, ""]:
-        """Eq. 1. Visible patches that do not count are not painted at all."""
-        mim = self.settings.mim
-        hidden_only = mim.loss_on == "masked"
-        target = mask.concealed(patches) if hidden_only else patches
-        target = losses.normalized_patches(target) if mim.norm_pix else target
-        painted = self.painter(features, mask, hidden_only).float()
-        return losses.masked_patch_mse(painted, target, target.new_ones(target.shape[:2], dtype=torch.bool))
 
     def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""]:
         """Eq. 2-4, over visible patches."""
@@ -257,11 +241,7 @@ class SimCroP(nn.Module):
 
     def sentence_features(self, sentences: Sentences) -> Float[Tensor, "s e"]:
         """f_sent of the paper: cached when the text encoder is frozen, encoded here when it is trained."""
-        if sentences.features is not None:
-            return self.aligner.sentences(sentences.features)
-        if sentences.tokens is None:
-            raise SimcropError("bad-batch", "the batch carries neither features nor tokens of its sentences")
-        return self.aligner.sentences(self.encode(sentences.tokens))
+        return self.aligner.sentences(text_features(sentences, self.text, self.settings.align.sent_pool))
 
     def encode(self, tokens: Tokens) -> Float[Tensor, "s e"]:
         """One pooled vector per sentence, as `align.sent_pool` says."""

@@ -1,7 +1,6 @@
 """`simcrop pretrain`: a cohort and a recipe become a run folder with a journal, checkpoints and a model."""
 
 import shutil
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,20 +11,17 @@ from simcrop.config import Recipe, flat
 from simcrop.data.cohort import Cohort, open_cohort
 from simcrop.data.durable import writing
 from simcrop.data.pretraining import Collate, StudyCrops, cut
-from simcrop.data.report import Report
-from simcrop.data.sentence_bank import SentenceBank, build_bank
-from simcrop.data.words import Tokenizer
 from simcrop.engine.distributed import join_processes, leave_processes
 from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.model import describe_model, save_model
-from simcrop.nn.text import TextEncoder, read_text_encoder
-from simcrop.objectives.simcrop import SimCroP
-from simcrop.tasks.folder import check_folder, fingerprint, open_folder, unspoiled, write_metrics
+from simcrop.nn.transformer import Transformer
+from simcrop.objectives.method import Objective
+from simcrop.tasks.folder import check_folder, fingerprint, open_folder, staged, unspoiled, write_metrics
+from simcrop.tasks.parts import gather_parts, with_known_labels
 from simcrop.tasks.run_page import summary, write_run_page
-from simcrop.weights.embedded import text_encoder_folder
 from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
 
 PCA_PATCHES = 20_000
@@ -37,6 +33,7 @@ def pretrain(
     """Train `recipe` on the cohort. Raises SimcropError; an interrupted run returns `finished=False` and resumes."""
     cohort = open_cohort(cohort_path)
     studies = training_studies(cohort, recipe)
+    recipe = with_known_labels(recipe, studies)
     processes = join_processes()
     try:
         settings = {"cohort": fingerprint(cohort_path / "studies.parquet"), **flat(recipe)}
@@ -66,21 +63,14 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
     return studies
 
 
-def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> tuple[SimCroP, Job]:
-    """Text, sentences, network and data, joined for the engine."""
-    folder = text_encoder_folder(recipe.text.model)
-    tokenizer = Tokenizer.load(folder)
-    text = read_text_encoder(folder, recipe.text.freeze)
-    reports = [Report(study.findings, study.impression) for study in studies]
-    if not any(report.sentences for report in reports):
-        raise SimcropError(
-            "no-reports",
-            f"{cohort.path}: none of its {len(studies)} studies has a sentence of findings, and {recipe.method} learns "
-            "from reports; put them into reports.csv beside the scans and ingest again",
-        )
-    bank = sentence_bank(reports, recipe, text, tokenizer, cohort.path)
-    objective = build_objective(recipe, text, tokenizer, reports, bank)
+def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> tuple[Objective, Job]:
+    """Network and data, joined for the engine."""
+    gathered = gather_parts(cohort, studies, recipe)
+    objective = recipe.build(gathered.parts)
     start_encoder(objective, recipe, studies)
+    for module in objective.modules():
+        if isinstance(module, Transformer):
+            module.recompute = recipe.engine.recompute
 
     provenance = {
         "cohort": fingerprint(cohort.path / "studies.parquet"),
@@ -89,13 +79,11 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
     }
 
     def describe(folder: Path) -> None:
-        describe_model(recipe, text, tokenizer, provenance, folder)
+        describe_model(recipe, gathered.parts.text, gathered.parts.tokenizer, provenance, folder)
 
-    objective.vision.transformer.recompute = recipe.engine.recompute
-    objective.painter.transformer.recompute = recipe.engine.recompute
     job = Job(
         dataset=StudyCrops(studies, recipe.input.spec, recipe.aug.crop == "random", recipe.aug.flip_lr),
-        collate=Collate(tokenizer, bank, recipe.text.report_length, recipe.text.sentence_length),
+        collate=Collate(gathered.texts, recipe.label_names or ()),
         folder=out,
         describe=describe,
         seed=recipe.seed,
@@ -107,44 +95,7 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
     return objective, job
 
 
-def sentence_bank(
-    reports: Sequence[Report], recipe: Recipe, text: TextEncoder, tokenizer: Tokenizer, cohort: Path
-) -> SentenceBank:
-    """All sentences, encoded once when the text encoder is frozen; the cache's name tells what made it."""
-    if not recipe.text.freeze:
-        return build_bank([report.sentences for report in reports], None)
-    pool, length = recipe.align.sent_pool, recipe.text.sentence_length
-
-    @torch.no_grad()
-    def encode(texts: list[str]) -> Tensor:
-        tokens = tokenizer.encode(texts, length)
-        return text.pool(text(tokens), tokens.mask, pool).float()
-
-    weights = fingerprint(text_encoder_folder(recipe.text.model) / "model.safetensors")[:12]
-    cache = cohort / "sentences" / f"{weights}-{pool}-{length}.safetensors"
-    return build_bank(
-        [report.sentences for report in reports], encode, cache if recipe.text.cache_sentences else None
-    )
-
-
-def build_objective(
-    recipe: Recipe, text: TextEncoder, tokenizer: Tokenizer, reports: Sequence[Report], bank: SentenceBank
-) -> SimCroP:
-    vocabulary = None
-    if recipe.mlm.vocabulary == "compact":
-        tokens = tokenizer.encode([report.text for report in reports], recipe.text.report_length)
-        vocabulary = tokens.ids[tokens.mask].unique()
-    center = None
-    if recipe.align.center_text:
-        center = bank.center()
-        if center is None:
-            raise SimcropError(
-                "bad-setting", "align.center_text needs a frozen text encoder (text.freeze = true)"
-            )
-    return SimCroP(recipe, recipe.input.grid, text, tokenizer, vocabulary, center)
-
-
-def start_encoder(objective: SimCroP, recipe: Recipe, studies: Cohort) -> None:
+def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None:
     """ImageNet MAE weights, or principal components, when the recipe asks for them."""
     if recipe.init.mae is not None:
         load_mae(objective.vision, Path(recipe.init.mae), recipe.init.patch_embed)
@@ -164,19 +115,38 @@ def some_patches(studies: Cohort, recipe: Recipe) -> Tensor:
     return every[:: max(1, len(every) // PCA_PATCHES)]
 
 
-def finish(objective: SimCroP, job: Job, recipe: Recipe, out: Path) -> None:
+def finish(objective: Objective, job: Job, recipe: Recipe, out: Path) -> None:
     """`model/`, `metrics.json` and `report.html`, once the last step is done."""
+    write_model(objective, job, out)
+    metrics = summary(read_journal(out / "journal.jsonl"))
+    write_run_page(out, recipe, metrics)
+    write_metrics(out, metrics)
+
+
+def write_model(objective: Objective, job: Job, out: Path) -> None:
+    """`model/`, whole or not at all."""
     partial = out / "model.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with writing(out / "model"):
-            partial.mkdir()
+            partial.mkdir(parents=True)
             save_model(objective, partial)
             job.describe(partial)
             shutil.rmtree(out / "model", ignore_errors=True)
             partial.rename(out / "model")
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    metrics = summary(read_journal(out / "journal.jsonl"))
-    write_run_page(out, recipe, metrics)
-    write_metrics(out, metrics)
+
+
+def untrained(cohort_path: Path, recipe: Recipe, out: Path) -> Path:
+    """Write the model that training this recipe on this cohort would start from, step for step the same except that
+    there is no step: random or imported weights, principal components, the centre of the texts. The folder `out`.
+    """
+    cohort = open_cohort(cohort_path)
+    studies = training_studies(cohort, recipe)
+    recipe = with_known_labels(recipe, studies)
+    settings = {"cohort": fingerprint(cohort_path / "studies.parquet"), **flat(recipe)}
+    torch.manual_seed(recipe.seed)
+    with staged(out, "untrained", settings, overwrite=True) as stage:
+        write_model(*prepare_job(cohort, studies, recipe, stage), stage)
+    return out

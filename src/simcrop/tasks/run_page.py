@@ -14,6 +14,8 @@ WHAT = {
     "align": "align: sentences and their nearest patches, within a report (Eq. 4)",
     "report": "report: hidden words spelled (Eq. 6)",
     "cross_image": "cross_image: sentences and images of a batch (our extension)",
+    "contrast": "contrast: whole volumes and their reports, among those of a batch",
+    "labels": "labels: known labels, by cross-entropy",
 }
 
 

@@ -1,0 +1,112 @@
+"""CT-CLIP's objective on the shared encoders: a whole volume must find its report among those of the batch, and back.
+
+Axes: b study, v patch, s text (one per study that has any), d features, e features that volume and text share.
+After Hamamci et al., CT-CLIP, 2024: both sides projected to 512 without a bias and brought to length one, logits times
+exp(t) with a learned t, mean of both directions. The 3D ViT, pooled by its mean, stands in for their CT-ViT, so that
+only the objective differs. Negatives come from one process's micro-batch, never from other processes.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from simcrop import losses
+from simcrop.data.batch import Batch
+from simcrop.nn.patch import PatchGrid
+from simcrop.nn.text import Pool, TextEncoder
+from simcrop.nn.transformer import check_heads, init_linear
+from simcrop.nn.vision import VisionEncoder
+from simcrop.objectives.method import MethodSettings, Objective, Parts, Reading, TextSpace
+from simcrop.objectives.texts import has_spare_head, text_features
+from simcrop.settings import Settings
+
+
+class ContrastSettings(Settings):
+    """`text`: CT-CLIP's code reads the findings alone. `log_scale`: where t starts; 2.66 is a temperature of 0.07.
+    `center_text` takes the mean text away first, which a frozen encoder needs at toy size.
+    """
+
+    dim: int = Field(default=512, ge=1)
+    text: Literal["findings", "report"] = "findings"
+    pool: Pool = "cls"
+    log_scale: float = 1.0
+    center_text: bool = False
+
+
+class CtClipSettings(MethodSettings):
+    """Encoder and contrast; `text.freeze = false` in the recipe trains the text encoder, as CT-CLIP does."""
+
+    contrast: ContrastSettings = ContrastSettings()
+
+    @model_validator(mode="after")
+    def heads_share_features(self) -> "CtClipSettings":
+        """Here too, so that a bad recipe dies before a run folder is made."""
+        check_heads("vision", self.vision.dim, self.vision.heads)
+        return self
+
+    def build(self, parts: Parts) -> "CtClip":
+        return CtClip(self, parts.grid, parts.reader[0], parts.center)
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.contrast.text, self.contrast.pool, centred=self.contrast.center_text)
+
+    def text_space(self, text: TextEncoder) -> "ClipSpace":
+        return ClipSpace(self.contrast, self.vision.dim, text.width_of(self.contrast.pool))
+
+
+class ClipSpace(TextSpace):
+    """Two projections without a bias, then length one. A mean of patches is projected like a patch."""
+
+    center: Tensor
+
+    def __init__(self, settings: ContrastSettings, vision_width: int, text_width: int) -> None:
+        super().__init__()
+        self.image = nn.Linear(vision_width, settings.dim, bias=False)
+        self.words = nn.Linear(text_width, settings.dim, bias=False)
+        self.log_scale = nn.Parameter(torch.tensor(settings.log_scale))
+        self.register_buffer("center", torch.zeros(text_width))
+        self.apply(init_linear)
+
+    def patches(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b v e"]:
+        return normalize(self.image(features).float(), dim=-1)
+
+    def sentences(self, features: Float[Tensor, "s d"]) -> Float[Tensor, "s e"]:
+        return normalize(self.words(features.float() - self.center).float(), dim=-1)
+
+
+class CtClip(Objective):
+    """One term: `contrast`."""
+
+    def __init__(
+        self, settings: CtClipSettings, grid: PatchGrid, text: TextEncoder, center: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.settings, self.grid, self.text = settings, grid, text
+        self.vision = VisionEncoder(settings.vision, grid)
+        self.aligner = settings.text_space(text)
+        if center is not None:
+            self.aligner.center.copy_(center)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return {"contrast": 1.0}
+
+    @property
+    def skips_parameters(self) -> bool:
+        return has_spare_head(self.text, self.settings.contrast.pool)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        del generator  # nothing is hidden
+        pooled = self.vision(self.grid.split(batch.volume)).pooled
+        images = self.aligner.patches(pooled[:, None])[:, 0]
+        said = batch.sentences
+        texts = self.aligner.sentences(text_features(said, self.text, self.settings.contrast.pool))
+        # Eq. 4 over one group, the batch, sums both directions; the scale is learned, so it goes into one side.
+        scaled = images[said.owner] * self.aligner.log_scale.exp()
+        group = torch.zeros_like(said.owner)
+        return {"contrast": losses.info_nce(scaled, texts, group, temperature=1.0, l2=False) / 2}

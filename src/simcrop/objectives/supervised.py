@@ -1,0 +1,101 @@
+"""Supervised labels: the gate. If labels cannot be learned from these scans directly, no comparison means anything.
+
+Axes: b study, v patch, l label, d features. The same encoder on all patches, pooled, normalised, one linear layer;
+binary cross-entropy over the labels that are known.
+"""
+
+from typing import Literal
+
+import torch
+from einops import reduce
+from jaxtyping import Float
+from pydantic import model_validator
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from simcrop.data.batch import Batch
+from simcrop.errors import SimcropError
+from simcrop.nn.patch import PatchGrid
+from simcrop.nn.transformer import check_heads
+from simcrop.nn.vision import VisionEncoder
+from simcrop.objectives.method import MethodSettings, Objective, Parts
+from simcrop.settings import Settings
+
+PatchPool = Literal["mean", "max"]
+
+
+class HeadSettings(Settings):
+    """`pool`: how patches become one vector. `labels`: names to learn; empty: all that the cohort knows."""
+
+    pool: PatchPool = "mean"
+    labels: tuple[str, ...] = ()
+
+
+class SupervisedSettings(MethodSettings):
+    """Encoder and head."""
+
+    head: HeadSettings = HeadSettings()
+
+    @model_validator(mode="after")
+    def heads_share_features(self) -> "SupervisedSettings":
+        """Here too, so that a bad recipe dies before a run folder is made."""
+        check_heads("vision", self.vision.dim, self.vision.heads)
+        return self
+
+    def build(self, parts: Parts) -> "Supervised":
+        return Supervised(self, parts.grid)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return self.head.labels
+
+    def label_settings(self, names: tuple[str, ...]) -> dict[str, Settings]:
+        return {"head": HeadSettings(pool=self.head.pool, labels=names)}
+
+    def label_head(self) -> "LabelHead":
+        return LabelHead(self.head, self.vision.dim)
+
+
+class LabelHead(nn.Module):
+    """Patch features to one logit per label."""
+
+    def __init__(self, settings: HeadSettings, width: int) -> None:
+        super().__init__()
+        if not settings.labels:
+            raise SimcropError("bad-setting", "head.labels is empty: name at least one label")
+        self.pool: PatchPool = settings.pool
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.labels = nn.Linear(width, len(settings.labels))
+        nn.init.normal_(self.labels.weight, std=0.01)
+        nn.init.zeros_(self.labels.bias)
+
+    def forward(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b l"]:
+        return self.labels(self.norm(reduce(features, "b v d -> b d", self.pool))).float()
+
+
+class Supervised(Objective):
+    """One term: `labels`."""
+
+    def __init__(self, settings: SupervisedSettings, grid: PatchGrid) -> None:
+        super().__init__()
+        self.settings, self.grid = settings, grid
+        self.vision = VisionEncoder(settings.vision, grid)
+        self.head = settings.label_head()
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return {"labels": 1.0}
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        del generator  # nothing is hidden
+        if batch.labels is None:
+            raise SimcropError("bad-batch", "the batch carries no labels")
+        logits = self.head(self.vision(self.grid.split(batch.volume)).patches)
+        return {"labels": known_label_loss(logits, batch.labels)}
+
+
+def known_label_loss(logits: Float[Tensor, "b l"], labels: Float[Tensor, "b l"]) -> Float[Tensor, ""]:
+    """Binary cross-entropy averaged over the labels that are known; NaN is unknown. None gives a 0 with a gradient."""
+    known = ~labels.isnan()
+    cost = binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
+    return (cost * known).sum() / known.sum().clamp(min=1)

@@ -1,0 +1,54 @@
+"""Hide patches and paint them: Eq. 1, which several methods share.
+
+Axes: b study, n all patches, v visible patches, p voxel of a patch.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+
+from simcrop import losses
+from simcrop.nn.masking import Mask, random_mask
+from simcrop.nn.patch import in_body
+from simcrop.nn.vision import Painter, VisionFeatures
+from simcrop.settings import Settings
+
+
+class MimSettings(Settings):
+    """Masked volume (Eq. 1). `visible = body` spends visible tokens on air only when nothing else is left."""
+
+    mask_ratio: float = Field(default=0.75, gt=0, lt=1)
+    loss_on: Literal["masked", "all"] = "masked"
+    norm_pix: bool = False
+    visible: Literal["any", "body"] = "any"
+
+
+def preferred_patches(patches: Float[Tensor, "b n p"], mim: MimSettings) -> Bool[Tensor, "b n"] | None:
+    """Patches that stay visible before any other; None when all are equal."""
+    return in_body(patches) if mim.visible == "body" else None
+
+
+def hide(
+    patches: Float[Tensor, "b n p"],
+    mim: MimSettings,
+    generator: torch.Generator,
+    preferred: Bool[Tensor, "b n"] | None,
+) -> Mask:
+    """Which patches the encoder sees, drawn anew for every study."""
+    return random_mask(
+        patches.shape[0], patches.shape[1], mim.mask_ratio, generator, preferred, patches.device
+    )
+
+
+def volume_loss(
+    painter: Painter, mim: MimSettings, patches: Float[Tensor, "b n p"], features: VisionFeatures, mask: Mask
+) -> Float[Tensor, ""]:
+    """Eq. 1. Visible patches that do not count are not painted at all."""
+    hidden_only = mim.loss_on == "masked"
+    target = mask.concealed(patches) if hidden_only else patches
+    target = losses.normalized_patches(target) if mim.norm_pix else target
+    painted = painter(features, mask, hidden_only).float()
+    return losses.masked_patch_mse(painted, target, target.new_ones(target.shape[:2], dtype=torch.bool))
