@@ -1,0 +1,102 @@
+"""Figures that can refute an alignment: what a sentence finds in its own image, in none, and in another one's.
+
+Axes: b image with its report, s sentence (of all reports, flat), n patch, e features that sentences and patches share.
+Eq. 4 can be met by a fixed map from place to sentence. A model that does so retrieves as well from empty images as
+from true ones; one that looks does not.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from simcrop.data.batch import Sentences
+from simcrop.losses import products
+from simcrop.metrics import effective_rank
+
+MAX_SHARE = 0.15  # sentences in this share of the training reports or more tell images apart no longer
+TOP_SHARE = 0.05  # of the patches, averaged to a score of a sentence in an image
+
+
+def control_figures(
+    said: Float[Tensor, "s e"],
+    sentences: Sentences,
+    seen: Float[Tensor, "b n e"],
+    blank: Float[Tensor, "n e"],
+    pooled: Float[Tensor, "b d"],
+    k: int,
+) -> dict[str, float]:
+    """All controls that can be computed; a figure that is not defined is not there.
+
+    `blank`: features of an image of air; `pooled`: mean patch feature of each image; `k`: patches of a region.
+    """
+    owner, key = sentences.owner, sentences.key
+    studies, patches = seen.shape[:2]
+    figures = {
+        "align_accuracy": align_accuracy(said, owner, key, seen, k),
+        "align_accuracy_blank": align_accuracy(said, owner, key, blank.expand(studies, -1, -1), k),
+        "retrieval_auc": retrieval_auc(
+            image_scores(said, seen, max(1, round(TOP_SHARE * patches))), owner, key, sentences.share
+        ),
+        "effective_rank": effective_rank(pooled.float().cpu().numpy()),
+    }
+    if studies > 1:
+        figures["align_accuracy_shuffled"] = align_accuracy(said, owner, key, seen.roll(1, 0), k)
+    return {name: value for name, value in figures.items() if value == value}
+
+
+def align_accuracy(
+    said: Float[Tensor, "s e"],
+    owner: Int[Tensor, " s"],
+    key: Int[Tensor, " s"],
+    seen: Float[Tensor, "b n e"],
+    k: int,
+) -> float:
+    """Retrieval within a report, as Eq. 4 asks for: how often a sentence's own region is the nearest of its report, and
+    a region's own sentence, both averaged. Reports with one sentence ask nothing; equal sentences are one. NaN when no
+    report asks.
+    """
+    right: list[Tensor] = []
+    for study in owner.unique().tolist():
+        mine = owner == study
+        if len(key[mine].unique()) < 2:
+            continue
+        text, name = normalize(said[mine], dim=-1), key[mine]
+        likeness = products(normalize(regions(text, seen[study], k), dim=-1), text, "i e, j e -> i j")
+        right += [name[likeness.argmax(1)] == name, name[likeness.argmax(0)] == name]
+    return float(torch.cat(right).float().mean()) if right else float("nan")
+
+
+def regions(text: Float[Tensor, "s e"], patches: Float[Tensor, "n e"], k: int) -> Float[Tensor, "s e"]:
+    """Mean of the `k` patches nearest to each sentence (Eq. 2-3)."""
+    nearest = products(text, patches, "s e, n e -> s n").topk(min(k, len(patches))).indices
+    return patches[nearest].mean(1)
+
+
+def image_scores(said: Float[Tensor, "s e"], seen: Float[Tensor, "b n e"], k: int) -> Float[Tensor, "s b"]:
+    """`losses.region_scores`, one image after the other: a sentence's similarity with all patches of all is large."""
+    scores = [
+        products(said, image, "s e, n e -> s n").topk(min(k, len(image))).values.mean(-1) for image in seen
+    ]
+    return torch.stack(scores, dim=1)
+
+
+def retrieval_auc(
+    scores: Float[Tensor, "s b"],
+    owner: Int[Tensor, " s"],
+    key: Int[Tensor, " s"],
+    share: Float[Tensor, " s"],
+) -> float:
+    """Chance that a rare sentence scores its own image above one whose report lacks it; a tie counts half.
+
+    The mean over sentences; NaN when no sentence is rare enough or none has an image to be told from.
+    """
+    images = torch.arange(scores.shape[1], device=scores.device)
+    own = owner[:, None] == images[None, :]
+    lacks = (key[:, None] == key[None, :]).float() @ own.float() == 0
+    asked = (share < MAX_SHARE) & lacks.any(1)
+    if not asked.any():
+        return float("nan")
+    mine = scores.gather(1, owner[:, None])
+    won = (mine > scores).float() + 0.5 * (mine == scores).float()
+    return float(((won * lacks).sum(1) / lacks.sum(1).clamp(min=1))[asked].mean())
