@@ -59,7 +59,7 @@ USAGE = {
     "phantom o --patients 0": "at least 1 patient",
     "phantom o --patients many": "--patients",
     "phantom o --seed -1": "seed",
-    "phantom o --layout btcv": "btcv",
+    "phantom o --layout amos": "amos",
     "phantom o --release v9": "v9",
     "ingest . --out o --layout ctrate": "did you mean ct-rate?",
     "ingest . --out o --spacing 1,1": "--spacing 1,1",
@@ -90,7 +90,7 @@ def test_debug_shows_the_trace_and_keeps_the_exit_code(simcrop: Callable, line, 
 @pytest.mark.parametrize(
     ("verb", "target", "said"),
     [
-        ("phantom", "simcrop.tasks.phantom.write_ct_rate", "the same command continues"),
+        ("phantom", "simcrop.tasks.phantom.write_cohort", "the same command continues"),
         ("ingest", "simcrop.tasks.ingest.ingest_scans", "the same command continues"),
         ("ground", "simcrop.tasks.ground.read_volume", "nothing was stored"),
     ],

@@ -67,17 +67,21 @@ def demo(
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder for the raw cohort and its truth/.")],
-    layout: Annotated[str, typer.Option(help="Raw layout to imitate: ct-rate.")] = "ct-rate",
+    layout: Annotated[
+        str, typer.Option(help="Raw layout: ct-rate, rad-chestct, cc-ccii, luna16, btcv or folder.")
+    ] = "ct-rate",
     patients: int = 16,
     seed: int = 0,
     size: Annotated[str, typer.Option(help="tiny, small or full.")] = "tiny",
+    difficulty: Annotated[str, typer.Option(help="How much anatomies vary: easy or real.")] = "real",
     release: Annotated[str, typer.Option(help="CT-RATE release to imitate: v1 (bare headers) or v2.")] = "v2",
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a synthetic cohort with known truth in the raw layout of a data set."""
     from simcrop.tasks.phantom import phantom as run
 
-    count = run(out, layout, patients, seed, size, release, overwrite)
+    count = run(out, layout, patients, seed, size, release, overwrite, difficulty, workers)
     typer.echo(f"{count} volumes in {out}")
 
 
@@ -85,7 +89,9 @@ def phantom(
 def ingest(
     source: Annotated[Path, typer.Argument(help="A data set's root, a folder of scans, or one scan.")],
     out: Out,
-    layout: Annotated[str, typer.Option(help="How the source is laid out: ct-rate or folder.")] = "folder",
+    layout: Annotated[
+        str, typer.Option(help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv or folder.")
+    ] = "folder",
     workers: Annotated[int, typer.Option(min=1)] = 1,
     spacing: Annotated[str, typer.Option(help="Grid of the store in mm: x,y,z.")] = "1.5,1.5,3",
     resume: Resume = False,

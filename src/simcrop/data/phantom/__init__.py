@@ -3,7 +3,7 @@
 Lengths in mm of RAS+ (x right, y front, z up), densities in HU.
 """
 
-from simcrop.data.phantom.ct_rate import write_ct_rate
+from simcrop.data.phantom.cohort import Request, write_cohort, write_ct_rate
 from simcrop.data.phantom.truth import Truth, TruthSentence, read_truth
 
-__all__ = ["Truth", "TruthSentence", "read_truth", "write_ct_rate"]
+__all__ = ["Request", "Truth", "TruthSentence", "read_truth", "write_cohort", "write_ct_rate"]
