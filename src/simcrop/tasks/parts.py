@@ -90,9 +90,7 @@ def center_of(bank: SentenceBank) -> Tensor:
     """The mean text feature."""
     center = bank.center()
     if center is None:
-        raise SimcropError(
-            "bad-setting", "align.center_text needs a frozen text encoder (text.freeze = true)"
-        )
+        raise SimcropError("bad-setting", "center_text needs a frozen text encoder (text.freeze = true)")
     return center
 
 

@@ -16,6 +16,7 @@ from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
+from simcrop.evaluation.examiner import build_examiner
 from simcrop.model import describe_model, save_model
 from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective
@@ -91,6 +92,7 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
         engine=recipe.engine,
         checkpoint=recipe.checkpoint,
         workers=recipe.data.workers,
+        examine=build_examiner(objective, cohort, recipe, gathered.parts.tokenizer),
     )
     return objective, job
 
@@ -138,7 +140,7 @@ def write_model(objective: Objective, job: Job, out: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def untrained(cohort_path: Path, recipe: Recipe, out: Path) -> Path:
+def untrained(cohort_path: Path, recipe: Recipe, out: Path, overwrite: bool = False) -> Path:
     """Write the model that training this recipe on this cohort would start from, step for step the same except that
     there is no step: random or imported weights, principal components, the centre of the texts. The folder `out`.
     """
@@ -147,6 +149,6 @@ def untrained(cohort_path: Path, recipe: Recipe, out: Path) -> Path:
     recipe = with_known_labels(recipe, studies)
     settings = {"cohort": fingerprint(cohort_path / "studies.parquet"), **flat(recipe)}
     torch.manual_seed(recipe.seed)
-    with staged(out, "untrained", settings, overwrite=True) as stage:
+    with staged(out, "untrained", settings, overwrite) as stage:
         write_model(*prepare_job(cohort, studies, recipe, stage), stage)
     return out

@@ -1,0 +1,94 @@
+"""What the objectives' tests share: four toy studies as a batch, and learning it by heart.
+
+Axes: b 4 studies of 24 x 28 x 15 voxels, l 3 labels.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from simcrop.config import Recipe, build_recipe
+from simcrop.data.batch import Batch
+from simcrop.data.pretraining import Collate, Sample, Texts, texts_of
+from simcrop.data.report import Report
+from simcrop.data.sentence_bank import build_bank
+from simcrop.data.words import Tokenizer
+from simcrop.engine.optim import OptimSettings, build_optimizer
+from simcrop.nn.text import read_text_encoder
+from simcrop.objectives.method import Objective, Parts
+
+FINDINGS = (
+    "a nodule in the left upper lobe. no effusion. the lung is clear.",
+    "no effusion. the right lobe is not in the left lung.",
+    "",
+    "the nodule is in the right lower lobe. no nodule in the left lung.",
+)
+LABELS = (
+    {"nodule": 1, "effusion": 0, "lung": 1},
+    {"nodule": 0, "effusion": 0, "lung": None},
+    {"nodule": None, "effusion": 1, "lung": 0},
+    {"nodule": 1, "effusion": None, "lung": 1},
+)
+COMMON = ("input", "vision", "text", "optim", "engine")
+
+
+@pytest.fixture
+def build(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tuple[Objective, Batch]]:
+    """An objective by the name of its method, and a batch as its recipe wants it; keywords are groups that change."""
+
+    def made(method: str, findings: tuple[str, ...] = FINDINGS, **groups: Any) -> tuple[Objective, Batch]:
+        tree = {name: toy_tree[name] for name in COMMON} | {"method": method}
+        tree |= {name: {**tree.get(name, {}), **group} for name, group in groups.items()}
+        recipe = build_recipe(tree, "toy")
+        texts, parts = text_side(recipe, tiny_bert, [Report(f, "no effusion.") for f in findings])
+        volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        samples = [
+            Sample(f"study-{i}", volumes[i], Report(f, "no effusion."), LABELS[i])
+            for i, f in enumerate(findings)
+        ]
+        batch = Collate(texts, recipe.label_names or ())(samples)  # type: ignore[arg-type]
+        assert isinstance(batch, Batch)
+        torch.manual_seed(1)
+        return recipe.build(parts).train(), batch
+
+    return made
+
+
+def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts | None, Parts]:
+    """Every report read and every text encoded, when the method wants them."""
+    reading = recipe.reading
+    if reading is None:
+        return None, Parts(recipe.input.grid)
+    tokenizer, text = Tokenizer.load(bert), read_text_encoder(bert, recipe.text.freeze)
+
+    def encode(texts: list[str]) -> torch.Tensor:
+        tokens = tokenizer.encode(texts, recipe.text_length)
+        return text.pool(text(tokens), tokens.mask, reading.pool)
+
+    bank = build_bank([texts_of(r, reading.unit) for r in reports], encode if recipe.text.freeze else None)
+    texts = Texts(tokenizer, bank, 64, recipe.text_length, reading.unit, reading.spelled != "no")
+    center = bank.center() if reading.centred else None
+    return texts, Parts(recipe.input.grid, text, tokenizer, center=center)
+
+
+@pytest.fixture
+def learn_by_heart() -> Callable[..., tuple[dict[str, float], dict[str, float]]]:
+    """Terms before and after many steps on one batch, the same patches hidden every time."""
+
+    def learn(
+        objective: Objective, batch: Batch, steps: int, lr: float = 4e-3
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        optimizer = build_optimizer(objective, OptimSettings(lr=lr, weight_decay=0.0))
+        journal: list[dict[str, float]] = []
+        for _ in range(steps):
+            optimizer.zero_grad()
+            terms = objective(batch, torch.Generator().manual_seed(3))
+            sum(terms.values()).backward()
+            optimizer.step()
+            journal.append({name: term.item() for name, term in terms.items()})
+        return journal[0], journal[-1]
+
+    return learn

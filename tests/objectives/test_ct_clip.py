@@ -1,0 +1,104 @@
+"""CT-CLIP's contrast on a toy batch: the loss on paper, its projections, and learning one batch by heart."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import e
+
+import pytest
+import torch
+
+from simcrop.config import CtClipRecipe, load_recipe
+from simcrop.errors import SimcropError
+from simcrop.objectives.ct_clip import CtClip
+
+HEAD = {"contrast": {"dim": 17}}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_its_one_term_is_the_mean_of_both_directions_over_studies_with_a_report(build: Callable) -> None:
+    objective, batch = build("ct-clip", **HEAD)
+    assert isinstance(objective, CtClip)
+    terms = objective(batch, seeded())
+    assert set(terms) == {"contrast"} == set(objective.weights)
+    assert batch.sentences.owner.tolist() == [0, 1, 3]  # the third study has no findings
+
+    patches = objective.vision(objective.grid.split(batch.volume)).patches
+    images = patches.mean(1)[[0, 1, 3]] @ objective.aligner.image.weight.T
+    texts = batch.sentences.features @ objective.aligner.words.weight.T
+    cosine = torch.nn.functional.cosine_similarity(images[:, None], texts[None], dim=-1)
+    odds = (cosine * e).exp()  # exp(t) with t = 1
+    forth = -(odds.diag() / odds.sum(1)).log().mean()
+    back = -(odds.diag() / odds.sum(0)).log().mean()
+    torch.testing.assert_close(terms["contrast"], (forth + back) / 2)
+
+
+def test_one_batch_is_learned_by_heart(build: Callable, learn_by_heart: Callable) -> None:
+    first, last = learn_by_heart(*build("ct-clip", contrast={"dim": 17, "log_scale": 2.66}), steps=60)
+    assert first["contrast"] > 0.9
+    assert last["contrast"] < first["contrast"] / 10
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_every_trained_parameter_has_a_gradient(build: Callable, freeze: bool) -> None:
+    objective, batch = build("ct-clip", **HEAD, text={"freeze": freeze})
+    objective(batch, seeded())["contrast"].backward()
+    for name, parameter in objective.named_parameters():
+        assert (parameter.grad is not None) is parameter.requires_grad, name
+        assert parameter.requires_grad is not (freeze and name.startswith("text.")), name
+    assert not objective.skips_parameters
+    assert objective.aligner.log_scale.grad.abs() > 0
+
+
+def test_nothing_of_the_volume_is_hidden(build: Callable) -> None:
+    objective, batch = build("ct-clip", **HEAD)
+    seen: list[int] = []
+    objective.vision.register_forward_hook(lambda *args: seen.append(args[2].patches.shape[1]))
+    objective(batch, seeded())
+    assert seen == [objective.grid.count]
+
+
+def test_text_is_the_findings_or_the_whole_report(build: Callable) -> None:
+    findings, batch = build("ct-clip", **HEAD, text={"freeze": False})
+    spell = findings.text  # a toy BERT that both share
+    _, whole = build("ct-clip", contrast={"dim": 17, "text": "report"}, text={"freeze": False})
+    assert spell.width == 24
+    assert batch.sentences.owner.tolist() == [0, 1, 3]
+    assert whole.sentences.owner.tolist() == [0, 1, 2, 3]  # an impression is a report, too
+    assert whole.sentences.tokens.mask.sum(1)[0] > batch.sentences.tokens.mask.sum(1)[0]
+    assert batch.report.ids.shape[1] == 0
+
+
+def test_a_batch_with_one_report_or_none_gives_0_that_can_be_back_propagated(build: Callable) -> None:
+    for findings in (("", "", ""), ("", "no effusion.")):
+        objective, batch = build("ct-clip", findings, **HEAD)
+        term = objective(batch, seeded())["contrast"]
+        term.backward()
+        assert term == 0
+
+
+def test_mean_text_is_taken_away_when_asked(build: Callable) -> None:
+    plain, batch = build("ct-clip", **HEAD)
+    centred, _ = build("ct-clip", contrast={"dim": 17, "center_text": True})
+    features = batch.sentences.features
+    torch.testing.assert_close(centred.aligner.center, features.mean(0))
+    torch.testing.assert_close(
+        centred.aligner.sentences(features), plain.aligner.sentences(features - features.mean(0))
+    )
+
+
+def test_texts_of_a_batch_that_carries_none_are_asked_for(build: Callable) -> None:
+    objective, batch = build("ct-clip", **HEAD)
+    with pytest.raises(SimcropError, match="neither features nor tokens"):
+        objective(replace(batch, sentences=replace(batch.sentences, features=None)), seeded())
+
+
+@pytest.mark.parametrize("size", ["tiny", "paper"])
+def test_recipe_differs_from_simcrops_in_nothing_but_the_objective_and_its_text(size: str) -> None:
+    ours, simcrop = load_recipe(f"ct-clip-{size}"), load_recipe(f"simcrop-{size}")
+    assert isinstance(ours, CtClipRecipe)
+    for group in set(CtClipRecipe.model_fields) - {"method", "contrast", "text"}:
+        assert getattr(ours, group) == getattr(simcrop, group), group
+    assert ours.text.freeze is (size == "tiny")

@@ -1,0 +1,127 @@
+"""Every method through `pretrain` on a toy cohort, what each wants of it, and the model that no step has touched."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from simcrop.config import Recipe, build_recipe
+from simcrop.data.cohort import open_cohort
+from simcrop.engine.journal import read_journal
+from simcrop.errors import SimcropError
+from simcrop.model import load
+from simcrop.tasks.pretrain import pretrain, untrained
+
+TERMS = {"mae": "volume", "ct-clip": "contrast", "supervised": "labels"}
+OWN = {"mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}}, "ct-clip": {"contrast": {"dim": 17}}}
+
+
+@pytest.fixture
+def recipe_of(toy_tree: dict[str, Any]) -> Callable[..., Recipe]:
+    """The toy recipe of a method; keywords are groups that change."""
+
+    def recipe(method: str, **groups: Any) -> Recipe:
+        tree = {name: toy_tree[name] for name in ("input", "vision", "text", "engine")}
+        tree |= {"method": method, "optim": {**toy_tree["optim"], "steps": 2}, **OWN.get(method, {})}
+        return build_recipe(tree | {n: {**tree.get(n, {}), **g} for n, g in groups.items()}, "toy")
+
+    return recipe
+
+
+@pytest.fixture
+def silent_cohort(toy_cohort: Path, tmp_path: Path) -> Path:
+    """The toy cohort without its reports and labels."""
+    copy = tmp_path / "silent"
+    shutil.copytree(toy_cohort, copy)
+    index = pl.read_parquet(copy / "studies.parquet")
+    index = index.with_columns(pl.lit("").alias("findings"), pl.lit("").alias("impression"))
+    index.drop([name for name in index.columns if name.startswith("label:")]).write_parquet(
+        copy / "studies.parquet"
+    )
+    return copy
+
+
+@pytest.mark.parametrize("method", TERMS)
+def test_method_trains_and_its_model_embeds(
+    toy_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str
+) -> None:
+    assert pretrain(toy_cohort, recipe_of(method), tmp_path / "run").finished
+    row = read_journal(tmp_path / "run" / "journal.jsonl")[-1]
+    assert row["loss"] == row[TERMS[method]]
+    assert TERMS[method] in (tmp_path / "run" / "report.html").read_text()
+    config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
+    assert config["method"] == config["architecture"]["method"] == method
+    feature = load(tmp_path / "run").embed(open_cohort(toy_cohort)[0].volume())
+    assert feature.shape == (36,)
+    assert np.isfinite(feature).all()
+
+
+def test_mae_needs_neither_reports_nor_a_text_encoder(
+    silent_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = recipe_of("mae", text={"model": "/nowhere"})
+    assert pretrain(silent_cohort, recipe, tmp_path / "run").finished
+    names = {p.name for p in (tmp_path / "run" / "model").iterdir()}
+    assert names == {"config.json", "model.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("method", "said"), [("ct-clip", "has a sentence of findings"), ("supervised", "has a label")]
+)
+def test_cohort_that_lacks_what_the_method_learns_from_is_refused(
+    silent_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, said: str
+) -> None:
+    with pytest.raises(SimcropError, match=said):
+        pretrain(silent_cohort, recipe_of(method), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_of_the_cohort_are_those_of_the_model(
+    toy_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    cohort = open_cohort(toy_cohort)
+    volume = cohort[0].volume()
+    pretrain(toy_cohort, recipe_of("supervised"), tmp_path / "all")
+    assert list(load(tmp_path / "all").scores(volume)) == cohort.labels
+    chosen = ["Lung nodule", "Cardiomegaly"]
+    pretrain(toy_cohort, recipe_of("supervised", head={"labels": chosen}), tmp_path / "two")
+    assert list(load(tmp_path / "two").scores(volume)) == chosen
+    with pytest.raises(SimcropError, match="did you mean Lung nodule"):
+        pretrain(toy_cohort, recipe_of("supervised", head={"labels": ["Lung noodle"]}), tmp_path / "typo")
+
+
+def test_reports_are_encoded_once_per_cohort_beside_the_sentences(
+    toy_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = recipe_of("ct-clip", contrast={"dim": 17, "pool": "mean", "center_text": True})
+    pretrain(toy_cohort, recipe, tmp_path / "a")
+    cached = {p: p.stat().st_mtime_ns for p in (toy_cohort / "sentences").glob("*-mean-64-findings.*")}
+    assert len(cached) == 1
+    pretrain(toy_cohort, recipe, tmp_path / "b")
+    assert {p: p.stat().st_mtime_ns for p in cached} == cached
+    with pytest.raises(SimcropError, match="center_text needs a frozen text encoder"):
+        pretrain(
+            toy_cohort,
+            recipe_of("ct-clip", contrast={"center_text": True}, text={"freeze": False}),
+            tmp_path / "c",
+        )
+
+
+def test_untrained_model_is_where_training_starts(
+    toy_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = recipe_of("mae", init={"patch_embed": "pca"})
+    still = recipe_of("mae", init={"patch_embed": "pca"}, optim={"lr": 1e-30, "weight_decay": 0, "steps": 1})
+    assert untrained(toy_cohort, recipe, tmp_path / "start") == tmp_path / "start"
+    pretrain(toy_cohort, still, tmp_path / "run")
+    start, trained = load(tmp_path / "start").state_dict(), load(tmp_path / "run").state_dict()
+    assert set(start) == set(trained)
+    assert all(torch.equal(start[name], trained[name]) for name in start)
+    with pytest.raises(SimcropError, match="earlier"):
+        untrained(toy_cohort, recipe, tmp_path / "start")
