@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from simcrop.data.phantom import read_truth, write_ct_rate
-from simcrop.data.phantom.ct_rate import check_request
+from simcrop.data.phantom import Request, read_truth, write_ct_rate
+from simcrop.data.phantom.cohort import check_request
 from simcrop.data.phantom.findings import LABELS
 from simcrop.data.report import sentences
 from simcrop.errors import SimcropError
@@ -196,7 +196,7 @@ def test_an_impossible_request_is_refused(
     patients: int, seed: int, size: str, release: str, word: str
 ) -> None:
     with pytest.raises(SimcropError, match=word):
-        check_request(patients, seed, size, release)
+        check_request(Request("ct-rate", patients, seed, size, "real", release))
 
 
 def test_a_folder_with_other_things_in_it_is_refused_and_left_alone(cohort: Path, tmp_path: Path) -> None:
