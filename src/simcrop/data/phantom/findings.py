@@ -1,6 +1,6 @@
 """A finding: what it is called, where it lies, how large it is, and the bodies it is painted with.
 
-Lengths in mm of the patient's frame, densities in HU; arrays are `(z, y, x)`.
+Lengths in mm of the patient's frame, volumes in ml, densities in HU; arrays are `(z, y, x)`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ import numpy as np
 from simcrop.data.phantom.anatomy import Anatomy, Lobe
 from simcrop.data.phantom.grid import Frame
 from simcrop.data.phantom.parts import Part
-from simcrop.data.phantom.shapes import coverage, paint
+from simcrop.data.phantom.samples import corners, fill
+from simcrop.data.phantom.shapes import paint
 
 FindingSide = Literal["left", "right", "both"]
 
@@ -38,26 +39,55 @@ LABELS = (
 """The 18 label columns of CT-RATE, in its order."""
 
 
+EASY_KINDS = (
+    "Lung nodule",
+    "Consolidation",
+    "Lung opacity",
+    "Atelectasis",
+    "Pleural effusion",
+    "Emphysema",
+    "Cardiomegaly",
+    "Medical material",
+)
+"""Those that 5.5 x 5.5 x 10 mm voxels can show: a cohort of `easy` difficulty has no others."""
+DARKEST_HU, BRIGHTEST_HU = -1000.0, 300.0  # what shines through a veil: air to blood with contrast
+
+
 @dataclass(frozen=True)
 class Finding:
-    """`kind` is one of LABELS; `size_mm` is the length that the report names, None when it names none."""
+    """`kind` is one of LABELS; `size_mm` is the length that a report may name, None when there is none."""
 
     kind: str
     side: FindingSide | None
     lobe: Lobe | None
     size_mm: int | None
-    mask_value: int
     parts: tuple[Part, ...]
     strength: float = 1.0  # how much of the tissue under it is replaced: 1 all of it, less for a veil
     place: str = ""  # words of the report for a place that is no lobe
+    count: int = 1  # of lesions that the report counts
+    sized: bool = True  # whether the report may name its size
+    mask_value: int = 0
+    volume_ml: float = 0.0  # of all its marked bodies, measured without a grid
+
+    @property
+    def hu_range(self) -> tuple[int, int]:
+        """Lowest and highest HU of a voxel that lies wholly inside it, before noise."""
+        if any(part.marks and part.hu is None for part in self.parts):
+            return round(DARKEST_HU), round(BRIGHTEST_HU)
+        painted = [part.hu for part in self.parts if part.marks and part.hu is not None]
+        under = 1 - self.strength
+        low = self.strength * min(painted) + under * DARKEST_HU
+        high = self.strength * max(painted) + under * BRIGHTEST_HU
+        return round(low - 1), round(high + 1)
 
     def paint(self, hu: np.ndarray, mask: np.ndarray, anatomy: Anatomy, frame: Frame) -> None:
-        """Draw it into one slab and mark its voxels."""
+        """Draw it into one slab and mark the voxels that it fills at least by half."""
         for part in self.parts:
-            window = frame.window(np.array([part.centre]), part.reach_mm)
+            window = frame.window(corners(part), 0.0)
             if window is None:
                 continue
-            distance = part.distance(frame.points[window], anatomy)
-            mask[window][distance <= 0] = self.mask_value
+            shade, share = fill(part, anatomy, frame, window)
+            if part.marks:
+                mask[window][share >= 0.5] = self.mask_value
             if part.hu is not None:
-                paint(hu[window], part.hu, coverage(distance, frame.edge_mm) * np.float32(self.strength))
+                paint(hu[window], part.hu, shade * np.float32(self.strength))

@@ -1,11 +1,11 @@
-"""The bodies that findings are made of, each a distance in the patient's frame, negative inside.
+"""Bodies that findings are made of: ovals, plates and pieces of wire, and what every body must offer.
 
-Everything is mm of the patient's frame (x right, y front, z up); arrays are `(z, y, x)` or broadcast to it.
-`centre` and `reach_mm` bound a body, so that only the voxels near it are visited. `hu` is what it is painted
-with, None where the anatomy has painted it already.
+Millimetres of the patient's frame (x right, y front, z up); distances are negative inside, arrays `(z, y, x)` or
+broadcast to it.
 """
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,33 +14,83 @@ from simcrop.data.phantom.grid import Point, Points
 from simcrop.data.phantom.shapes import Tube, ellipsoid
 
 
+@runtime_checkable
+class Part(Protocol):
+    """One body. `hu`: what it is painted with, None where the anatomy has painted it already."""
+
+    @property
+    def hu(self) -> float | None: ...
+    @property
+    def marks(self) -> bool:
+        """Whether its voxels belong to the truth mask of the finding."""
+        ...
+
+    @property
+    def centre(self) -> Point:
+        """Where it is to be marked when no voxel is half filled by it."""
+        ...
+
+    @property
+    def thin(self) -> tuple[float, int]:
+        """Smallest extent in mm, and along how many axes it is that small: 1 a sheet, 2 a line, 3 a ball."""
+        ...
+
+    @property
+    def box(self) -> tuple[Point, Point]:
+        """Lowest and highest corner of a box around it."""
+        ...
+
+    def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray: ...
+
+
+def box_around(centre: Point, half: Point) -> tuple[Point, Point]:
+    (x, y, z), (a, b, c) = centre, half
+    return (x - a, y - b, z - c), (x + a, y + b, z + c)
+
+
+def middle(box: tuple[Point, Point]) -> Point:
+    x, y, z = (0.5 * (low + high) for low, high in zip(*box, strict=True))
+    return x, y, z
+
+
 @dataclass(frozen=True)
 class Blob:
-    """An ellipsoid with an uneven surface, cut to a lung or lobe when `side` says so."""
+    """An oval with an uneven surface, cut to a lung or lobe when `side` says so, and kept out of the heart."""
 
-    hu: float
+    hu: float | None
     centre: Point
     radii: Point
     uneven_mm: float = 0.0
     side: Side | None = None
     lobe: Lobe | None = None
+    beside_heart: bool = False
+    marks: bool = True
 
     @property
-    def reach_mm(self) -> float:
-        return max(self.radii) + 1.5 * self.uneven_mm
+    def thin(self) -> tuple[float, int]:
+        return 2 * min(self.radii), 3
+
+    @property
+    def box(self) -> tuple[Point, Point]:
+        reach = 1.5 * self.uneven_mm * max(self.radii) / min(self.radii)
+        x, y, z = (radius + reach for radius in self.radii)
+        return box_around(self.centre, (x, y, z))
 
     def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
         distance = ellipsoid(points, self.centre, self.radii)
         if self.uneven_mm:
-            distance = distance + self.uneven_mm * anatomy.texture(points)
+            distance = distance + np.float32(self.uneven_mm) * anatomy.texture(points)
         if self.side:
             distance = np.maximum(distance, anatomy.lung(points, self.side, self.lobe))
+        if self.beside_heart:
+            sac = FAT_AROUND_HEART_MM + anatomy.heart.fluid_mm
+            distance = np.maximum(distance, sac + 1 - anatomy.heart.distance(points))
         return distance
 
 
 @dataclass(frozen=True)
 class Band:
-    """A flat plate inside one lobe: lung that has lost its air along a line."""
+    """A round plate inside one lobe: lung that has lost its air along a plane, or a scar."""
 
     hu: float
     centre: Point
@@ -49,92 +99,55 @@ class Band:
     thickness_mm: float
     side: Side
     lobe: Lobe
+    marks: bool = True
 
     @property
-    def reach_mm(self) -> float:
-        return self.length_mm / 2
+    def thin(self) -> tuple[float, int]:
+        return self.thickness_mm, 1
+
+    @property
+    def box(self) -> tuple[Point, Point]:
+        """A disc reaches as far along an axis as its normal leans away from it."""
+        x, y, z = (
+            self.length_mm / 2 * (1 - n * n) ** 0.5 + self.thickness_mm / 2 * abs(n) for n in self.normal
+        )
+        return box_around(self.centre, (x, y, z))
 
     def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
         x, y, z = (c - m for c, m in zip((points.x, points.y, points.z), self.centre, strict=True))
-        off = np.abs(x * self.normal[0] + y * self.normal[1] + z * self.normal[2]) - self.thickness_mm / 2
-        around = np.sqrt(x**2 + y**2 + z**2) - self.length_mm / 2
+        off = np.abs((x * self.normal[0] + y * self.normal[1]) + z * self.normal[2]) - self.thickness_mm / 2
+        around = np.sqrt((x**2 + y**2) + z**2) - self.length_mm / 2
         return np.maximum(np.maximum(off, around), anatomy.lung(points, self.side, self.lobe))
 
 
 @dataclass(frozen=True)
-class Fluid:
-    """Free fluid behind the lung of a patient who lies on the back: deepest at the base, thinning upwards."""
-
-    hu: float
-    depth_mm: float
-    height_mm: float
-    side: Side
-    centre: Point
-
-    @property
-    def reach_mm(self) -> float:
-        return 260.0
-
-    def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
-        lung = anatomy.side(self.side)
-        up = np.clip((points.z - lung.rim_z) / self.height_mm, 0, 1)
-        # The meniscus climbs along the wall, which makes the crescent.
-        outward = np.clip((points.x * lung.sign - 50) / 60, 0, 1) * 0.45 * self.depth_mm
-        back = lung.centre[1] - lung.half[1]
-        level = points.y - back - (self.depth_mm + outward) * (1 - up)
-        return np.maximum(level, anatomy.lung(points, self.side))
-
-
-@dataclass(frozen=True)
-class HeartRim:
-    """The shell of fluid that the heart lies in."""
-
-    hu: float
-    centre: Point
-    thickness_mm: float
-
-    @property
-    def reach_mm(self) -> float:
-        return 150.0
-
-    def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
-        outside = anatomy.heart.distance(points) - FAT_AROUND_HEART_MM
-        return np.maximum(outside - self.thickness_mm, -outside)
-
-
-@dataclass(frozen=True)
-class WholeHeart:
-    """The heart itself, which the anatomy has painted."""
-
-    centre: Point
-    hu: None = None
-
-    @property
-    def reach_mm(self) -> float:
-        return 150.0
-
-    def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
-        return anatomy.heart.distance(points)
-
-
-@dataclass(frozen=True)
-class Wire:
-    """A piece of a tube of metal or plastic."""
+class Pipe:
+    """A piece of a tube: wire, catheter, the wall of a bronchus or its lumen. Cut to `within` when given."""
 
     hu: float
     tube: Tube
+    within: Blob | None = None
+    marks: bool = True
 
     @property
     def centre(self) -> Point:
-        x, y, z = (0.5 * (a + b) for a, b in zip(self.tube.start, self.tube.end, strict=True))
-        return x, y, z
+        return middle(self.box)
 
     @property
-    def reach_mm(self) -> float:
-        return self.tube.radius + float(np.linalg.norm(np.subtract(self.tube.end, self.tube.start))) / 2
+    def thin(self) -> tuple[float, int]:
+        return 2 * self.tube.radius, 2
 
-    def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:  # noqa: ARG002  (a Part)
-        return self.tube.distance(points)
+    @property
+    def box(self) -> tuple[Point, Point]:
+        ends = np.array([self.tube.start, self.tube.end])
+        (a, b, c), (x, y, z) = (
+            (ends.min(0) - self.tube.radius).tolist(),
+            (ends.max(0) + self.tube.radius).tolist(),
+        )
+        return (a, b, c), (x, y, z)
 
-
-Part = Blob | Band | Fluid | HeartRim | WholeHeart | Wire
+    def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
+        distance = self.tube.distance(points)
+        return (
+            distance if self.within is None else np.maximum(distance, self.within.distance(points, anatomy))
+        )

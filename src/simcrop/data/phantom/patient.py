@@ -3,28 +3,22 @@
 Everything about a patient follows from `(seed, number)` alone, so that a larger cohort holds the same patients.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from simcrop.data.phantom.anatomy import LOBES, Anatomy, Lobe, Side
+from simcrop.data.phantom.anatomy import Anatomy
 from simcrop.data.phantom.draw import draw_anatomy
-from simcrop.data.phantom.findings import Finding
-from simcrop.data.phantom.grid import Grid, Pose
-from simcrop.data.phantom.kinds import DRAWS, draw_finding, in_painting_order
+from simcrop.data.phantom.findings import LABELS, Finding
+from simcrop.data.phantom.grid import Difficulty, Grid, Pose
+from simcrop.data.phantom.kinds import draw_findings, draw_kinds, in_drawing_order
 from simcrop.data.phantom.render import render
+from simcrop.errors import SimcropError
 
-NORMAL_SHARE = 0.2
-RARE = (
-    "Hiatal hernia",
-    "Lymphadenopathy",
-    "Arterial wall calcification",
-    "Coronary artery wall calcification",
-    "Medical material",
-)
-IN_A_LOBE = ("Lung opacity", "Consolidation", "Atelectasis", "Lung nodule")
 PADDING_HU = -2048
+HEART_CM2 = 450.0  # surface of the middle of a sac of fluid around a healthy heart
 FINEST_VOXEL_MM3, NOISE_HU = 0.54, 38.0
 
 
@@ -34,6 +28,7 @@ class Patient:
 
     number: int
     seed: int
+    difficulty: Difficulty
     anatomy: Anatomy
     findings: tuple[Finding, ...]
     pose: Pose
@@ -80,47 +75,51 @@ def generator(seed: int, number: int, purpose: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence((seed, number)).spawn(purpose + 1)[purpose])
 
 
-def draw_patient(seed: int, number: int) -> Patient:
-    kinds = draw_kinds(generator(seed, number, 0))
+def draw_patient(
+    seed: int, number: int, difficulty: Difficulty = "real", kinds: Sequence[str] | None = None
+) -> Patient:
+    """Patient `number` of the cohort `seed`. `kinds` asks for these findings instead of drawing some."""
+    wanted = draw_kinds(generator(seed, number, 0), difficulty) if kinds is None else known(kinds)
     rng = generator(seed, number, 1)
-    heart_scale = float(rng.uniform(1.22, 1.36)) if "Cardiomegaly" in kinds else 1.0
-    fluid_mm = float(rng.uniform(9, 18)) if "Pericardial effusion" in kinds else 0.0
-    anatomy = draw_anatomy(rng, heart_scale, fluid_mm)
-    shift = (float(rng.normal(0, 4)), float(rng.normal(0, 5)), float(rng.uniform(-1200, -100)))
+    heart_scale, fluid_mm = draw_heart_disease(rng, wanted, difficulty)
+    anatomy = draw_anatomy(rng, heart_scale, fluid_mm, difficulty)
+    spread = 0.3 if difficulty == "easy" else 1.0
+    shift = (
+        float(rng.normal(0, 4 * spread)),
+        float(rng.normal(0, 5 * spread)),
+        float(rng.uniform(-1200, -100)),
+    )
     return Patient(
         number=number,
         seed=seed,
+        difficulty=difficulty,
         anatomy=anatomy,
-        findings=draw_findings(rng, anatomy, kinds),
-        pose=Pose(float(np.deg2rad(rng.normal(0, 2.5))), shift),
+        findings=draw_findings(rng, anatomy, wanted, difficulty),
+        pose=Pose(float(np.deg2rad(rng.normal(0, 2.5 * spread))), shift),
         intercept=-8192 if rng.random() < 0.3 else -1024,
         padded=number % 7 == 2,
     )
 
 
-def draw_kinds(rng: np.random.Generator) -> list[str]:
-    """No finding in one patient of five, otherwise one to four different ones."""
-    if rng.random() < NORMAL_SHARE:
-        return []
-    weights = np.array([0.3 if kind in RARE else 1.0 for kind in DRAWS])
-    count = int(rng.integers(1, 5))
-    return in_painting_order(
-        rng.choice(list(DRAWS), count, replace=False, p=weights / weights.sum()).tolist()
-    )
-
-
-def draw_findings(rng: np.random.Generator, anatomy: Anatomy, kinds: list[str]) -> tuple[Finding, ...]:
-    """Each finding in a lobe of its own; a lower lobe under fluid takes no other finding."""
-    free: list[tuple[Side, Lobe]] = [LOBES[i] for i in rng.permutation(len(LOBES))]
-    regions: dict[str, tuple[Side, Lobe]] = dict.fromkeys(kinds, free[0])
-    if "Pleural effusion" in kinds:
-        fluid = next(region for region in free if region[1] == "lower")
-        free.remove(fluid)
-        regions["Pleural effusion"] = fluid
+def known(kinds: Sequence[str]) -> list[str]:
     for kind in kinds:
-        if kind in IN_A_LOBE:
-            regions[kind] = free.pop()
-    return tuple(draw_finding(rng, anatomy, kind, regions[kind], i) for i, kind in enumerate(kinds, 1))
+        if kind not in LABELS:
+            raise SimcropError(
+                "bad-setting",
+                f"unknown finding {kind!r}: expected one of CT-RATE's 18 labels, {', '.join(LABELS)}",
+            )
+    return in_drawing_order(list(kinds))
+
+
+def draw_heart_disease(
+    rng: np.random.Generator, kinds: Sequence[str], difficulty: Difficulty
+) -> tuple[float, float]:
+    """How much wider than in health the heart is, and how many mm of fluid surround it."""
+    enlarged = rng.uniform(1.3, 1.45) if difficulty == "easy" else rng.uniform(1.17, 1.4)
+    scale = float(enlarged) if "Cardiomegaly" in kinds else 1.0
+    ml = float(rng.uniform(110, 360))
+    surface_cm2 = HEART_CM2 * scale**1.7
+    return scale, 10 * ml / surface_cm2 if "Pericardial effusion" in kinds else 0.0
 
 
 def add_noise(hu: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndarray:

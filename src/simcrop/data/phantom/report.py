@@ -7,18 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simcrop.data.phantom.chest_wording import LOWER_SLOTS, MIDDLE_SLOTS
 from simcrop.data.phantom.findings import Finding
-from simcrop.data.phantom.wording import (
-    CLEAR_LUNGS,
+from simcrop.data.phantom.impressions import (
+    BILATERAL,
     COMPLAINTS,
     IMPRESSIONS,
     NORMAL_IMPRESSIONS,
-    SLOTS,
+    SEVERAL,
     TECHNIQUES,
-    Slot,
 )
+from simcrop.data.phantom.lung_wording import CLEAR_LUNGS, LUNG_SLOTS, PLEURA_SLOTS
+from simcrop.data.phantom.wording import Slot, fill, found_wording, stock_wording
 
-COMMON_SHARE = 0.7  # of the stock sentences take the first wording, so that reports repeat each other
+FEWEST, MOST = 12, 20
+NO_CONTRAST = MIDDLE_SLOTS[1]
 
 
 @dataclass(frozen=True)
@@ -46,40 +49,57 @@ class PhantomReport:
 
 
 def write_report(findings: tuple[Finding, ...], contrast: bool, rng: np.random.Generator) -> PhantomReport:
-    """8 to 15 Findings sentences in a fixed order, and an impression that repeats what was found."""
-    present = {finding.kind: finding for finding in findings}
-    lung_kinds = [slot.kind for slot in SLOTS if slot.in_lungs and slot.kind in present]
+    """12 to 20 Findings sentences in a fixed order, and an impression that repeats what was found."""
+    slots = slots_for(findings)
+    spoken = chosen_stock(slots, findings, contrast, rng)
     sentences: list[Sentence] = []
-    for slot in SLOTS:
-        if slot.kind == "Pleural effusion" and not lung_kinds:
-            sentences.append(Sentence(stock(CLEAR_LUNGS, rng)))
-        quiet = slot.in_lungs and len(lung_kinds) != 1
-        sentences.extend(speak(slot, present, rng, quiet))
+    for slot in slots:
+        present = [finding for finding in findings if slot.kind is not None and finding.kind == slot.kind]
+        sentences += [Sentence(found_wording(slot, f, rng), slot.kind, finding=f) for f in present]
+        if slot in spoken:
+            sentences.append(deny(slot, rng))
     return PhantomReport(
         complaint=COMPLAINTS[int(rng.integers(len(COMPLAINTS)))],
         technique=TECHNIQUES[contrast],
         sentences=tuple(sentences),
-        impression=" ".join(fill(IMPRESSIONS[f.kind], f) for f in findings) or stock(NORMAL_IMPRESSIONS, rng),
+        impression=" ".join(conclude(f) for f in findings) or stock_wording(NORMAL_IMPRESSIONS, rng),
     )
 
 
-def speak(slot: Slot, present: dict[str, Finding], rng: np.random.Generator, quiet: bool) -> list[Sentence]:
-    """The sentence of one slot. `quiet` leaves out what would only be denied."""
-    if slot.kind is not None and slot.kind in present:
-        finding = present[slot.kind]
-        text = slot.found[int(rng.integers(len(slot.found)))]
-        return [Sentence(fill(text, finding), slot.kind, finding=finding)]
-    if quiet or rng.random() >= slot.share:
-        return []
-    text = stock(slot.stock, rng)
-    return [Sentence(text, slot.kind, negated=True) if slot.negates else Sentence(text)]
+def slots_for(findings: tuple[Finding, ...]) -> tuple[Slot, ...]:
+    """All slots in the order of looking; healthy lungs get a sentence of their own."""
+    ill = {slot.kind for slot in LUNG_SLOTS} & {finding.kind for finding in findings}
+    clear = () if ill else (Slot(None, stock=CLEAR_LUNGS),)
+    return (*MIDDLE_SLOTS, *LUNG_SLOTS, *clear, *PLEURA_SLOTS, *LOWER_SLOTS)
 
 
-def stock(wordings: tuple[str, ...], rng: np.random.Generator) -> str:
-    if len(wordings) == 1 or rng.random() < COMMON_SHARE:
-        return wordings[0]
-    return wordings[int(rng.integers(1, len(wordings)))]
+def chosen_stock(
+    slots: tuple[Slot, ...], findings: tuple[Finding, ...], contrast: bool, rng: np.random.Generator
+) -> list[Slot]:
+    """Slots that say their stock sentence: what is always said, and as much else as a report of its length holds."""
+    kinds = {finding.kind for finding in findings}
+    quiet = [slot for slot in slots if slot.stock and (slot.kind is None or slot.kind not in kinds)]
+    usual = [slot for slot in quiet if slot.share >= 1]
+    others = [slot for slot in quiet if slot.share < 1 and not (contrast and slot is NO_CONTRAST)]
+    dice = rng.random(len(others)) / [slot.share for slot in others]
+    order = [others[i] for i in np.argsort(dice)]  # those that are said more often come first more often
+    said = len(findings) + len(usual)
+    likely = int((dice < 1).sum())
+    room = min(max(likely, FEWEST - said), MOST - said)
+    return usual + order[: max(room, 0)]
 
 
-def fill(wording: str, finding: Finding) -> str:
-    return wording.format(side=finding.side, lobe=finding.lobe, size=finding.size_mm, place=finding.place)
+def deny(slot: Slot, rng: np.random.Generator) -> Sentence:
+    text = stock_wording(slot.stock, rng)
+    return Sentence(text, slot.kind, negated=True) if slot.negates else Sentence(text)
+
+
+def conclude(finding: Finding) -> str:
+    """One phrase of the impression."""
+    if finding.side == "both":
+        wording = BILATERAL[finding.kind]
+    elif finding.count > 1:
+        wording = SEVERAL[finding.kind]
+    else:
+        wording = IMPRESSIONS[finding.kind]
+    return fill(wording, finding)

@@ -29,6 +29,9 @@ class TruthSentence:
     lobe: Lobe | None
     mask_value: int
     size_mm: int | None
+    volume_ml: float | None = None  # of the bodies themselves, measured without a grid
+    hu_low: int | None = None  # of a voxel wholly inside, before noise
+    hu_high: int | None = None
 
     @property
     def shows(self) -> bool:
@@ -56,7 +59,17 @@ def truth_of(volume: str, index: int, sentence: Sentence) -> TruthSentence:
     if finding is None:
         return TruthSentence(volume, index, sentence.kind, sentence.negated, None, None, 0, None)
     return TruthSentence(
-        volume, index, finding.kind, False, finding.side, finding.lobe, finding.mask_value, finding.size_mm
+        volume=volume,
+        sentence_index=index,
+        finding=finding.kind,
+        negated=False,
+        side=finding.side,
+        lobe=finding.lobe,
+        mask_value=finding.mask_value,
+        size_mm=finding.size_mm,
+        volume_ml=finding.volume_ml,
+        hu_low=finding.hu_range[0],
+        hu_high=finding.hu_range[1],
     )
 
 

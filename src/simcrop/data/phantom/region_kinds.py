@@ -1,0 +1,128 @@
+"""Draws the findings that are seen throughout an area of a lobe: emphysema, mosaic, scars, septa, bronchi.
+
+Lengths in mm of the patient's frame (x right, y front, z up), densities in HU. Where single bodies are thinner than a
+voxel, the truth marks the area in which they are seen.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from simcrop.data.phantom.anatomy import LOBES, Side
+from simcrop.data.phantom.findings import Finding, FindingSide
+from simcrop.data.phantom.grid import Point
+from simcrop.data.phantom.parts import Band, Blob, Part, Pipe
+from simcrop.data.phantom.patterns import Net, Patches, Waves
+from simcrop.data.phantom.places import SIDES, Case, along, direction, draw_place
+from simcrop.data.phantom.shapes import Tube
+
+BOTH_SHARE = 0.35
+ROOT: Point = (38.0, -12.0, 4.0)  # of the right lung, where its bronchi enter
+Content = Callable[[Case, Blob], list[Part]]  # the case bears the lobe of the area
+
+
+def seen_in(
+    kind: str,
+    case: Case,
+    radius_mm: tuple[float, float],
+    content: Content,
+    strength: float = 1.0,
+    whole: bool = False,
+) -> Finding:
+    """An area of a lobe, in `real` sometimes of the same lobe on both sides. `whole`: all of it is marked."""
+    side, lobe = case.region
+    both = not case.easy and ("left", lobe) in LOBES and case.rng.random() < BOTH_SHARE
+    sides: tuple[Side, ...] = SIDES if both else (side,)
+    parts: list[Part] = []
+    for one in sides:
+        radius = case.uniform(*radius_mm)
+        x, y, z = (radius * case.uniform(0.85, 1.15) for _ in range(3))
+        here = replace(case, region=(one, lobe))
+        area = Blob(None, draw_place(here, margin_mm=16.0), (x, y, z), 0.0, one, lobe, marks=whole)
+        parts += [*([area] if whole else []), *content(here, area)]
+    named: FindingSide = "both" if both else side
+    return Finding(kind, named, lobe, None, tuple(parts), strength)
+
+
+def emphysema(case: Case) -> Finding:
+    return seen_in("Emphysema", case, (55.0, 70.0) if case.easy else (34.0, 55.0), holes)
+
+
+def holes(case: Case, area: Blob) -> list[Part]:
+    """Air without tissue."""
+    if case.easy:
+        return [Patches(-990.0, area, Waves.draw(case.rng, 34.0), -0.3)]
+    return [Patches(-965.0, area, Waves.draw(case.rng, case.uniform(18, 30)), case.uniform(0.0, 0.5))]
+
+
+def mosaic(case: Case) -> Finding:
+    return seen_in("Mosaic attenuation pattern", case, (45.0, 60.0), dark_patches, strength=0.85)
+
+
+def dark_patches(case: Case, area: Blob) -> list[Part]:
+    """Sharply bounded lung that holds less blood and more air."""
+    return [Patches(case.uniform(-945, -915), area, Waves.draw(case.rng, case.uniform(40, 60)), 0.0)]
+
+
+def sequela(case: Case) -> Finding:
+    return seen_in("Pulmonary fibrotic sequela", case, (16.0, 26.0), scars, whole=True)
+
+
+def scars(case: Case, area: Blob) -> list[Part]:
+    """Thin plates that cross, and a small lump where they meet."""
+    hu, lump, rng = case.uniform(-80, 60), case.uniform(2.5, 5), case.rng
+    length = 1.5 * min(area.radii) - 8
+    bands = [
+        Band(
+            hu,
+            along(area.centre, direction(rng), 4.0),
+            direction(rng),
+            length,
+            case.uniform(1.5, 3.5),
+            *case.region,
+            marks=False,
+        )
+        for _ in range(int(rng.integers(3, 6)))
+    ]
+    return [*bands, Blob(hu, area.centre, (lump, lump, lump), 0.0, *case.region, marks=False)]
+
+
+def septal_thickening(case: Case) -> Finding:
+    return seen_in("Interlobular septal thickening", case, (26.0, 42.0), septa, whole=True)
+
+
+def septa(case: Case, area: Blob) -> list[Part]:
+    """The net of walls between lobules, thick enough to be seen."""
+    fields = tuple(Waves.draw(case.rng, case.uniform(20, 28)) for _ in range(2))
+    return [Net(case.uniform(-250, 0), area, (fields[0], fields[1]), case.uniform(1.2, 2.0))]
+
+
+def peribronchial_thickening(case: Case) -> Finding:
+    return seen_in("Peribronchial thickening", case, (22.0, 34.0), thick_bronchi, whole=True)
+
+
+def thick_bronchi(case: Case, area: Blob) -> list[Part]:
+    return bronchi(case, area, case.uniform(1.3, 2.0), case.uniform(1.8, 3.0))
+
+
+def bronchiectasis(case: Case) -> Finding:
+    return seen_in("Bronchiectasis", case, (22.0, 34.0), wide_bronchi, whole=True)
+
+
+def wide_bronchi(case: Case, area: Blob) -> list[Part]:
+    return bronchi(case, area, case.uniform(3.0, 5.0), case.uniform(0.8, 1.4))
+
+
+def bronchi(case: Case, area: Blob, lumen_mm: float, wall_mm: float) -> list[Part]:
+    """A fan of bronchi that opens away from the root of the lung: first all walls, then all lumens."""
+    root = np.multiply(ROOT, (case.anatomy.side(case.region[0]).sign, 1, 1))
+    outwards = (area.centre - root) / np.linalg.norm(area.centre - root)
+    reach = min(area.radii) - lumen_mm - wall_mm
+    a, b, c = (area.centre - 0.8 * reach * outwards).tolist()
+    lumens, walls = [], []
+    for _ in range(int(case.rng.integers(4, 7))):
+        x, y, z = (area.centre + reach * (0.55 * outwards + 0.4 * np.array(direction(case.rng)))).tolist()
+        lumens.append(Pipe(-980.0, Tube((a, b, c), (x, y, z), lumen_mm), area, marks=False))
+        walls.append(Pipe(10.0, Tube((a, b, c), (x, y, z), lumen_mm + wall_mm), area, marks=False))
+    return [*walls, *lumens]
