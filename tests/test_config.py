@@ -1,11 +1,24 @@
 """Recipes: what the shipped ones say, and how a mistake in one is told."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from simcrop.config import RECIPES, Recipe, SimCroPRecipe, flat, full_yaml, load_recipe, recipe_names, recipe_text, setting_names
+from simcrop.config import (
+    RECIPES,
+    Recipe,
+    SimCroPRecipe,
+    build_recipe,
+    flat,
+    full_yaml,
+    load_recipe,
+    recipe_names,
+    recipe_text,
+    setting_names,
+)
 from simcrop.errors import SimcropError
 
 
@@ -176,3 +189,34 @@ def test_recipe_file_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_promised_settings_exist_in_every_method(kind: type[Recipe]) -> None:
     promised = {"seed", "data.workers", "optim.lr", "optim.batch", "optim.epochs", "optim.steps"}
     assert promised | {"checkpoint.every", "engine.precision"} <= set(setting_names(kind))
+
+
+@pytest.mark.parametrize("method", RECIPES)
+def test_method_decides_which_settings_there_are(method: str) -> None:
+    recipe = build_recipe(
+        {"method": method, **({"head": {"labels": ["a"]}} if method == "supervised" else {})}, "toy"
+    )
+    assert type(recipe) is RECIPES[method]
+    assert recipe.method == method
+    with pytest.raises(SimcropError, match=r"toy: unknown setting optim\.lrr, did you mean optim\.lr\?"):
+        build_recipe({"method": method, "optim": {"lrr": 1}}, "toy")
+
+
+def test_setting_of_another_method_is_unknown() -> None:
+    assert "unknown setting align.top_k" in refusal("mae-tiny", "align.top_k=3")
+    assert "unknown setting mim.mask_ratio" in refusal("ct-clip-tiny", "mim.mask_ratio=0.5")
+    assert "did you mean contrast.dim?" in refusal("ct-clip-tiny", "contrast.dims=5")
+
+
+@pytest.mark.parametrize("method", [["mae"], {"mae": 1}, None, 3, "SimCroP"])
+def test_method_that_is_not_a_known_name_is_refused_with_those_that_are(method: object) -> None:
+    with pytest.raises(SimcropError) as refused:
+        build_recipe({"method": method}, "toy")
+    assert all(name in refused.value.sentence for name in RECIPES)
+
+
+@pytest.mark.parametrize("name", ["mae-tiny", "ct-clip-tiny", "supervised-tiny"])
+def test_recipe_is_shown_as_it_is_shipped_and_in_full(simcrop: Callable[..., Any], name: str) -> None:
+    assert simcrop("recipe", "show", name).out == recipe_text(name)
+    assert f"method: {name.removesuffix('-tiny')}" in simcrop("recipe", "show", name, "--full").out
+    assert name in simcrop("recipe", "list").out.split()
