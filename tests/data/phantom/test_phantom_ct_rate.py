@@ -112,7 +112,7 @@ def test_each_sentence_has_one_line_of_truth(cohort: Path) -> None:
                 if line.shows and line.side in ("left", "right"):
                     assert line.side in text
             counts.add(len(texts))
-    assert counts <= set(range(8, 16))
+    assert counts <= set(range(12, 21))
 
 
 def test_geometry_in_the_header_is_that_of_the_metadata(cohort: Path) -> None:
