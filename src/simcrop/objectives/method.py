@@ -1,5 +1,7 @@
 """What every method answers, so that nothing outside this folder ever asks which method it is.
 
+A method is one file with its settings and its objective, one recipe class in `config.py`, and one YAML per size.
+
 Axes: b study, v visible patches, s text, d features, e features that patches and texts share.
 """
 
