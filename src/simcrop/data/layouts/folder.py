@@ -35,6 +35,8 @@ def list_folder(source: Path) -> Listing:
         root, paths = source.parent, [source]
     else:
         root, paths = source, find_scans(source)
+        if (root / "truth" / "phantom.json").is_file():  # the answers beside a phantom are no scans
+            paths = [path for path in paths if not path.is_relative_to(root / "truth")]
     places = [path.relative_to(root) for path in paths]
     ids = ids_of([str(p) if p.parts else root.name for p in places])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from simcrop.data.phantom.findings import LABELS
-from simcrop.data.phantom.formats import write_dicom, write_metaimage, write_nifti, write_nrrd
+from simcrop.data.phantom.formats import slice_files, write_dicom, write_metaimage, write_nifti, write_nrrd
 from simcrop.data.phantom.grid import Grid
 from simcrop.data.phantom.patient import Patient
 from simcrop.data.phantom.tree import (
@@ -49,13 +49,19 @@ def write(out: Path, request: Request, patients: list[Patient]) -> None:
             report = report_of(patient)
             text = f"Findings: {report.findings}\nImpression: {report.impression}\n"
             write_file(path.with_name("ct.txt"), text.encode())
-        # The mask comes last: a series of slices is whole only then.
-        if path.exists() and marked.is_file():
-            continue
         grid = patient.grid(request.size)
+        if all(part.is_file() for part in (*parts_of(path, grid), marked)):
+            continue
         scans, mask = patient.scans(request.size)
         write_scan(path, scans[0], grid, patient)
         write_nifti(marked, mask, grid.affine)
+
+
+def parts_of(path: Path, grid: Grid) -> list[Path]:
+    """The files that make one scan."""
+    if path.suffix == ".mhd":
+        return [path, path.with_suffix(".zraw")]
+    return [path] if path.suffix else slice_files(path, grid)
 
 
 def write_scan(path: Path, hu: np.ndarray, grid: Grid, patient: Patient) -> None:

@@ -103,10 +103,14 @@ def png(hu: np.ndarray) -> bytes:
 
 
 def write_dicom(folder: Path, voxels: np.ndarray, grid: Grid, uid: str, patient: str) -> None:
-    """A series numbered from head to feet; the last slice comes last, so that it proves the rest."""
-    for number, z in enumerate(range(grid.shape[2] - 1, -1, -1), 1):
-        content = dicom_slice(voxels[z], grid, z, number, uid, patient)
-        write_file(folder / f"{number:04d}.dcm", content)
+    """A series numbered from head to feet."""
+    for number, path in enumerate(slice_files(folder, grid), 1):
+        z = grid.shape[2] - number
+        write_file(path, dicom_slice(voxels[z], grid, z, number, uid, patient))
+
+
+def slice_files(folder: Path, grid: Grid) -> list[Path]:
+    return [folder / f"{number:04d}.dcm" for number in range(1, grid.shape[2] + 1)]
 
 
 def dicom_slice(hu: np.ndarray, grid: Grid, z: int, number: int, uid: str, patient: str) -> bytes:
