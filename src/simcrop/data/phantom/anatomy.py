@@ -1,16 +1,20 @@
-"""One patient's chest without any finding: sizes and positions, lungs with lobes, heart, vessels.
+"""One patient's chest without any finding: sizes and positions, lungs with lobes, heart, vessels, airways.
 
 Everything is mm of the patient's frame (x right, y front, z up, origin in the middle of the chest); distances
 are negative inside. Arrays are `(z, y, x)` or broadcast to it.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from simcrop.data.phantom import carving
 from simcrop.data.phantom.grid import Point, Points
-from simcrop.data.phantom.shapes import Tube, disc
+from simcrop.data.phantom.shapes import Tube
+from simcrop.data.phantom.solids import ENDLESS, Solid, bowl, flat, oval, slope, tube
+from simcrop.data.phantom.texture import texture_tile
 
 Side = Literal["left", "right"]
 Lobe = Literal["upper", "middle", "lower"]
@@ -22,6 +26,7 @@ LOBES: tuple[tuple[Side, Lobe], ...] = (
     ("left", "lower"),
 )
 FAT_AROUND_HEART_MM = 4.0
+MIDLINE_MM = 4.0  # no lung comes closer to the middle
 
 
 @dataclass(frozen=True)
@@ -44,32 +49,51 @@ class Lung:
         """+1 on the right, where x is positive, -1 on the left."""
         return 1.0 if self.side == "right" else -1.0
 
-    def narrowing(self, z: np.ndarray) -> np.ndarray:
-        """Size of the section at height z as a share of the widest one: 1 below, 0 at the apex."""
-        up = np.clip((z - self.widest_z) / (self.apex_z - self.widest_z), 0, 1)
-        return np.sqrt(1 - up**2.6)
-
     def diaphragm_z(self, points: Points) -> np.ndarray:
         """Height of the dome at each (x, y)."""
         x, y = (points.x - self.centre[0]) / self.half[0], (points.y - self.centre[1]) / self.half[1]
         return self.rim_z + self.dome_mm * (1 - x**2 - y**2)
 
-    def outline(self, points: Points) -> np.ndarray:
-        """Distance to the lung as if there were no mediastinum."""
-        x = np.abs((points.x - self.centre[0]) / self.half[0]) ** 2.3
-        y = np.abs((points.y - self.centre[1]) / self.half[1]) ** 2.3
-        wall = ((x + y) ** (1 / 2.3) - self.narrowing(points.z)) * min(self.half)
-        return np.maximum(np.maximum(wall, self.diaphragm_z(points) - points.z), 4 - self.sign * points.x)
+    def wall(self, beyond_mm: float = 0.0) -> Solid:
+        """The column that the lung fills, endless downwards, or one that much wider."""
+        half_x, half_y = self.half[0] + beyond_mm, self.half[1] + beyond_mm
+        centre = (*self.centre, self.widest_z)
+        return oval(
+            centre, (half_x, half_y, self.apex_z - self.widest_z + beyond_mm), down=ENDLESS, boxy=0.25
+        )
 
-    def lobe(self, points: Points, lobe: Lobe) -> np.ndarray:
-        """Distance to the half-spaces that cut one lobe out of the lung."""
-        above = points.z - self.fissure_z + self.fissure_slope * (points.y - self.centre[1])
+    @cached_property
+    def above_diaphragm(self) -> Solid:
+        """The space over the dome."""
+        curve = (-self.dome_mm / self.half[0] ** 2, -self.dome_mm / self.half[1] ** 2)
+        return bowl(self.rim_z + self.dome_mm, self.centre, curve)
+
+    @cached_property
+    def solid(self) -> Solid:
+        """The lung as if there were no mediastinum."""
+        return (
+            self.wall()
+            & self.above_diaphragm
+            & slope((self.sign * MIDLINE_MM, 0.0, 0.0), (-self.sign, 0.0, 0.0))
+        )
+
+    @cached_property
+    def oblique(self) -> Solid:
+        """The half space of the lower lobe, under the oblique fissure."""
+        return slope((0.0, self.centre[1], self.fissure_z), (0.0, self.fissure_slope, 1.0)).uneven(1.5)
+
+    @cached_property
+    def minor(self) -> Solid:
+        """The half space under the minor fissure."""
+        return slope((0.0, 0.0, self.minor_fissure_z), (0.0, 0.1, 1.0)).uneven(1.5)
+
+    def lobe_solid(self, lobe: Lobe) -> Solid:
+        """The half spaces that cut one lobe out of the lung."""
         if lobe == "lower":
-            return above
+            return self.oblique
         if self.side == "left":
-            return -above
-        over_minor = self.minor_fissure_z - points.z
-        return np.maximum(-above, over_minor if lobe == "upper" else -over_minor)
+            return self.oblique.inverse
+        return self.oblique.inverse & (self.minor if lobe == "middle" else self.minor.inverse)
 
 
 @dataclass(frozen=True)
@@ -82,12 +106,36 @@ class Heart:
     front_y: float
     fluid_mm: float  # thickness of fluid around it, 0 in health
 
-    def distance(self, points: Points) -> np.ndarray:
+    @cached_property
+    def solid(self) -> Solid:
+        front = slope((0.0, self.front_y, 0.0), (0.0, 1.0, 0.0))
+        return oval(self.centre, self.radii, turn=self.turn) & front
+
+    def chamber(self, where: Point, radii: Point) -> Solid:
+        """An oval inside, in shares of the heart: along its long axis, to its front, up."""
         cos, sin = float(np.cos(self.turn)), float(np.sin(self.turn))
-        x, y = points.x - self.centre[0], points.y - self.centre[1]
-        flat = ((x * cos + y * sin) / self.radii[0]) ** 2 + ((y * cos - x * sin) / self.radii[1]) ** 2
-        distance = (np.sqrt(flat + ((points.z - self.centre[2]) / self.radii[2]) ** 2) - 1) * min(self.radii)
-        return np.maximum(distance, points.y - self.front_y)
+        u, v, w = (share * radius for share, radius in zip(where, self.radii, strict=True))
+        x, y, z = self.centre
+        size = radii[0] * self.radii[0], radii[1] * self.radii[1], radii[2] * self.radii[2]
+        return oval((x + u * cos - v * sin, y + u * sin + v * cos, z + w), size, turn=self.turn)
+
+    def distance(self, points: Points) -> np.ndarray:
+        return self.solid.distance(points)
+
+
+@dataclass(frozen=True)
+class Airway:
+    """A piece of the bronchial tree: the trachea is generation 0, the main bronchi 1, those of the lobes 2 and on.
+
+    `parent` is an index into the tree, -1 for the trachea. Side and lobe are those that it serves.
+    """
+
+    tube: Tube  # the lumen
+    wall_mm: float
+    generation: int
+    parent: int
+    side: Side | None = None
+    lobe: Lobe | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,44 +144,61 @@ class Anatomy:
 
     body_half: tuple[float, float]
     fat_mm: float
+    breast_mm: float  # how far breasts stand out, 0 for none
     right: Lung
     left: Lung
     heart: Heart
     spine_y: float
+    spine_bend: float  # mm to the front per squared mm of height
     mediastinum_half: tuple[float, float]
     aorta: tuple[Tube, ...]
-    vessels: tuple[Tube, ...]  # great vessels of the mediastinum
-    airways: tuple[Tube, ...]
-    branches: tuple[Tube, ...]  # vessels in the lungs
-    waves: np.ndarray  # (n, 5): wave numbers along x, y, z in rad/mm and two phases
+    vessels: tuple[Tube, ...]  # great vessels of the mediastinum, the superior vena cava first
+    airways: tuple[Airway, ...]
+    branches: np.ndarray  # vessels in the lungs, float32 (n, 9): start, end, radius at each, HU
+    texture_at: np.ndarray  # float32 (6,): the part of the texture that is this patient's
     rib_phase: float
     lung_hu: float
     blood_hu: float
+    organ_hu: float  # HU that contrast adds to organs
 
     def side(self, side: Side) -> Lung:
         return self.right if side == "right" else self.left
 
+    @cached_property
+    def middle(self) -> Solid:
+        """What lies between the lungs: the middle, the spine, the heart in its fat, the aorta."""
+        centre = oval((0.0, 0.0, 0.0), (*self.mediastinum_half, ENDLESS))
+        spine = oval((0.0, self.spine_y - 8, 0.0), (25.0, 27.0, ENDLESS))
+        arch, descending = self.aorta[1], self.aorta[-1]
+        column = oval((*descending.end[:2], 0.0), (descending.radius + 1, descending.radius + 1, ENDLESS))
+        around = self.heart.solid.grown(FAT_AROUND_HEART_MM + self.heart.fluid_mm)
+        knob = tube(arch.end, descending.start, descending.radius + 2)
+        return (centre | spine | around).blended(column, 6.0).blended(knob, 8.0)
+
+    @cached_property
+    def lung_solids(self) -> dict[Side, Solid]:
+        return {"right": self.right.solid - self.middle, "left": self.left.solid - self.middle}
+
+    @cached_property
+    def cage(self) -> Solid:
+        """The room within the ribs, endless downwards."""
+        return self.right.wall(1.5).blended(self.left.wall(1.5), 60.0)
+
+    def distance(self, solid: Solid, points: Points) -> np.ndarray:
+        return solid.distance(points, self.texture_at)
+
     def mediastinum(self, points: Points) -> np.ndarray:
-        """Distance to what lies between the lungs: the middle, the spine, the heart and the descending aorta."""
-        middle = disc(points, (0.0, 0.0), self.mediastinum_half)
-        spine = disc(points, (0.0, self.spine_y - 8), (25.0, 27.0))
-        descending = self.aorta[-1]
-        flat = np.sqrt((points.x - descending.end[0]) ** 2 + (points.y - descending.end[1]) ** 2)
-        middle = np.minimum(np.minimum(middle, spine), flat - descending.radius - 1)
-        margin = FAT_AROUND_HEART_MM + self.heart.fluid_mm
-        return np.minimum(middle, self.heart.distance(points) - margin)
+        """Distance to what lies between the lungs."""
+        return self.distance(self.middle, points)
 
     def lung(self, points: Points, side: Side, lobe: Lobe | None = None) -> np.ndarray:
         """Distance to one lung, or to one of its lobes."""
-        lung = self.side(side)
-        distance = np.maximum(lung.outline(points), -self.mediastinum(points))
-        return distance if lobe is None else np.maximum(distance, lung.lobe(points, lobe))
+        lung = self.lung_solids[side]
+        return self.distance(lung if lobe is None else lung & self.side(side).lobe_solid(lobe), points)
 
     def texture(self, points: Points) -> np.ndarray:
         """Smooth unevenness of tissue, about -1 to 1, the same on every grid."""
-        total = np.zeros((), np.float32)
-        for kx, ky, kz, flat_phase, up_phase in self.waves.tolist():
-            total = total + np.sin(kx * points.x + ky * points.y + flat_phase) * np.sin(
-                kz * points.z + up_phase
-            )
-        return total * np.float32(1.4 / np.sqrt(len(self.waves)))
+        at, shape = flat(points)
+        out = np.empty(at.shape[1], np.float32)
+        carving.textures((texture_tile(), self.texture_at), at, out)
+        return out.reshape(shape)

@@ -32,7 +32,7 @@ GRIDS: dict[str, tuple[Triple, Point]] = SIZES | {
     "small-thick": ((128, 128, 32), (2.75, 2.75, 10.0)),
     "full-thick": ((512, 512, 150), (0.7, 0.7, 2.2)),
 }
-SLAB_VOXELS = 2**20  # a slab of this size stays in the processor's cache
+SLAB_VOXELS = 2**22  # a slab of this size needs little memory
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,21 @@ class Frame:
         z = self.lines[2][:, None, None] - pose.shift_mm[2]
         self.points = Points(*(c.astype(np.float32) for c in (cos * x + sin * y, cos * y - sin * x, z)))
         self.shape: Triple = (len(self.lines[2]), len(self.lines[1]), len(self.lines[0]))
+        self.spacing = np.array(grid.spacing_mm, np.float32)
+        # Patient mm -> index (x, y, z) within the slab.
+        turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+        origin = np.array([line[0] for line in self.lines])
+        self.to_index = np.column_stack([turn, pose.shift_mm - origin]) / step[:, None]
+
+    @property
+    def plane(self) -> np.ndarray:
+        """x and y in mm of the patient's frame of every voxel of a slice, float32 `(2, y, x)`."""
+        return np.concatenate([self.points.x, self.points.y])
+
+    @property
+    def heights(self) -> np.ndarray:
+        """z in mm of the patient's frame of every slice."""
+        return self.points.z[:, 0, 0]
 
     def window(self, corners: np.ndarray, reach_mm: float) -> Window | None:
         """Slices `(z, y, x)` of the voxels within `reach_mm` of the box around patient points `(n, 3)`."""

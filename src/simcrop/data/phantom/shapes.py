@@ -50,13 +50,15 @@ class Tube:
     start: Point
     end: Point
     radius: float
+    tip: float | None = None  # radius at the end, where that differs
 
     def distance(self, points: Points) -> np.ndarray:
         axis = np.subtract(self.end, self.start)
         ax, ay, az = (float(a) for a in axis)
         x, y, z = points.x - self.start[0], points.y - self.start[1], points.z - self.start[2]
         along = np.clip((x * ax + y * ay + z * az) / max(float(axis @ axis), 1e-6), 0, 1)
-        return np.sqrt((x - along * ax) ** 2 + (y - along * ay) ** 2 + (z - along * az) ** 2) - self.radius
+        radius = self.radius if self.tip is None else self.radius + (self.tip - self.radius) * along
+        return np.sqrt((x - along * ax) ** 2 + (y - along * ay) ** 2 + (z - along * az) ** 2) - radius
 
     def paint(self, hu: np.ndarray, frame: Frame, value: float) -> None:
         """Draw it. A tube thinner than a voxel becomes a wider, fainter one with the same amount of tissue."""

@@ -1,0 +1,123 @@
+"""Solid bodies put together from simple ones, as signed distances: negative inside, zero on the surface.
+
+Everything is mm of the patient's frame (x right, y front, z up). Distances are approximate away from the surface. A
+solid is float32 rows `(n, ROW)` that the loops of `carving.py` run through.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcrop.data.phantom import carving
+from simcrop.data.phantom.grid import Point, Points
+from simcrop.data.phantom.texture import texture_tile
+
+ENDLESS = float("inf")
+
+
+@dataclass(frozen=True, eq=False)
+class Solid:
+    """`a - b` is a without b, `a & b` where both are, `a | b` where either is; methods give changed copies."""
+
+    rows: np.ndarray
+
+    def __or__(self, other: "Solid") -> "Solid":
+        return Solid(np.concatenate([self.rows, other.rows, row(carving.UNION)]))
+
+    def __and__(self, other: "Solid") -> "Solid":
+        return Solid(np.concatenate([self.rows, other.rows, row(carving.WITHIN)]))
+
+    def __sub__(self, other: "Solid") -> "Solid":
+        return Solid(np.concatenate([self.rows, other.rows, row(carving.CUT)]))
+
+    def blended(self, other: "Solid", mm: float) -> "Solid":
+        """Both together, with the groove between them filled over `mm`."""
+        return Solid(np.concatenate([self.rows, other.rows, row(carving.BLEND, mm)]))
+
+    @property
+    def inverse(self) -> "Solid":
+        """All that lies outside."""
+        return Solid(np.concatenate([self.rows, row(carving.INVERSE)]))
+
+    def grown(self, mm: float) -> "Solid":
+        return Solid(np.concatenate([self.rows, row(carving.GROWN, mm)]))
+
+    def shell(self, half_mm: float) -> "Solid":
+        """What lies within `half_mm` of the surface; never thinner than a voxel."""
+        return Solid(np.concatenate([self.rows, row(carving.SHELL, half_mm)]))
+
+    def hoops(self, comb: "Solid", half_mm: float, half_height: float) -> "Solid":
+        """Rods of oval section where the surface meets the plates of a comb."""
+        return Solid(np.concatenate([self.rows, comb.rows, row(carving.HOOP, half_mm, half_height)]))
+
+    def uneven(self, mm: float, per_mm: float = 1 / carving.TILE_MM) -> "Solid":
+        """With dents and bulges of up to `mm`; not more than 2, or it is no distance any more."""
+        return Solid(np.concatenate([self.rows, row(carving.UNEVEN, mm, per_mm)]))
+
+    def distance(self, points: Points, offset: np.ndarray | None = None) -> np.ndarray:
+        """Distance in mm of each point, in the shape to which the coordinates broadcast."""
+        texture = (texture_tile(), np.zeros(6, np.float32) if offset is None else offset)
+        at, shape = flat(points)
+        out = np.empty(at.shape[1], np.float32)
+        carving.measure(self.rows, at, texture, out)
+        return out.reshape(shape)
+
+
+def flat(points: Points) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Points as `(3, n)`, and the shape they had."""
+    lines = np.broadcast_arrays(points.x, points.y, points.z)
+    return np.stack([line.ravel() for line in lines]).astype(np.float32), lines[0].shape
+
+
+def row(code: int, *parameters: float | int) -> np.ndarray:
+    line = np.zeros((1, carving.ROW), np.float32)
+    line[0, 0], line[0, 1 : len(parameters) + 1] = code, parameters
+    return line
+
+
+def oval(centre: Point, radii: Point, *, down: float = 0.0, boxy: float = 0.0, turn: float = 0.0) -> Solid:
+    """An ellipsoid, or with `boxy` up to 1 a rounded box; `down` is its radius below the centre when that differs.
+
+    An `ENDLESS` radius along z makes a column. `turn` is in radians about z.
+    """
+    return bent_oval(centre, radii, down or radii[2], boxy, turn, 0.0)
+
+
+def bent_oval(centre: Point, radii: Point, down: float, boxy: float, turn: float, bend: float) -> Solid:
+    """An oval whose sections move to the front by `bend` mm per squared mm from the centre's height."""
+    inverse = [1 / radii[0], 1 / radii[1], 1 / radii[2], 1 / down]
+    scale = min(*radii, down)
+    return Solid(
+        row(carving.OVAL, *centre, *inverse, boxy, float(np.cos(turn)), float(np.sin(turn)), bend, scale)
+    )
+
+
+def tube(start: Point, end: Point, radius: float, tip: float | None = None) -> Solid:
+    """A rod with round ends that tapers to the radius `tip`."""
+    return Solid(row(carving.TUBE, *start, *end, radius, radius if tip is None else tip))
+
+
+def slope(through: Point, normal: Point) -> Solid:
+    """The half space behind a plane: the normal points out of it."""
+    unit = np.array(normal) / np.linalg.norm(normal)
+    x, y, z = unit.tolist()
+    return Solid(row(carving.SHEET, -float(unit @ np.array(through)), x, y, z))
+
+
+def bowl(top_z: float, centre: tuple[float, float], curve: tuple[float, float]) -> Solid:
+    """The space above a dome; `curve` is mm per squared mm along x and y, negative for one that falls off."""
+    return Solid(row(carving.SHEET, top_z, 0, 0, -1, curve[0], centre[0], curve[1], centre[1]))
+
+
+def above(z: float) -> Solid:
+    return slope((0.0, 0.0, z), (0.0, 0.0, -1.0))
+
+
+def below(z: float) -> Solid:
+    return slope((0.0, 0.0, z), (0.0, 0.0, 1.0))
+
+
+def comb(phase: float, period: float, side: float, front: float, half: float = 0.0) -> Solid:
+    """Plates `period` apart along z that sink by `side` and `front` mm per mm away from the spine and to the front."""
+    scale = 1 / float(np.sqrt(1 + side**2 + front**2))
+    return Solid(row(carving.COMB, phase, period, side, front, half, scale))
