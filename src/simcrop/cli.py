@@ -141,6 +141,25 @@ def embed(
 
 
 @app.command()
+def probe(
+    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    cohort: Path,
+    out: Out,
+    share: Annotated[float, typer.Option(help="Share of the training patients to learn from.")] = 1.0,
+    seed: int = 0,
+    train: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
+    test: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
+    pool: Annotated[str, typer.Option(help="mean or max over the patches of a scan.")] = "mean",
+    overwrite: Overwrite = False,
+) -> None:
+    """A linear probe on frozen features: AUROC per label with confidence intervals."""
+    from simcrop.tasks.probe import probe as run
+
+    macro = run(model, cohort, out, share, seed, train, test, pool, overwrite).macro
+    typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
+
+
+@app.command()
 def ground(
     model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
     ct: Annotated[Path, typer.Argument(help="NIfTI, DICOM folder or zip, MHD, NRRD or NPZ.")],

@@ -79,15 +79,17 @@ def text_of(study: Study, sentence: TruthSentence) -> str:
     return said[sentence.sentence_index]
 
 
+@torch.no_grad()
 def ask(model: Model, studies: Cohort | Sequence[Study], asked: Sequence[Question], truth: Truth) -> Pointed:
     """Similarity maps and lesion shares of all questions, in their order by study."""
+    space = model.reader[0]
     told: dict[str, list[Question]] = {}
     for question in asked:
         told.setdefault(question.study, []).append(question)
     texts = encode_once(model, [text for q in asked for text in (q.text, q.swapped) if text is not None])
     maps, swapped, lesion, order = [], [], [], []
     for some, features in patch_features(model, [study for study in studies if study.id in told]):
-        seen = normalize(model.aligner.projection(features).float(), dim=-1).cpu().numpy()
+        seen = normalize(space.patches(features).float(), dim=-1).cpu().numpy()
         for study, patches in zip(some, seen, strict=True):
             own, placement = told[study.id], placement_of(study, model.spec)
             outside = ~placement.holds_scan(model.grid.shape).reshape(-1)

@@ -5,7 +5,8 @@ Axes: b study, s sentence (of all reports, flat), n patch, d features, e feature
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -48,62 +49,78 @@ class Aligning(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Examiner:
-    """Called without a word, it gives the controls of `objective` as it stands, which should be in eval mode."""
+    """Called without a word, it gives the controls of `objective` as it stands, which should be in eval mode.
+
+    `training`: the studies whose reports say how common a sentence is; `k`: patches of a region.
+    """
 
     objective: Aligning
+    tokenizer: Tokenizer
     studies: tuple[Study, ...]
-    sentences: Sentences
+    training: Cohort
     spec: InputSpec
     pool: Pool
+    length: int
     k: int
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
-        objective, device = self.objective, self.objective.vision.patch_embed.weight.device
-        sentences = self.sentences.to(device)
-        said = objective.aligner.sentences(text_features(sentences, objective.text, self.pool))
-        features = torch.cat(
-            [self.look(volumes_of(some, self.spec)) for some in in_passes(self.studies, AT_ONCE)]
-        )
-        blank = self.look(torch.full((1, 1, *self.spec.shape), AIR))
-        return control_figures(
-            said,
-            sentences,
-            objective.aligner.patches(features),
-            objective.aligner.patches(blank)[0],
-            features.mean(1),
-            self.k,
-        )
+        aligner, sentences = self.objective.aligner, self.sentences
+        seen = [self.look(volumes_of(some, self.spec)) for some in in_passes(self.studies, AT_ONCE)]
+        features, blank = torch.cat(seen), self.look(torch.full((1, 1, *self.spec.shape), AIR))
+        said = aligner.sentences(text_features(sentences, self.objective.text, self.pool))
+        patches, air = aligner.patches(features), aligner.patches(blank)[0]
+        return control_figures(said, sentences, patches, air, features.mean(1), self.k)
 
     def look(self, volumes: Tensor) -> Tensor:
         """Features `(b, n, d)` of all patches of `(b, 1, x, y, z)`, nothing hidden."""
-        device = self.objective.vision.patch_embed.weight.device
-        return self.objective.vision(self.objective.grid.split(volumes.to(device))).patches
+        return self.objective.vision(self.objective.grid.split(volumes.to(self.device))).patches
+
+    @property
+    def device(self) -> torch.device:
+        return self.objective.vision.patch_embed.weight.device
+
+    @cached_property
+    def sentences(self) -> Sentences:
+        """Of all reports; encoded once when the text encoder is frozen, kept as word pieces when it is trained."""
+        said = [Report(study.findings, study.impression).sentences for study in self.studies]
+        flat = [sentence for of_one in said for sentence in of_one]
+        bank = build_bank(said, self.encode if self.objective.text.frozen else None)
+        key = torch.tensor(bank.numbers(flat), dtype=torch.long)
+        cached = bank.features
+        return Sentences(
+            owner=owners([len(of_one) for of_one in said]),
+            key=key,
+            share=shares(flat, (Report(study.findings, study.impression) for study in self.training)),
+            features=None if cached is None else cached[key.to(cached.device)],
+            tokens=self.tokenizer.encode(flat, self.length) if cached is None else None,
+        ).to(self.device)
+
+    def encode(self, texts: list[str]) -> Tensor:
+        """One pooled vector per sentence, `(s, d)`."""
+        tokens = self.tokenizer.encode(texts, self.length).to(self.device)
+        text = self.objective.text
+        return text.pool(text(tokens), tokens.mask, self.pool).float()
 
 
 def build_examiner(
-    objective: nn.Module,
-    cohort: Cohort,
-    recipe: Recipe,
-    tokenizer: Tokenizer | None,
-    reports: Iterable[Report],
+    objective: nn.Module, cohort: Cohort, recipe: Recipe, tokenizer: Tokenizer | None
 ) -> Examiner | None:
-    """The examiner of a run that learns from `reports`; None when it aligns nothing or nothing is held out."""
-    reading = recipe.reading
+    """The examiner of a run on this cohort; None when the method aligns nothing or no study is held out."""
+    reading, split = recipe.reading, recipe.data.split
     if reading is None or tokenizer is None or not isinstance(objective, Aligning):
         return None
-    studies = held_out(cohort, recipe.data.split) if ALIGNING & set(objective.weights) else []
+    studies = held_out(cohort, split) if ALIGNING & set(objective.weights) else []
     if not studies:
         return None
-    said = [Report(study.findings, study.impression).sentences for study in studies]
-    sentences = prepare(said, objective.text, tokenizer, reading.pool, recipe.text.sentence_length)
-    sentences = replace(sentences, share=shares([text for of_one in said for text in of_one], reports))
     return Examiner(
         objective,
+        tokenizer,
         tuple(studies),
-        sentences,
+        cohort.select(split),
         recipe.input.spec,
         reading.pool,
+        recipe.text.sentence_length,
         recipe.boxes(objective.grid.count),
     )
 
@@ -122,28 +139,6 @@ def held_out(cohort: Cohort, trained_on: str, at_most: int = AT_MOST) -> list[St
     )
     chosen = np.unique(np.linspace(0, len(first) - 1, min(at_most, len(first))).round().astype(int))
     return [cohort[int(first[int(i)])] for i in chosen]
-
-
-def prepare(
-    said: Sequence[list[str]], text: TextEncoder, tokenizer: Tokenizer, pool: Pool, length: int
-) -> Sentences:
-    """The sentences of all reports; encoded here when the text encoder is frozen, as word pieces when it is trained."""
-
-    @torch.no_grad()
-    def encode(texts: list[str]) -> Tensor:
-        tokens = tokenizer.encode(texts, length)
-        return text.pool(text(tokens), tokens.mask, pool).float()
-
-    bank = build_bank(said, encode if text.frozen else None)
-    flat = [sentence for of_one in said for sentence in of_one]
-    key = torch.tensor(bank.numbers(flat), dtype=torch.long)
-    return Sentences(
-        owner=owners([len(of_one) for of_one in said]),
-        key=key,
-        share=bank.share[key],
-        features=None if bank.features is None else bank.features[key],
-        tokens=tokenizer.encode(flat, length) if bank.features is None else None,
-    )
 
 
 def shares(said: Sequence[str], reports: Iterable[Report]) -> Tensor:

@@ -3,11 +3,12 @@
 Axes: b study, n patch, d features.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
+from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
@@ -40,20 +41,27 @@ def in_passes(studies: Cohort | Sequence[Study], at_once: int = AT_ONCE) -> Iter
         yield [studies[i] for i in range(start, min(start + at_once, len(studies)))]
 
 
-@torch.no_grad()
 def patch_features(
     model: Model, studies: Cohort | Sequence[Study], at_once: int = AT_ONCE
 ) -> Iterator[tuple[list[Study], Float[Tensor, "b n d"]]]:
     """Features of every patch, pass after pass, beside the studies they belong to."""
     for some in in_passes(studies, at_once):
-        patches = model.grid.split(volumes_of(some, model.spec).to(model.device))
-        yield some, model.vision(patches).patches
+        yield some, model.features_of(volumes_of(some, model.spec))
 
 
-def pooled_features(model: Model, studies: Cohort | Sequence[Study], pool: Pooling = "mean") -> np.ndarray:
-    """One float32 vector per study, `(b, d)`: the mean of its patches, or the largest value of each feature."""
-    pooled = [
-        features.mean(1) if pool == "mean" else features.amax(1)
-        for _, features in patch_features(model, studies)
-    ]
-    return torch.cat(pooled).float().cpu().numpy() if pooled else np.zeros((0, 0), np.float32)
+def pooled_features(
+    model: Model,
+    studies: Cohort | Sequence[Study],
+    pool: Pooling = "mean",
+    tell: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """One float32 vector per study, `(b, d)`: the mean of its patches, or the largest value of each feature.
+
+    `tell` hears how many studies are done, of how many.
+    """
+    pooled: list[np.ndarray] = []
+    for _, features in patch_features(model, studies):
+        pooled += list(reduce(features, "b n d -> b d", pool).float().cpu().numpy())
+        if tell is not None:
+            tell(len(pooled), len(studies))
+    return np.stack(pooled)

@@ -1,0 +1,210 @@
+"""`simcrop probe`: what a linear head reads from a frozen encoder, per label, with intervals by patient.
+
+Axes: s scan, d features, l label.
+"""
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import polars as pl
+import torch
+
+from simcrop.data.cohort import Cohort, open_cohort
+from simcrop.data.durable import write_whole
+from simcrop.data.ledger import LABEL
+from simcrop.data.sentence_bank import read_cache, write_cache
+from simcrop.engine.progress import show_progress
+from simcrop.errors import SimcropError
+from simcrop.evaluation.features import Pooling, pooled_features
+from simcrop.evaluation.probe import Probe, ProbeResult, evaluate_probe, fit_probe, some_patients
+from simcrop.metrics import Interval
+from simcrop.model import load, model_folder, read_config
+from simcrop.tasks.folder import fingerprint, staged, write_metrics
+
+
+def probe(
+    model: str,
+    cohort_path: Path,
+    out: Path,
+    share: float = 1.0,
+    seed: int = 0,
+    train: str = "train",
+    test: str = "valid",
+    pool: str = "mean",
+    overwrite: bool = False,
+) -> ProbeResult:
+    """Fit on a share of the patients of split `train`, judge on split `test`; `metrics.json`, `predictions.parquet`."""
+    if pool not in get_args(Pooling):
+        raise SimcropError("bad-setting", f"--pool wants mean or max, got {pool!r}")
+    folder, cohort = model_folder(Path(model)), open_cohort(cohort_path)
+    training, testing = labelled(cohort, train), labelled(cohort, test)
+    refuse_shared_patients(training, testing, f"splits {train!r} and {test!r} share")
+    note = provenance_note(read_config(folder), cohort, testing)
+    drawn = some_patients(patients_of(training), share, seed)
+    truth, test_truth = label_matrix(training)[drawn], label_matrix(testing)
+    refuse_unvarying(truth, test_truth, train, test)
+    settings = {
+        "model": fingerprint(folder / "model.safetensors", folder / "config.json"),
+        "cohort": fingerprint(cohort_path / "studies.parquet"),
+        "share": share,
+        "seed": seed,
+        "train": train,
+        "test": test,
+        "pool": pool,
+        "head": "logistic",
+    }
+    with staged(out, "probe", settings, overwrite) as stage:
+        features = cached_features(folder, settings, cohort, pool)
+        patients, tested = patients_of(training)[drawn], patients_of(testing)
+        known, unseen = features[rows_in(cohort, training)][drawn], features[rows_in(cohort, testing)]
+        fitted = fit_probe(known, truth, patients, seed)
+        result = evaluate_probe(fitted, unseen, test_truth, tested, cohort.labels, seed)
+        who = {"train": patients_of(training), "drawn": patients, "test": tested}
+        write_metrics(stage, figures(result, fitted, settings, who, note))
+        write_predictions(stage / "predictions.parquet", testing, cohort.labels, result.scores)
+    return result
+
+
+def patients_of(studies: Cohort) -> np.ndarray:
+    return studies.index["patient"].to_numpy()
+
+
+def rows_in(cohort: Cohort, studies: Cohort) -> np.ndarray:
+    """Where the studies stand in the whole cohort."""
+    place = {study: row for row, study in enumerate(cohort.index["id"])}
+    return np.array([place[study] for study in studies.index["id"]])
+
+
+def labelled(cohort: Cohort, split: str) -> Cohort:
+    """The studies of a split, in a cohort that has labels."""
+    if not cohort.labels:
+        raise SimcropError(
+            "no-labels", f"{cohort.path}: its studies have no labels, and a probe learns labels"
+        )
+    studies = cohort.select(split)
+    if len(studies) == 0:
+        found = ", ".join(sorted(set(cohort.index["split"].to_list())))
+        raise SimcropError(
+            "no-studies", f"{cohort.path}: no study in split {split!r}; it has {found or 'none'}"
+        )
+    return studies
+
+
+def refuse_shared_patients(seen: Cohort, testing: Cohort, what: str) -> None:
+    """A patient who was learned from must not be judged by. Patients are counted, never named."""
+    if shared := set(seen.index["patient"]) & set(testing.index["patient"]):
+        raise SimcropError(
+            "patients-overlap", f"{what} {len(shared)} patients; a patient belongs to one of them only"
+        )
+
+
+def refuse_unvarying(training: np.ndarray, testing: np.ndarray, train: str, test: str) -> None:
+    """Said before the features are computed: a label must be there and not there on both sides to be judged."""
+    if not (varying(training) & varying(testing)).any():
+        raise SimcropError(
+            "nothing-to-judge",
+            f"no label can be judged: none has both scans with it and scans without it in {train!r} and in {test!r}",
+        )
+
+
+def varying(labels: np.ndarray) -> np.ndarray:
+    """Bool `(l,)`: labels of `(s, l)` that some scans have and others have not."""
+    return (labels == 1).any(0) & (labels == 0).any(0)
+
+
+def provenance_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> str:
+    """Whether the model has seen the test patients: refused when it has, said when it cannot be known."""
+    if config.get("provenance", {}).get("cohort") != fingerprint(cohort.path / "studies.parquet"):
+        return "the model comes from another cohort; whether it has seen these test patients is not known"
+    split = config["architecture"]["data"]["split"]
+    seen = cohort.select(split) if split else cohort
+    refuse_shared_patients(seen, testing, "the training of this model and the test split share")
+    return f"the model comes from split {split!r} of this cohort, which has none of the test patients"
+
+
+def label_matrix(studies: Cohort) -> np.ndarray:
+    """Float `(s, l)`: 1, 0, or NaN where a label is not known."""
+    columns = studies.index.select(pl.col(f"{LABEL}{name}").cast(pl.Float64) for name in studies.labels)
+    return columns.fill_null(float("nan")).to_numpy()
+
+
+def cached_features(folder: Path, settings: dict[str, Any], cohort: Cohort, pool: str) -> np.ndarray:
+    """Features `(s, d)` of the whole cohort, computed once per model and kept beside it; a read-only one keeps none."""
+    digest = hashlib.sha256(json.dumps([settings["model"], settings["cohort"]]).encode()).hexdigest()
+    cache = cohort.path / "features" / f"{settings['model'][:12]}-{pool}.safetensors"
+    found = read_cache(cache, digest)
+    if found is None:
+        progress = show_progress("features")
+        pooling: Pooling = "max" if pool == "max" else "mean"
+        features = pooled_features(
+            load(folder), cohort, pooling, lambda done, total: progress(done, total, "")
+        )
+        write_cache(cache, digest, found := torch.from_numpy(features))
+    return found.numpy()
+
+
+def figures(
+    result: ProbeResult, fitted: Probe, settings: dict[str, Any], who: dict[str, np.ndarray], note: str
+) -> dict[str, Any]:
+    """`metrics.json`: what is not defined is null."""
+    labels = {
+        label.name: {
+            **bounds("auroc", label.auroc),
+            **{name: value for name, value in asdict(label).items() if name not in {"name", "auroc"}},
+        }
+        for label in result.labels
+    }
+    return without_nan(
+        {
+            **bounds("macro_auroc", result.macro),
+            "labels": labels,
+            "labels_absent": result.absent,
+            "strength": fitted.strength,
+            "held_out_auroc": fitted.held_out_auroc,
+            "scans": {name: len(patients) for name, patients in who.items()},
+            "patients": {name: len(set(patients)) for name, patients in who.items()},
+            "split_hash": {name: patient_hash(patients) for name, patients in who.items()},
+            **{name: settings[name] for name in ("seed", "share", "pool", "head")},
+            "note": note,
+        }
+    )
+
+
+def bounds(name: str, found: Interval) -> dict[str, float]:
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def patient_hash(patients: np.ndarray) -> str:
+    """SHA-256 over the sorted ids, so that two runs can show that they used the same patients without naming any."""
+    return hashlib.sha256("\n".join(sorted(set(patients))).encode()).hexdigest()
+
+
+def without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: without_nan(inner) for name, inner in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def write_predictions(path: Path, testing: Cohort, labels: Sequence[str], scores: np.ndarray) -> None:
+    """One row per test scan and label: id, label, score, truth; null where there is none."""
+    truth = label_matrix(testing)
+    ids = testing.index["id"].to_list()
+    table = pl.DataFrame(
+        {
+            "id": np.repeat(ids, len(labels)),
+            "label": list(labels) * len(ids),
+            "score": scores.reshape(-1).astype(np.float64),
+            "truth": truth.reshape(-1),
+        }
+    ).with_columns(pl.col("score").fill_nan(None), pl.col("truth").fill_nan(None).cast(pl.Int8))
+    content = io.BytesIO()
+    table.write_parquet(content)
+    write_whole(path, content.getvalue())

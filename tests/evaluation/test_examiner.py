@@ -1,0 +1,91 @@
+"""The examiner of a run: held-out patients only, the training's own shares, the same answer when asked again."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from simcrop.config import Recipe, build_recipe
+from simcrop.data.cohort import open_cohort
+from simcrop.data.report import Report
+from simcrop.data.words import Tokenizer
+from simcrop.engine.journal import read_journal
+from simcrop.evaluation.examiner import Aligning, build_examiner, held_out, shares
+from simcrop.model import load
+from simcrop.objectives.method import Objective, Parts
+from simcrop.tasks.folder import read_json
+
+FIGURES = {
+    "align_accuracy",
+    "align_accuracy_blank",
+    "align_accuracy_shuffled",
+    "retrieval_auc",
+    "effective_rank",
+}
+
+
+def build(line, **align: object) -> tuple[Objective, Recipe, Tokenizer]:
+    """The toy recipe's own method, untrained."""
+    trained = load(line.run)
+    tree = trained.recipe.model_dump(mode="json")
+    recipe = build_recipe({**tree, "align": {**tree["align"], **align}}, "test")
+    assert trained.tokenizer is not None
+    torch.manual_seed(0)
+    parts = Parts(recipe.input.grid, trained.text, trained.tokenizer)
+    return recipe.build(parts).eval(), recipe, trained.tokenizer
+
+
+def test_figures_are_whole_and_the_same_when_asked_again(line) -> None:
+    objective, recipe, tokenizer = build(line)
+    examiner = build_examiner(objective, open_cohort(line.cohort), recipe, tokenizer)
+    assert examiner is not None
+    figures = examiner()
+    assert set(figures) <= FIGURES
+    assert {"align_accuracy", "align_accuracy_blank"} <= set(figures)
+    assert examiner() == figures
+    assert 0 <= figures["align_accuracy"] <= 1
+    objective.get_parameter("vision.patch_embed.weight").data.mul_(0)
+    changed = examiner()
+    assert changed["align_accuracy"] == pytest.approx(changed["align_accuracy_blank"])
+
+
+def test_method_that_aligns_nothing_or_keeps_nobody_out_is_not_examined(line) -> None:
+    cohort = open_cohort(line.cohort)
+    objective, recipe, tokenizer = build(line, use_sa=False)
+    assert isinstance(objective, Aligning)
+    assert build_examiner(objective, cohort, recipe, tokenizer) is None
+    assert build_examiner(nn.Linear(2, 3), cohort, recipe, tokenizer) is None
+    objective, recipe, tokenizer = build(line)
+    everyone = build_recipe({**recipe.model_dump(mode="json"), "data": {"split": ""}}, "test")
+    assert build_examiner(objective, cohort, everyone, tokenizer) is None
+
+
+def test_held_out_are_one_study_per_patient_never_one_trained_on(line) -> None:
+    cohort = open_cohort(line.cohort)
+    chosen = held_out(cohort, "train")
+    trained = set(cohort.select("train").index["patient"])
+    assert chosen
+    assert len({study.patient for study in chosen}) == len(chosen)
+    assert not {study.patient for study in chosen} & trained
+    assert held_out(cohort, "valid") == []
+    # Trained on no split that exists: whoever is in `valid` is held out, evenly chosen.
+    assert len(held_out(cohort, "nobody", at_most=1)) == 1
+
+
+def test_share_of_a_sentence_is_that_among_the_training_reports() -> None:
+    reports = [Report(text, "") for text in ("A is. B is.", "A is. A is.", "C is.", "A was.")]
+    found = shares(["A is.", "D is.", "C is.", "A is."], reports)
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.0, 0.25, 0.5]))
+
+
+def test_run_writes_its_controls_into_journal_figures_and_page(line) -> None:
+    rows = read_journal(line.run / "journal.jsonl")
+    looked = [row for row in rows if "examined" in row]
+    assert looked
+    assert looked[-1]["step"] == rows[-1]["step"]
+    metrics = read_json(line.run / "metrics.json")
+    assert {name: metrics[name] for name in looked[-1]["examined"]} == looked[-1]["examined"]
+    page = Path(line.run / "report.html").read_text()
+    assert "Does it look at the image?" in page
+    assert "examined" not in [name.removesuffix("_last") for name in metrics]

@@ -1,0 +1,195 @@
+"""`simcrop probe` from the command line: figures, predictions, refusals, and features computed once."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from simcrop.metrics import auroc
+
+
+def read(path: Path) -> dict[str, Any]:
+    """As strict JSON, in which NaN has no place."""
+    return json.loads(path.read_text(), parse_constant=lambda word: pytest.fail(word))
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A cohort of which half the patients are held out, and a model that says it comes from the other half."""
+
+    cohort: Path
+    run: Path
+
+    def studies(self, split: str) -> pl.DataFrame:
+        return pl.read_parquet(self.cohort / "studies.parquet").filter(pl.col("split") == split)
+
+
+@pytest.fixture(scope="module")
+def halves(line, tmp_path_factory: pytest.TempPathFactory) -> Halves:
+    from simcrop.tasks.folder import fingerprint
+
+    def split(table: pl.DataFrame) -> pl.DataFrame:
+        number = pl.col("patient").rank("dense") - 1
+        return table.with_columns(
+            pl.when(number % 2 == 0).then(pl.lit("train")).otherwise(pl.lit("valid")).alias("split"),
+            (number % 4 < 2).cast(pl.Int8).alias("label:Cardiomegaly"),
+        )
+
+    home = tmp_path_factory.mktemp("halves")
+    cohort = changed(line.cohort, home / "cohort", split)
+    shutil.copytree(line.run / "model", home / "model")
+    config = read(home / "model/config.json")
+    config["provenance"]["cohort"] = fingerprint(cohort / "studies.parquet")
+    (home / "model/config.json").write_text(json.dumps(config))
+    return Halves(cohort, home / "model")
+
+
+def changed(cohort: Path, folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Path:
+    """The cohort with another table of studies."""
+    shutil.copytree(cohort, folder, ignore=shutil.ignore_patterns("features", "sentences"))
+    table = pl.read_parquet(folder / "studies.parquet")
+    change(table).write_parquet(folder / "studies.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def probed(halves: Halves, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from simcrop.tasks.probe import probe
+
+    out = tmp_path_factory.mktemp("probe") / "out"
+    probe(str(halves.run), halves.cohort, out, seed=3)
+    return out
+
+
+def test_figures_say_what_was_judged_by_whom(halves: Halves, probed: Path) -> None:
+    metrics = read(probed / "metrics.json")
+    train, test = halves.studies("train"), halves.studies("valid")
+    assert metrics["scans"] == {"train": train.height, "drawn": train.height, "test": test.height}
+    assert (metrics["seed"], metrics["share"], metrics["pool"], metrics["head"]) == (
+        3,
+        1.0,
+        "mean",
+        "logistic",
+    )
+    joined = "\n".join(sorted(set(test["patient"])))
+    assert metrics["split_hash"]["test"] == hashlib.sha256(joined.encode()).hexdigest()
+    assert len(metrics["labels"]) == 18
+    judged = [label["auroc"] for label in metrics["labels"].values() if label["auroc"] is not None]
+    assert metrics["labels_absent"] == 18 - len(judged)
+    assert metrics["macro_auroc"] == pytest.approx(np.mean(judged))
+    for label in metrics["labels"].values():
+        assert label["positives"] + label["negatives"] + label["unknown"] == test.height
+    assert "has none of the test patients" in metrics["note"]
+    run = read(probed / "run.json")
+    assert (run["verb"], run["settings"]["train"], run["settings"]["test"]) == ("probe", "train", "valid")
+
+
+def test_predictions_hold_a_row_per_scan_and_label_and_give_the_same_figures(
+    halves: Halves, probed: Path
+) -> None:
+    table = pl.read_parquet(probed / "predictions.parquet")
+    test, metrics = halves.studies("valid"), read(probed / "metrics.json")
+    assert table.columns == ["id", "label", "score", "truth"]
+    assert table.height == test.height * 18
+    assert set(table["id"]) == set(test["id"])
+    for (name,), rows in table.group_by("label"):
+        truth = test.select("id", pl.col(f"label:{name}").alias("truth"))
+        assert rows.select("id", "truth").equals(truth)
+        again = auroc(rows["score"].cast(pl.Float64).to_numpy(), rows["truth"].to_numpy())
+        expected = metrics["labels"][name]["auroc"]
+        assert again == pytest.approx(expected) if expected is not None else np.isnan(again)
+
+
+def test_features_are_those_of_embed_and_computed_once(
+    simcrop: Callable, halves: Halves, probed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from simcrop.data.cohort import open_cohort
+    from simcrop.evaluation.features import pooled_features
+    from simcrop.model import load
+
+    model, cohort = load(halves.run), open_cohort(halves.cohort)
+    for pool in ("mean", "max"):
+        some = [cohort[i] for i in (0, 3, 7)]
+        one_by_one = np.stack([model.embed(study.volume(), pool) for study in some])
+        np.testing.assert_allclose(pooled_features(model, some, pool), one_by_one, atol=1e-5)
+
+    monkeypatch.setattr("simcrop.tasks.probe.pooled_features", lambda *_: pytest.fail("computed again"))
+    ran = simcrop("probe", halves.run, halves.cohort, "--out", tmp_path / "out", "--seed", "3")
+    assert ran.code == 0
+    assert ran.out.startswith("macro AUROC 0.") or ran.out.startswith("macro AUROC 1.")
+    assert read(tmp_path / "out/metrics.json") == read(probed / "metrics.json")
+
+
+def test_share_of_the_patients_is_learned_from(simcrop: Callable, halves: Halves, tmp_path: Path) -> None:
+    words = ("probe", halves.run, halves.cohort, "--out", tmp_path / "out", "--pool", "max", "--share", "0.5")
+    assert simcrop(*words).code == 0
+    metrics, train = read(tmp_path / "out/metrics.json"), halves.studies("train")
+    assert metrics["patients"]["train"] == train["patient"].n_unique()
+    assert metrics["patients"]["drawn"] == round(train["patient"].n_unique() / 2)
+    assert metrics["split_hash"]["drawn"] != metrics["split_hash"]["train"]
+
+
+def refusal(
+    simcrop: Callable, halves: Halves, tmp_path: Path, *words: object, cohort: Path | None = None
+) -> str:
+    said = simcrop("probe", halves.run, cohort or halves.cohort, "--out", tmp_path / "out", *words).refusal
+    assert not (tmp_path / "out").exists()
+    return said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--test", "train"), "splits 'train' and 'train' share"),
+        (("--train", "valid", "--test", "train"), "the training of this model and the test split share"),
+        (("--test", "nowhere"), "no study in split 'nowhere'; it has train, valid"),
+        (("--share", "0"), "--share wants more than 0"),
+        (("--pool", "median"), "--pool wants mean or max, got 'median'"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(
+    simcrop: Callable, halves: Halves, tmp_path: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    said = refusal(simcrop, halves, tmp_path, *words)
+    assert sentence in said
+    assert "train_1" not in said  # patients are counted, never named
+
+
+def test_cohort_without_labels_is_refused(simcrop: Callable, halves: Halves, tmp_path: Path) -> None:
+    bare = changed(
+        halves.cohort, tmp_path / "bare", lambda table: table.drop(pl.selectors.starts_with("label:"))
+    )
+    assert "no labels" in refusal(simcrop, halves, tmp_path, cohort=bare)
+
+
+def test_model_from_another_cohort_is_said_to_be_and_unknown_labels_are_counted(
+    simcrop: Callable, halves: Halves, tmp_path: Path
+) -> None:
+    def forget(table: pl.DataFrame) -> pl.DataFrame:
+        first = pl.int_range(pl.len()).over("split") == 0
+        return table.with_columns(
+            pl.when(first).then(None).otherwise(pl.col("label:Cardiomegaly")).alias("label:Cardiomegaly")
+        )
+
+    other = changed(halves.cohort, tmp_path / "other", forget)
+    assert simcrop("probe", halves.run, other, "--out", tmp_path / "out").code == 0
+    metrics = read(tmp_path / "out/metrics.json")
+    assert "from another cohort" in metrics["note"]
+    assert metrics["labels"]["Cardiomegaly"]["unknown"] == 1
+    table = pl.read_parquet(tmp_path / "out/predictions.parquet").filter(pl.col("label") == "Cardiomegaly")
+    assert table["truth"].null_count() == 1
+
+
+def test_split_in_which_no_label_varies_is_refused(simcrop: Callable, halves: Halves, tmp_path: Path) -> None:
+    def all_healthy(table: pl.DataFrame) -> pl.DataFrame:
+        return table.with_columns(pl.selectors.starts_with("label:") * 0)
+
+    dull = changed(halves.cohort, tmp_path / "dull", all_healthy)
+    assert "no label can be judged" in refusal(simcrop, halves, tmp_path, cohort=dull)

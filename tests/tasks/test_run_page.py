@@ -1,0 +1,33 @@
+"""What a run says about itself: whether it looks at the image, in one sentence."""
+
+import pytest
+
+from simcrop.tasks.run_page import examined_rows, summary, verdict
+
+
+def test_alignment_that_is_as_good_without_the_image_says_so() -> None:
+    blind = verdict({"align_accuracy": 0.97, "align_accuracy_blank": 0.96})
+    assert blind.startswith("This alignment does not need the image")
+    assert "97%" in blind
+    assert "96% with an empty one" in blind
+
+
+def test_alignment_that_needs_the_image_gives_both_figures() -> None:
+    seeing = verdict({"align_accuracy": 0.81, "align_accuracy_blank": 0.22})
+    assert "does not need" not in seeing
+    assert "81%" in seeing
+    assert "22%" in seeing
+
+
+def test_reports_too_short_to_ask_are_named() -> None:
+    assert "too short" in verdict({"effective_rank": 3.0})
+
+
+def test_looks_are_no_loss_terms_and_the_last_one_is_in_the_summary() -> None:
+    row = {"epoch": 1.0, "lr": 0.1, "grad_norm": 1.0, "volumes_per_s": 2.0, "data_wait": 0.0}
+    rows = [{"step": step, "loss": 9.0 - step, "align": 1.0, **row} for step in (1, 2, 3)]
+    rows[0]["examined"], rows[2]["examined"] = {"align_accuracy": 0.2}, {"align_accuracy": 0.4}
+    assert examined_rows(rows) == [{"step": 1, "align_accuracy": 0.2}, {"step": 3, "align_accuracy": 0.4}]
+    told = summary(rows)
+    assert told["align_accuracy"] == pytest.approx(0.4)
+    assert not [name for name in told if name.startswith("examined")]
