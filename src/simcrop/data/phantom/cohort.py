@@ -6,11 +6,12 @@ No axes or units. Everything follows from the request, bit for bit; an interrupt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, get_args
 
 from simcrop.data.phantom.cc_ccii import CC_CCII
 from simcrop.data.phantom.ct_rate import CT_RATE
 from simcrop.data.phantom.folder import FOLDER
-from simcrop.data.phantom.grid import SIZES
+from simcrop.data.phantom.grid import SIZES, Difficulty
 from simcrop.data.phantom.patient import draw_patient
 from simcrop.data.phantom.rad_chestct import RAD_CHESTCT
 from simcrop.data.phantom.tree import Entry, Request, Tree, start_folder, write_file
@@ -24,7 +25,7 @@ TREES: dict[str, Tree] = {
     "cc-ccii": CC_CCII,
     "folder": FOLDER,
 }
-RELEASES, DIFFICULTIES = ("v1", "v2"), ("easy", "real")
+RELEASES, DIFFICULTIES = ("v1", "v2"), get_args(Difficulty)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def shares_of(out: Path, request: Request) -> list[Share]:
 def write_share(share: Share) -> tuple[int, list[Entry]]:
     """Scans and masks that are not there yet; what the tables will say of them, and where it belongs."""
     tree, request = TREES[share.request.layout], share.request
-    patients = [draw_patient(request.seed, number) for number in share.numbers]
+    difficulty = cast(Difficulty, request.difficulty)
+    patients = [draw_patient(request.seed, number, difficulty) for number in share.numbers]
     tree.write(share.out, request, patients)
     return share.numbers[0], [tree.entry(request, patient) for patient in patients]
 
