@@ -5,18 +5,28 @@ import pytest
 from simcrop.tasks.run_page import examined_rows, summary, verdict
 
 
-def test_alignment_that_is_as_good_without_the_image_says_so() -> None:
-    blind = verdict({"align_accuracy": 0.97, "align_accuracy_blank": 0.96})
-    assert blind.startswith("This alignment does not need the image")
-    assert "97%" in blind
+def told(true: float, foreign: float, blank: float) -> str:
+    return verdict(
+        {"align_accuracy": true, "align_accuracy_shuffled": foreign, "align_accuracy_blank": blank}
+    )
+
+
+def test_alignment_that_is_as_good_without_an_image_says_so() -> None:
+    blind = told(0.97, 0.95, 0.96)
+    assert blind.startswith("This alignment does not need an image")
+    assert "97% of cases with the true image" in blind
+    assert "95% with another patient's" in blind
     assert "96% with an empty one" in blind
 
 
-def test_alignment_that_needs_the_image_gives_both_figures() -> None:
-    seeing = verdict({"align_accuracy": 0.81, "align_accuracy_blank": 0.22})
-    assert "does not need" not in seeing
-    assert "81%" in seeing
-    assert "22%" in seeing
+def test_alignment_that_is_as_good_with_anyones_image_says_so() -> None:
+    assert told(0.88, 0.89, 0.66).startswith("This alignment does not need the patient's own image")
+
+
+def test_alignment_that_needs_the_image_gives_all_figures() -> None:
+    seeing = told(0.81, 0.41, 0.22)
+    assert seeing.startswith("This alignment needs the image")
+    assert all(figure in seeing for figure in ("81%", "41%", "22%"))
 
 
 def test_reports_too_short_to_ask_are_named() -> None:

@@ -8,7 +8,7 @@ from simcrop.engine.journal import Row, read_journal
 from simcrop.figures.curves import draw_curves
 from simcrop.figures.page import Page
 
-BLIND = 0.05  # empty images that retrieve this little worse than true ones say that nobody looks
+BLIND = 0.05  # other images that retrieve this little worse than the true ones say that nobody looks at these
 NO_TERMS = {"step", "epoch", "loss", "lr", "grad_norm", "volumes_per_s", "data_wait", "examined"}
 WHAT = {
     "volume": "volume: hidden patches painted (Eq. 1)",
@@ -57,13 +57,22 @@ def verdict(figures: Row) -> str:
     true, blank = figures.get("align_accuracy"), figures.get("align_accuracy_blank")
     if true is None or blank is None:
         return "The reports of the held-out studies are too short to ask."
-    found = f"sentences and regions of a held-out report find each other in {true:.0%} of cases"
+    foreign = figures.get("align_accuracy_shuffled", 0.0)
+    found = (
+        f"sentences and regions of a held-out report find each other in {true:.0%} of cases with the true image, "
+        f"in {foreign:.0%} with another patient's and in {blank:.0%} with an empty one"
+    )
     if blank > true - BLIND:
         return (
-            f"This alignment does not need the image: {found} with the true image and in {blank:.0%} with an empty "
-            "one, so a fixed map from place to sentence explains it, and Eq. 4 says nothing for its heat maps."
+            f"This alignment does not need an image: {found}, so a fixed map from place to sentence explains it, and "
+            "Eq. 4 says nothing for its heat maps."
         )
-    return f"With the true image {found}, with an empty one in {blank:.0%}."
+    if foreign > true - BLIND:
+        return (
+            f"This alignment does not need the patient's own image: {found}, so it knows where such things lie in "
+            "anyone, and not what this scan shows."
+        )
+    return f"This alignment needs the image: {found}."
 
 
 def terms_of(rows: list[Row]) -> list[str]:
