@@ -8,7 +8,7 @@ import numpy as np
 
 from simcrop.data.phantom.compiled import compiled
 
-OVAL, TUBE, SHEET, COMB, UNION, WITHIN, CUT, GROWN, SHELL, HOOP, BLEND, UNEVEN, INVERSE = range(13)
+OVAL, TUBE, SHEET, COMB, STOREY, UNION, WITHIN, CUT, GROWN, SHELL, HOOP, BLEND, UNEVEN, INVERSE = range(14)
 ROW = 16  # numbers per row of a program: the code, then its parameters
 BATCH = 512  # points that are measured together
 DEPTH = 6  # distances that wait for their operation
@@ -102,6 +102,14 @@ def comb(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
 
 
 @compiled
+def storey(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
+    """What lies between two heights."""
+    low, high, z = p[1], p[2], at[2]
+    for n in range(count):
+        out[n] = max(low - z[n], z[n] - high)
+
+
+@compiled
 def alone(p: np.ndarray, at: np.ndarray, count: int, finest: float, texture: Texture, a: np.ndarray) -> None:
     """An operation on one distance."""
     size = p[1]
@@ -153,7 +161,7 @@ def distances(
     for row in range(len(rows)):
         p = rows[row]
         code = int(p[0])
-        if code <= COMB:
+        if code <= STOREY:
             top += 1
             if code == OVAL:
                 oval(p, at, count, stack[top])
@@ -161,8 +169,10 @@ def distances(
                 tube(p, at, count, stack[top])
             elif code == SHEET:
                 sheet(p, at, count, stack[top])
-            else:
+            elif code == COMB:
                 comb(p, at, count, stack[top])
+            else:
+                storey(p, at, count, stack[top])
         elif code in (GROWN, SHELL, UNEVEN, INVERSE):
             alone(p, at, count, finest, texture, stack[top])
         else:
@@ -173,8 +183,9 @@ def distances(
 @compiled
 def measure(rows: np.ndarray, at: np.ndarray, texture: Texture, out: np.ndarray) -> None:
     """Distance of one solid at any number of points."""
-    stack = np.empty((DEPTH, BATCH), np.float32)
+    stack, part = np.empty((DEPTH, BATCH), np.float32), np.empty((3, BATCH), np.float32)
     for start in range(0, len(out), BATCH):
-        stop = min(start + BATCH, len(out))
-        distances(rows, at[:, start:stop], stop - start, ZERO, texture, stack)
-        out[start:stop] = stack[0, : stop - start]
+        count = min(BATCH, len(out) - start)
+        part[:, :count] = at[:, start : start + count]
+        distances(rows, part, count, ZERO, texture, stack)
+        out[start : start + count] = stack[0, :count]

@@ -42,6 +42,7 @@ class Layer:
             self.uneven_hu,
             self.grain_hu,
             self.strength * thin,
+            self.solid.slope,
         )
 
 

@@ -13,6 +13,7 @@ from simcrop.data.phantom.grid import Point, Points
 from simcrop.data.phantom.texture import texture_tile
 
 ENDLESS = float("inf")
+STEEPEST = 1.3  # how much the texture changes from one lattice point to the next, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,13 @@ class Solid:
     def uneven(self, mm: float, per_mm: float = 1 / carving.TILE_MM) -> "Solid":
         """With dents and bulges of up to `mm`; not more than 2, or it is no distance any more."""
         return Solid(np.concatenate([self.rows, row(carving.UNEVEN, mm, per_mm)]))
+
+    @property
+    def slope(self) -> float:
+        """How fast the distance may grow per mm; what is no true distance grows faster than 1."""
+        hoops = 0.15 if (self.rows[:, 0] == carving.HOOP).any() else 0.0
+        uneven = self.rows[self.rows[:, 0] == carving.UNEVEN]
+        return 1.02 + hoops + STEEPEST * float((uneven[:, 1] * uneven[:, 2]).sum())
 
     def distance(self, points: Points, offset: np.ndarray | None = None) -> np.ndarray:
         """Distance in mm of each point, in the shape to which the coordinates broadcast."""
@@ -109,12 +117,14 @@ def bowl(top_z: float, centre: tuple[float, float], curve: tuple[float, float]) 
     return Solid(row(carving.SHEET, top_z, 0, 0, -1, curve[0], centre[0], curve[1], centre[1]))
 
 
-def above(z: float) -> Solid:
-    return slope((0.0, 0.0, z), (0.0, 0.0, -1.0))
+def bowl_y(y: float, curve: float) -> Solid:
+    """The space behind a hollow that rises to the front by `curve` mm per squared mm to both sides."""
+    return Solid(row(carving.SHEET, -y, 0, 1, 0, -curve, 0, 0, 0))
 
 
-def below(z: float) -> Solid:
-    return slope((0.0, 0.0, z), (0.0, 0.0, 1.0))
+def between(low: float, high: float) -> Solid:
+    """Everything between two heights."""
+    return Solid(row(carving.STOREY, low, high))
 
 
 def comb(phase: float, period: float, side: float, front: float, half: float = 0.0) -> Solid:

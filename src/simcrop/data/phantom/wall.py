@@ -5,7 +5,7 @@ Lengths in mm of the patient's frame (x right, y front, z up), densities in HU.
 
 from simcrop.data.phantom.anatomy import Anatomy
 from simcrop.data.phantom.layers import BONE, FAT, MUSCLE, Layer
-from simcrop.data.phantom.solids import ENDLESS, Solid, above, below, bent_oval, comb, oval, slope, tube
+from simcrop.data.phantom.solids import ENDLESS, Solid, bent_oval, between, bowl_y, comb, oval, slope, tube
 
 SKIN_MM = 1.8
 RIB_PERIOD, VERTEBRA_PERIOD = 27.0, 26.0
@@ -13,64 +13,50 @@ MARROW = 170.0
 
 
 def wall(anatomy: Anatomy) -> list[Layer]:
-    trunk = outline(anatomy)
-    skin = trunk if not anatomy.breast_mm else trunk.blended(breasts(anatomy), 30.0)
-    muscle = trunk.grown(-anatomy.fat_mm)
-    layers = [
-        Layer(table(anatomy), -150.0),
-        Layer(table(anatomy).grown(-2.0), -850.0),
-        Layer(skin, 10.0),
-        Layer(skin.grown(-SKIN_MM), FAT, uneven_hu=6.0, grain_hu=8.0),
-    ]
+    """From the outside inwards; parts of one tissue overlap, and the next tissue covers where they do."""
+    parts = [trunk(anatomy), neck(), *arms()]
+    soft = [*parts, *breasts(anatomy, 1.0)] if anatomy.breast_mm else parts
+    layers = [Layer(table(anatomy).shell(7.0), -150.0), Layer(table(anatomy).shell(5.0), -850.0)]
+    layers += [Layer(part, 10.0) for part in soft]
+    layers += [Layer(part.grown(-SKIN_MM), FAT, grain_hu=9.0) for part in soft]
     if anatomy.breast_mm:
-        layers.append(Layer(glands(anatomy), 25.0, uneven_hu=25.0, grain_hu=25.0, strength=0.8))
-    layers += [
-        Layer(muscle, MUSCLE + anatomy.organ_hu / 4.0, uneven_hu=8.0, grain_hu=10.0),
-        Layer(planes(anatomy, muscle), FAT, strength=0.75, thin_mm=0.9),
-        Layer(anatomy.cage, FAT + 6.0, uneven_hu=8.0, grain_hu=8.0),
-    ]
+        layers += [
+            Layer(part.uneven(2.0, 1 / 2.5), 20.0, grain_hu=30.0, strength=0.8)
+            for part in breasts(anatomy, 0.5)
+        ]
+    for part in parts:
+        layers.append(Layer(part.grown(-anatomy.fat_mm), MUSCLE + anatomy.organ_hu / 4.0, grain_hu=12.0))
+    between_muscles = trunk(anatomy).grown(-anatomy.fat_mm - 6.0), anatomy.cage.grown(9.5)
+    layers += [Layer(sheet.shell(0.9), FAT, strength=0.75, thin_mm=0.9) for sheet in between_muscles]
+    layers.append(Layer(anatomy.cage, FAT + 6.0, grain_hu=12.0))
     return layers + ribs(anatomy) + girdle(anatomy) + spine(anatomy)
 
 
 def table(anatomy: Anatomy) -> Solid:
-    """A curved board under the back."""
-    top = -anatomy.body_half[1] - 7.0
-    hollow = oval((0.0, top + 600.0, 0.0), (600.0, 600.0, ENDLESS))
-    board = oval((0.0, top + 585.0, 0.0), (600.0, 600.0, ENDLESS)) - hollow
-    return board & slope((0.0, top + 45.0, 0.0), (0.0, 1.0, 0.0))
+    """The half space under a curved board."""
+    return bowl_y(-anatomy.body_half[1] - 14.0, 1 / 1200)
 
 
-def outline(anatomy: Anatomy) -> Solid:
-    """Trunk, neck, and arms that lie beside the head."""
-    half_x, half_y = anatomy.body_half
-    trunk = oval((0.0, 0.0, 96.0), (half_x, half_y, 85.0), down=ENDLESS, boxy=0.4)
-    body = trunk.blended(oval((0.0, -8.0, 0.0), (62.0, 60.0, ENDLESS)), 50.0)
-    for sign in (-1.0, 1.0):
-        arm = tube((sign * 118.0, -22.0, 96.0), (sign * 178.0, 10.0, 260.0), 55.0, 48.0)
-        body = body.blended(arm, 45.0)
-    return body
+def trunk(anatomy: Anatomy) -> Solid:
+    return oval((0.0, 0.0, 96.0), (*anatomy.body_half, 85.0), down=ENDLESS, boxy=0.4)
 
 
-def breasts(anatomy: Anatomy) -> Solid:
-    y, mm = anatomy.body_half[1] - 14.0, anatomy.breast_mm
-    right, left = (
-        oval((sign * 80.0, y, -8.0), (62.0, 14.0 + mm, 60.0), turn=-sign * 0.25) for sign in (1.0, -1.0)
-    )
-    return right | left
+def neck() -> Solid:
+    return oval((0.0, -8.0, 110.0), (66.0, 62.0, ENDLESS), down=60.0)
 
 
-def glands(anatomy: Anatomy) -> Solid:
-    y, mm = anatomy.body_half[1] + 0.25 * anatomy.breast_mm, anatomy.breast_mm
-    right, left = (
-        oval((sign * 82.0, y, -8.0), (34.0, 4.0 + 0.4 * mm, 32.0), turn=-sign * 0.25) for sign in (1.0, -1.0)
-    )
-    return (right | left).uneven(2.0, 1.0 / 2.5)
+def arms() -> list[Solid]:
+    """Beside the head, as in every scan of a chest."""
+    return [
+        tube((sign * 112.0, -18.0, 84.0), (sign * 178.0, 10.0, 260.0), 62.0, 48.0) for sign in (-1.0, 1.0)
+    ]
 
 
-def planes(anatomy: Anatomy, muscle: Solid) -> Solid:
-    """Fat between the muscles of the front and the sides, as thin sheets."""
-    outer, inner = muscle.grown(-6.0).shell(0.9), anatomy.cage.grown(9.5).shell(0.9)
-    return (outer | inner) & muscle
+def breasts(anatomy: Anatomy, share: float) -> list[Solid]:
+    """Both, or the gland that is a share of each."""
+    mm, y = anatomy.breast_mm, anatomy.body_half[1] - 14.0 + (1 - share) * (0.7 * anatomy.breast_mm + 8.0)
+    radii = share * 62.0, share * (18.0 + mm), share * 62.0
+    return [oval((sign * 78.0, y, -8.0), radii, turn=-sign * 0.25) for sign in (1.0, -1.0)]
 
 
 def ribs(anatomy: Anatomy) -> list[Layer]:
@@ -79,9 +65,9 @@ def ribs(anatomy: Anatomy) -> list[Layer]:
     hoop, core = anatomy.cage.grown(4.5), anatomy.cage.grown(4.7)
     front = front_of_cage(anatomy)
     bony = slope((0.0, front - 32.0, 0.0), (0.0, 1.0, -0.25))
-    room = above(anatomy.right.rim_z - 70.0) & below(anatomy.right.apex_z + 14.0)
+    room = between(anatomy.right.rim_z - 70.0, anatomy.right.apex_z + 14.0)
     return [
-        Layer(hoop.hoops(plates, 3.4, 6.2) & room, 75.0, grain_hu=15.0),
+        Layer(hoop.hoops(plates, 3.4, 6.2) & room & bony.grown(-1.0).inverse, 75.0, grain_hu=15.0),
         Layer(hoop.hoops(plates, 3.4, 6.2) & room & bony, BONE + 130.0, uneven_hu=60.0),
         Layer(core.hoops(plates, 1.8, 4.4) & room & bony, MARROW - 40.0, grain_hu=40.0),
     ]
@@ -94,10 +80,12 @@ def front_of_cage(anatomy: Anatomy) -> float:
 def girdle(anatomy: Anatomy) -> list[Layer]:
     """Breastbone, collar bones, shoulder blades that lie on the ribs, and the bones of the arms."""
     front = front_of_cage(anatomy)
-    plate = oval((0.0, front + 4.0, 0.0), (16.0, 5.8, ENDLESS)) & above(-62.0) & below(58.0)
+    plate = oval((0.0, front + 4.0, 0.0), (16.0, 5.8, ENDLESS)) & between(-62.0, 58.0)
     top = oval((0.0, front - 2.0, 68.0), (28.0, 6.5, 24.0), boxy=0.5)
     sternum = plate.blended(top, 8.0)
-    blade = anatomy.cage.grown(13.0).shell(2.2) & slope((0.0, -12.0, 0.0), (0.0, 1.0, 0.0)) & below(112.0)
+    blade = (
+        anatomy.cage.grown(13.0).shell(2.2) & slope((0.0, -12.0, 0.0), (0.0, 1.0, 0.0)) & between(0.0, 112.0)
+    )
     layers = [Layer(sternum, BONE - 40.0), Layer(sternum.grown(-1.8), MARROW - 60.0, grain_hu=35.0)]
     for sign in (-1.0, 1.0):
         part = blade & slope((sign * 62.0, 0.0, 0.0), (-sign, 0.0, -0.2 * sign * sign))
