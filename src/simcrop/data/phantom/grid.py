@@ -23,8 +23,10 @@ SIZES: dict[str, tuple[Triple, Point]] = {
     "small": ((128, 128, 64), (2.75, 2.75, 5.0)),
     "full": ((512, 512, 300), (0.7, 0.7, 1.1)),
 }
-# The same patient on other grids: cubes as RAD-ChestCT keeps them, and a second scan with slices twice as thick.
+ABDOMEN_MM = 110.0  # how much lower a scan of the belly lies: all organs, and still the lower lungs
+# The same patient on other grids: cubes as RAD-ChestCT keeps them, slices twice as thick, and the belly as in BTCV.
 GRIDS: dict[str, tuple[Triple, Point]] = SIZES | {
+    **{f"{size}-abdomen": grid for size, grid in SIZES.items()},
     "tiny-isotropic": ((64, 64, 58), (5.5, 5.5, 5.5)),
     "small-isotropic": ((128, 128, 116), (2.75, 2.75, 2.75)),
     "full-isotropic": ((440, 440, 412), (0.8, 0.8, 0.8)),
@@ -74,7 +76,8 @@ class Grid:
         if size not in GRIDS:
             raise SimcropError("bad-setting", f"phantom size must be one of {', '.join(SIZES)}, got {size!r}")
         shape, spacing = GRIDS[size]
-        return cls(shape, spacing, centre_mm)
+        x, y, z = centre_mm
+        return cls(shape, spacing, (x, y, z - ABDOMEN_MM if size.endswith("-abdomen") else z))
 
     @property
     def first_mm(self) -> Point:
