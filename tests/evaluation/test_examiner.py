@@ -50,6 +50,24 @@ def test_figures_are_whole_and_the_same_when_asked_again(line) -> None:
     assert changed["align_accuracy"] == pytest.approx(changed["align_accuracy_blank"])
 
 
+def test_trained_text_is_encoded_anew_and_frozen_text_gives_the_same_once(line) -> None:
+    objective, recipe, tokenizer = build(line)
+    cohort = open_cohort(line.cohort)
+    assert isinstance(objective, Aligning)
+    cached = build_examiner(objective, cohort, recipe, tokenizer)
+    assert cached is not None
+    frozen = cached()
+    assert cached.sentences.features is not None
+    objective.text.frozen = False
+    trained = build_examiner(objective, cohort, recipe, tokenizer)
+    assert trained is not None
+    assert trained() == pytest.approx(frozen, abs=1e-4)
+    assert trained.sentences.tokens is not None
+    objective.text.bert.embeddings.word_embeddings.weight.data.mul_(-1)
+    assert cached() == frozen
+    assert trained() != pytest.approx(frozen, abs=1e-4)
+
+
 def test_method_that_aligns_nothing_or_keeps_nobody_out_is_not_examined(line) -> None:
     cohort = open_cohort(line.cohort)
     objective, recipe, tokenizer = build(line, use_sa=False)

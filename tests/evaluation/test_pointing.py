@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.pointing import Pointed, chance, point, prior_maps, score_pointing
+from simcrop.evaluation.pointing import (
+    Pointed,
+    chance,
+    compare_pointing,
+    point,
+    prior_maps,
+    score_pointing,
+)
 
 NAN, OUT = float("nan"), -np.inf
 
@@ -115,3 +122,23 @@ def test_maps_that_are_no_numbers_or_do_not_fit_are_refused() -> None:
         pointed(lesion * NAN, lesion, lesion)
     with pytest.raises(SimcropError, match="one shape"):
         pointed(lesion, lesion, lesion[:, :5])
+
+
+def test_figures_are_plain_numbers_and_leave_out_what_is_not_defined() -> None:
+    lesion = one_hot(0, 3, 4, 5)
+    figures = score_pointing(pointed(lesion, np.full((4, 6), NAN), lesion), seed=0).figures()
+    assert (figures["pointing_hit"], figures["pointing_prior"]) == (1.0, 0.0)
+    assert (figures["pointing_sentences"], figures["pointing_patients"]) == (4, 3)
+    assert "pointing_hit_swapped" not in figures
+    assert all(value == value for value in figures.values())
+
+
+def test_two_models_are_compared_on_the_same_questions() -> None:
+    lesion = one_hot(0, 3, 4, 5)
+    good, poor = pointed(lesion, lesion, lesion), pointed(one_hot(0, 1, 1, 1), lesion, lesion)
+    found = compare_pointing(good, poor, seed=0)
+    assert found.value == 0.75
+    assert 0 < found.low < found.high <= 1
+    assert compare_pointing(poor, good, seed=0).value == -0.75
+    with pytest.raises(SimcropError, match="same questions"):
+        compare_pointing(good, pointed(lesion, lesion, lesion[::-1]), seed=0)

@@ -14,12 +14,14 @@ from sklearn.preprocessing import StandardScaler
 from simcrop.errors import SimcropError
 from simcrop.evaluation.probe import (
     STRENGTHS,
+    compare_probes,
     evaluate_probe,
     fit_at,
     fit_probe,
     patient_folds,
     some_patients,
 )
+from simcrop.metrics import auroc, macro_auroc
 
 NAN = float("nan")
 NAMES = ("signal", "noise", "absent")
@@ -137,3 +139,18 @@ def test_features_that_are_no_numbers_are_refused() -> None:
     features[3, 2] = NAN
     with pytest.raises(SimcropError, match="no numbers"):
         fit_probe(features, labels, patients, seed=0)
+
+
+def test_two_methods_are_compared_on_the_labels_that_both_know() -> None:
+    features, labels, patients = world(1)
+    good = fit_probe(*world(0), seed=1).scores(features)
+    blind = good.copy()
+    blind[:, 0] = np.random.default_rng(0).random(60)
+    found = compare_probes(good, blind, labels, patients, seed=0)
+    assert found.value == pytest.approx(macro_auroc(good, labels).value - macro_auroc(blind, labels).value)
+    assert 0 < found.low < found.value < found.high
+    blind[:, 1] = NAN
+    on_signal = compare_probes(good, blind, labels, patients, seed=0)
+    assert on_signal.value == pytest.approx(
+        auroc(good[:, 0], labels[:, 0]) - auroc(blind[:, 0], labels[:, 0])
+    )

@@ -68,6 +68,25 @@ class Pointing:
     over_prior: Interval
     kinds: tuple[KindHits, ...]
 
+    def figures(self) -> dict[str, float | int]:
+        """As plain numbers for `metrics.json`, each rate with its interval; what is not defined is not there."""
+        rates = {
+            "pointing_hit": self.hit,
+            "pointing_hit_swapped": self.swapped,
+            "pointing_prior": self.prior,
+            "pointing_prior_any": self.prior_any,
+            "pointing_chance": self.chance,
+            "pointing_over_swapped": self.over_swapped,
+            "pointing_over_prior": self.over_prior,
+        }
+        numbers: dict[str, float | int] = {
+            "pointing_sentences": self.sentences,
+            "pointing_patients": self.patients,
+        }
+        for name, rate in rates.items():
+            numbers |= {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high}
+        return {name: value for name, value in numbers.items() if value == value}
+
 
 def point(maps: np.ndarray, lesion: np.ndarray, touches: float = TOUCHES) -> np.ndarray:
     """1.0 where the patch most similar to the sentence touches the lesion, 0.0 where not, NaN for a row of NaN."""
@@ -151,6 +170,20 @@ def score_pointing(pointed: Pointed, seed: int, touches: float = TOUCHES) -> Poi
             )
             for name in np.unique(kind)
         ),
+    )
+
+
+def compare_pointing(first: Pointed, second: Pointed, seed: int, touches: float = TOUCHES) -> Interval:
+    """Hit rate of one model minus that of another, both asked the same questions."""
+    if list(first.patient) != list(second.patient) or not np.array_equal(first.lesion, second.lesion):
+        raise SimcropError("bad-batch", "two models can be compared only on the same questions")
+    reachable = (first.lesion > touches).any(1)
+    hits = [point(asked.maps, asked.lesion, touches)[reachable] for asked in (first, second)]
+    return difference(
+        lambda rows: mean_of(hits[0][rows]),
+        lambda rows: mean_of(hits[1][rows]),
+        np.asarray(first.patient)[reachable],
+        np.random.default_rng((seed, 3)),
     )
 
 

@@ -10,7 +10,15 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from simcrop.errors import SimcropError
-from simcrop.metrics import Interval, average_precision, interval_of, label_aurocs, macro_auroc, resampled
+from simcrop.metrics import (
+    Interval,
+    average_precision,
+    difference,
+    interval_of,
+    label_aurocs,
+    macro_auroc,
+    resampled,
+)
 from simcrop.metrics.ranking import mean_of_defined
 
 # Inverse strengths of the L2 penalty, strongest first: between equals the stronger penalty wins.
@@ -164,6 +172,23 @@ def evaluate_probe(
         for i, name in enumerate(names)
     )
     return ProbeResult(interval_of(macro.value, means), per_label, macro.absent, scores)
+
+
+def compare_probes(
+    first: np.ndarray,
+    second: np.ndarray,
+    labels: np.ndarray,
+    patients: Sequence[str] | np.ndarray,
+    seed: int,
+) -> Interval:
+    """Macro AUROC of one method's scores `(s, l)` minus another's, on the same scans and the labels that both know."""
+    both = ~np.isnan(label_aurocs(first, labels) + label_aurocs(second, labels))
+    return difference(
+        lambda rows: macro_auroc(first[rows][:, both], labels[rows][:, both]).value,
+        lambda rows: macro_auroc(second[rows][:, both], labels[rows][:, both]).value,
+        patients,
+        np.random.default_rng((seed, 1)),
+    )
 
 
 def some_patients(patients: Sequence[str] | np.ndarray, share: float, seed: int) -> np.ndarray:
