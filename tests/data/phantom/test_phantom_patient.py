@@ -1,23 +1,18 @@
-"""The phantom's patients: findings lie where their sentences say, and one patient is the same on every grid."""
-
-from collections import Counter
-from functools import cache
+"""The phantom's patients: names, poses, reconstructions, and that one patient is the same on every grid."""
 
 import numpy as np
 import pytest
 
-from simcrop.data.phantom.findings import LABELS, Finding
 from simcrop.data.phantom.grid import Frame, Grid, Points
 from simcrop.data.phantom.patient import Patient, draw_patient
-from simcrop.data.phantom.render import Picture, render
-from simcrop.data.phantom.report import write_report
+from simcrop.data.phantom.render import render
 
 LUNG_KINDS = ("Lung nodule", "Consolidation", "Lung opacity", "Atelectasis", "Emphysema", "Pleural effusion")
 
 
 @pytest.fixture(scope="module")
 def patients() -> list[Patient]:
-    return [draw_patient(11, number) for number in range(1, 29)]
+    return [draw_patient(11, number) for number in range(1, 12)]
 
 
 def patient_points(patient: Patient, grid: Grid) -> Points:
@@ -27,40 +22,8 @@ def patient_points(patient: Patient, grid: Grid) -> Points:
     return Points(x, y, z)
 
 
-@cache
-def picture(patient: Patient) -> Picture:
-    """The patient without noise, 128 x 128 x 64."""
-    return render(patient.anatomy, patient.findings, patient.pose, patient.grid("small"))
-
-
-def shown(patients: list[Patient], kinds: tuple[str, ...]) -> list[tuple[Patient, Finding]]:
-    found = [
-        (patient, finding) for patient in patients for finding in patient.findings if finding.kind in kinds
-    ]
-    assert found
-    return found
-
-
-def test_masks_lie_in_the_lung_and_lobe_that_their_sentence_names(patients: list[Patient]) -> None:
-    seen = Counter()
-    for patient, finding in shown(patients, LUNG_KINDS):
-        grid = patient.grid("small")
-        points = patient_points(patient, grid)
-        inside = picture(patient).mask == finding.mask_value
-        assert inside.any()
-        at = Points(points.x[inside], points.y[inside], points.z[inside])
-        sides = ("left", "right") if finding.side == "both" else (finding.side,)
-        depth = np.min([patient.anatomy.lung(at, side, finding.lobe) for side in sides], 0)
-        assert (depth <= 0.01).all(), finding
-        if finding.side != "both":  # the patient's left is where x is small
-            assert (np.sign(at.x) == (1 if finding.side == "right" else -1)).all()
-        seen[finding.kind] += 1
-    assert set(seen) == set(LUNG_KINDS)
-
-
 def test_left_in_the_patient_is_left_in_the_affine() -> None:
-    drawn = (draw_patient(2, number) for number in range(1, 60))
-    patient = next(p for p in drawn if "Cardiomegaly" in {finding.kind for finding in p.findings})
+    patient = draw_patient(2, 1, "real", ["Cardiomegaly"])
     grid = patient.grid("tiny")
     mask = patient.scans("tiny")[1] == patient.findings[0].mask_value
     k, j, i = (axis.mean() for axis in np.nonzero(mask))
@@ -68,31 +31,6 @@ def test_left_in_the_patient_is_left_in_the_affine() -> None:
     assert x < -5, "the heart lies left of the middle, and left is negative in RAS+"
     assert y > 5, "and in front of it"
     assert z < 0
-
-
-def test_nodules_have_their_density_and_their_size(patients: list[Patient]) -> None:
-    for patient, finding in shown(patients, ("Lung nodule",)):
-        hu, mask = picture(patient).hu, picture(patient).mask == finding.mask_value
-        assert -900 < hu[mask].min() < hu[mask].max() < 100
-        if finding.size_mm >= 18:
-            assert 0 < np.median(hu[mask]) < 80
-            millilitres = mask.sum() * np.prod(patient.grid("small").spacing_mm) / 1000
-            assert millilitres == pytest.approx(np.pi / 6 * (finding.size_mm / 10) ** 3, rel=0.25)
-
-
-def test_findings_have_plausible_density(patients: list[Patient]) -> None:
-    ranges = {
-        "Consolidation": (-100, 60),
-        "Lung opacity": (-700, -350),
-        "Pleural effusion": (-60, 40),
-        "Emphysema": (-1000, -880),
-        "Pericardial effusion": (-40, 45),
-        "Medical material": (300, 3071),
-    }
-    for patient, finding in shown(patients, tuple(ranges)):
-        inside = picture(patient).mask == finding.mask_value
-        low, high = ranges[finding.kind]
-        assert low < np.median(picture(patient).hu[inside]) < high, finding.kind
 
 
 def test_a_patient_is_the_same_on_every_grid(patients: list[Patient]) -> None:
@@ -116,7 +54,7 @@ def test_slabs_join_without_a_seam(patients: list[Patient], monkeypatch: pytest.
 
 
 def test_a_lesion_between_voxels_still_has_a_voxel_of_its_own() -> None:
-    for number in range(1, 60):
+    for number in range(1, 25):
         patient = draw_patient(4, number)
         mask = patient.scans("tiny")[1]
         assert set(np.unique(mask)) == {0, *(finding.mask_value for finding in patient.findings)}
@@ -142,31 +80,23 @@ def test_the_right_lung_is_larger_and_lungs_are_adult(patients: list[Patient]) -
         assert 2 < right + left < 7, "litres"
 
 
-def test_one_in_five_is_normal_and_the_main_findings_are_common() -> None:
-    cohort = [draw_patient(1, number) for number in range(1, 201)]
-    counts = [len(patient.findings) for patient in cohort]
-    assert 0.12 < counts.count(0) / len(counts) < 0.28
-    assert max(counts) == 4
-    kinds = Counter(finding.kind for patient in cohort for finding in patient.findings)
-    assert set(kinds) <= set(LABELS)
-    for kind in (*LUNG_KINDS, "Cardiomegaly", "Pericardial effusion"):
-        assert kinds[kind] > 20, kind
+def test_a_second_reconstruction_has_the_other_kernel() -> None:
+    patient = draw_patient(1, 4, "real", [])
+    one, two = patient.scans("tiny")[0]
+    assert len(patient.volumes) == 2
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.99
+    assert (one != two).mean() > 0.5
 
 
-def test_reports_say_what_is_there_in_one_order_and_repeat_stock_sentences() -> None:
-    texts = Counter()
-    for number in range(1, 101):
-        patient = draw_patient(8, number)
-        report = write_report(patient.findings, False, patient.words())
-        assert 8 <= len(report.sentences) <= 15
-        assert all(
-            s.text.endswith(".") and s.text.count(".") == 1 and "None" not in s.text for s in report.sentences
-        )
-        assert "None" not in report.impression
-        said = {s.kind for s in report.sentences if s.finding}
-        assert said == {finding.kind for finding in patient.findings}
-        assert not said & {s.kind for s in report.sentences if s.negated}
-        texts.update(s.text for s in report.sentences)
-    repeated = sum(count for count in texts.values() if count >= 5)
-    assert repeated / texts.total() > 0.45
-    assert len(texts) > 100
+def test_easy_patients_look_alike_to_the_scanner_and_real_ones_do_not() -> None:
+    easy, real = ([draw_patient(3, n, level, []) for n in range(1, 12)] for level in ("easy", "real"))
+    assert {(p.kernel, p.noise_level) for p in easy} == {("soft", 0.6)}
+    assert {p.kernel for p in real} == {"soft", "sharp"}
+    assert len({p.noise_level for p in real}) == len(real)
+    assert np.std([p.pose.angle for p in easy]) < 0.5 * np.std([p.pose.angle for p in real])
+    assert all(p.difficulty == "easy" for p in easy)
+
+
+def test_a_larger_cohort_holds_the_same_patients() -> None:
+    assert draw_patient(7, 3).findings == draw_patient(7, 3).findings
+    assert [draw_patient(7, n).name for n in (2, 3, 4)] == ["train_2", "valid_1", "train_3"]

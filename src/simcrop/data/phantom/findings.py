@@ -66,14 +66,15 @@ class Finding:
     place: str = ""  # words of the report for a place that is no lobe
     count: int = 1  # of lesions that the report counts
     sized: bool = True  # whether the report may name its size
+    known_hu: tuple[int, int] | None = None  # where marked bodies are not painted, or not alone
     mask_value: int = 0
     volume_ml: float = 0.0  # of all its marked bodies, measured without a grid
 
     @property
     def hu_range(self) -> tuple[int, int]:
         """Lowest and highest HU of a voxel that lies wholly inside it, before noise."""
-        if any(part.marks and part.hu is None for part in self.parts):
-            return round(DARKEST_HU), round(BRIGHTEST_HU)
+        if self.known_hu is not None:
+            return self.known_hu
         painted = [part.hu for part in self.parts if part.marks and part.hu is not None]
         under = 1 - self.strength
         low = self.strength * min(painted) + under * DARKEST_HU

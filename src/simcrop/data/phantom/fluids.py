@@ -4,7 +4,7 @@ Millimetres of the patient's frame (x right, y front, z up); distances are negat
 broadcast to it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,25 +12,31 @@ from simcrop.data.phantom.anatomy import FAT_AROUND_HEART_MM, Anatomy, Side
 from simcrop.data.phantom.grid import Point, Points
 from simcrop.data.phantom.parts import box_around, middle
 
+SPILL_MM = 2.0
+
 
 @dataclass(frozen=True)
 class Fluid:
-    """Free fluid behind the lower lobe of a patient who lies on the back: deepest at the base, thinning upwards."""
+    """Free fluid behind the lower lobe of a patient who lies on the back: deepest at the base, thinning upwards.
 
-    hu: float
+    `spill_mm`: how far paint reaches into the wall, so that no rim of half-filled lung is left between them.
+    """
+
+    hu: float | None
     depth_mm: float
     height_mm: float
     side: Side
     box: tuple[Point, Point]
     marks: bool = True
+    spill_mm: float = 0.0
 
     @classmethod
-    def behind(cls, anatomy: Anatomy, side: Side, hu: float, depth_mm: float, height_mm: float) -> "Fluid":
+    def behind(cls, anatomy: Anatomy, side: Side, depth_mm: float, height_mm: float) -> "Fluid":
         lung = anatomy.side(side)
         back, (x, half) = lung.centre[1] - lung.half[1], (lung.centre[0], lung.half[0])
         low = (x - half, back, lung.rim_z)
         high = (x + half, back + 1.45 * depth_mm, lung.rim_z + height_mm)
-        return cls(hu, depth_mm, height_mm, side, (low, high))
+        return cls(None, depth_mm, height_mm, side, (low, high))
 
     @property
     def centre(self) -> Point:
@@ -40,6 +46,12 @@ class Fluid:
     def thin(self) -> tuple[float, int]:
         return self.depth_mm, 1
 
+    def painted(self, hu: float) -> "Fluid":
+        """The same fluid as paint that marks nothing."""
+        (low, high), mm = self.box, SPILL_MM
+        wider = (low[0] - mm, low[1] - mm, low[2] - mm), (high[0] + mm, high[1], high[2])
+        return replace(self, hu=hu, marks=False, spill_mm=mm, box=wider)
+
     def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
         lung = anatomy.side(self.side)
         up = np.clip((points.z - lung.rim_z) / self.height_mm, 0, 1)
@@ -47,7 +59,7 @@ class Fluid:
         outward = np.clip((points.x * lung.sign - 50) / 60, 0, 1) * (0.45 * self.depth_mm)
         back = lung.centre[1] - lung.half[1]
         level = points.y - back - (self.depth_mm + outward) * (1 - up)
-        return np.maximum(level, anatomy.lung(points, self.side, "lower"))
+        return np.maximum(level, anatomy.lung(points, self.side, "lower") - np.float32(self.spill_mm))
 
 
 @dataclass(frozen=True)

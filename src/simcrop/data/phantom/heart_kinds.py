@@ -21,13 +21,16 @@ STATIONS: dict[str, tuple[Point, FindingSide | None]] = {
     "subcarinal": ((0.0, -30.0, 6.0), None),
     "prevascular": ((-12.0, 38.0, 48.0), None),
     "right hilar": ((42.0, -18.0, -4.0), "right"),
-    "left hilar": ((-44.0, -20.0, 0.0), "left"),
+    "left hilar": ((-46.0, -26.0, 12.0), "left"),
 }
 PIECE_MM = 24.0
+BLOOD_HU = (20, 320)  # and heart muscle, with contrast or without
 
 
 def cardiomegaly(case: Case) -> Finding:
-    return Finding("Cardiomegaly", None, None, None, (WholeHeart(heart_box(case.anatomy, 0.0)),))
+    return Finding(
+        "Cardiomegaly", None, None, None, (WholeHeart(heart_box(case.anatomy, 0.0)),), known_hu=BLOOD_HU
+    )
 
 
 def pericardial_effusion(case: Case) -> Finding:

@@ -59,7 +59,8 @@ DRAWS: dict[str, tuple[Draw, float]] = {
 REPEATED = {"Lung nodule": 0.3, "Lung opacity": 0.35, "Consolidation": 0.2, "Pulmonary fibrotic sequela": 0.2}
 NORMAL_SHARE = {"easy": 0.2, "real": 0.12}
 MOST_EASY, MOST_REAL, TRIES = 4, 8, 10
-SMALLEST_ML = {"easy": 2.0, "real": 0.01}
+SMALLEST_ML = {"Lymphadenopathy": 0.8, "Hiatal hernia": 8.0, "Consolidation": 3.0, "Lung opacity": 3.0}
+SMALLEST_EASY_ML = 2.0
 
 
 def draw_kinds(rng: np.random.Generator, difficulty: Difficulty) -> list[str]:
@@ -89,7 +90,8 @@ def draw_findings(
         for _ in range(TRIES):
             finding = draw_finding(kind, Case(rng, anatomy, draw_region(rng), difficulty))
             extent = extent_of(finding.parts, anatomy)
-            if extent.volume_ml >= SMALLEST_ML[difficulty] and is_free(finding, extent, placed, anatomy):
+            smallest = SMALLEST_EASY_ML if difficulty == "easy" else SMALLEST_ML.get(kind, 0.0)
+            if extent.volume_ml > smallest and is_free(finding, extent, placed, anatomy):
                 named = replace(finding, volume_ml=round(extent.volume_ml, 3), mask_value=len(placed) + 1)
                 placed.append((named, extent))
                 break

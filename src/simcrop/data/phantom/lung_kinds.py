@@ -67,11 +67,12 @@ def pleural_effusion(case: Case) -> Finding:
     """Behind one lower lobe; in `real` often behind both. `size_mm` is the greatest depth."""
     side = draw_side(case.rng)
     both = not case.easy and case.rng.random() < 0.4
-    pools = []
+    pools, paint = [], []
     for where in SIDES if both else (side,):
         depth = case.uniform(26, 50) if case.easy else case.uniform(8, 45)
         height = case.uniform(130, 200) if case.easy else case.uniform(70, 190)
-        pools.append(Fluid.behind(case.anatomy, where, case.uniform(2, 16), depth, height))
+        pools.append(Fluid.behind(case.anatomy, where, depth, height))
+        paint.append(pools[-1].painted(case.uniform(2, 16)))
     named: FindingSide = "both" if both else side
     deepest = round(max(pool.depth_mm for pool in pools))
-    return Finding("Pleural effusion", named, "lower", deepest, tuple(pools))
+    return Finding("Pleural effusion", named, "lower", deepest, (*pools, *paint), known_hu=(1, 17))

@@ -10,16 +10,17 @@ from typing import Literal
 import numpy as np
 
 from simcrop.data.phantom.anatomy import Anatomy
-from simcrop.data.phantom.draw import draw_anatomy
+from simcrop.data.phantom.draw import draw_anatomy, draw_pose
 from simcrop.data.phantom.findings import LABELS, Finding
 from simcrop.data.phantom.grid import Difficulty, Grid, Pose
 from simcrop.data.phantom.kinds import draw_findings, draw_kinds, in_drawing_order
+from simcrop.data.phantom.noise import Kernel, add_noise
 from simcrop.data.phantom.render import render
 from simcrop.errors import SimcropError
 
 PADDING_HU = -2048
 HEART_CM2 = 450.0  # surface of the middle of a sac of fluid around a healthy heart
-FINEST_VOXEL_MM3, NOISE_HU = 0.54, 38.0
+EASY_NOISE = 0.6
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Patient:
     anatomy: Anatomy
     findings: tuple[Finding, ...]
     pose: Pose
+    kernel: Kernel  # of the first reconstruction; a second one has the other
+    noise_level: float
     intercept: int  # of the scanner: HU = stored + intercept
     padded: bool  # outside the scanner's circle there is padding instead of air
 
@@ -61,9 +64,11 @@ class Patient:
         """One int16 HU array per reconstruction and the uint8 mask of the findings they share, all `(z, y, x)`."""
         grid = self.grid(size)
         picture = render(self.anatomy, self.findings, self.pose, grid)
+        other: Kernel = "sharp" if self.kernel == "soft" else "soft"
         scans = []
-        for reconstruction in range(len(self.volumes)):
-            hu = add_noise(picture.hu, grid, generator(self.seed, self.number, 3 + reconstruction))
+        for reconstruction, kernel in zip(range(len(self.volumes)), (self.kernel, other), strict=False):
+            rng = generator(self.seed, self.number, 3 + reconstruction)
+            hu = add_noise(picture.hu, grid, rng, kernel, self.noise_level)
             if self.padded:
                 hu[:, outside_circle(grid)] = PADDING_HU
             scans.append(hu)
@@ -83,19 +88,16 @@ def draw_patient(
     rng = generator(seed, number, 1)
     heart_scale, fluid_mm = draw_heart_disease(rng, wanted, difficulty)
     anatomy = draw_anatomy(rng, heart_scale, fluid_mm, difficulty)
-    spread = 0.3 if difficulty == "easy" else 1.0
-    shift = (
-        float(rng.normal(0, 4 * spread)),
-        float(rng.normal(0, 5 * spread)),
-        float(rng.uniform(-1200, -100)),
-    )
+    easy = difficulty == "easy"
     return Patient(
         number=number,
         seed=seed,
         difficulty=difficulty,
         anatomy=anatomy,
         findings=draw_findings(rng, anatomy, wanted, difficulty),
-        pose=Pose(float(np.deg2rad(rng.normal(0, 2.5 * spread))), shift),
+        pose=draw_pose(rng, difficulty),
+        kernel="soft" if easy or rng.random() < 0.5 else "sharp",
+        noise_level=EASY_NOISE if easy else float(rng.uniform(0.7, 1.4)),
         intercept=-8192 if rng.random() < 0.3 else -1024,
         padded=number % 7 == 2,
     )
@@ -120,16 +122,6 @@ def draw_heart_disease(
     ml = float(rng.uniform(110, 360))
     surface_cm2 = HEART_CM2 * scale**1.7
     return scale, 10 * ml / surface_cm2 if "Pericardial effusion" in kinds else 0.0
-
-
-def add_noise(hu: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    """White noise, stronger in smaller voxels, as int16 in the range of a CT scanner."""
-    sigma = max(NOISE_HU * (FINEST_VOXEL_MM3 / float(np.prod(grid.spacing_mm))) ** 0.5, 4.0)
-    noisy = np.empty(hu.shape, np.int16)
-    for slab in grid.slabs():
-        noise = rng.standard_normal(hu[slab].shape, dtype=np.float32)
-        noisy[slab] = np.rint(hu[slab] + noise * np.float32(sigma)).clip(-1024, 3071)
-    return noisy
 
 
 def outside_circle(grid: Grid) -> np.ndarray:

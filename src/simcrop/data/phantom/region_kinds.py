@@ -9,17 +9,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from simcrop.data.phantom.anatomy import LOBES, Side
+from simcrop.data.phantom.anatomy import LOBES, Airway, Side
 from simcrop.data.phantom.findings import Finding, FindingSide
-from simcrop.data.phantom.grid import Point
+from simcrop.data.phantom.grid import Point, Points
 from simcrop.data.phantom.parts import Band, Blob, Part, Pipe
 from simcrop.data.phantom.patterns import Net, Patches, Waves
 from simcrop.data.phantom.places import SIDES, Case, along, direction, draw_place
 from simcrop.data.phantom.shapes import Tube
 
 BOTH_SHARE = 0.35
-ROOT: Point = (38.0, -12.0, 4.0)  # of the right lung, where its bronchi enter
+LUNG_HU = (-1000, 320)  # from air to a vessel with contrast
+HOLE_HU, DARK_HU = (-1000, -880), (-980, -730)  # borders of a pattern are soft
+FIRST_IN_LOBE = 2  # generation of the bronchus that enters a lobe
 Content = Callable[[Case, Blob], list[Part]]  # the case bears the lobe of the area
+
+
+def inner_place(case: Case) -> Point:
+    return draw_place(case, margin_mm=16.0)
 
 
 def seen_in(
@@ -27,8 +33,10 @@ def seen_in(
     case: Case,
     radius_mm: tuple[float, float],
     content: Content,
+    known_hu: tuple[int, int],
     strength: float = 1.0,
     whole: bool = False,
+    place: Callable[[Case], Point] = inner_place,
 ) -> Finding:
     """An area of a lobe, in `real` sometimes of the same lobe on both sides. `whole`: all of it is marked."""
     side, lobe = case.region
@@ -39,14 +47,14 @@ def seen_in(
         radius = case.uniform(*radius_mm)
         x, y, z = (radius * case.uniform(0.85, 1.15) for _ in range(3))
         here = replace(case, region=(one, lobe))
-        area = Blob(None, draw_place(here, margin_mm=16.0), (x, y, z), 0.0, one, lobe, marks=whole)
+        area = Blob(None, place(here), (x, y, z), 0.0, one, lobe, marks=whole)
         parts += [*([area] if whole else []), *content(here, area)]
     named: FindingSide = "both" if both else side
-    return Finding(kind, named, lobe, None, tuple(parts), strength)
+    return Finding(kind, named, lobe, None, tuple(parts), strength, known_hu=known_hu)
 
 
 def emphysema(case: Case) -> Finding:
-    return seen_in("Emphysema", case, (55.0, 70.0) if case.easy else (34.0, 55.0), holes)
+    return seen_in("Emphysema", case, (55.0, 70.0) if case.easy else (34.0, 55.0), holes, HOLE_HU)
 
 
 def holes(case: Case, area: Blob) -> list[Part]:
@@ -57,7 +65,7 @@ def holes(case: Case, area: Blob) -> list[Part]:
 
 
 def mosaic(case: Case) -> Finding:
-    return seen_in("Mosaic attenuation pattern", case, (45.0, 60.0), dark_patches, strength=0.85)
+    return seen_in("Mosaic attenuation pattern", case, (45.0, 60.0), dark_patches, DARK_HU, strength=0.85)
 
 
 def dark_patches(case: Case, area: Blob) -> list[Part]:
@@ -66,7 +74,7 @@ def dark_patches(case: Case, area: Blob) -> list[Part]:
 
 
 def sequela(case: Case) -> Finding:
-    return seen_in("Pulmonary fibrotic sequela", case, (16.0, 26.0), scars, whole=True)
+    return seen_in("Pulmonary fibrotic sequela", case, (16.0, 26.0), scars, LUNG_HU, whole=True)
 
 
 def scars(case: Case, area: Blob) -> list[Part]:
@@ -89,7 +97,7 @@ def scars(case: Case, area: Blob) -> list[Part]:
 
 
 def septal_thickening(case: Case) -> Finding:
-    return seen_in("Interlobular septal thickening", case, (26.0, 42.0), septa, whole=True)
+    return seen_in("Interlobular septal thickening", case, (26.0, 42.0), septa, LUNG_HU, whole=True)
 
 
 def septa(case: Case, area: Blob) -> list[Part]:
@@ -99,30 +107,46 @@ def septa(case: Case, area: Blob) -> list[Part]:
 
 
 def peribronchial_thickening(case: Case) -> Finding:
-    return seen_in("Peribronchial thickening", case, (22.0, 34.0), thick_bronchi, whole=True)
+    return seen_in(
+        "Peribronchial thickening", case, (22.0, 34.0), thick_bronchi, LUNG_HU, whole=True, place=draw_fork
+    )
 
 
 def thick_bronchi(case: Case, area: Blob) -> list[Part]:
-    return bronchi(case, area, case.uniform(1.3, 2.0), case.uniform(1.8, 3.0))
+    return bronchi(case, area, 1.0, case.uniform(1.2, 2.4))
 
 
 def bronchiectasis(case: Case) -> Finding:
-    return seen_in("Bronchiectasis", case, (22.0, 34.0), wide_bronchi, whole=True)
+    return seen_in("Bronchiectasis", case, (22.0, 34.0), wide_bronchi, LUNG_HU, whole=True, place=draw_fork)
 
 
 def wide_bronchi(case: Case, area: Blob) -> list[Part]:
-    return bronchi(case, area, case.uniform(3.0, 5.0), case.uniform(0.8, 1.4))
+    return bronchi(case, area, case.uniform(1.8, 2.6), case.uniform(0.0, 0.4))
 
 
-def bronchi(case: Case, area: Blob, lumen_mm: float, wall_mm: float) -> list[Part]:
-    """A fan of bronchi that opens away from the root of the lung: first all walls, then all lumens."""
-    root = np.multiply(ROOT, (case.anatomy.side(case.region[0]).sign, 1, 1))
-    outwards = (area.centre - root) / np.linalg.norm(area.centre - root)
-    reach = min(area.radii) - lumen_mm - wall_mm
-    a, b, c = (area.centre - 0.8 * reach * outwards).tolist()
+def bronchi(case: Case, area: Blob, widened: float, wall_mm: float) -> list[Part]:
+    """The bronchi of the area, wider and thicker than they were: first all walls, then all lumens."""
     lumens, walls = [], []
-    for _ in range(int(case.rng.integers(4, 7))):
-        x, y, z = (area.centre + reach * (0.55 * outwards + 0.4 * np.array(direction(case.rng)))).tolist()
-        lumens.append(Pipe(-980.0, Tube((a, b, c), (x, y, z), lumen_mm), area, marks=False))
-        walls.append(Pipe(10.0, Tube((a, b, c), (x, y, z), lumen_mm + wall_mm), area, marks=False))
+    for airway in airways(case):
+        tube, radius = airway.tube, widened * airway.tube.radius
+        if min(np.linalg.norm(np.subtract(end, area.centre)) for end in (tube.start, tube.end)) < min(
+            area.radii
+        ):
+            wide = Tube(tube.start, tube.end, radius + airway.wall_mm + wall_mm)
+            walls.append(Pipe(10.0, wide, area, marks=False))
+            lumens.append(Pipe(-980.0, Tube(tube.start, tube.end, radius), area, marks=False))
     return [*walls, *lumens]
+
+
+def airways(case: Case) -> list[Airway]:
+    """Bronchi of the lobe, beyond its first one."""
+    own = [airway for airway in case.anatomy.airways if (airway.side, airway.lobe) == case.region]
+    return [airway for airway in own if airway.generation > FIRST_IN_LOBE]
+
+
+def draw_fork(case: Case) -> Point:
+    """Where a bronchus of the lobe divides, the deepest of three."""
+    ends = [airway.tube.end for airway in airways(case) if airway.generation <= FIRST_IN_LOBE + 2]
+    some = [ends[int(case.rng.integers(len(ends)))] for _ in range(3)]
+    x, y, z = np.array(some, np.float32).T
+    return some[int(case.anatomy.lung(Points(x, y, z), *case.region).argmin())]

@@ -13,7 +13,8 @@ from simcrop.data.phantom.parts import Part
 from simcrop.data.phantom.shapes import coverage
 
 FINE_MM = 3.0  # voxels with longer edges are looked at in several points
-BOX_POINTS = 28  # per axis, in the box of one body
+BOX_POINTS = 24  # per axis, in the box of one body
+ENOUGH_POINTS = 2500  # to notice that two findings meet
 
 
 def corners(part: Part) -> np.ndarray:
@@ -106,7 +107,8 @@ def extent_of(parts: tuple[Part, ...], anatomy: Anatomy) -> Extent:
         volume += float(new.sum()) * cell_ml
         found.append(np.stack([x, y, z])[:, new])
         earlier.append(part)
-    return Extent(volume, Points(*np.concatenate(found, 1)))
+    spread = np.concatenate(found, 1)
+    return Extent(volume, Points(*spread[:, :: len(spread[0]) // ENOUGH_POINTS + 1]))
 
 
 def lattice(part: Part) -> tuple[Points, float]:

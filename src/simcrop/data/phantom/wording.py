@@ -1,7 +1,7 @@
 """How a sentence is made: wordings with choices and blanks, grouped in slots, one slot per thing that is looked at.
 
 Text only, no axes; sizes in mm. `[seen|noted]` is a choice; `{side}`, `{lobe}`, `{size}`, `{place}` and `{count}` are
-blanks that the finding fills. No wording holds a full stop but its last character.
+blanks that the finding fills; the first letter becomes a capital. No wording holds a full stop but its last character.
 """
 
 import re
@@ -45,19 +45,20 @@ def found_wording(slot: Slot, finding: Finding, rng: np.random.Generator) -> str
 def stock_wording(wordings: tuple[str, ...], rng: np.random.Generator) -> str:
     """A sentence that many reports share: the first wording, or any of the others in one of its forms."""
     if len(wordings) == 1 or rng.random() < COMMON_SHARE:
-        return expand(wordings[0], rng)
-    return expand(wordings[int(rng.integers(1, len(wordings)))], rng)
+        return capital(expand(wordings[0], rng))
+    return capital(expand(wordings[int(rng.integers(1, len(wordings)))], rng))
 
 
 def expand(wording: str, rng: np.random.Generator) -> str:
-    """Decide every choice, from left to right."""
+    """Decide every choice; a choice within a choice comes first."""
 
     def choose(match: re.Match[str]) -> str:
         choices = match[1].split("|")
         return choices[int(rng.integers(len(choices)))]
 
-    text = CHOICE.sub(choose, wording)
-    return text[0].upper() + text[1:]
+    while "[" in wording:
+        wording = CHOICE.sub(choose, wording)
+    return wording
 
 
 def fill(wording: str, finding: Finding) -> str:
@@ -68,4 +69,8 @@ def fill(wording: str, finding: Finding) -> str:
         place=finding.place,
         count=NUMBERS.get(finding.count, "one"),
     )
+    return capital(text)
+
+
+def capital(text: str) -> str:
     return text[0].upper() + text[1:]
