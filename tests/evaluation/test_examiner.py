@@ -1,7 +1,9 @@
 """The examiner of a run: held-out patients only, the training's own shares, the same answer when asked again."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from torch import nn
@@ -87,6 +89,10 @@ def test_held_out_are_one_study_per_patient_never_one_trained_on(line) -> None:
     assert len({study.patient for study in chosen}) == len(chosen)
     assert not {study.patient for study in chosen} & trained
     assert held_out(cohort, "valid") == []
+    one = chosen[0].patient
+    known = pl.when(pl.col("patient") == cohort.select("train")[0].patient).then(pl.lit(one))
+    mixed = replace(cohort, index=cohort.index.with_columns(known.otherwise("patient").alias("patient")))
+    assert one not in {study.patient for study in held_out(mixed, "train")}
     # Trained on no split that exists: whoever is in `valid` is held out, evenly chosen.
     assert len(held_out(cohort, "nobody", at_most=1)) == 1
 
