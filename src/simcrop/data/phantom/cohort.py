@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
+from simcrop.data.phantom.btcv import BTCV
 from simcrop.data.phantom.cc_ccii import CC_CCII
 from simcrop.data.phantom.ct_rate import CT_RATE
 from simcrop.data.phantom.folder import FOLDER
 from simcrop.data.phantom.grid import SIZES, Difficulty
+from simcrop.data.phantom.luna16 import LUNA16
 from simcrop.data.phantom.patient import draw_patient
 from simcrop.data.phantom.rad_chestct import RAD_CHESTCT
 from simcrop.data.phantom.tree import Entry, Request, Tree, start_folder, write_file
@@ -23,6 +25,8 @@ TREES: dict[str, Tree] = {
     "ct-rate": CT_RATE,
     "rad-chestct": RAD_CHESTCT,
     "cc-ccii": CC_CCII,
+    "luna16": LUNA16,
+    "btcv": BTCV,
     "folder": FOLDER,
 }
 RELEASES, DIFFICULTIES = ("v1", "v2"), get_args(Difficulty)

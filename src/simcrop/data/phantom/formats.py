@@ -19,8 +19,6 @@ from simcrop.data.readers.slices import WINDOW_HU
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the date of everything in an archive
 META_TYPES = {"int16": "MET_SHORT", "uint8": "MET_UCHAR"}
-CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 
 
 def write_nifti(path: Path, voxels: np.ndarray, affine: np.ndarray) -> None:
@@ -116,14 +114,15 @@ def slice_files(folder: Path, grid: Grid) -> list[Path]:
 def dicom_slice(hu: np.ndarray, grid: Grid, z: int, number: int, uid: str, patient: str) -> bytes:
     """One slice `(y, x)`, stored with an intercept of -1024."""
     from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
     left, back, low = lps(grid)
     x, y, step = grid.spacing_mm
     data = Dataset()
     data.file_meta = FileMetaDataset()
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CT_STORAGE
-    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = f"{uid}.{number}"
-    data.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = UID(f"{uid}.{number}")
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data.Modality, data.PatientID, data.PatientName = "CT", patient, ""
     data.StudyInstanceUID, data.SeriesInstanceUID, data.InstanceNumber = f"{uid}.0", uid, number
     data.ImagePositionPatient = [left, back, round(low + z * step, 4)]
