@@ -32,11 +32,11 @@ def domed(anatomy: Anatomy) -> list[Layer]:
     liver = under(anatomy, right.above_diaphragm)
     liver = liver & oval((52.0, 6.0, base - 6.0), (112.0, 104.0, 96.0), boxy=0.4)
     liver = liver & slope((-30.0, 0.0, base + 30.0), (-0.75, 0.0, -0.66)) - back_of_room(anatomy)
-    stomach = oval((-56.0, 24.0, low + 2.0), (42.0, 44.0, 46.0)).blended(
+    stomach = oval((-58.0, 22.0, low + 4.0), (48.0, 52.0, 56.0)).blended(
         oval((-18.0, 44.0, low - 46.0), (44.0, 24.0, 26.0), turn=0.3), 25.0
     )
     gas = slope((0.0, 34.0, 0.0), (0.0, -1.0, 0.0))
-    spleen = oval((-100.0, -38.0, low - 4.0), (26.0, 42.0, 50.0), turn=-0.35) - oval(
+    spleen = oval((-98.0, -36.0, low - 4.0), (32.0, 46.0, 56.0), turn=-0.35) - oval(
         (-72.0, -20.0, low - 10.0), (24.0, 40.0, 50.0)
     )
     return [
@@ -69,10 +69,13 @@ def behind(anatomy: Anatomy) -> list[Layer]:
         x, y, z = sign * 58.0, back + 4.0, base - 70.0 - 6.0 * sign
         body = oval((x, y, z), (25.0, 24.0, 54.0), turn=-sign * 0.5)
         sinus = oval((x - sign * 12.0, y + 6.0, z), (15.0, 9.0, 26.0), turn=-sign * 0.5)
-        knot: Point = (sign * 31.0, back + 26.0, base - 20.0)
-        limbs = string(
-            [(sign * 26.0, back + 12.0, base - 28.0), knot, (sign * 38.0, back + 10.0, base - 30.0)], 3.2, 2.6
-        )
+        knot: Point = (sign * 34.0, back + 22.0, base - 26.0)
+        ends: list[Point] = [
+            (sign * 30.0, back + 4.0, base - 34.0),
+            knot,
+            (sign * 47.0, back + 6.0, base - 38.0),
+        ]
+        limbs = string(ends, 4.6, 3.6)
         layers += [
             Layer(body, 34.0 + 2.0 * add, organ=kidney),
             Layer(sinus, -60.0, strength=0.8, organ=kidney),

@@ -40,6 +40,7 @@ class Lung:
     apex_z: float
     rim_z: float  # lowest point, in the angle between diaphragm and ribs
     dome_mm: float  # height of the dome above the rim
+    tilt: float  # mm that the rim rises per mm to the front
     fissure_z: float  # height of the oblique fissure in the middle of the lung
     fissure_slope: float  # mm down per mm to the front
     minor_fissure_z: float  # border of upper and middle lobe, right only
@@ -52,21 +53,20 @@ class Lung:
     def diaphragm_z(self, points: Points) -> np.ndarray:
         """Height of the dome at each (x, y)."""
         x, y = (points.x - self.centre[0]) / self.half[0], (points.y - self.centre[1]) / self.half[1]
-        return self.rim_z + self.dome_mm * (1 - x**2 - y**2)
+        return self.rim_z + self.tilt * self.half[1] * (1 + y) + self.dome_mm * (1 - x**2 - y**2)
 
     def wall(self, beyond_mm: float = 0.0) -> Solid:
         """The column that the lung fills, endless downwards, or one that much wider."""
         half_x, half_y = self.half[0] + beyond_mm, self.half[1] + beyond_mm
         centre = (*self.centre, self.widest_z)
-        return oval(
-            centre, (half_x, half_y, self.apex_z - self.widest_z + beyond_mm), down=ENDLESS, boxy=0.25
-        )
+        return oval(centre, (half_x, half_y, self.apex_z - self.widest_z + beyond_mm), down=ENDLESS, boxy=0.3)
 
     @cached_property
     def above_diaphragm(self) -> Solid:
         """The space over the dome."""
         curve = (-self.dome_mm / self.half[0] ** 2, -self.dome_mm / self.half[1] ** 2)
-        return bowl(self.rim_z + self.dome_mm, self.centre, curve)
+        top = self.rim_z + self.tilt * (self.half[1] - self.centre[1]) + self.dome_mm
+        return bowl(top, self.tilt, self.centre, curve)
 
     @cached_property
     def solid(self) -> Solid:

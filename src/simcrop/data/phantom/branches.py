@@ -13,10 +13,10 @@ from simcrop.data.phantom.shapes import Tube
 from simcrop.data.phantom.trees import Tree, grow
 
 # Ends of vessels per lung: more make lungs look real, fewer leave small lesions in sight on a coarse grid.
-ENDS: dict[Difficulty, int] = {"real": 620, "easy": 110}
+ENDS: dict[Difficulty, int] = {"real": 1100, "easy": 110}
 LAST_GENERATION = 6
 THINNEST_AIRWAY_MM = 0.85
-LOBE_AIRWAY_MM, LOBE_ARTERY_MM, LOBE_VEIN_MM = 3.4, 4.4, 4.2
+LOBE_AIRWAY_MM, LOBE_ARTERY_MM, LOBE_VEIN_MM = 3.2, 4.6, 4.4
 MARGIN_MM = 4.0  # vessels end this far from the pleura
 # Where the bronchi of the lobes end, from the carina, and through which points they run.
 BRONCHI: dict[tuple[Side, Lobe], tuple[int, Point]] = {
@@ -30,7 +30,7 @@ BRONCHI: dict[tuple[Side, Lobe], tuple[int, Point]] = {
 
 def draw_trees(rng: np.random.Generator, anatomy: Anatomy, difficulty: Difficulty) -> Anatomy:
     """The anatomy with its airways and the vessels of its lungs."""
-    airways = draw_trunk(rng)
+    airways = draw_trunk(rng, anatomy.spine_y)
     carina = np.array(airways[0].tube.end)
     vessels = []
     for side, lobe in LOBES:
@@ -39,7 +39,7 @@ def draw_trees(rng: np.random.Generator, anatomy: Anatomy, difficulty: Difficult
         trunk = airways[number].tube
         end = point(carina + way)
         airways.append(
-            Airway(Tube(trunk.end, end, 0.8 * trunk.radius, LOBE_AIRWAY_MM), 1.4, 2, number, side, lobe)
+            Airway(Tube(trunk.end, end, 0.8 * trunk.radius, LOBE_AIRWAY_MM), 1.1, 2, number, side, lobe)
         )
         halves = inside[::2], inside[1::2]
         if not len(halves[1]):
@@ -58,14 +58,14 @@ def draw_trees(rng: np.random.Generator, anatomy: Anatomy, difficulty: Difficult
     return replace(anatomy, airways=tuple(airways), branches=branches)
 
 
-def draw_trunk(rng: np.random.Generator) -> list[Airway]:
+def draw_trunk(rng: np.random.Generator, spine_y: float) -> list[Airway]:
     """Trachea, right main bronchus, the piece below its first branch, left main bronchus."""
-    carina: Point = (2.0, -18.0, float(rng.normal(26, 3)))
+    carina: Point = (2.0, spine_y + 37, float(rng.normal(26, 3)))
     radius = float(rng.uniform(7.5, 9.5))
     x, y, z = carina
     right, between, left = (x + 24, y - 6, z - 14), (x + 35, y - 8, z - 40), (x - 41, y - 10, z - 26)
     return [
-        Airway(Tube((1.0, -14.0, 190.0), carina, radius), 1.8, 0, -1),
+        Airway(Tube((1.0, spine_y + 41, 190.0), carina, radius), 1.8, 0, -1),
         Airway(Tube(carina, right, 0.8 * radius, 0.7 * radius), 1.6, 1, 0, "right"),
         Airway(Tube(right, between, 0.66 * radius, 0.56 * radius), 1.5, 1, 1, "right"),
         Airway(Tube(carina, left, 0.72 * radius, 0.6 * radius), 1.6, 1, 0, "left"),
@@ -91,7 +91,7 @@ def bronchi(tree: Tree, first: int, side: Side, lobe: Lobe) -> list[Airway]:
     return [
         Airway(
             Tube(point(tree.start[n]), point(tree.end[n]), float(radius[n]), 0.85 * float(radius[n])),
-            0.4 + 0.25 * float(radius[n]),
+            0.35 + 0.16 * float(radius[n]),
             3 + int(tree.generation[n]),
             index[int(tree.parent[n])],
             side,

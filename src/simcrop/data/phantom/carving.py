@@ -47,7 +47,7 @@ def textures(texture: Texture, at: np.ndarray, out: np.ndarray) -> None:
 
 @compiled
 def oval(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
-    """Centre, inverse radii (upwards and downwards apart), how boxy, turn, bend along z, least radius."""
+    """Centre, inverse radii (upwards and downwards apart), how boxy in a slice, turn, bend along z, least radius."""
     cx, cy, cz, ix, iy, up, down = p[1], p[2], p[3], p[4], p[5], p[6], p[7]
     boxy, cos, sin, bend, scale = p[8], p[9], p[10], p[11], p[12]
     x, y, z = at[0], at[1], at[2]
@@ -58,9 +58,7 @@ def oval(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
         w = max(h, ZERO) * up + max(-h, ZERO) * down
         u, v, w = u * u, v * v, w * w
         flat = (ONE - boxy) * np.sqrt(u + v) + boxy * np.sqrt(np.sqrt(u * u + v * v))
-        flat = flat * flat
-        whole = (ONE - boxy) * np.sqrt(flat + w) + boxy * np.sqrt(np.sqrt(flat * flat + w * w))
-        out[n] = (whole - ONE) * scale
+        out[n] = (np.sqrt(flat * flat + w) - ONE) * scale
 
 
 @compiled

@@ -62,16 +62,26 @@ def mediastinum(anatomy: Anatomy) -> list[Layer | Rods]:
         Tube((-10.0, gullet_y + 4.0, -110.0), (-30.0, gullet_y + 14.0, -136.0), 7.5),
     )
     azygos = Tube((9.0, anatomy.spine_y + 19.0, -330.0), (9.0, anatomy.spine_y + 19.0, 34.0), 3.5)
+    aorta = (*anatomy.aorta, *belly_aorta(anatomy))
     return [
         *steps,
         Layer(nodes(), 30.0, strength=0.8),
         rods(anatomy.vessels, right_blood),
         rods((azygos,), blood),
-        rods(anatomy.aorta, muscle, beyond_mm=0.0, organ=AORTA),
-        rods(anatomy.aorta, blood, beyond_mm=-1.2, organ=CLEAR),
+        rods(aorta, muscle, organ=AORTA),
+        rods(aorta, blood, beyond_mm=-1.2, organ=CLEAR),
         rods(gullet, 38.0, organ=ESOPHAGUS),
         *airways(anatomy.airways),
     ]
+
+
+def belly_aorta(anatomy: Anatomy) -> tuple[Tube, Tube]:
+    """Through the diaphragm and down before the spine."""
+    end, radius, y = anatomy.aorta[-1].end, anatomy.aorta[-1].radius, anatomy.spine_y
+    middle = (-8.0, y + 26.0, end[2] - 50.0)
+    return Tube(end, middle, radius, 0.9 * radius), Tube(
+        middle, (-5.0, y + 28.0, -330.0), 0.9 * radius, 0.75 * radius
+    )
 
 
 def nodes() -> Solid:
@@ -97,7 +107,7 @@ def airways(tree: tuple[Airway, ...]) -> list[Layer | Rods]:
     ]
     wide, narrow = [a.tube for a in tree if a.generation < 2], [a.tube for a in tree if a.generation >= 2]
     return [
-        rods(walls, 15.0, airspace=CLEAR),
+        rods(walls, -30.0, airspace=CLEAR),
         rods(wide, AIR + 8.0, airspace=TRACHEA),
         rods(narrow, AIR + 40.0, organ=CLEAR, airspace=CLEAR),
     ]

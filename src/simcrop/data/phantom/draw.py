@@ -13,7 +13,7 @@ from simcrop.data.phantom.branches import draw_trees
 from simcrop.data.phantom.grid import Difficulty, Point, Points, Pose
 from simcrop.data.phantom.shapes import Tube
 
-CHEST_WALL_MM = 17.0
+CHEST_WALL_MM = 19.0
 EASY_SHARE = 0.12  # of the natural variation is left between easy patients
 CONTRAST_SHARE = 0.45
 TILE_POINTS = 64.0
@@ -52,16 +52,16 @@ def draw_anatomy(
     """A patient; the heart is `heart_scale` times as wide as it would be in health."""
     nature = Nature(rng, difficulty)
     body = (nature.uniform(148.0, 174.0), nature.uniform(102.0, 124.0))
-    fat, height = nature.uniform(7.0, 22.0), nature.normal(0.0, 8.0)
+    fat, height = nature.uniform(5.0, 20.0), nature.normal(0.0, 8.0)
     right = draw_lung(nature, "right", body, fat, height)
     left = draw_lung(nature, "left", body, fat, height - nature.uniform(4.0, 14.0))
-    spine_y = right.centre[1] - nature.normal(0.78, 0.02) * right.half[1]
+    spine_y = right.centre[1] - nature.normal(0.63, 0.02) * right.half[1]
     aorta = draw_aorta(nature, spine_y)
     contrast = nature.happens(CONTRAST_SHARE)
     bare = Anatomy(
         body_half=body,
         fat_mm=fat,
-        breast_mm=nature.uniform(14.0, 44.0) if nature.happens(0.45) else 0.0,
+        breast_mm=nature.uniform(10.0, 34.0) if nature.happens(0.45) else 0.0,
         right=right,
         left=left,
         heart=draw_heart(nature, heart_scale, heart_fluid_mm, right),
@@ -74,7 +74,7 @@ def draw_anatomy(
         branches=np.zeros((0, 9), np.float32),
         texture_at=np.repeat(rng.uniform(0, TILE_POINTS, 2), 3).astype(np.float32),
         rib_phase=nature.uniform(0.0, 27.0),
-        lung_hu=nature.normal(-850.0, 18.0),
+        lung_hu=nature.normal(-862.0, 18.0),
         blood_hu=float(rng.uniform(130, 280)) if contrast else nature.normal(42.0, 3.0),
         organ_hu=float(rng.uniform(30, 60)) if contrast else 0.0,
     )
@@ -98,7 +98,8 @@ def draw_lung(nature: Nature, side: Side, body: tuple[float, float], fat: float,
         widest_z=-35 + height,
         apex_z=nature.normal(118.0, 7.0),
         rim_z=-128 + height,
-        dome_mm=nature.uniform(48.0, 72.0),
+        dome_mm=nature.uniform(36.0, 58.0),
+        tilt=nature.uniform(0.15, 0.3),
         fissure_z=nature.normal(-22.0, 5.0),
         fissure_slope=nature.uniform(0.9, 1.1),
         minor_fissure_z=nature.normal(-4.0, 5.0),
@@ -114,7 +115,7 @@ def draw_heart(nature: Nature, scale: float, fluid_mm: float, lung: Lung) -> Hea
 
 
 def draw_aorta(nature: Nature, spine_y: float) -> tuple[Tube, ...]:
-    """Ascending part, arch in two pieces, descending part beside the spine on the left."""
+    """Ascending part, arch in two pieces, descending part left of the spine."""
     radius, top = nature.uniform(12.5, 16.0), nature.normal(56.0, 5.0)
     back = (nature.normal(-27.0, 2.0), spine_y + 14)
     path: list[Point] = [
@@ -122,7 +123,7 @@ def draw_aorta(nature: Nature, spine_y: float) -> tuple[Tube, ...]:
         (14.0, 18.0, top - 14),
         (-4.0, -6.0, top),
         (*back, top - 16),
-        (*back, -330.0),
+        (*back, -105.0),
     ]
     radii = (radius, radius, radius * 0.95, radius * 0.85)
     return tuple(Tube(a, b, r) for (a, b), r in zip(pairwise(path), radii, strict=True))

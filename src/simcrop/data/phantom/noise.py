@@ -13,7 +13,7 @@ from simcrop.data.phantom.grid import Grid
 
 Kernel = Literal["soft", "sharp"]
 FINEST_VOXEL_MM3 = 0.54
-NOISE_HU: dict[Kernel, float] = {"soft": 22.0, "sharp": 42.0}  # in the finest voxels
+NOISE_HU: dict[Kernel, float] = {"soft": 17.0, "sharp": 34.0}  # in the finest voxels
 LEAST_HU = 4.0
 SHARPENING: dict[Kernel, float] = {"soft": -0.3, "sharp": 0.35}  # of an edge, in fine voxels
 TILES, TILE_WIDTH = 6, 288

@@ -112,9 +112,12 @@ def slope(through: Point, normal: Point) -> Solid:
     return Solid(row(carving.SHEET, -float(unit @ np.array(through)), x, y, z))
 
 
-def bowl(top_z: float, centre: tuple[float, float], curve: tuple[float, float]) -> Solid:
-    """The space above a dome; `curve` is mm per squared mm along x and y, negative for one that falls off."""
-    return Solid(row(carving.SHEET, top_z, 0, 0, -1, curve[0], centre[0], curve[1], centre[1]))
+def bowl(top_z: float, tilt: float, centre: tuple[float, float], curve: tuple[float, float]) -> Solid:
+    """The space above a dome that rises by `tilt` mm per mm to the front.
+
+    `curve` is mm per squared mm along x and y off the centre, negative for one that falls off.
+    """
+    return Solid(row(carving.SHEET, top_z, 0, tilt, -1, curve[0], centre[0], curve[1], centre[1]))
 
 
 def bowl_y(y: float, curve: float) -> Solid:

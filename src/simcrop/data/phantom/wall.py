@@ -15,7 +15,7 @@ MARROW = 170.0
 def wall(anatomy: Anatomy) -> list[Layer]:
     """From the outside inwards; parts of one tissue overlap, and the next tissue covers where they do."""
     parts = [trunk(anatomy), neck(), *arms()]
-    soft = [*parts, *breasts(anatomy, 1.0)] if anatomy.breast_mm else parts
+    soft = [trunk_with_breasts(anatomy), *parts[1:]] if anatomy.breast_mm else parts
     layers = [Layer(table(anatomy).shell(7.0), -150.0), Layer(table(anatomy).shell(5.0), -850.0)]
     layers += [Layer(part, 10.0) for part in soft]
     layers += [Layer(part.grown(-SKIN_MM), FAT, grain_hu=9.0) for part in soft]
@@ -27,7 +27,7 @@ def wall(anatomy: Anatomy) -> list[Layer]:
     for part in parts:
         layers.append(Layer(part.grown(-anatomy.fat_mm), MUSCLE + anatomy.organ_hu / 4.0, grain_hu=12.0))
     between_muscles = trunk(anatomy).grown(-anatomy.fat_mm - 6.0), anatomy.cage.grown(9.5)
-    layers += [Layer(sheet.shell(0.9), FAT, strength=0.75, thin_mm=0.9) for sheet in between_muscles]
+    layers += [Layer(sheet.shell(0.8), FAT, strength=0.55, thin_mm=0.8) for sheet in between_muscles]
     layers.append(Layer(anatomy.cage, FAT + 6.0, grain_hu=12.0))
     return layers + ribs(anatomy) + girdle(anatomy) + spine(anatomy)
 
@@ -52,16 +52,21 @@ def arms() -> list[Solid]:
     ]
 
 
+def trunk_with_breasts(anatomy: Anatomy) -> Solid:
+    right, left = breasts(anatomy, 1.0)
+    return trunk(anatomy).blended(right, 30.0).blended(left, 30.0)
+
+
 def breasts(anatomy: Anatomy, share: float) -> list[Solid]:
     """Both, or the gland that is a share of each."""
-    mm, y = anatomy.breast_mm, anatomy.body_half[1] - 14.0 + (1 - share) * (0.7 * anatomy.breast_mm + 8.0)
-    radii = share * 62.0, share * (18.0 + mm), share * 62.0
-    return [oval((sign * 78.0, y, -8.0), radii, turn=-sign * 0.25) for sign in (1.0, -1.0)]
+    mm, y = anatomy.breast_mm, anatomy.body_half[1] - 22.0 + (1 - share) * (0.6 * anatomy.breast_mm + 10.0)
+    radii = share * 66.0, share * (20.0 + mm), share * 64.0
+    return [oval((sign * 84.0, y, -8.0), radii, turn=-sign * 0.25) for sign in (1.0, -1.0)]
 
 
 def ribs(anatomy: Anatomy) -> list[Layer]:
     """Hoops that sink to the front and end in cartilage before the breastbone."""
-    plates = comb(anatomy.rib_phase, RIB_PERIOD, 0.12, 0.55)
+    plates = comb(anatomy.rib_phase, RIB_PERIOD, 0.35, 0.5)
     hoop, core = anatomy.cage.grown(4.5), anatomy.cage.grown(4.7)
     front = front_of_cage(anatomy)
     bony = slope((0.0, front - 32.0, 0.0), (0.0, 1.0, -0.25))
@@ -84,7 +89,7 @@ def girdle(anatomy: Anatomy) -> list[Layer]:
     top = oval((0.0, front - 2.0, 68.0), (28.0, 6.5, 24.0), boxy=0.5)
     sternum = plate.blended(top, 8.0)
     blade = (
-        anatomy.cage.grown(13.0).shell(2.2) & slope((0.0, -12.0, 0.0), (0.0, 1.0, 0.0)) & between(0.0, 112.0)
+        anatomy.cage.grown(13.0).shell(1.8) & slope((0.0, -34.0, 0.0), (0.0, 1.0, 0.0)) & between(0.0, 112.0)
     )
     layers = [Layer(sternum, BONE - 40.0), Layer(sternum.grown(-1.8), MARROW - 60.0, grain_hu=35.0)]
     for sign in (-1.0, 1.0):
