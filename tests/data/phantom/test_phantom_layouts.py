@@ -192,6 +192,13 @@ def test_the_cohort_carries_labels_masks_and_splits(there: There) -> None:
     assert ("split" in facts) == (there.layout == "cc-ccii")
 
 
+def test_a_cohort_from_before_there_were_masks_opens(there: There, tmp_path: Path) -> None:
+    for name in ("cohort.json", "ledger.parquet"):
+        (tmp_path / name).write_bytes((there.cohort.path / name).read_bytes())
+    there.cohort.index.drop("mask_path").write_parquet(tmp_path / "studies.parquet")
+    assert {study.mask_path for study in open_cohort(tmp_path)} == {None}
+
+
 def test_an_interrupted_tree_is_completed_and_equal_on_two_processes(there: There, tmp_path: Path) -> None:
     request = Request(there.layout, 6 if there.layout == "cc-ccii" else 3, SEED, SIZE)
     write_cohort(tmp_path / "a", request)
