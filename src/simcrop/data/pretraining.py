@@ -45,12 +45,21 @@ class Sample:
 
 
 class StudyCrops(Dataset):
-    """Reads a crop of `spec.shape` from each study, in the middle or anywhere."""
+    """Reads a crop of `spec.shape` from each study, in the middle or anywhere.
+
+    `scan_of`, when given, names for each study the one whose scan stands in for its own: a control.
+    """
 
     def __init__(
-        self, studies: Cohort | Sequence[Study], spec: InputSpec, random_crop: bool, flip_lr: bool = False
+        self,
+        studies: Cohort | Sequence[Study],
+        spec: InputSpec,
+        random_crop: bool,
+        flip_lr: bool = False,
+        scan_of: Sequence[int] | None = None,
     ) -> None:
         self.studies, self.spec, self.random_crop, self.flip_lr = studies, spec, random_crop, flip_lr
+        self.scan_of = scan_of
 
     def __len__(self) -> int:
         return len(self.studies)
@@ -60,13 +69,25 @@ class StudyCrops(Dataset):
         study = self.studies[draw.index]
         random = np.random.default_rng(draw.seed) if self.random_crop else None
         try:
-            volume = cut(study, self.spec, random)
+            volume = cut(self.scan(draw.index), self.spec, random)
         except SimcropError as error:
             return SimcropError(error.reason, f"study {study.id}: {error.sentence}")
         if self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5:
             volume = volume[::-1].copy()
         report = Report(study.findings, study.impression)
         return Sample(study.id, torch.from_numpy(volume)[None], report, study.labels)
+
+
+    def scan(self, index: int) -> Study:
+        return self.studies[index if self.scan_of is None else self.scan_of[index]]
+
+
+def strangers(count: int, seed: int) -> list[int]:
+    """For each of `count` studies another one, each used once: in a ring of random order, everyone takes the next."""
+    ring = np.random.default_rng((seed, 5)).permutation(count)
+    taken = np.empty(count, dtype=int)
+    taken[ring] = np.roll(ring, -1)
+    return taken.tolist()
 
 
 def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:

@@ -10,7 +10,7 @@ from torch import Tensor
 from simcrop.config import Recipe, flat
 from simcrop.data.cohort import Cohort, open_cohort
 from simcrop.data.durable import writing
-from simcrop.data.pretraining import Collate, StudyCrops, cut
+from simcrop.data.pretraining import Collate, StudyCrops, cut, strangers
 from simcrop.engine.distributed import join_processes, leave_processes
 from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
@@ -83,7 +83,13 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
         describe_model(recipe, gathered.parts.text, gathered.parts.tokenizer, provenance, folder)
 
     job = Job(
-        dataset=StudyCrops(studies, recipe.input.spec, recipe.aug.crop == "random", recipe.aug.flip_lr),
+        dataset=StudyCrops(
+            studies,
+            recipe.input.spec,
+            recipe.aug.crop == "random",
+            recipe.aug.flip_lr,
+            strangers(len(studies), recipe.seed) if recipe.data.shuffled else None,
+        ),
         collate=Collate(gathered.texts, recipe.label_names or ()),
         folder=out,
         describe=describe,
@@ -98,11 +104,24 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
 
 
 def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None:
-    """ImageNet MAE weights, or principal components, when the recipe asks for them."""
+    """ImageNet MAE weights, principal components, the cohort's atlas: what the recipe asks for."""
+    if objective.vision.atlas is not None:
+        objective.vision.atlas.learn(*mean_and_deviation(studies, recipe))
     if recipe.init.mae is not None:
         load_mae(objective.vision, Path(recipe.init.mae), recipe.init.patch_embed)
     if recipe.init.patch_embed == "pca":
         init_patch_embed_by_pca(objective.vision, some_patches(studies, recipe))
+
+
+def mean_and_deviation(studies: Cohort, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Of every voxel of the centred crop over the training studies, as patches `(n, p)`, on the [-1, 1] scale."""
+    grid, total, squares = recipe.input.grid, torch.zeros(()), torch.zeros(())
+    for study in studies:
+        volume = torch.from_numpy(cut(study, recipe.input.spec, None))
+        patches = grid.split(volume[None, None])[0].double()
+        total, squares = total + patches, squares + patches.square()
+    mean = total / len(studies)
+    return mean, (squares / len(studies) - mean.square()).clamp(min=0).sqrt()
 
 
 def some_patches(studies: Cohort, recipe: Recipe) -> Tensor:

@@ -48,10 +48,12 @@ def load_mae(encoder: VisionEncoder, path: Path, patch_embed: str) -> Imported:
     except (SafetensorError, OSError) as error:
         raise SimcropError("weights-mismatch", f"cannot read {path} as safetensors") from error
     state, skipped = translate(theirs, encoder, patch_embed)
+    ours = {"position", "atlas.mean", "atlas.spread"}  # never in such a file
     wanted = {
-        name for name in encoder.state_dict() if not (patch_embed != "mean_inflate" and "patch_embed" in name)
+        name
+        for name in encoder.state_dict()
+        if name not in ours and not (patch_embed != "mean_inflate" and "patch_embed" in name)
     }
-    wanted.discard("position")
     missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
     if missing or extra:
         raise SimcropError(
