@@ -84,7 +84,7 @@ class Finding:
     def paint(self, hu: np.ndarray, mask: np.ndarray, anatomy: Anatomy, frame: Frame) -> None:
         """Draw it into one slab and mark the voxels that it fills at least by half."""
         for part in self.parts:
-            window = frame.window(corners(part), 0.0)
+            window = frame.window(corners(part), 0.0) if reaches(part, frame) else None
             if window is None:
                 continue
             shade, share = fill(part, anatomy, frame, window)
@@ -92,3 +92,10 @@ class Finding:
                 mask[window][share >= 0.5] = self.mask_value
             if part.hu is not None:
                 paint(hu[window], part.hu, shade * np.float32(self.strength))
+
+
+def reaches(part: Part, frame: Frame) -> bool:
+    """Whether a body may reach into the slices of a slab: a cheap question, which most slabs answer with no."""
+    low, high = (corner[2] + frame.pose.shift_mm[2] for corner in part.box)
+    heights, margin = frame.lines[2], frame.edge_mm
+    return bool(low - margin <= heights[-1] and high + margin >= heights[0])

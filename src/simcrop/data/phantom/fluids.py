@@ -10,7 +10,7 @@ import numpy as np
 
 from simcrop.data.phantom.anatomy import FAT_AROUND_HEART_MM, Anatomy, Side
 from simcrop.data.phantom.grid import Point, Points
-from simcrop.data.phantom.parts import box_around, middle
+from simcrop.data.phantom.parts import box_around, cut_to_lung, middle
 
 SPILL_MM = 2.0
 
@@ -59,7 +59,8 @@ class Fluid:
         outward = np.clip((points.x * lung.sign - 50) / 60, 0, 1) * (0.45 * self.depth_mm)
         back = lung.centre[1] - lung.half[1]
         level = points.y - back - (self.depth_mm + outward) * (1 - up)
-        return np.maximum(level, anatomy.lung(points, self.side, "lower") - np.float32(self.spill_mm))
+        spill = np.float32(self.spill_mm)
+        return cut_to_lung(level + spill, points, anatomy, self.side, "lower") - spill
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from simcrop.data.phantom.anatomy import FAT_AROUND_HEART_MM, Anatomy, Lobe, Sid
 from simcrop.data.phantom.grid import Point, Points
 from simcrop.data.phantom.shapes import Tube, ellipsoid
 
+NEAR_MM = 6.0  # no voxel is blurred over more, and farther out only the sign of a distance matters
+
 
 @runtime_checkable
 class Part(Protocol):
@@ -48,6 +50,17 @@ def box_around(centre: Point, half: Point) -> tuple[Point, Point]:
     return (x - a, y - b, z - c), (x + a, y + b, z + c)
 
 
+def cut_to_lung(
+    distance: np.ndarray, points: Points, anatomy: Anatomy, side: Side, lobe: Lobe | None
+) -> np.ndarray:
+    """The part of a body inside a lung or lobe, whose own distance is measured only where the body is near."""
+    near = distance < NEAR_MM
+    x, y, z = (np.broadcast_to(c, near.shape)[near] for c in (points.x, points.y, points.z))
+    if len(x):
+        distance[near] = np.maximum(distance[near], anatomy.lung(Points(x, y, z), side, lobe))
+    return distance
+
+
 def middle(box: tuple[Point, Point]) -> Point:
     x, y, z = (0.5 * (low + high) for low, high in zip(*box, strict=True))
     return x, y, z
@@ -80,8 +93,15 @@ class Blob:
         distance = ellipsoid(points, self.centre, self.radii)
         if self.uneven_mm:
             distance = distance + np.float32(self.uneven_mm) * anatomy.texture(points)
+        return self.cut(distance, points, anatomy)
+
+    def around(self, content: np.ndarray, points: Points, anatomy: Anatomy) -> np.ndarray:
+        """The part of another body that lies within this one."""
+        return self.cut(np.maximum(content, ellipsoid(points, self.centre, self.radii)), points, anatomy)
+
+    def cut(self, distance: np.ndarray, points: Points, anatomy: Anatomy) -> np.ndarray:
         if self.side:
-            distance = np.maximum(distance, anatomy.lung(points, self.side, self.lobe))
+            distance = cut_to_lung(distance, points, anatomy, self.side, self.lobe)
         if self.beside_heart:
             sac = FAT_AROUND_HEART_MM + anatomy.heart.fluid_mm
             distance = np.maximum(distance, sac + 1 - anatomy.heart.distance(points))
@@ -148,6 +168,4 @@ class Pipe:
 
     def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
         distance = self.tube.distance(points)
-        return (
-            distance if self.within is None else np.maximum(distance, self.within.distance(points, anatomy))
-        )
+        return distance if self.within is None else self.within.around(distance, points, anatomy)

@@ -69,7 +69,7 @@ class Patches:
 
     def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
         patch = self.waves.mm(np.float32(self.level) - self.waves.field(points))
-        return np.maximum(patch, self.region.distance(points, anatomy))
+        return self.region.around(patch, points, anatomy)
 
 
 @dataclass(frozen=True)
@@ -97,4 +97,4 @@ class Net:
     def distance(self, points: Points, anatomy: Anatomy) -> np.ndarray:
         walls = [np.abs(waves.mm(waves.field(points))) for waves in self.waves]
         net = np.minimum(*walls) - np.float32(self.thickness_mm / 2)
-        return np.maximum(net, self.region.distance(points, anatomy))
+        return self.region.around(net, points, anatomy)
