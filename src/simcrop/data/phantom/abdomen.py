@@ -55,6 +55,10 @@ def back_of_room(anatomy: Anatomy) -> Solid:
 def behind(anatomy: Anatomy) -> list[Layer]:
     """Kidneys, adrenal glands, pancreas and gallbladder."""
     back, base, add = anatomy.spine_y, anatomy.right.rim_z, anatomy.organ_hu
+
+    def sized(x: float, y: float, z: float) -> Point:
+        return x * anatomy.organ_scale, y * anatomy.organ_scale, z * anatomy.organ_scale
+
     pancreas: list[Point] = [
         (26.0, back + 62.0, base - 72.0),
         (0.0, back + 72.0, base - 58.0),
@@ -62,12 +66,18 @@ def behind(anatomy: Anatomy) -> list[Layer]:
         (-70.0, back + 36.0, base - 34.0),
     ]
     layers = [
-        Layer(string(pancreas, 12.0, 8.0), 40.0 + add, uneven_hu=10.0, grain_hu=18.0, organ=PANCREAS),
-        Layer(oval((42.0, 46.0, base - 44.0), (15.0, 14.0, 27.0)), 8.0, organ=GALLBLADDER),
+        Layer(
+            string(pancreas, 12.0 * anatomy.organ_scale, 8.0 * anatomy.organ_scale),
+            40.0 + add,
+            uneven_hu=10.0,
+            grain_hu=18.0,
+            organ=PANCREAS,
+        ),
+        Layer(oval((42.0, 46.0, base - 44.0), sized(15.0, 14.0, 27.0)), 8.0, organ=GALLBLADDER),
     ]
     for sign, kidney, adrenal in ((1.0, RIGHT_KIDNEY, RIGHT_ADRENAL), (-1.0, LEFT_KIDNEY, LEFT_ADRENAL)):
         x, y, z = sign * 58.0, back + 4.0, base - 70.0 - 6.0 * sign
-        body = oval((x, y, z), (25.0, 24.0, 54.0), turn=-sign * 0.5)
+        body = oval((x, y, z), sized(25.0, 24.0, 54.0), turn=-sign * 0.5)
         sinus = oval((x - sign * 12.0, y + 6.0, z), (15.0, 9.0, 26.0), turn=-sign * 0.5)
         knot: Point = (sign * 34.0, back + 22.0, base - 26.0)
         ends: list[Point] = [

@@ -160,6 +160,7 @@ class Anatomy:
     lung_hu: float
     blood_hu: float
     organ_hu: float  # HU that contrast adds to organs
+    organ_scale: float  # length of the small organs of the belly, 1 on average
 
     def side(self, side: Side) -> Lung:
         return self.right if side == "right" else self.left

@@ -57,6 +57,9 @@ def oval(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
         u, v = (dx * cos + dy * sin) * ix, (dy * cos - dx * sin) * iy
         w = max(h, ZERO) * up + max(-h, ZERO) * down
         u, v, w = u * u, v * v, w * w
+        if boxy == ZERO:  # as below, with one root instead of four
+            out[n] = (np.sqrt(u + v + w) - ONE) * scale
+            continue
         flat = (ONE - boxy) * np.sqrt(u + v) + boxy * np.sqrt(np.sqrt(u * u + v * v))
         out[n] = (np.sqrt(flat * flat + w) - ONE) * scale
 

@@ -22,8 +22,7 @@ def lungs(anatomy: Anatomy) -> list[Layer | Rods]:
         tissue = Layer(
             solid,
             anatomy.lung_hu,
-            uneven_hu=22.0,
-            grain_hu=16.0,
+            uneven_hu=28.0,
             denser_below=DEPENDENT_HU,
             level_y=lung.centre[1],
             airspace=RIGHT_LUNG if lung.side == "right" else LEFT_LUNG,

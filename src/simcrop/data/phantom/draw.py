@@ -77,6 +77,7 @@ def draw_anatomy(
         lung_hu=nature.normal(-862.0, 18.0),
         blood_hu=float(rng.uniform(130, 280)) if contrast else nature.normal(42.0, 3.0),
         organ_hu=float(rng.uniform(30, 60)) if contrast else 0.0,
+        organ_scale=nature.normal(1.0, 0.06),
     )
     return draw_trees(rng, bare, difficulty)
 

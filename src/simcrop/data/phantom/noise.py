@@ -65,19 +65,23 @@ def lay(
 ) -> None:
     """Sharpen or smooth each slice a little, add the noise of its place, and round."""
     many, rows, columns = hu.shape
-    quarter, low, high = np.float32(0.25), np.float32(LOWEST_HU), np.float32(HIGHEST_HU)
-    one, line = np.float32(1), np.empty(columns, np.float32)
+    width, quarter, one = tiles.shape[1], np.float32(0.25), np.float32(1)
+    low, high = np.float32(LOWEST_HU), np.float32(HIGHEST_HU)
+    line, here = np.empty(columns, np.float32), np.empty(columns + 2, np.float32)
     for z in range(many):
         tile, top, left = tiles[places[z, 0]], places[z, 1], places[z, 2]
         for y in range(rows):
-            patch = tile[(top + y) % tile.shape[0]]
+            patch, x = tile[(top + y) % width], 0
+            while x < columns:
+                start = (left + x) % width
+                run = min(width - start, columns - x)
+                line[x : x + run] = patch[start : start + run]
+                x += run
+            here[1:-1] = hu[z, y]
+            here[0], here[-1] = here[1], here[-2]
+            above, below, out = hu[z, max(y - 1, 0)], hu[z, min(y + 1, rows - 1)], noisy[z, y]
             for x in range(columns):
-                line[x] = patch[(left + x) % tile.shape[1]]
-            above, below = hu[z, max(y - 1, 0)], hu[z, min(y + 1, rows - 1)]
-            here, out = hu[z, y], noisy[z, y]
-            for x in range(columns):
-                left_one, right_one = here[max(x - 1, 0)], here[min(x + 1, columns - 1)]
-                around = (np.float32(above[x]) + below[x]) + (np.float32(left_one) + right_one)
-                value = here[x] * (one + sharpening) - quarter * sharpening * around
+                around = (np.float32(above[x]) + np.float32(below[x])) + (here[x] + here[x + 2])
+                value = here[x + 1] * (one + sharpening) - quarter * sharpening * around
                 value += line[x] * share[y, x]
                 out[x] = np.int16(np.rint(min(max(value, low), high)))

@@ -13,7 +13,7 @@ from simcrop.data.phantom.grid import Point, Points
 from simcrop.data.phantom.texture import texture_tile
 
 ENDLESS = float("inf")
-STEEPEST = 1.45  # how much the texture changes from one lattice point to the next, at most
+STEEPEST = 2.4  # how much the texture changes from one lattice point to the next, at most
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """The unevenness of tissue: one smooth periodic pattern, of which each patient sees another part.
 
-The tile is float32 `(z, y, x)`, about -1 to 1, a lattice of `TILE_MM`; wavelengths are 16 to 70 mm.
+The tile is float32 `(z, y, x)`, about -1 to 1, a lattice of `TILE_MM`; wavelengths are 10 to 70 mm.
 """
 
 from functools import cache
@@ -9,7 +9,7 @@ import numpy as np
 
 from simcrop.data.phantom.carving import TILE, TILE_MM
 
-SHORTEST_MM, LONGEST_MM = 16.0, 70.0
+SHORTEST_MM, LONGEST_MM = 10.0, 70.0
 
 
 @cache

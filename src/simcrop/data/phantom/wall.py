@@ -18,17 +18,17 @@ def wall(anatomy: Anatomy) -> list[Layer]:
     soft = [trunk_with_breasts(anatomy), *parts[1:]] if anatomy.breast_mm else parts
     layers = [Layer(table(anatomy).shell(7.0), -150.0), Layer(table(anatomy).shell(5.0), -850.0)]
     layers += [Layer(part, 10.0) for part in soft]
-    layers += [Layer(part.grown(-SKIN_MM), FAT, grain_hu=9.0) for part in soft]
+    layers += [Layer(part.grown(-SKIN_MM), FAT) for part in soft]
     if anatomy.breast_mm:
         layers += [
             Layer(part.uneven(2.0, 1 / 2.5), 20.0, grain_hu=30.0, strength=0.8)
             for part in breasts(anatomy, 0.5)
         ]
     for part in parts:
-        layers.append(Layer(part.grown(-anatomy.fat_mm), MUSCLE + anatomy.organ_hu / 4.0, grain_hu=12.0))
+        layers.append(Layer(part.grown(-anatomy.fat_mm), MUSCLE + anatomy.organ_hu / 4.0, uneven_hu=14.0))
     between_muscles = trunk(anatomy).grown(-anatomy.fat_mm - 6.0), anatomy.cage.grown(9.5)
     layers += [Layer(sheet.shell(0.8), FAT, strength=0.55, thin_mm=0.8) for sheet in between_muscles]
-    layers.append(Layer(anatomy.cage, FAT + 6.0, grain_hu=12.0))
+    layers.append(Layer(anatomy.cage, FAT + 6.0))
     return layers + ribs(anatomy) + girdle(anatomy) + spine(anatomy)
 
 
