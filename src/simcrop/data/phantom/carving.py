@@ -15,7 +15,7 @@ DEPTH = 6  # distances that wait for their operation
 TILE = 64  # lattice points of the texture along each axis, after which it repeats
 TILE_MM = 4.0
 FINE = 3.3  # the grain is the same texture, this much finer
-TILES_PER_MM, GRAINS_PER_MM = np.float32(1 / TILE_MM), np.float32(FINE / TILE_MM)
+TILES_PER_MM = np.float32(1 / TILE_MM)
 ZERO, QUARTER, HALF, ONE = np.float32(0), np.float32(0.25), np.float32(0.5), np.float32(1)
 TINY = np.float32(1e-6)
 

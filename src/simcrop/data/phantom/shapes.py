@@ -23,16 +23,6 @@ def disc(points: Points, centre: tuple[float, float], radii: tuple[float, float]
     return (np.sqrt(flat) - 1) * min(radii)
 
 
-def rounded_box(points: Points, centre_y: float, half_x: float, half_y: float) -> np.ndarray:
-    """How far out in an axial slice, 1 on the border: a superellipse around the midline, between oval and box."""
-    return (np.abs(points.x / half_x) ** 2.6 + np.abs((points.y - centre_y) / half_y) ** 2.6) ** (1 / 2.6)
-
-
-def within_z(distance: np.ndarray, points: Points, low: float, high: float) -> np.ndarray:
-    """The part of a body between two heights."""
-    return np.maximum(distance, np.maximum(low - points.z, points.z - high))
-
-
 def coverage(distance: np.ndarray, edge_mm: float) -> np.ndarray:
     """Share of a voxel that a body fills, in [0, 1]: surfaces are blurred over one voxel edge."""
     return np.clip(0.5 - distance / edge_mm, 0, 1)
