@@ -65,10 +65,14 @@ class InitSettings(Settings):
     """Where the encoder starts. `mae`: a safetensors file of a 2D MAE ViT; `patch_embed`: what becomes of its 2D patch
     embedding (`mean_inflate` sums the colours and spreads them over the depth; `skip` leaves ours; `pca` starts from
     the principal components of the cohort's own patches, with or without `mae`).
+
+    `position = centred`, for learned positions: from each is taken away what the embedding makes of the training scans'
+    mean patch there, so that a token first says how a patch differs from what is usual at its place.
     """
 
     mae: str | None = None
     patch_embed: Literal["mean_inflate", "skip", "pca"] = "mean_inflate"
+    position: Literal["sines", "centred"] = "sines"
 
 
 class AugSettings(Settings):

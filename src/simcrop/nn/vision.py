@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from einops import reduce, repeat
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from simcrop.nn.masking import Mask
@@ -24,6 +24,8 @@ class VisionSettings(Settings):
 
     `atlas`: our extension: each voxel is seen as its distance from the training cohort's mean at that place, in
     standard deviations. It needs scans that lie alike, such as phantoms or registered ones; elsewhere it means little.
+    `windows`: our extension: each voxel is seen once per window, from -1 at its low end to 1 at its high end, so that
+    "how much of this patch is fluid" is a sum. On the [-1, 1] scale of the input; none: the input as it is.
     """
 
     depth: int = Field(default=8, ge=1)
@@ -33,6 +35,15 @@ class VisionSettings(Settings):
     cls_token: bool = True
     pos_embed: Literal["sincos3d", "sincos_hw", "learned"] = "sincos3d"
     atlas: bool = False
+    windows: tuple[tuple[float, float], ...] = ()
+
+    @field_validator("windows")
+    @classmethod
+    def have_width(cls, windows: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        for low, high in windows:
+            if not low < high:
+                raise ValueError(f"a window must end above its start, got {low} to {high}")
+        return windows
 
 
 class PainterSettings(Settings):
@@ -91,7 +102,8 @@ class VisionEncoder(nn.Module):
         check_heads("vision", settings.dim, settings.heads)
         self.grid = grid
         self.atlas = Atlas(grid) if settings.atlas else None
-        self.patch_embed = nn.Linear(grid.voxels, settings.dim)
+        self.windows = settings.windows
+        self.patch_embed = nn.Linear(grid.voxels * max(1, len(settings.windows)), settings.dim)
         init_linear(self.patch_embed)
         code = (sincos_hw if settings.pos_embed == "sincos_hw" else sincos_3d)(grid.shape, settings.dim)
         if settings.pos_embed == "learned":
@@ -108,12 +120,19 @@ class VisionEncoder(nn.Module):
         position = repeat(self.position, "n d -> b n d", b=patches.shape[0])
         if mask is not None:
             patches, position = mask.visible(patches), mask.visible(position)
-        tokens = self.patch_embed(patches) + position
+        tokens = self.embed(patches) + position
         if self.cls_token is None:
             return VisionFeatures(None, self.transformer(tokens))
         cls = repeat(self.cls_token, "d -> b 1 d", b=patches.shape[0])
         features = self.transformer(torch.cat([cls.to(tokens.dtype), tokens], dim=1))
         return VisionFeatures(features[:, 0], features[:, 1:])
+
+    def embed(self, patches: Float[Tensor, "b v p"]) -> Float[Tensor, "b v d"]:
+        """Patches as tokens, before anything tells where they lie."""
+        if self.windows:
+            seen = [((patches - low) / (high - low)).clamp(0, 1) * 2 - 1 for low, high in self.windows]
+            patches = torch.cat(seen, dim=-1)
+        return self.patch_embed(patches)
 
 
 class Painter(nn.Module):

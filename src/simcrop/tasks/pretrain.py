@@ -5,12 +5,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from simcrop.config import Recipe, flat
 from simcrop.data.cohort import Cohort, open_cohort
 from simcrop.data.durable import writing
-from simcrop.data.pretraining import Collate, StudyCrops, cut, strangers
+from simcrop.data.pretraining import Collate, StudyCrops, strangers
 from simcrop.engine.distributed import join_processes, leave_processes
 from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
@@ -23,9 +22,7 @@ from simcrop.objectives.method import Objective
 from simcrop.tasks.folder import check_folder, fingerprint, open_folder, staged, unspoiled, write_metrics
 from simcrop.tasks.parts import gather_parts, with_known_labels
 from simcrop.tasks.run_page import summary, write_run_page
-from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
-
-PCA_PATCHES = 20_000
+from simcrop.tasks.start import start_encoder
 
 
 def pretrain(
@@ -101,39 +98,6 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
         examine=build_examiner(objective, cohort, recipe, gathered.parts.tokenizer),
     )
     return objective, job
-
-
-def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None:
-    """ImageNet MAE weights, principal components, the cohort's atlas: what the recipe asks for."""
-    if objective.vision.atlas is not None:
-        objective.vision.atlas.learn(*mean_and_deviation(studies, recipe))
-    if recipe.init.mae is not None:
-        load_mae(objective.vision, Path(recipe.init.mae), recipe.init.patch_embed)
-    if recipe.init.patch_embed == "pca":
-        init_patch_embed_by_pca(objective.vision, some_patches(studies, recipe))
-
-
-def mean_and_deviation(studies: Cohort, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    """Of every voxel of the centred crop over the training studies, as patches `(n, p)`, on the [-1, 1] scale."""
-    grid, total, squares = recipe.input.grid, torch.zeros(()), torch.zeros(())
-    for study in studies:
-        volume = torch.from_numpy(cut(study, recipe.input.spec, None))
-        patches = grid.split(volume[None, None])[0].double()
-        total, squares = total + patches, squares + patches.square()
-    mean = total / len(studies)
-    return mean, (squares / len(studies) - mean.square()).clamp(min=0).sqrt()
-
-
-def some_patches(studies: Cohort, recipe: Recipe) -> Tensor:
-    """Patches of up to 64 studies, evenly chosen, for the principal components."""
-    grid = recipe.input.grid
-    chosen = range(0, len(studies), max(1, len(studies) // 64))
-    patches: list[Tensor] = []
-    for i in chosen:
-        volume = torch.from_numpy(cut(studies[i], recipe.input.spec, None))
-        patches.append(grid.split(volume[None, None])[0])
-    every = torch.cat(patches)
-    return every[:: max(1, len(every) // PCA_PATCHES)]
 
 
 def finish(objective: Objective, job: Job, recipe: Recipe, out: Path) -> None:

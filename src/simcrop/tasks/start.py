@@ -1,0 +1,79 @@
+"""Where an encoder starts: foreign weights, principal components, and what is usual in the cohort it will learn from.
+
+Axes: n patch, p voxel of a patch, d features; voxels on the [-1, 1] scale of the input.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from simcrop.config import Recipe
+from simcrop.data.cohort import Cohort
+from simcrop.data.pretraining import cut
+from simcrop.errors import SimcropError
+from simcrop.nn.vision import VisionEncoder
+from simcrop.objectives.method import Objective
+from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
+
+PCA_PATCHES = 20_000
+
+
+def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None:
+    """ImageNet MAE weights, principal components, the cohort's atlas: what the recipe asks for."""
+    vision = objective.vision
+    if recipe.init.patch_embed == "pca" and (vision.atlas is not None or vision.windows):
+        raise SimcropError(
+            "bad-setting",
+            "init.patch_embed = pca reads plain patches: not with vision.atlas or vision.windows",
+        )
+    if vision.atlas is not None:
+        vision.atlas.learn(*mean_and_deviation(studies, recipe))
+    if recipe.init.mae is not None:
+        load_mae(objective.vision, Path(recipe.init.mae), recipe.init.patch_embed)
+    if recipe.init.patch_embed == "pca":
+        init_patch_embed_by_pca(objective.vision, some_patches(studies, recipe))
+    if recipe.init.position == "centred":
+        centre_positions(vision, studies, recipe)
+
+
+@torch.no_grad()
+def centre_positions(vision: VisionEncoder, studies: Cohort, recipe: Recipe) -> None:
+    """Take what is usual at each place away from its learned code."""
+    if not isinstance(vision.position, nn.Parameter):
+        raise SimcropError("bad-setting", "init.position = centred needs vision.pos_embed = learned")
+    total = torch.zeros_like(vision.position)
+    for patches in every_scan(studies, recipe):
+        seen = patches if vision.atlas is None else vision.atlas(patches)
+        total += vision.embed(seen)[0]
+    vision.position -= total / len(studies)
+
+
+def every_scan(studies: Cohort, recipe: Recipe) -> Iterator[Tensor]:
+    """The centred crop of each training study as patches `(1, n, p)`."""
+    for study in studies:
+        volume = torch.from_numpy(cut(study, recipe.input.spec, None))
+        yield recipe.input.grid.split(volume[None, None])
+
+
+def mean_and_deviation(studies: Cohort, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Of every voxel over the training studies, as patches `(n, p)`."""
+    total, squares = torch.zeros(()), torch.zeros(())
+    for patches in every_scan(studies, recipe):
+        exact = patches[0].double()
+        total, squares = total + exact, squares + exact.square()
+    mean = total / len(studies)
+    return mean.float(), (squares / len(studies) - mean.square()).clamp(min=0).sqrt().float()
+
+
+def some_patches(studies: Cohort, recipe: Recipe) -> Tensor:
+    """Patches of up to 64 studies, evenly chosen, for the principal components."""
+    grid = recipe.input.grid
+    chosen = range(0, len(studies), max(1, len(studies) // 64))
+    patches: list[Tensor] = []
+    for i in chosen:
+        volume = torch.from_numpy(cut(studies[i], recipe.input.spec, None))
+        patches.append(grid.split(volume[None, None])[0])
+    every = torch.cat(patches)
+    return every[:: max(1, len(every) // PCA_PATCHES)]
