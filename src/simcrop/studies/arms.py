@@ -1,0 +1,72 @@
+"""The arms of a comparison: methods that differ in their objective only, trained alike.
+
+No axes or units. Whatever an arm shares with the others comes from one recipe, so that it is written once.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from simcrop.config import Recipe, load_recipe
+from simcrop.tasks.pretrain import pretrain, untrained
+
+BASE = "simcrop-plus-tiny"
+SHARED = ("input", "vision", "init", "aug", "optim", "engine", "checkpoint")
+PARTS = {
+    "simcrop": (),
+    "mae": ("vision_decoder",),
+    "ct-clip": (),
+    "supervised": (),
+}  # shared where a method has them
+
+
+@dataclass(frozen=True)
+class Arm:
+    """`settings` are changes to `recipe`, which otherwise shares everything with BASE; untrained: a random start.
+
+    `seeds`: how many of the study's seeds it runs with; a control or a side question needs fewer.
+    """
+
+    name: str
+    recipe: str
+    settings: tuple[str, ...] = ()
+    trained: bool = True
+    seeds: int | None = None
+
+    @property
+    def key(self) -> str:
+        """For file names."""
+        return "-".join("".join(c if c.isalnum() else " " for c in self.name.lower()).split())
+
+    def build(self, seed: int, common: tuple[str, ...] = ()) -> Recipe:
+        """Its recipe: BASE's shared groups, what all arms of the study change (`common`), then its own settings."""
+        base = load_recipe(BASE)
+        method = load_recipe(self.recipe).method
+        shared = [] if self.recipe == BASE else [*SHARED, *PARTS[method]]
+        taken = [f"{name}={json.dumps(getattr(base, name).model_dump(mode='json'))}" for name in shared]
+        return load_recipe(self.recipe, [*taken, *common, *self.settings, f"seed={seed}"])
+
+
+NO_IMAGES = ("align.cross_image=false",)
+RANDOM = Arm("Random init", BASE, trained=False)
+MAE = Arm("MAE", "mae-tiny")
+NO_SA = Arm("SimCroP without SA", BASE, (*NO_IMAGES, "align.use_sa=false"))
+PAPER = Arm("SimCroP paper", BASE, NO_IMAGES)
+PLUS = Arm("SimCroP plus", BASE)
+CT_CLIP = Arm("CT-CLIP-like", "ct-clip-tiny")
+SHUFFLED = Arm("SimCroP plus, shuffled scans", BASE, ("data.shuffled=true",), seeds=1)
+SUPERVISED = Arm("Supervised", "supervised-tiny", seeds=1)
+PLAIN = ("vision.windows=[]", "vision.pos_embed=sincos3d", "init.position=sines")
+ATLAS = (*PLAIN, "vision.atlas=true")
+
+
+def train(arm: Arm, cohort: Path, folder: Path, seed: int, common: tuple[str, ...] = ()) -> Path:
+    """The arm's run folder, trained to its end: at once when it is there, continued when it was left half."""
+    recipe = arm.build(seed, common)
+    if not arm.trained:
+        return folder if (folder / "model").is_dir() else untrained(cohort, recipe, folder)
+    if (folder / "metrics.json").exists():
+        return folder
+    if not pretrain(cohort, recipe, folder, resume=(folder / "run.json").exists()).finished:
+        raise KeyboardInterrupt
+    return folder

@@ -1,0 +1,62 @@
+"""What one model sees in one cohort, kept on disk so that no scan is looked at twice.
+
+Axes: s scan, d features; of the questions, s sentence and n patch.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from einops import reduce
+
+from simcrop.data.cohort import Cohort
+from simcrop.data.durable import write_whole
+from simcrop.data.phantom.truth import Truth
+from simcrop.evaluation.asking import ask, questions
+from simcrop.evaluation.features import Pooling, patch_features
+from simcrop.evaluation.pointing import Pointed
+from simcrop.model import Model, load
+
+POOLS: tuple[Pooling, ...] = ("mean", "max")
+QUESTIONS_SEED = 0  # every model of a study is asked the same questions
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """`pooled`: features `(s, d)` per way of pooling; `pointed`: answers to the questions about lesions, None where the
+    method knows no sentences or was not asked.
+    """
+
+    pooled: dict[Pooling, np.ndarray]
+    pointed: Pointed | None
+
+
+def look(folder: Path, cohort: Cohort, truth: Truth | None, path: Path) -> Look:
+    """Read what was seen before from `path`, or look now. `truth` None: no questions."""
+    if not path.exists():
+        model = load(folder)
+        seen = {f"pooled_{pool}": features for pool, features in pooled(model, cohort).items()}
+        if truth is not None and model.recipe.reading is not None:
+            seen |= vars(ask(model, cohort, questions(cohort, truth, QUESTIONS_SEED), truth))
+        write_arrays(path, seen)
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    asked = {name: array for name, array in arrays.items() if not name.startswith("pooled_")}
+    return Look({pool: arrays[f"pooled_{pool}"] for pool in POOLS}, Pointed(**asked) if asked else None)
+
+
+def pooled(model: Model, cohort: Cohort) -> dict[Pooling, np.ndarray]:
+    """All ways of pooling in one pass over the scans."""
+    parts: dict[Pooling, list[np.ndarray]] = {pool: [] for pool in POOLS}
+    for _, features in patch_features(model, cohort):
+        for pool in POOLS:
+            parts[pool].append(reduce(features, "b n d -> b d", pool).float().cpu().numpy())
+    return {pool: np.concatenate(arrays) for pool, arrays in parts.items()}
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, content.getvalue())

@@ -1,0 +1,98 @@
+"""What an arm reached over its seeds, with intervals over patients and seeds together.
+
+Axes: s scan, l label, k seed, r drawn cohort. Every arm is judged on the same drawn cohorts of patients, so that the
+difference of two arms is paired.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcrop.evaluation.pointing import Pointed, chance, point, prior_maps
+from simcrop.evaluation.probe import fit_probe
+from simcrop.metrics import Interval, interval_of, macro_auroc, resampled
+from simcrop.metrics.ranking import mean_of_defined
+
+DRAWS = 400
+KINDS = ("hit", "swapped", "prior", "chance")
+
+
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """`by_seed` `(k,)`: the figure itself; `drawn` `(k, r)`: the same on the drawn cohorts; NaN where not defined."""
+
+    by_seed: np.ndarray
+    drawn: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        return float(self.by_seed.mean())
+
+    def interval(self) -> Interval:
+        """The mean over seeds; seeds are drawn with replacement as patients are."""
+        return interval_of(self.mean, self.over_seeds())
+
+    def over(self, other: "Reached") -> Interval:
+        """This minus another, on the same patients; seeds are drawn for each on its own."""
+        return interval_of(self.mean - other.mean, self.over_seeds() - other.over_seeds(1))
+
+    def over_seeds(self, stream: int = 0) -> np.ndarray:
+        """`(r,)`: for every drawn cohort the mean over as many drawn seeds as there are."""
+        seeds, draws = self.drawn.shape
+        chosen = np.random.default_rng((6, stream)).integers(seeds, size=(seeds, draws))
+        return np.take_along_axis(self.drawn, chosen, 0).mean(0)
+
+
+def probe_scores(
+    known: np.ndarray,
+    labels: np.ndarray,
+    patients: np.ndarray,
+    unseen: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Scores `(s, l)` of unseen scans by a probe fitted on known ones."""
+    return fit_probe(known, labels, patients, seed).scores(unseen)
+
+
+def reached_by_probe(scores: Sequence[np.ndarray], truth: np.ndarray, patients: np.ndarray) -> Reached:
+    """Macro AUROC of `scores`, one `(s, l)` per seed."""
+    return over_cohorts(
+        [lambda rows, of_seed=of_seed: macro_auroc(of_seed[rows], truth[rows]).value for of_seed in scores],
+        patients,
+    )
+
+
+def reached_by_label(scores: Sequence[np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """AUROC per label, `(l,)`, averaged over seeds."""
+    return np.mean([macro_auroc(of_seed, truth).per_label for of_seed in scores], axis=0)
+
+
+def reached_by_pointing(pointed: Sequence[Pointed]) -> dict[str, Reached]:
+    """Hit rates by name: the sentence itself, and all that it must beat. Lesions outside the crop are left out."""
+    rates: dict[str, list[np.ndarray]] = {name: [] for name in KINDS}
+    patients = np.asarray(pointed[0].patient)
+    reachable = (pointed[0].lesion > 0).any(1)
+    for asked in pointed:
+        lesion, maps = asked.lesion[reachable], asked.maps[reachable]
+        prior = prior_maps(maps, np.asarray(asked.kind)[reachable], patients[reachable])
+        rates["hit"].append(point(maps, lesion))
+        rates["swapped"].append(point(asked.swapped[reachable], lesion))
+        rates["prior"].append(point(prior, lesion))
+        rates["chance"].append(chance(maps, lesion))
+    return {
+        name: over_cohorts(
+            [lambda rows, hit=hit: mean_of_defined(hit[rows]) for hit in hits], patients[reachable]
+        )
+        for name, hits in rates.items()
+    }
+
+
+def over_cohorts(figures: Sequence[Callable[[np.ndarray], float]], patients: np.ndarray) -> Reached:
+    """Each figure on all rows and on the drawn cohorts; equal `patients` are always drawn alike."""
+    rows = list(resampled(patients, np.random.default_rng(6), DRAWS))
+    everyone = np.arange(len(patients))
+    return Reached(
+        np.array([figure(everyone) for figure in figures]),
+        np.array([[figure(some) for some in rows] for figure in figures]),
+    )

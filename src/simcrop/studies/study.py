@@ -1,0 +1,64 @@
+"""Arms trained, looked at and probed on one set of cohorts. No axes or units.
+
+Every step leaves a file and is not repeated.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simcrop.evaluation.features import Pooling
+from simcrop.studies.arms import Arm, train
+from simcrop.studies.cohorts import Part, PhantomCohorts
+from simcrop.studies.looks import Look, look
+from simcrop.studies.scores import probe_scores
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Arms on one set of cohorts. `common`: settings that every arm of the study gets."""
+
+    folder: Path
+    cohorts: PhantomCohorts
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    common: tuple[str, ...]
+
+    def seeds_of(self, arm: Arm) -> tuple[int, ...]:
+        return self.seeds[: arm.seeds]
+
+    def run(self, arm: Arm, seed: int) -> Path:
+        """The run folder of one arm with one seed."""
+        return self.folder / "runs" / f"{arm.key}-{seed}"
+
+    def train(self, say: Say) -> None:
+        """Seed after seed, so that an unfinished study has whole comparisons."""
+        for seed in self.seeds:
+            for arm in self.arms:
+                if seed in self.seeds_of(arm):
+                    say(f"{arm.name}, seed {seed}")
+                    train(arm, self.cohorts.path("pretrain"), self.run(arm, seed), seed, self.common)
+
+    def look(self, arm: Arm, seed: int, part: Part) -> Look:
+        """Sentences are asked on the test part only."""
+        truth = self.cohorts.truth(part) if part == "test" else None
+        path = self.folder / "looks" / f"{arm.key}-{seed}-{part}.npz"
+        return look(self.run(arm, seed), self.cohorts.open(part), truth, path)
+
+    def scores(self, arm: Arm, part: Part, pool: Pooling) -> list[np.ndarray]:
+        """Probe scores of a part's scans, `(s, l)` per seed."""
+        labels, patients = self.cohorts.labels("probe"), self.cohorts.patients("probe")
+        return [
+            probe_scores(
+                self.look(arm, seed, "probe").pooled[pool],
+                labels,
+                patients,
+                self.look(arm, seed, part).pooled[pool],
+                seed,
+            )
+            for seed in self.seeds_of(arm)
+        ]

@@ -1,0 +1,144 @@
+"""`simcrop reproduce table3`: what each part of the method is worth, on phantoms whose truth is known.
+
+No axes or units. Every step leaves a file and is not repeated: killed anywhere, the study resumes. The test part is
+opened once, after everything that is chosen has been chosen on another part and written down.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simcrop.data.cohort import Cohort
+from simcrop.evaluation.features import Pooling
+from simcrop.model import load
+from simcrop.studies.arms import (
+    ATLAS,
+    BASE,
+    CT_CLIP,
+    MAE,
+    NO_SA,
+    PAPER,
+    PLAIN,
+    PLUS,
+    RANDOM,
+    SHUFFLED,
+    SUPERVISED,
+    Arm,
+    train,
+)
+from simcrop.studies.cohorts import Part, Plan, draw_cohorts
+from simcrop.studies.gate import gate_by_hand, gate_supervised, statistics_of_patches
+from simcrop.studies.looks import POOLS
+from simcrop.studies.scores import reached_by_probe
+from simcrop.studies.study import Say, Study
+from simcrop.studies.table3_results import gather_results
+from simcrop.studies.table3_text import write_texts
+from simcrop.tasks.folder import open_folder, read_json, write_json, write_metrics
+
+EASY = Plan(pretrain=900, probe=220, choose=220, test=320)
+HARD = Plan(pretrain=900, probe=220, choose=0, test=320, difficulty="real")
+ARMS = (RANDOM, MAE, NO_SA, PAPER, PLUS, CT_CLIP)
+BESIDE = (
+    SHUFFLED,
+    Arm("Random init, plain input", BASE, PLAIN, trained=False, seeds=1),
+    Arm("SimCroP plus, plain input", BASE, PLAIN, seeds=1),
+    Arm("Random init, atlas", BASE, ATLAS, trained=False, seeds=1),
+    Arm("SimCroP plus, atlas", BASE, ATLAS, seeds=1),
+)
+HARDER = (
+    Arm("Random init", BASE, trained=False, seeds=1),
+    Arm("MAE", "mae-tiny", seeds=1),
+    Arm("SimCroP plus", BASE, seeds=1),
+)
+
+
+def reproduce_table3(
+    out: Path,
+    seeds: Sequence[int] = (0, 1, 2),
+    easy: Plan = EASY,
+    hard: Plan = HARD,
+    common: Sequence[str] = (),
+    say: Say = lambda _: None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """The whole study under `out`; its results, which `results.json`, `table3.md` and `report.html` hold too."""
+    settings = {"seeds": list(seeds), "easy": asdict(easy), "hard": asdict(hard), "common": list(common)}
+    open_folder(out, "reproduce", {"table": "table3", **settings}, resume, overwrite)
+    studies = {
+        name: Study(
+            out / name, draw_cohorts(out / name / "cohorts", plan, at), arms, tuple(seeds), tuple(common)
+        )
+        for at, (name, plan, arms) in enumerate(
+            (("easy", easy, (*ARMS, *BESIDE)), ("hard", hard, HARDER)), start=min(seeds) + 100
+        )
+    }
+    gate = pass_gate(studies["easy"], out / "gate.json", say)
+    for study in studies.values():
+        study.train(say)
+    chosen = choose(studies["easy"], out / "chosen.json", say)
+    say("the test part is opened")
+    results = {"gate": gate, "chosen": chosen} | {
+        name: gather_results(study, chosen) for name, study in studies.items()
+    }
+    write_json(out / "results.json", results)
+    write_texts(out, results)
+    write_metrics(out, results)
+    return results
+
+
+def pass_gate(study: Study, path: Path, say: Say) -> dict[str, float]:
+    """Before any comparison: hand-made statistics, and the same encoder taught the labels; on the choosing part."""
+    if not path.exists():
+        cohorts, seed = study.cohorts, study.seeds[0]
+        recipe = SUPERVISED.build(seed, study.common)
+
+        def statistics(part: Part) -> np.ndarray:
+            return statistics_of_patches(cohorts.open(part), recipe.input.spec, recipe.input.grid)
+
+        by_hand = gate_by_hand(
+            statistics("probe"),
+            cohorts.labels("probe"),
+            cohorts.patients("probe"),
+            statistics("choose"),
+            cohorts.labels("choose"),
+            seed,
+        )
+        taught = {}
+        for pool in POOLS:
+            arm = supervised(cohorts.plan.labels, pool)
+            run = train(arm, cohorts.path("pretrain"), study.run(arm, seed), seed, study.common)
+            taught[pool] = gate_supervised(load(run), cohorts.open("choose"), cohorts.labels("choose"))
+        write_json(path, {"by_hand": by_hand} | {f"supervised_{pool}": taught[pool] for pool in POOLS})
+    gate = read_json(path)
+    say("gate: " + ", ".join(f"{name} {value:.3f}" for name, value in gate.items()))
+    return gate
+
+
+def supervised(labels: Sequence[str], pool: Pooling) -> Arm:
+    """The encoder taught the labels that the study judges."""
+    named = ", ".join(f'"{label}"' for label in labels)
+    settings = (f"head.labels=[{named}]", f"head.pool={pool}")
+    return Arm(f"Supervised {pool}", SUPERVISED.recipe, settings, seeds=1)
+
+
+def choose(study: Study, path: Path, say: Say) -> dict[str, Pooling]:
+    """How each arm's patches are pooled: the better way on the choosing part, written down before the test."""
+    if not path.exists():
+        cohort: Cohort = study.cohorts.open("choose")
+        truth, patients = study.cohorts.labels("choose"), cohort.index["patient"].to_numpy()
+        chosen = {}
+        for arm in study.arms:
+            means = {
+                pool: reached_by_probe(study.scores(arm, "choose", pool), truth, patients).mean
+                for pool in POOLS
+            }
+            chosen[arm.name] = {"pool": max(means, key=lambda pool: means[pool]), **means}
+            say(
+                f"{arm.name}: {chosen[arm.name]['pool']} pooling, {max(means.values()):.3f} on the choosing part"
+            )
+        write_json(path, chosen)
+    return {name: entry["pool"] for name, entry in read_json(path).items()}

@@ -1,0 +1,120 @@
+"""The figures of the study: every arm on the test part, its differences to the others, and the aims they are held to.
+
+No axes or units; rates and AUROCs are in [0, 1].
+"""
+
+from typing import Any
+
+import numpy as np
+
+from simcrop.data.split import Split
+from simcrop.evaluation.features import Pooling
+from simcrop.evaluation.pointing import Pointed
+from simcrop.metrics import Interval
+from simcrop.studies.arms import MAE, PLUS, RANDOM, Arm
+from simcrop.studies.cohorts import SEEDS, Part
+from simcrop.studies.looks import POOLS
+from simcrop.studies.scores import Reached, reached_by_label, reached_by_pointing, reached_by_probe
+from simcrop.studies.study import Study
+from simcrop.tasks.folder import read_json
+
+CONTROLS = (
+    "align_accuracy",
+    "align_accuracy_blank",
+    "align_accuracy_shuffled",
+    "retrieval_auc",
+    "effective_rank",
+)
+
+
+def gather_results(study: Study, chosen: dict[str, Pooling]) -> dict[str, Any]:
+    """Everything that is said of one study, as plain values."""
+    truth, patients = study.cohorts.labels("test"), study.cohorts.patients("test")
+    probed: dict[str, Reached] = {}
+    arms: dict[str, dict[str, Any]] = {}
+    for arm in study.arms:
+        by_pool = {pool: study.scores(arm, "test", pool) for pool in POOLS}
+        reached = {pool: reached_by_probe(scores, truth, patients) for pool, scores in by_pool.items()}
+        pool = chosen.get(arm.name, "mean")
+        probed[arm.name] = reached[pool]
+        arms[arm.name] = {
+            "seeds": list(study.seeds_of(arm)),
+            "pool": pool,
+            "probe": figures(reached[pool]),
+            **{f"probe_{pool}": figures(reached[pool]) for pool in POOLS},
+            "labels": dict(
+                zip(study.cohorts.plan.labels, reached_by_label(by_pool[pool], truth).tolist(), strict=True)
+            ),
+            **pointing_of(study, arm),
+            **controls_of(study, arm),
+        }
+    plus = probed[PLUS.name]
+    return {
+        "arms": arms,
+        "plus_over": {name: bounds(plus.over(other)) for name, other in probed.items() if name != PLUS.name},
+        "scans": {part: len(study.cohorts.patients(part)) for part in parts_of(study)},
+        "split_hash": Split(
+            {f"{part}/{name}": part for part in parts_of(study) for name in study.cohorts.patients(part)},
+            0,
+            {},
+        ).hash,
+        "positives": dict(zip(study.cohorts.plan.labels, truth.sum(0).astype(int).tolist(), strict=True)),
+    }
+
+
+def parts_of(study: Study) -> list[Part]:
+    return [part for part in SEEDS if study.cohorts.path(part).is_dir()]
+
+
+def pointing_of(study: Study, arm: Arm) -> dict[str, Any]:
+    """Hit rates, where the method knows sentences."""
+    looks = [study.look(arm, seed, "test").pointed for seed in study.seeds_of(arm)]
+    pointed: list[Pointed] = [asked for asked in looks if asked is not None]
+    if not pointed:
+        return {}
+    reached = reached_by_pointing(pointed)
+    return {
+        "pointing": {name: figures(rate) for name, rate in reached.items()},
+        "pointing_over": {
+            name: bounds(reached["hit"].over(reached[name])) for name in ("swapped", "prior", "chance")
+        },
+        "pointing_sentences": len(pointed[0].patient),
+    }
+
+
+def controls_of(study: Study, arm: Arm) -> dict[str, Any]:
+    """What the runs logged at their end on held-out studies of the pre-training part, averaged over seeds."""
+    if not arm.trained:
+        return {}
+    logged = [read_json(study.run(arm, seed) / "metrics.json") for seed in study.seeds_of(arm)]
+    found = {name: [run[name] for run in logged if name in run] for name in CONTROLS}
+    controls = {name: float(np.mean(values)) for name, values in found.items() if values}
+    return {"controls": controls} if controls else {}
+
+
+def figures(reached: Reached) -> dict[str, Any]:
+    return {**bounds(reached.interval()), "by_seed": reached.by_seed.tolist()}
+
+
+def bounds(found: Interval) -> dict[str, float]:
+    return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def aims(results: dict[str, Any]) -> list[tuple[str, float, float, bool]]:
+    """What the study set out to reach: what, how much was reached, how much was aimed at, and whether it was met."""
+    easy = results["easy"]
+    arms = easy["arms"]
+    plus, pointing = arms[PLUS.name]["probe"], arms[PLUS.name]["pointing"]
+    hit = pointing["hit"]["value"]
+    reached = [
+        ("gate: hand-made statistics", results["gate"]["by_hand"], 0.83),
+        ("gate: supervised, mean-pooled", results["gate"]["supervised_mean"], 0.78),
+        ("plus, probe AUROC", plus["value"], 0.82),
+        ("plus, probe AUROC of the worst seed", min(plus["by_seed"]), 0.79),
+        ("plus over random init", plus["value"] - arms[RANDOM.name]["probe"]["value"], 0.12),
+        ("plus over MAE", plus["value"] - arms[MAE.name]["probe"]["value"], 0.15),
+        ("plus, pointing", hit, 0.30),
+        ("plus, pointing, times a swapped sentence", hit / max(pointing["swapped"]["value"], 1e-9), 2.0),
+        ("plus, pointing over the position prior", hit - pointing["prior"]["value"], 0.10),
+    ]
+    return [(what, value, aim, value >= aim) for what, value, aim in reached]
