@@ -68,19 +68,34 @@ def demo(
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder for the raw cohort and its truth/.")],
     layout: Annotated[
-        str, typer.Option(help="Raw layout: ct-rate, rad-chestct, cc-ccii, luna16, btcv or folder.")
-    ] = "ct-rate",
-    patients: int = 16,
+        str | None,
+        typer.Option(
+            help="Raw layout: ct-rate (as by default), rad-chestct, cc-ccii, luna16, btcv or folder."
+        ),
+    ] = None,
+    patients: Annotated[
+        int | None, typer.Option(help="16 by default; with --background one per scan.")
+    ] = None,
     seed: int = 0,
-    size: Annotated[str, typer.Option(help="tiny, small or full.")] = "tiny",
+    size: Annotated[str | None, typer.Option(help="tiny (as by default), small or full.")] = None,
     difficulty: Annotated[str, typer.Option(help="How much anatomies vary: easy or real.")] = "real",
     release: Annotated[str, typer.Option(help="CT-RATE release to imitate: v1 (bare headers) or v2.")] = "v2",
+    background: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Insert findings into the real scans below FOLDER.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a synthetic cohort with known truth in the raw layout of a data set."""
     from simcrop.tasks.phantom import phantom as run
+    from simcrop.tasks.phantom import phantom_in_real_scans as insert
 
+    if background is not None:
+        count, refused = insert(out, background, patients, seed, layout, size, overwrite, difficulty, workers)
+        for sentence in refused:
+            typer.echo(f"refused: {sentence}", err=True)
+        typer.echo(f"{count} volumes in {out}")
+        raise typer.Exit(1 if refused else 0)
     count = run(out, layout, patients, seed, size, release, overwrite, difficulty, workers)
     typer.echo(f"{count} volumes in {out}")
 

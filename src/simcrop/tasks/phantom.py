@@ -1,29 +1,65 @@
-"""`simcrop phantom`: a synthetic cohort with known truth, in a data set's raw layout."""
+"""`simcrop phantom`: a cohort with known truth, synthetic in a data set's raw layout or inserted into real scans."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 from simcrop.data.phantom.cohort import check_request, write_cohort
 from simcrop.data.phantom.tree import Request
+from simcrop.errors import SimcropError
 from simcrop.tasks.folder import open_folder, unspoiled, write_metrics
+
+LAYOUT, SIZE, PATIENTS = "ct-rate", "tiny", 16
 
 
 def phantom(
     out: Path,
-    layout: str,
-    patients: int,
+    layout: str | None,
+    patients: int | None,
     seed: int,
-    size: str,
+    size: str | None,
     release: str = "v2",
     overwrite: bool = False,
     difficulty: str = "real",
     workers: int = 1,
 ) -> int:
     """Write the cohort; the number of volumes. The same call continues one that was interrupted."""
-    request = Request(layout, patients, seed, size, difficulty, release)
+    patients = PATIENTS if patients is None else patients
+    request = Request(layout or LAYOUT, patients, seed, size or SIZE, difficulty, release)
     check_request(request)
     with unspoiled(out):
         open_folder(out, "phantom", asdict(request), resume=not overwrite, overwrite=overwrite)
         count = write_cohort(out, request, workers)
     write_metrics(out, {"patients": patients, "volumes": count})
     return count
+
+
+def phantom_in_real_scans(
+    out: Path,
+    background: Path,
+    patients: int | None,
+    seed: int,
+    layout: str | None = None,
+    size: str | None = None,
+    overwrite: bool = False,
+    difficulty: str = "real",
+    workers: int = 1,
+) -> tuple[int, tuple[str, ...]]:
+    """Findings inserted into the scans below `background`: how many were written, and why which were not."""
+    from simcrop.data.phantom.background import write_background
+
+    if layout not in (None, "folder") or size is not None:
+        raise SimcropError(
+            "bad-setting",
+            "--background keeps each scan's own grid and writes the layout folder: leave --layout and --size out",
+        )
+    settings = {
+        "background": str(background.resolve()),
+        "patients": patients,
+        "seed": seed,
+        "difficulty": difficulty,
+    }
+    with unspoiled(out):
+        open_folder(out, "phantom", settings, resume=not overwrite, overwrite=overwrite)
+        done = write_background(out, background, patients, seed, difficulty, workers)
+    write_metrics(out, {"volumes": done.volumes, "refused": len(done.refused)})
+    return done.volumes, done.refused

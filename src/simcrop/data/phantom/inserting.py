@@ -1,0 +1,95 @@
+"""Paints findings into a real scan so that its own noise stays, and marks where they are.
+
+Arrays are `(z, y, x)` float32 in HU on the scan's own grid; lengths in mm.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from simcrop.data.phantom.findings import Finding
+from simcrop.data.phantom.grid import Frame, Points, Pose, Window
+from simcrop.data.phantom.parts import Part
+from simcrop.data.phantom.real_bodies import UNEVEN, thickness
+from simcrop.data.phantom.real_chest import RealChest
+from simcrop.data.phantom.render import nearest_voxel
+from simcrop.data.phantom.samples import corners, fill
+
+AS_IT_LIES = Pose(0.0, (0.0, 0.0, 0.0))
+GRAIN_VOXELS = 1.5  # what is coarser within a slice is anatomy, not noise
+MOST_GRAIN = 2.0  # standard deviations: beyond it is the edge of a vessel
+TISSUE_HU = (0.0, 120.0)
+SOFT_MM = {"Consolidation": 1.2, "Lung opacity": 3.5, "Emphysema": 1.2}
+SOFTEST_MM = 0.5  # no border in a scan is sharper
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A scan while it is painted: `hu` float32 and `mask` uint8 `(z, y, x)`, noise of tissue in HU."""
+
+    hu: np.ndarray
+    mask: np.ndarray
+    frame: Frame
+    chest: RealChest
+    noise_hu: float
+
+
+def insert(hu: np.ndarray, findings: tuple[Finding, ...], chest: RealChest) -> np.ndarray:
+    """Paint findings into `hu`, in place; their uint8 mask. What they do not cover keeps every bit."""
+    mask = np.zeros(hu.shape, np.uint8)
+    frame = Frame(chest.grid, AS_IT_LIES, slice(0, len(hu)))
+    canvas = Canvas(hu, mask, frame, chest, noise_of(hu))
+    for finding in findings:
+        for part in finding.parts:
+            paint_part(canvas, finding, part)
+        if not (mask == finding.mask_value).any():  # smaller than a voxel, and between voxel centres
+            mask[nearest_voxel(chest.grid, np.array(finding.parts[0].centre))] = finding.mask_value
+    return mask
+
+
+def paint_part(canvas: Canvas, finding: Finding, part: Part) -> None:
+    soft_mm = SOFT_MM.get(finding.kind, SOFTEST_MM)
+    window = canvas.frame.window(corners(part), 3 * soft_mm)
+    if window is None:
+        return
+    shade, share = fill(part, canvas.chest, canvas.frame, window)
+    inside = in_lungs(canvas, window)
+    if part.marks:
+        canvas.mask[window][(share >= 0.5) & inside] = finding.mask_value
+    if part.hu is not None:
+        hu = canvas.hu[window]
+        cover = np.float32(finding.strength) * softened(shade, canvas, soft_mm)
+        if finding.kind in UNEVEN:
+            cover *= thickness(finding, canvas.frame.points[window], canvas.chest)
+        painted = hu + (part.hu + grain(hu, canvas.noise_hu) - hu) * cover
+        # The wall of the chest is no finding: beyond the lung, nothing becomes darker or changes for a dark one.
+        outside = np.maximum(painted, hu) if part.hu > TISSUE_HU[0] else hu
+        hu[...] = np.where(cover > 0, np.where(inside, painted, outside), hu)
+
+
+def in_lungs(canvas: Canvas, window: Window) -> np.ndarray:
+    points: Points = canvas.frame.points[window]
+    chest = canvas.chest
+    return np.minimum(chest.lung(points, "right"), chest.lung(points, "left")) <= 0
+
+
+def softened(shade: np.ndarray, canvas: Canvas, soft_mm: float) -> np.ndarray:
+    """Borders as wide as real ones. The blur ends where it would be seen no more."""
+    sigma = [soft_mm / mm for mm in reversed(canvas.chest.grid.spacing_mm)]
+    return ndimage.gaussian_filter(shade, sigma, mode="nearest", truncate=3.0)
+
+
+def grain(hu: np.ndarray, noise_hu: float) -> np.ndarray:
+    """What is finer than anatomy, without the edges of vessels."""
+    smooth = ndimage.gaussian_filter(hu, (0, GRAIN_VOXELS, GRAIN_VOXELS), mode="nearest", truncate=2.0)
+    most = MOST_GRAIN * noise_hu
+    return np.clip(hu - smooth, -most, most)
+
+
+def noise_of(hu: np.ndarray) -> float:
+    """Standard deviation of the noise in soft tissue, from a few slices."""
+    some = hu[len(hu) // 4 : 3 * len(hu) // 4 : max(1, len(hu) // 16)]
+    smooth = ndimage.gaussian_filter(some, (0, GRAIN_VOXELS, GRAIN_VOXELS), truncate=2.0)
+    tissue = (smooth > TISSUE_HU[0]) & (smooth < TISSUE_HU[1])
+    return float(1.48 * np.median(np.abs(some - smooth)[tissue])) if tissue.any() else 0.0
