@@ -31,6 +31,7 @@ from simcrop.data.readers import find_scans, read_volume
 from simcrop.data.volume import Volume, spacing_of
 from simcrop.errors import SimcropError
 
+LPS = ("L", "P", "S")
 STORED_HU = (-32768, 32767)
 
 
@@ -190,11 +191,10 @@ def write_scan(job: Job) -> Outcome:
 
 
 def altered(job: Job) -> Altered:
+    """The scan of a job with findings, or the reason why it can have none."""
     volume = read_volume(job.path)
-    turn = ornt_transform(io_orientation(volume.affine), axcodes2ornt(("L", "P", "S")))
-    hu = np.array(apply_orientation(volume.hu, turn).transpose(2, 1, 0), np.float32, order="C")
-    x, y, z = spacing_of(volume.affine @ inv_ornt_aff(turn, volume.shape))
-    grid = Grid((hu.shape[2], hu.shape[1], hu.shape[0]), (x, y, z), (0.0, 0.0, 0.0))
+    hu, grid = upright(volume)
+    x, y, z = grid.spacing_mm
     rng = generator(job.seed, job.number, 1)
     chest = RealChest.of(find_lungs(hu, (z, y, x)), grid, rng)
     kinds = draw_real_kinds(generator(job.seed, job.number, 0))
@@ -206,9 +206,18 @@ def altered(job: Job) -> Altered:
     return Altered(as_stored(hu, volume), as_stored(mask, volume), volume.affine, report)
 
 
+def upright(volume: Volume) -> tuple[np.ndarray, Grid]:
+    """A copy of a scan as `(z, y, x)`, the way a phantom lies, and its grid around 0."""
+    turn = ornt_transform(io_orientation(volume.affine), axcodes2ornt(LPS))
+    hu = np.array(apply_orientation(volume.hu, turn).transpose(2, 1, 0), np.float32, order="C")
+    z, y, x = hu.shape
+    spacing_mm = spacing_of(volume.affine @ inv_ornt_aff(turn, volume.shape))
+    return hu, Grid((x, y, z), spacing_mm, (0.0, 0.0, 0.0))
+
+
 def as_stored(painted: np.ndarray, volume: Volume) -> np.ndarray:
     """Back to the axes of the source; HU as the nearest whole number."""
-    back = ornt_transform(axcodes2ornt(("L", "P", "S")), io_orientation(volume.affine))
+    back = ornt_transform(axcodes2ornt(LPS), io_orientation(volume.affine))
     values = apply_orientation(painted.transpose(2, 1, 0), back)
     return values if values.dtype == np.uint8 else np.rint(values).clip(*STORED_HU).astype(np.int16)
 

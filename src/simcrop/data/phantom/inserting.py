@@ -18,9 +18,11 @@ from simcrop.data.phantom.samples import corners, fill
 
 AS_IT_LIES = Pose(0.0, (0.0, 0.0, 0.0))
 GRAIN_VOXELS = 1.5  # what is coarser within a slice is anatomy, not noise
-MOST_GRAIN = 2.0  # standard deviations: beyond it is the edge of a vessel
+MOST_GRAIN = 2.5  # standard deviations: beyond it is a vessel
+LUNG_HU = 200.0  # how far from the usual voxel of a lung there is nothing but lung
 TISSUE_HU = (0.0, 120.0)
 SOFT_MM = {"Consolidation": 1.2, "Lung opacity": 3.5, "Emphysema": 1.2}
+FAINTEST = np.float32(0.02)  # share of a voxel that nobody would see
 SOFTEST_MM = 0.5  # no border in a scan is sharper
 
 
@@ -50,7 +52,7 @@ def insert(hu: np.ndarray, findings: tuple[Finding, ...], chest: RealChest) -> n
 
 def paint_part(canvas: Canvas, finding: Finding, part: Part) -> None:
     soft_mm = SOFT_MM.get(finding.kind, SOFTEST_MM)
-    window = canvas.frame.window(corners(part), 3 * soft_mm)
+    window = canvas.frame.window(corners(part), 2 * soft_mm)
     if window is None:
         return
     shade, share = fill(part, canvas.chest, canvas.frame, window)
@@ -62,7 +64,7 @@ def paint_part(canvas: Canvas, finding: Finding, part: Part) -> None:
         cover = np.float32(finding.strength) * softened(shade, canvas, soft_mm)
         if finding.kind in UNEVEN:
             cover *= thickness(finding, canvas.frame.points[window], canvas.chest)
-        painted = hu + (part.hu + grain(hu, canvas.noise_hu) - hu) * cover
+        painted = hu + (part.hu + grain(hu, canvas) - hu) * cover
         # The wall of the chest is no finding: beyond the lung, nothing becomes darker or changes for a dark one.
         outside = np.maximum(painted, hu) if part.hu > TISSUE_HU[0] else hu
         hu[...] = np.where(cover > 0, np.where(inside, painted, outside), hu)
@@ -75,21 +77,28 @@ def in_lungs(canvas: Canvas, window: Window) -> np.ndarray:
 
 
 def softened(shade: np.ndarray, canvas: Canvas, soft_mm: float) -> np.ndarray:
-    """Borders as wide as real ones. The blur ends where it would be seen no more."""
+    """Borders as wide as real ones. It ends where nobody would see it, so that the rest keeps every bit."""
     sigma = [soft_mm / mm for mm in reversed(canvas.chest.grid.spacing_mm)]
-    return ndimage.gaussian_filter(shade, sigma, mode="nearest", truncate=3.0)
+    soft = ndimage.gaussian_filter(shade, sigma, mode="nearest", truncate=2.0)
+    return np.where(soft < FAINTEST, 0, soft)
 
 
-def grain(hu: np.ndarray, noise_hu: float) -> np.ndarray:
-    """What is finer than anatomy, without the edges of vessels."""
-    smooth = ndimage.gaussian_filter(hu, (0, GRAIN_VOXELS, GRAIN_VOXELS), mode="nearest", truncate=2.0)
-    most = MOST_GRAIN * noise_hu
-    return np.clip(hu - smooth, -most, most)
+def grain(hu: np.ndarray, canvas: Canvas) -> np.ndarray:
+    """What is finer than anatomy where there is nothing but lung; 0 at vessels and at the wall of the chest."""
+    airy = (np.abs(hu - canvas.chest.air_hu) < LUNG_HU).astype(np.float32)
+    smooth = in_slices(hu * airy) / np.maximum(in_slices(airy), np.float32(1e-3))
+    most = MOST_GRAIN * canvas.noise_hu
+    return np.clip(hu - smooth, -most, most) * airy
+
+
+def in_slices(values: np.ndarray) -> np.ndarray:
+    sigma = 0, GRAIN_VOXELS, GRAIN_VOXELS
+    return np.asarray(ndimage.gaussian_filter(values, sigma, mode="nearest", truncate=2.0))
 
 
 def noise_of(hu: np.ndarray) -> float:
     """Standard deviation of the noise in soft tissue, from a few slices."""
     some = hu[len(hu) // 4 : 3 * len(hu) // 4 : max(1, len(hu) // 16)]
-    smooth = ndimage.gaussian_filter(some, (0, GRAIN_VOXELS, GRAIN_VOXELS), truncate=2.0)
+    smooth = in_slices(some)
     tissue = (smooth > TISSUE_HU[0]) & (smooth < TISSUE_HU[1])
     return float(1.48 * np.median(np.abs(some - smooth)[tissue])) if tissue.any() else 0.0
