@@ -63,11 +63,11 @@ class RealLungs:
 
 def find_lungs(hu: np.ndarray, spacing_mm: Spacing) -> RealLungs:
     """Both lungs of a scan `(z, y, x)` with voxels of `spacing_mm` along z, y, x."""
-    c, b, a = (max(1, round(COARSE_MM / mm)) for mm in spacing_mm)
+    c, b, a = (max(1, min(round(COARSE_MM / mm), n)) for mm, n in zip(spacing_mm, hu.shape, strict=True))
     coarse = block_means(hu, (c, b, a))
     z, y, x = (float(n * mm) for n, mm in zip((c, b, a), spacing_mm, strict=True))
     air = inner_air(coarse)
-    if air.sum() < FEWEST_SHARE * air.size:
+    if air.sum() <= FEWEST_SHARE * air.size:
         raise SimcropError("no-lungs", "no two lungs full of air lie inside the scan, expected a whole chest")
     rows, columns = around(air, 1), around(air, 2)
     coarse, air = coarse[:, rows, columns], air[:, rows, columns]
