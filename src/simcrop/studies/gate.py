@@ -25,7 +25,7 @@ DENSITIES = (
     0.15,
     1.0,
 )  # air, hole, lung, haze, tissue, bone on the scale of the input
-QUANTILES = (0.0, 0.01, 0.5, 0.9, 0.97, 0.99, 1.0)
+QUANTILES = (0.0, 0.01, 0.5, 0.75, 0.9, 0.95, 0.98, 1.0)
 
 
 def statistics_of_patches(studies: Cohort | Sequence[Study], spec: InputSpec, grid: PatchGrid) -> np.ndarray:
@@ -40,10 +40,13 @@ def statistics_of_patches(studies: Cohort | Sequence[Study], spec: InputSpec, gr
     return np.concatenate(found)
 
 
-def unusual(statistics: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Features `(s, q * f)`: quantiles over the patches of how far each statistic lies from what is usual there."""
+def features_by_hand(statistics: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Features `(s, q * f + n * f)`: the statistics in their places, and, wherever it may be, how far the patches lie
+    from what is usual at their place: quantiles over the patches of one scan.
+    """
     distance = (statistics - usual.mean(0)) / (usual.std(0) + 1e-3)
-    return np.concatenate([np.quantile(distance, q, axis=1) for q in QUANTILES], axis=1)
+    anywhere = [np.quantile(distance, q, axis=1) for q in QUANTILES]
+    return np.concatenate([*anywhere, statistics.reshape(len(statistics), -1)], axis=1)
 
 
 def gate_by_hand(
@@ -55,8 +58,8 @@ def gate_by_hand(
     seed: int,
 ) -> float:
     """Macro AUROC of a logistic regression on hand-made statistics `(s, n, f)`: no training but its own labels."""
-    probe = fit_probe(unusual(known, known), labels, patients, seed)
-    return macro_auroc(probe.scores(unusual(unseen, known)), truth).value
+    probe = fit_probe(features_by_hand(known, known), labels, patients, seed)
+    return macro_auroc(probe.scores(features_by_hand(unseen, known)), truth).value
 
 
 def gate_supervised(model: Model, studies: Cohort, truth: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from simcrop.data.phantom.grid import Difficulty, Point, Points, Pose
 from simcrop.data.phantom.shapes import Tube
 
 CHEST_WALL_MM = 19.0
-EASY_SHARE = 0.12  # of the natural variation is left between easy patients
+EASY_SHARE = 0.25  # of the natural variation is left between easy patients
 CONTRAST_SHARE = 0.45
 TILE_POINTS = 64.0
 
@@ -74,7 +74,7 @@ def draw_anatomy(
         branches=np.zeros((0, 9), np.float32),
         texture_at=np.repeat(rng.uniform(0, TILE_POINTS, 2), 3).astype(np.float32),
         rib_phase=nature.uniform(0.0, 27.0),
-        lung_hu=nature.normal(-862.0, 18.0),
+        lung_hu=float(-862.0 + 22.0 * np.clip(rng.normal(), -2.2, 2.2)),
         blood_hu=float(rng.uniform(130, 280)) if contrast else nature.normal(42.0, 3.0),
         organ_hu=float(rng.uniform(30, 60)) if contrast else 0.0,
         organ_scale=nature.normal(1.0, 0.06),

@@ -18,7 +18,8 @@ def nodule(case: Case) -> Finding:
     """One ball, or two or three of one lobe, the first the largest."""
     rng = case.rng
     if case.easy:
-        sizes, texture = [int(rng.integers(18, 31))], "solid"
+        count = int(rng.integers(1, 4))
+        sizes, texture = sorted(rng.integers(22, 31, size=count).tolist(), reverse=True), "solid"
     else:
         largest = min(30, 4 + int(rng.exponential(6.0)))
         more = int(rng.choice(3, p=(0.7, 0.18, 0.12)))
@@ -55,8 +56,8 @@ def atelectasis(case: Case) -> Finding:
     """One to three plates of lung without air."""
     normal = direction(case.rng, (0.6, 0.6, 1.0))
     centre = draw_place(case, margin_mm=14.0)
-    length = case.uniform(70, 110) if case.easy else case.uniform(35, 80)
-    thickness = case.uniform(12, 18) if case.easy else case.uniform(3, 8)
+    length = case.uniform(85, 125) if case.easy else case.uniform(35, 80)
+    thickness = case.uniform(14, 20) if case.easy else case.uniform(3, 8)
     hu, count = case.uniform(0, 50), 1 if case.easy else int(case.rng.integers(1, 4))
     centres = [along(centre, normal, 2.2 * thickness * n) for n in range(count)]
     bands = (Band(hu, place, normal, length, thickness, *case.region) for place in centres)
@@ -69,8 +70,8 @@ def pleural_effusion(case: Case) -> Finding:
     both = not case.easy and case.rng.random() < 0.4
     pools, paint = [], []
     for where in SIDES if both else (side,):
-        depth = case.uniform(26, 50) if case.easy else case.uniform(8, 45)
-        height = case.uniform(130, 200) if case.easy else case.uniform(70, 190)
+        depth = case.uniform(16, 34) if case.easy else case.uniform(8, 45)
+        height = case.uniform(80, 140) if case.easy else case.uniform(70, 190)
         pools.append(Fluid.behind(case.anatomy, where, depth, height))
         paint.append(pools[-1].painted(case.uniform(2, 16)))
     named: FindingSide = "both" if both else side
