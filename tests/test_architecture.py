@@ -12,18 +12,19 @@ import simcrop
 
 SOURCE = Path(simcrop.__file__).parent
 ABOVE = {
-    "data": "nn losses objectives engine tasks evaluation model config weights cli figures metrics",
-    "nn": "losses objectives engine tasks evaluation model config weights cli figures metrics",
-    "losses": "data nn objectives engine tasks evaluation model config weights cli figures metrics",
-    "metrics": "data nn losses objectives engine tasks evaluation model config weights cli figures",
-    "objectives": "engine tasks evaluation model config weights cli figures metrics",
-    "engine": "data nn losses objectives tasks evaluation model config weights cli figures metrics",
-    "weights": "losses objectives engine tasks evaluation model config cli figures metrics",
+    "data": "nn losses objectives engine studies tasks evaluation model config weights cli figures metrics",
+    "nn": "losses objectives engine studies tasks evaluation model config weights cli figures metrics",
+    "losses": "data nn objectives engine studies tasks evaluation model config weights cli figures metrics",
+    "metrics": "data nn losses objectives engine studies tasks evaluation model config weights cli figures",
+    "objectives": "engine studies tasks evaluation model config weights cli figures metrics",
+    "engine": "data nn losses objectives studies tasks evaluation model config weights cli figures metrics",
+    "weights": "losses objectives engine studies tasks evaluation model config cli figures metrics",
     "config": "tasks evaluation model weights cli figures metrics",
     "model": "tasks evaluation cli figures metrics",
-    "figures": "nn losses objectives engine tasks evaluation model config weights cli",
-    "evaluation": "engine tasks weights cli figures",
-    "tasks": "cli",
+    "figures": "nn losses objectives engine studies tasks evaluation model config weights cli",
+    "evaluation": "engine studies tasks weights cli figures",
+    "tasks": "studies cli",
+    "studies": "cli",
 }
 LAYERS = {layer: set(names.split()) for layer, names in ABOVE.items()}
 FILES = sorted(SOURCE.rglob("*.py"))

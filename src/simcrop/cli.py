@@ -52,13 +52,13 @@ def simcrop(version: Annotated[bool, typer.Option("--version", help="Print the v
 def demo(
     out: Out,
     seed: int = 0,
-    patients: Annotated[int, typer.Option(min=10, help="Fewer are faster and learn less.")] = 240,
+    patients: Annotated[int, typer.Option(min=10, help="To learn from; fewer are faster.")] = 600,
     set_: Set = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """The main job end to end on a phantom cohort, ending with one HTML page. Minutes on two cores."""
-    from simcrop.tasks.demo import demo as run
+    from simcrop.studies.demo import demo as run
 
     page = run(out, seed, patients, set_, resume, overwrite)
     typer.echo(f"open {page}")

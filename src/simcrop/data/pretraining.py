@@ -77,7 +77,6 @@ class StudyCrops(Dataset):
         report = Report(study.findings, study.impression)
         return Sample(study.id, torch.from_numpy(volume)[None], report, study.labels)
 
-
     def scan(self, index: int) -> Study:
         return self.studies[index if self.scan_of is None else self.scan_of[index]]
 

@@ -16,7 +16,7 @@ from simcrop.data.volume import Volume
 from simcrop.figures.planes import VIEWS, Number, Scene, View, border, make_scene, seen
 from simcrop.figures.sheet import FONT, INK, QUIET, as_png, lay_out
 
-BOX = "#5ce1e6"
+BOX, TRUE = "#5ce1e6", "#7dff6a"
 FAINTEST, STRONGEST = 0.03, 0.62  # opacity of the lowest and the highest similarity
 
 
@@ -36,11 +36,12 @@ def draw_cuts(
     title: str = "",
     window_hu: tuple[Number, Number] = (-1350, 150),
     at_mm: np.ndarray | None = None,
+    lesion: np.ndarray | None = None,
 ) -> bytes:
     """PNG of the axial, coronal and sagittal cuts through the maximum of `heat`, or `at_mm`, or the middle.
 
     `heat` lies on the volume's own grid, NaN where the model did not look (left plain grey); `boxes_mm` are
-    `(k, 2, 3)` low and high corners in RAS+ mm.
+    `(k, 2, 3)` low and high corners in RAS+ mm; `lesion` is a bool mask on the same grid, drawn as an outline.
     """
     scene = make_scene(volume, heat, at_mm)
     scale = None if scene.heat is None else heat_scale(scene.heat)
@@ -49,6 +50,8 @@ def draw_cuts(
     for axes, view in zip(panels, VIEWS, strict=True):
         draw_plane(axes, scene, view, window_hu, scale)
         draw_marks(axes, scene, view, boxes)
+        if lesion is not None:
+            draw_outline(axes, scene, view, Volume(lesion.astype(np.float32), volume.affine).to_ras().hu)
     draw_ruler(panels[0], scene)
     if bar is not None and scale is not None:
         draw_scale(bar, scale)
@@ -102,6 +105,13 @@ def draw_plane(
         over.set_clim(scale.low, scale.high)
     axes.set_xlim(extent[1], extent[0])
     axes.set_ylim(extent[2], extent[3])
+
+
+def draw_outline(axes: Axes, scene: Scene, view: View, lesion: np.ndarray) -> None:
+    """The rim of a true lesion, where the cut meets it."""
+    cut = scene.cut(lesion, view)
+    if cut.any():
+        axes.contour(cut, [0.5], colors=TRUE, linewidths=1.2, origin="lower", extent=scene.extent(view))
 
 
 def draw_marks(axes: Axes, scene: Scene, view: View, boxes_mm: np.ndarray) -> None:

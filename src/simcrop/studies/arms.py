@@ -4,10 +4,12 @@ No axes or units. Whatever an arm shares with the others comes from one recipe, 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from simcrop.config import Recipe, load_recipe
+from simcrop.evaluation.features import Pooling
 from simcrop.tasks.pretrain import pretrain, untrained
 
 BASE = "simcrop-plus-tiny"
@@ -58,6 +60,13 @@ SHUFFLED = Arm("SimCroP plus, shuffled scans", BASE, ("data.shuffled=true",), se
 SUPERVISED = Arm("Supervised", "supervised-tiny", seeds=1)
 PLAIN = ("vision.windows=[]", "vision.pos_embed=sincos3d", "init.position=sines")
 ATLAS = (*PLAIN, "vision.atlas=true")
+
+
+def supervised(labels: Sequence[str], pool: Pooling) -> Arm:
+    """The encoder taught the labels that the study judges."""
+    named = ", ".join(f'"{label}"' for label in labels)
+    settings = (f"head.labels=[{named}]", f"head.pool={pool}")
+    return Arm(f"Supervised {pool}", SUPERVISED.recipe, settings, seeds=1)
 
 
 def train(arm: Arm, cohort: Path, folder: Path, seed: int, common: tuple[str, ...] = ()) -> Path:

@@ -42,8 +42,9 @@ def look(folder: Path, cohort: Cohort, truth: Truth | None, path: Path) -> Look:
         write_arrays(path, seen)
     with np.load(path, allow_pickle=False) as stored:
         arrays = dict(stored)
-    asked = {name: array for name, array in arrays.items() if not name.startswith("pooled_")}
-    return Look({pool: arrays[f"pooled_{pool}"] for pool in POOLS}, Pointed(**asked) if asked else None)
+    features = {pool: arrays.pop(f"pooled_{pool}") for pool in POOLS}
+    names = {name: arrays.pop(name).tolist() for name in ("kind", "patient") if name in arrays}
+    return Look(features, Pointed(**arrays, **names) if arrays else None)
 
 
 def pooled(model: Model, cohort: Cohort) -> dict[Pooling, np.ndarray]:

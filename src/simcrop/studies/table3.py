@@ -13,6 +13,7 @@ import numpy as np
 
 from simcrop.data.cohort import Cohort
 from simcrop.evaluation.features import Pooling
+from simcrop.evaluation.gate import gate_by_hand, gate_supervised, statistics_of_patches
 from simcrop.model import load
 from simcrop.studies.arms import (
     ATLAS,
@@ -27,10 +28,10 @@ from simcrop.studies.arms import (
     SHUFFLED,
     SUPERVISED,
     Arm,
+    supervised,
     train,
 )
 from simcrop.studies.cohorts import Part, Plan, draw_cohorts
-from simcrop.studies.gate import gate_by_hand, gate_supervised, statistics_of_patches
 from simcrop.studies.looks import POOLS
 from simcrop.studies.scores import reached_by_probe
 from simcrop.studies.study import Say, Study
@@ -116,13 +117,6 @@ def pass_gate(study: Study, path: Path, say: Say) -> dict[str, float]:
     gate = read_json(path)
     say("gate: " + ", ".join(f"{name} {value:.3f}" for name, value in gate.items()))
     return gate
-
-
-def supervised(labels: Sequence[str], pool: Pooling) -> Arm:
-    """The encoder taught the labels that the study judges."""
-    named = ", ".join(f'"{label}"' for label in labels)
-    settings = (f"head.labels=[{named}]", f"head.pool={pool}")
-    return Arm(f"Supervised {pool}", SUPERVISED.recipe, settings, seeds=1)
 
 
 def choose(study: Study, path: Path, say: Say) -> dict[str, Pooling]:

@@ -1,0 +1,62 @@
+"""Does a sentence find its own scan? On phantoms, where it is known in which other scans it would be true as well.
+
+Axes: b scan, s sentence that shows a lesion, n patch, e features that sentences and patches share.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from simcrop.data.cohort import Cohort, Study
+from simcrop.data.phantom.truth import Truth, TruthSentence
+from simcrop.errors import SimcropError
+from simcrop.evaluation.asking import encode_once, text_of
+from simcrop.evaluation.controls import TOP_SHARE, image_scores
+from simcrop.evaluation.features import patch_features
+from simcrop.metrics import auroc
+from simcrop.model import Model
+
+Claim = tuple[str | None, str | None, str | None]  # finding, side, lobe
+
+
+@torch.no_grad()
+def measure_retrieval(model: Model, studies: Cohort | Sequence[Study], truth: Truth) -> float:
+    """Mean AUROC over sentences: the own scan's score against those of scans where the sentence would be false.
+
+    A scan's score is the mean similarity of its nearest patches, TOP_SHARE of them.
+    """
+    told = [[sentence for sentence in truth.of(study.id) if sentence.shows] for study in studies]
+    claims = [{claim_of(sentence) for sentence in said} for said in told]
+    asked = [(own, sentence) for own, said in enumerate(told) for sentence in said]
+    if not asked:
+        raise SimcropError("nothing-to-point-at", "no sentence of these studies names a lesion")
+    texts = [text_of(studies[own], sentence) for own, sentence in asked]
+    space, vectors = model.reader[0], encode_once(model, texts)
+    said = torch.from_numpy(np.stack([vectors[text] for text in texts])).float()
+    k = max(1, round(TOP_SHARE * model.grid.count))
+    scores = np.concatenate(
+        [
+            image_scores(said, normalize(space.patches(features).float(), dim=-1).cpu(), k).numpy()
+            for _, features in patch_features(model, studies)
+        ],
+        axis=1,
+    )
+    found = [
+        auroc(row, np.array([label(claim_of(sentence), has, scan == own) for scan, has in enumerate(claims)]))
+        for row, (own, sentence) in zip(scores, asked, strict=True)
+    ]
+    return float(np.nanmean(found))
+
+
+def claim_of(sentence: TruthSentence) -> Claim:
+    """What a sentence says is there, and where."""
+    return sentence.finding, sentence.side, sentence.lobe
+
+
+def label(claim: Claim, has: set[Claim], own: bool) -> float:
+    """1 for the own scan, 0 for one where the claim is false, NaN for another one where it is true."""
+    if own:
+        return 1.0
+    return float("nan") if claim in has else 0.0
