@@ -22,6 +22,7 @@ CONTINUING = {
     "phantom": "the same command continues",
     "ingest": "the same command continues",
     "demo": "the same command with --resume continues",
+    "reproduce": "the same command with --resume continues",
     "pretrain": "the same command with --resume continues",
     "embed": "the same command with --resume continues",
 }
@@ -62,6 +63,24 @@ def demo(
 
     page = run(out, seed, patients, set_, resume, overwrite)
     typer.echo(f"open {page}")
+
+
+@app.command()
+def reproduce(
+    what: Annotated[str, typer.Argument(help="table3: the parts of the method, on phantoms.")],
+    out: Out,
+    seeds: Annotated[int, typer.Option(min=1, help="How many; each trains every method anew.")] = 3,
+    set_: Set = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """A table of the paper on cohorts with known truth: methods trained alike, controls beside them. About an hour."""
+    from simcrop.studies.table3 import reproduce_table3
+
+    if what != "table3":
+        raise SimcropError("bad-setting", f"cannot reproduce {what!r}: there is table3")
+    reproduce_table3(out, range(seeds), common=set_ or (), say=typer.echo, resume=resume, overwrite=overwrite)
+    typer.echo(f"open {out / 'report.html'}; {out / 'table3.md'} is the same as text")
 
 
 @app.command()

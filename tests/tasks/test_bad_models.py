@@ -185,7 +185,7 @@ BAD_RECIPES = {
     "- 1\n- 2\n": "name: value",
     "optim: {leer: 3}\n": "optim.lr",
     "just words": "name: value",
-    "method: mae\n": "method",
+    "method: moe\n": "method",
 }
 
 

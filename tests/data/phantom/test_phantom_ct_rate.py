@@ -131,7 +131,7 @@ def test_both_releases_hold_the_same_hu_after_the_rescale_of_the_table(cohort: P
     write_ct_rate(raw, 5, SEED, "tiny", "v1")
     stored, fixed = scans(raw), scans(cohort)
     tables = [row for name in ("train", "validation") for row in rows(raw / f"metadata/{name}_metadata.csv")]
-    assert {row["RescaleIntercept"] for row in tables} == {"-1024", "-8192"}
+    assert {row["RescaleIntercept"] for row in tables} == {"-1024", "-8192"}, "both kinds of scanner"
     for row in tables:
         volume = row["VolumeName"].removesuffix(".nii.gz")
         image = nib.load(stored[volume])

@@ -1,0 +1,101 @@
+"""The study of the method's parts at toy size: whole, resumable, and with its test part opened last."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simcrop.studies.arms import CT_CLIP, MAE, PAPER, PLUS, RANDOM, SHUFFLED
+from simcrop.studies.cohorts import Plan
+from simcrop.studies.scores import Reached, over_cohorts
+from simcrop.studies.table3 import ARMS, BESIDE, reproduce_table3
+from simcrop.studies.table3_results import aims
+from simcrop.tasks.folder import read_json
+
+SMALL = (
+    "optim.steps=1",
+    "optim.batch=4",
+    "vision.depth=1",
+    "vision.dim=48",
+    "vision.heads=2",
+    "engine.examine=1",
+)
+EASY, HARD = Plan(20, 14, 14, 15), Plan(16, 14, 0, 15, "real")
+
+
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Path:
+    folder = tmp_path_factory.mktemp("table3") / "out"
+
+    def stop_at_the_choice(line: str) -> None:
+        said.append(line)
+        if len([line for line in said if "choosing part" in line]) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reproduce_table3(folder, (0,), EASY, HARD, SMALL, stop_at_the_choice)
+    assert not list(folder.rglob("looks/*-test.npz")), "the test part was opened before the choice was made"
+    models = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}
+    reproduce_table3(folder, (0,), EASY, HARD, SMALL, said.append, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")} == models
+    return folder
+
+
+def test_the_gate_comes_before_any_comparison(out: Path, said: list[str]) -> None:
+    assert said[0].startswith("gate: by_hand ")
+    assert set(read_json(out / "gate.json")) == {"by_hand", "supervised_mean", "supervised_max"}
+
+
+def test_every_arm_is_judged_with_an_interval(out: Path) -> None:
+    results = json.loads((out / "results.json").read_text())
+    assert set(results["easy"]["arms"]) == {arm.name for arm in (*ARMS, *BESIDE)}
+    for name, arm in results["easy"]["arms"].items():
+        probe = arm["probe"]
+        assert probe["low"] <= probe["value"] <= probe["high"], name
+        assert ("pointing" in arm) == (name != MAE.name)
+    assert set(results["easy"]["plus_over"]) == set(results["easy"]["arms"]) - {PLUS.name}
+    assert results["easy"]["split_hash"] != results["hard"]["split_hash"]
+    assert len(results["hard"]["positives"]) == 18
+    assert len(aims(results)) == 9
+
+
+def test_the_table_names_every_arm(out: Path) -> None:
+    text = (out / "table3.md").read_text()
+    for arm in (*ARMS, *BESIDE):
+        assert f"| {arm.name} |" in text
+    assert "73.4" in text, "the paper's own figures stand beside"
+
+
+def test_arms_differ_in_their_objective_only() -> None:
+    plus = PLUS.build(1)
+    for arm in (RANDOM, MAE, PAPER, CT_CLIP, SHUFFLED):
+        recipe = arm.build(1)
+        assert (recipe.input, recipe.optim, recipe.aug, recipe.init) == (
+            plus.input,
+            plus.optim,
+            plus.aug,
+            plus.init,
+        )
+        assert recipe.vision == plus.vision, arm.name
+    assert SHUFFLED.build(1).data.shuffled
+    assert not PLUS.build(1).data.shuffled
+
+
+def test_an_interval_over_seeds_and_patients_holds_the_mean() -> None:
+    rng = np.random.default_rng(0)
+    patients = np.repeat([f"p{n}" for n in range(40)], 2)
+    good, bad = rng.random(80) < 0.8, rng.random(80) < 0.3
+
+    def rate(values: np.ndarray) -> Reached:
+        return over_cohorts([lambda rows: float(values[rows].mean())], patients)
+
+    better, worse = rate(good), rate(bad)
+    assert better.interval().low < good.mean() < better.interval().high
+    assert better.over(worse).low > 0.2
+    assert worse.over(better).high < -0.2
