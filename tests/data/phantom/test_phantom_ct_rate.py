@@ -15,7 +15,7 @@ from simcrop.data.phantom.findings import LABELS
 from simcrop.data.report import sentences
 from simcrop.errors import SimcropError
 
-PATIENTS, SEED = 14, 5
+PATIENTS, SEED = 14, 7
 
 
 @pytest.fixture(scope="module")
