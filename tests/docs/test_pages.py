@@ -13,10 +13,13 @@ import pytest
 import typer.main
 
 from simcrop.cli import UsageProblem, app
-from simcrop.data.layouts import folder
+from simcrop.config import recipe_names
+from simcrop.data.layouts import LAYOUTS, folder
 from simcrop.data.ledger import COHORT, LEDGER, STUDIES
 from simcrop.data.readers.find import SUFFIXES
 from simcrop.data.readers.reasons import SCAN_REASONS
+from simcrop.data.readers.slices import PICTURES
+from simcrop.tasks.folder import METRICS
 
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "own-scans.md"
@@ -92,7 +95,20 @@ def test_a_wrong_command_line_would_be_found() -> None:
 
 def test_guide_for_own_scans_shows_the_whole_line() -> None:
     shown = {words[0] for words in command_lines(GUIDE)}
-    assert {"ingest", "pretrain", "embed", "ground"} <= shown
+    assert {"ingest", "pretrain", "embed", "probe", "ground"} <= shown
+
+
+def test_guide_for_own_scans_has_a_row_for_every_layout() -> None:
+    table = GUIDE.read_text(encoding="utf-8").partition("| `--layout` |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == sorted(LAYOUTS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_recipe_named_is_shipped(page: Path) -> None:
+    named = re.findall(
+        r"\b(?:simcrop|mae|ct-clip|supervised)-(?:plus-tiny|plus|paper|tiny)\b", page.read_text()
+    )
+    assert set(named) <= set(recipe_names())
 
 
 def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None:
@@ -101,7 +117,8 @@ def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None
     listed = [code for row in rows for code in re.findall(r"`([^`]+)`", row)]
     assert sorted(listed) == sorted(SCAN_REASONS)
     columns = (*folder.KEYS, *folder.FINDINGS, *folder.IMPRESSION, "patient", "split", "label:NAME")
-    for name in (*SUFFIXES, *columns, COHORT, LEDGER, STUDIES):
+    files = (COHORT, LEDGER, STUDIES, METRICS, "predictions.parquet")
+    for name in (*SUFFIXES, *PICTURES, *columns, "mask_path", *files):
         assert f"`{name}`" in text
 
 

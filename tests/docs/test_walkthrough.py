@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from simcrop.config import load_recipe
+from simcrop.config import SimCroPRecipe, load_recipe
 from simcrop.nn.masking import visible_count
 
 WALKTHROUGH = Path(__file__).parents[2] / "docs" / "walkthrough.md"
@@ -73,7 +73,32 @@ def test_walkthrough_runs_and_every_shown_value_is_true(
     blocks = [run_block(code, offset, names) for offset, code in python_blocks()]
     assert len(blocks) >= 9
     assert all(blocks), "every block shows at least one value"
+    assert last_column() == sizes_on_this_page(names)
     the_objective_agrees(names)
+
+
+def last_column() -> list[str]:
+    """Cells of the table under `on this page`, from the patches on: those above are checked beside their code."""
+    table = [line for line in WALKTHROUGH.read_text().splitlines() if line.startswith("|")]
+    return [line.rstrip(" |").rpartition(" | ")[2] for line in table[5:]]
+
+
+def sizes_on_this_page(names: dict[str, Any]) -> list[str]:
+    """What these cells must say, by the values that the page computed."""
+
+    def sizes(name: str) -> str:
+        return " ".join(map(str, names[name].shape))
+
+    grid, k = names["grid"], names["recipe"].align.top_k
+    sides = [" x ".join(map(str, lengths)) for lengths in (grid.shape, grid.patch)]
+    return [
+        f"`{sizes('patches')}`: {sides[0]} patches of {sides[1]}",
+        f"`{' '.join(map(str, names['seen'].patches.shape))}`",
+        f"`{sizes('painted')}` to a scalar",
+        f"`{sizes('sentence_features')}`, K = {k}",
+        f"`{sizes('decoded')}`",
+        f"`m {names['spelled'].shape[1]}` to a scalar",
+    ]
 
 
 def the_objective_agrees(names: dict[str, Any]) -> None:
@@ -108,6 +133,7 @@ def the_objective_agrees(names: dict[str, Any]) -> None:
 
 def test_table_of_the_walkthrough_states_the_sizes_of_the_paper_recipe() -> None:
     recipe = load_recipe("simcrop-paper")
+    assert isinstance(recipe, SimCroPRecipe)
     grid, dim = recipe.input.grid, recipe.vision.dim
     sides = [" x ".join(map(str, lengths)) for lengths in (grid.shape, grid.patch)]
     rows = "\n".join(line for line in WALKTHROUGH.read_text().splitlines() if line.startswith("|"))
