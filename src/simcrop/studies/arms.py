@@ -57,16 +57,17 @@ PAPER = Arm("SimCroP paper", BASE, NO_IMAGES)
 PLUS = Arm("SimCroP plus", BASE)
 CT_CLIP = Arm("CT-CLIP-like", "ct-clip-tiny")
 SHUFFLED = Arm("SimCroP plus, shuffled scans", BASE, ("data.shuffled=true",), seeds=1)
-SUPERVISED = Arm("Supervised", "supervised-tiny", seeds=1)
 PLAIN = ("vision.windows=[]", "vision.pos_embed=sincos3d", "init.position=sines")
 ATLAS = (*PLAIN, "vision.atlas=true")
 
 
 def supervised(labels: Sequence[str], pool: Pooling) -> Arm:
-    """The encoder taught the labels that the study judges."""
+    """The gate: the encoder taught the labels that the study judges. It sees the atlas' distances, with which a
+    cohort's lesions are easiest to learn: the question is whether they can be learned at all.
+    """
     named = ", ".join(f'"{label}"' for label in labels)
-    settings = (f"head.labels=[{named}]", f"head.pool={pool}")
-    return Arm(f"Supervised {pool}", SUPERVISED.recipe, settings, seeds=1)
+    settings = (*ATLAS, f"head.labels=[{named}]", f"head.pool={pool}")
+    return Arm(f"Supervised {pool}", "supervised-tiny", settings, seeds=1)
 
 
 def train(arm: Arm, cohort: Path, folder: Path, seed: int, common: tuple[str, ...] = ()) -> Path:

@@ -26,7 +26,6 @@ from simcrop.studies.arms import (
     PLUS,
     RANDOM,
     SHUFFLED,
-    SUPERVISED,
     Arm,
     supervised,
     train,
@@ -95,7 +94,7 @@ def pass_gate(study: Study, path: Path, say: Say) -> dict[str, float]:
     """Before any comparison: hand-made statistics, and the same encoder taught the labels; on the choosing part."""
     if not path.exists():
         cohorts, seed = study.cohorts, study.seeds[0]
-        recipe = SUPERVISED.build(seed, study.common)
+        recipe = PLUS.build(seed, study.common)
 
         def statistics(part: Part) -> np.ndarray:
             return statistics_of_patches(cohorts.open(part), recipe.input.spec, recipe.input.grid)

@@ -7,150 +7,78 @@ same bits.
 
 import numpy as np
 
-from simcrop.data.phantom.carving import (
-    DEPTH,
-    FINE,
-    HALF,
-    ONE,
-    TILE,
-    TILES_PER_MM,
-    TINY,
-    ZERO,
-    Texture,
-    distances,
+from simcrop.data.phantom.carving import DEPTH, HALF, ONE, TILES_PER_MM, TINY, ZERO, Texture, distances
+from simcrop.data.phantom.compiled import compiled, inner
+from simcrop.data.phantom.leaves import (
+    BEND,
+    BLOCK_LEAVES,
+    BLOCK_X,
+    BLOCK_Y,
+    BLOCK_Z,
+    LEAF_VOXELS,
+    SLOPE,
+    STRENGTH,
+    Leaves,
+    box_centre,
+    copy_leaf,
+    copy_places,
+    cut_up,
+    fill_leaf,
+    new_leaves,
+    paste_leaf,
+    sort_leaves,
 )
-from simcrop.data.phantom.compiled import compiled
-
-LEAF_X, LEAF_Y, LEAF_Z = 8, 4, 4  # voxels that are painted together
-LEAF_VOXELS = LEAF_X * LEAF_Y * LEAF_Z
-BLOCK_X, BLOCK_Y, BLOCK_Z = 8 * LEAF_X, 8 * LEAF_Y, 4 * LEAF_Z  # leaves that are sorted together
-BLOCK_LEAVES = 256
-BEND = np.float32(0.012)  # how much the slope of a distance changes per mm, at most
-STRENGTH, SLOPE = 5, 6  # columns of a material
+from simcrop.data.phantom.mixing import GRAINS_PER_MM, Grain, cover_of, is_plain, material_of, mix, new_grain
 
 
-@compiled
-def slices_of(texture: Texture, heights: np.ndarray, per_mm: float, turn: int) -> np.ndarray:
-    """The texture at the height of each slice `(z, TILE, TILE)`, so that a voxel only looks up its x and y."""
-    tile, offset = texture
-    out = np.empty((len(heights), TILE, TILE), np.float32)
-    for n in range(len(heights)):
-        z = heights[n] * per_mm + offset[turn + 2]
-        floor = np.floor(z)
-        below, share = int(floor) & (TILE - 1), z - floor
-        above = (below + 1) & (TILE - 1)
-        for j in range(TILE):
-            for i in range(TILE):
-                out[n, j, i] = tile[below, j, i] + (tile[above, j, i] - tile[below, j, i]) * share
-    return out
-
-
-@compiled
-def look_flat(tile: np.ndarray, x: float, y: float) -> float:
-    """The texture of a slice at one point, in lattice units."""
-    fx, fy = np.floor(x), np.floor(y)
-    i, j = int(fx) & (TILE - 1), int(fy) & (TILE - 1)
-    i1, j1, u = (i + 1) & (TILE - 1), (j + 1) & (TILE - 1), x - fx
-    a = tile[j, i] + (tile[j, i1] - tile[j, i]) * u
-    b = tile[j1, i] + (tile[j1, i1] - tile[j1, i]) * u
-    return a + (b - a) * (y - fy)
-
-
-@compiled
-def cover_of(distance: np.ndarray, count: int, strength: float, edge: float) -> None:
-    """Turn distances into the share of each voxel that is replaced, in place; with `edge` 0 all or nothing."""
-    per_edge = ONE / max(edge, TINY)
-    if edge == ZERO:
-        for n in range(count):
-            distance[n] = strength if distance[n] <= ZERO else ZERO
-    else:
-        for n in range(count):
-            distance[n] = min(max(HALF - distance[n] * per_edge, ZERO), ONE) * strength
-
-
-@compiled
-def mix(
-    values: np.ndarray,
-    cover: np.ndarray,
-    material: np.ndarray,
-    at: np.ndarray,
-    count: int,
-    first: int,
-    each: int,
-    wide: np.ndarray,
-    fine: np.ndarray,
-    offset: np.ndarray,
-) -> None:
-    """Mix a material into a leaf, which has `each` voxels in each slice from `first` on.
-
-    A material is HU, HU per mm towards the back, the y where that is 0, unevenness and grain in HU, strength, slope.
-    """
-    base, below, level, uneven, grain = material[0], material[1], material[2], material[3], material[4]
-    if below == ZERO and uneven == ZERO and grain == ZERO:
-        for n in range(count):
-            values[n] = base if cover[n] == ONE else values[n] + (base - values[n]) * cover[n]
-        return
-    finer = TILES_PER_MM * np.float32(FINE)
-    for n in range(count):
-        if cover[n] > ZERO:
-            x, y, z = at[0, n], at[1, n], first + n // each
-            value = base + below * (level - y)
-            if uneven != ZERO:
-                u, v = x * TILES_PER_MM + offset[0], y * TILES_PER_MM + offset[1]
-                value += uneven * look_flat(wide[z], u, v)
-            if grain != ZERO:
-                value += grain * look_flat(fine[z], x * finer + offset[1], y * finer + offset[2])
-            values[n] = value if cover[n] == ONE else values[n] + (value - values[n]) * cover[n]
-
-
-@compiled
-def box_centre(
-    plane: np.ndarray, heights: np.ndarray, low: tuple[int, ...], high: tuple[int, ...], to: np.ndarray
-) -> float:
-    """Middle of a box of voxels, written to `to`, and the distance from there to its corners."""
-    x0, x1 = plane[0, low[1], low[0]], plane[0, high[1] - 1, high[0] - 1]
-    y0, y1 = plane[1, low[1], low[0]], plane[1, high[1] - 1, high[0] - 1]
-    z0, z1 = heights[low[2]], heights[high[2] - 1]
-    to[0], to[1], to[2] = (x0 + x1) * HALF, (y0 + y1) * HALF, (z0 + z1) * HALF
-    return np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2 + (z1 - z0) ** 2) * HALF
-
-
-@compiled
-def cut_up(
+@inner
+def paint_leaf(
+    hu: np.ndarray,
     plane: np.ndarray,
     heights: np.ndarray,
-    low: tuple[int, ...],
-    high: tuple[int, ...],
-    corners: np.ndarray,
-    centre: np.ndarray,
-    radius: np.ndarray,
-) -> int:
-    """The leaves of a block: their first and last voxels, middles and radii. Returns how many there are."""
-    count = 0
-    for z in range(low[2], high[2], LEAF_Z):
-        for y in range(low[1], high[1], LEAF_Y):
-            for x in range(low[0], high[0], LEAF_X):
-                end = min(x + LEAF_X, high[0]), min(y + LEAF_Y, high[1]), min(z + LEAF_Z, high[2])
-                radius[count] = box_centre(plane, heights, (x, y, z), end, centre[:, count])
-                corners[count, 0], corners[count, 1], corners[count, 2] = x, y, z
-                corners[count, 3], corners[count, 4], corners[count, 5] = end
-                count += 1
-    return count
-
-
-@compiled
-def copy_leaf(
-    hu: np.ndarray, corner: np.ndarray, plane: np.ndarray, heights: np.ndarray, at: np.ndarray, to: np.ndarray
-) -> int:
-    """Values and places of a leaf's voxels. Returns how many there are."""
-    count = 0
-    for z in range(corner[2], corner[5]):
-        for y in range(corner[1], corner[4]):
-            for x in range(corner[0], corner[3]):
-                at[0, count], at[1, count], at[2, count] = plane[0, y, x], plane[1, y, x], heights[z]
-                to[count] = hu[z, y, x]
-                count += 1
-    return count
+    leaf: int,
+    leaves: Leaves,
+    near: np.ndarray,
+    found: np.ndarray,
+    program: np.ndarray,
+    starts: np.ndarray,
+    materials: np.ndarray,
+    edge: float,
+    texture: Texture,
+    wide: Grain,
+    fine: Grain,
+    stack: np.ndarray,
+    at: np.ndarray,
+    values: np.ndarray,
+    own: np.ndarray,
+) -> None:
+    """Paint the `near` solids that were `found` in one leaf, in their order."""
+    corner, lowest = leaves.corners[leaf], 0
+    while found[lowest, leaf] < ZERO:
+        lowest += 1
+    covered, material = leaves.covered[leaf], materials[near[lowest]]
+    if covered and leaves.topmost[leaf] == lowest and is_plain(material):
+        fill_leaf(material[0], corner, hu)
+        return
+    slices, each = corner[5] - corner[2], (corner[4] - corner[1]) * (corner[3] - corner[0])
+    voxels = slices * each
+    copy_places(corner, plane, heights, at)
+    if not covered:
+        copy_leaf(hu, corner, values)
+    wide.looked[0], fine.looked[0] = False, False
+    for n in range(lowest, len(near)):
+        if found[n, leaf] < ZERO:
+            continue
+        material = materials[near[n]]
+        if not is_plain(material):
+            material_of(material, at, corner[2], slices, each, texture[1], wide, fine, own)
+        if found[n, leaf] > ZERO:
+            stack[0, :voxels] = material[STRENGTH]
+        else:
+            distances(program[starts[near[n]] : starts[near[n] + 1]], at, voxels, edge, texture, stack)
+            cover_of(stack[0], voxels, material[STRENGTH], edge)
+        mix(values, stack[0], material, voxels, own)
+    paste_leaf(values, corner, hu)
 
 
 @compiled
@@ -171,17 +99,16 @@ def paint_solids(
     """
     nz, ny, nx = hu.shape
     many, margin = len(starts) - 1, edge * HALF + TINY
-    stack, values = np.empty((DEPTH, BLOCK_LEAVES), np.float32), np.empty(LEAF_VOXELS, np.float32)
-    at, centre = np.empty((3, LEAF_VOXELS), np.float32), np.empty((3, BLOCK_LEAVES), np.float32)
-    radius, found = np.empty(BLOCK_LEAVES, np.float32), np.empty((many, BLOCK_LEAVES), np.float32)
-    near, corners = np.empty(many, np.int64), np.empty((BLOCK_LEAVES, 6), np.int64)
-    wide = slices_of(texture, heights, TILES_PER_MM, 0)
-    fine = slices_of(texture, heights, TILES_PER_MM * np.float32(FINE), 1)
+    stack, leaves = np.empty((DEPTH, BLOCK_LEAVES), np.float32), new_leaves()
+    near, found = np.empty(many, np.int64), np.empty((many, BLOCK_LEAVES), np.float32)
+    at, values = np.empty((3, LEAF_VOXELS), np.float32), np.empty(LEAF_VOXELS, np.float32)
+    own, wide = np.empty(LEAF_VOXELS, np.float32), new_grain(texture, heights, TILES_PER_MM, 0)
+    fine = new_grain(texture, heights, GRAINS_PER_MM, 1)
     for z0 in range(0, nz, BLOCK_Z):
         for y0 in range(0, ny, BLOCK_Y):
             for x0 in range(0, nx, BLOCK_X):
                 low = x0, y0, z0
-                high = min(x0 + BLOCK_X, nx), min(y0 + BLOCK_Y, ny), min(z0 + BLOCK_Z, nz)
+                high = (min(x0 + BLOCK_X, nx), min(y0 + BLOCK_Y, ny), min(z0 + BLOCK_Z, nz))
                 size = box_centre(plane, heights, low, high, at[:, 0])
                 count = 0
                 for solid in range(many):
@@ -195,44 +122,34 @@ def paint_solids(
                         count += 1
                 if count == 0:
                     continue
-                leaves = cut_up(plane, heights, low, high, corners, centre, radius)
-                for n in range(count):
-                    slope = materials[near[n], SLOPE]
-                    distances(
-                        program[starts[near[n]] : starts[near[n] + 1]], centre, leaves, edge, texture, stack
+                cut = cut_up(plane, heights, low, high, leaves)
+                for n in range(count - 1, -1, -1):  # the last first: what it covers, others need not look at
+                    rows, material = program[starts[near[n]] : starts[near[n] + 1]], materials[near[n]]
+                    sort_leaves(
+                        rows, material, plane, heights, cut, leaves, edge, texture, stack, found[n], n
                     )
-                    for leaf in range(leaves):  # -1 outside, 1 inside, 0 where its surface may be
-                        far = (slope + BEND * radius[leaf]) * radius[leaf] + margin
-                        d = stack[0, leaf]
-                        found[n, leaf] = -ONE if d > far else (ONE if d < -far else ZERO)
-                for leaf in range(leaves):
-                    first = -1
-                    for n in range(count):
-                        covers = found[n, leaf] == ONE and materials[near[n], STRENGTH] == ONE
-                        if covers or (first < 0 and found[n, leaf] >= ZERO):
-                            first = n
-                    if first < 0:
-                        continue
-                    corner = corners[leaf]
-                    voxels = copy_leaf(hu, corner, plane, heights, at, values)
-                    each = voxels // (corner[5] - corner[2])
-                    for n in range(first, count):
-                        if found[n, leaf] < ZERO:
-                            continue
-                        material = materials[near[n]]
-                        if found[n, leaf] > ZERO:
-                            stack[0, :voxels] = material[STRENGTH]
-                        else:
-                            rows = program[starts[near[n]] : starts[near[n] + 1]]
-                            distances(rows, at, voxels, edge, texture, stack)
-                            cover_of(stack[0], voxels, material[STRENGTH], edge)
-                        mix(values, stack[0], material, at, voxels, corner[2], each, wide, fine, texture[1])
-                    voxels = 0
-                    for z in range(corner[2], corner[5]):
-                        for y in range(corner[1], corner[4]):
-                            for x in range(corner[0], corner[3]):
-                                hu[z, y, x] = values[voxels]
-                                voxels += 1
+                for leaf in range(cut):
+                    if leaves.topmost[leaf] >= 0:
+                        paint_leaf(
+                            hu,
+                            plane,
+                            heights,
+                            leaf,
+                            leaves,
+                            near[:count],
+                            found,
+                            program,
+                            starts,
+                            materials,
+                            edge,
+                            texture,
+                            wide,
+                            fine,
+                            stack,
+                            at,
+                            values,
+                            own,
+                        )
 
 
 @compiled

@@ -7,20 +7,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from simcrop.data.phantom.formats import write_nifti
 from simcrop.data.phantom.organs import ORGANS, organ_labels
 from simcrop.data.phantom.patient import Patient
-from simcrop.data.phantom.tree import (
-    Entry,
-    Request,
-    Tree,
-    mask_path,
-    report_of,
-    truth_lines,
-    write_file,
-)
+from simcrop.data.phantom.render import marking_voxel
+from simcrop.data.phantom.tree import Entry, Request, Tree, mask_path, report_of, truth_lines, write_file
 
 HELD_OUT = 5  # every fifth patient is for validation, as 6 of 30
 
@@ -30,15 +21,10 @@ def name_of(number: int) -> str:
 
 
 def in_view(patient: Patient, size: str) -> Patient:
-    """The patient without the findings above the picture: what nobody sees is no truth."""
+    """The patient without the findings beyond the picture: what nobody sees is no truth."""
     grid = patient.grid(f"{size}-abdomen")
-    top = grid.first_mm[2] + grid.shape[2] * grid.spacing_mm[2]
-    heights = {
-        finding.mask_value: patient.pose.to_scanner(np.array([part.centre for part in finding.parts]))[:, 2]
-        for finding in patient.findings
-    }
-    seen = tuple(finding for finding in patient.findings if heights[finding.mask_value].min() < top)
-    return replace(patient, findings=seen)
+    seen = (f for f in patient.findings if marking_voxel(f, patient.pose, grid) is not None)
+    return replace(patient, findings=tuple(seen))
 
 
 def write(out: Path, request: Request, patients: list[Patient]) -> None:

@@ -6,7 +6,7 @@ a code and its parameters, and either puts the distance of a simple body on a st
 
 import numpy as np
 
-from simcrop.data.phantom.compiled import compiled
+from simcrop.data.phantom.compiled import compiled, inner
 
 OVAL, TUBE, SHEET, COMB, STOREY, UNION, WITHIN, CUT, GROWN, SHELL, HOOP, BLEND, UNEVEN, INVERSE = range(14)
 ROW = 16  # numbers per row of a program: the code, then its parameters
@@ -22,7 +22,7 @@ TINY = np.float32(1e-6)
 Texture = tuple[np.ndarray, np.ndarray]  # the tile, and the lattice point that lies in the patient's origin
 
 
-@compiled
+@inner
 def look_up(texture: Texture, x: float, y: float, z: float, per_mm: float, turn: int) -> float:
     """The texture at one point, between its eight neighbours."""
     tile, offset = texture
@@ -39,13 +39,13 @@ def look_up(texture: Texture, x: float, y: float, z: float, per_mm: float, turn:
     return low + (high - low) * w
 
 
-@compiled
+@inner
 def textures(texture: Texture, at: np.ndarray, out: np.ndarray) -> None:
     for n in range(len(out)):
         out[n] = look_up(texture, at[0, n], at[1, n], at[2, n], TILES_PER_MM, 0)
 
 
-@compiled
+@inner
 def oval(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
     """Centre, inverse radii (upwards and downwards apart), how boxy in a slice, turn, bend along z, least radius."""
     cx, cy, cz, ix, iy, up, down = p[1], p[2], p[3], p[4], p[5], p[6], p[7]
@@ -64,7 +64,7 @@ def oval(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
         out[n] = (np.sqrt(flat * flat + w) - ONE) * scale
 
 
-@compiled
+@inner
 def tube(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
     """Start, end, and the radius at each."""
     ax, ay, az, ra, taper = p[1], p[2], p[3], p[7], p[8] - p[7]
@@ -78,7 +78,7 @@ def tube(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
         out[n] = np.sqrt(ex * ex + ey * ey + ez * ez) - (ra + t * taper)
 
 
-@compiled
+@inner
 def sheet(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
     """A plane, or a bowl: constant, slopes along x, y, z, and curvatures along x and y around a point."""
     c, sx, sy, sz, qx, x0, qy, y0 = p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]
@@ -91,7 +91,7 @@ def sheet(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
         out[n] = (c + sx * x[n] + sy * y[n] + sz * z[n] + a * u + b * v) / steep
 
 
-@compiled
+@inner
 def comb(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
     """Plates one above the other: phase, period, slopes to the side and to the front, half thickness, scale."""
     phase, period, side, front, half, scale = p[1], p[2], p[3], p[4], p[5], p[6]
@@ -102,7 +102,7 @@ def comb(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
         out[n] = (abs(w) - half) * scale
 
 
-@compiled
+@inner
 def storey(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
     """What lies between two heights."""
     low, high, z = p[1], p[2], at[2]
@@ -110,7 +110,7 @@ def storey(p: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
         out[n] = max(low - z[n], z[n] - high)
 
 
-@compiled
+@inner
 def alone(p: np.ndarray, at: np.ndarray, count: int, finest: float, texture: Texture, a: np.ndarray) -> None:
     """An operation on one distance."""
     size = p[1]
@@ -129,7 +129,7 @@ def alone(p: np.ndarray, at: np.ndarray, count: int, finest: float, texture: Tex
             a[n] -= size
 
 
-@compiled
+@inner
 def together(p: np.ndarray, count: int, a: np.ndarray, b: np.ndarray) -> None:
     """An operation on two distances, left in the first."""
     size, code = p[1], int(p[0])
@@ -153,7 +153,7 @@ def together(p: np.ndarray, count: int, a: np.ndarray, b: np.ndarray) -> None:
             a[n] = (np.sqrt(u * u + v * v) - ONE) * scale
 
 
-@compiled
+@inner
 def distances(
     rows: np.ndarray, at: np.ndarray, count: int, finest: float, texture: Texture, stack: np.ndarray
 ) -> None:

@@ -93,6 +93,13 @@ class Finding:
             if part.hu is not None:
                 paint(hu[window], part.hu, shade * np.float32(self.strength))
 
+    def is_marked(self, mask: np.ndarray, frame: Frame) -> bool:
+        """Whether any voxel of one slab is its own, after all findings were painted."""
+        windows = (
+            frame.window(corners(part), 0.0) for part in self.parts if part.marks and reaches(part, frame)
+        )
+        return any(window is not None and bool((mask[window] == self.mask_value).any()) for window in windows)
+
 
 def reaches(part: Part, frame: Frame) -> bool:
     """Whether a body may reach into the slices of a slab: a cheap question, which most slabs answer with no."""

@@ -13,7 +13,7 @@ from simcrop.data.phantom.grid import Frame, Points, Pose, Window
 from simcrop.data.phantom.parts import Part
 from simcrop.data.phantom.real_bodies import UNEVEN, thickness
 from simcrop.data.phantom.real_chest import RealChest
-from simcrop.data.phantom.render import nearest_voxel
+from simcrop.data.phantom.render import marking_voxel
 from simcrop.data.phantom.samples import corners, fill
 
 AS_IT_LIES = Pose(0.0, (0.0, 0.0, 0.0))
@@ -45,8 +45,11 @@ def insert(hu: np.ndarray, findings: tuple[Finding, ...], chest: RealChest) -> n
     for finding in findings:
         for part in finding.parts:
             paint_part(canvas, finding, part)
-        if not (mask == finding.mask_value).any():  # smaller than a voxel, and between voxel centres
-            mask[nearest_voxel(chest.grid, np.array(finding.parts[0].centre))] = finding.mask_value
+        if (mask == finding.mask_value).any():
+            continue
+        voxel = marking_voxel(finding, AS_IT_LIES, chest.grid)
+        if voxel is not None:  # smaller than a voxel, and between voxel centres
+            mask[voxel] = finding.mask_value
     return mask
 
 

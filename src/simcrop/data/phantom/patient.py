@@ -70,7 +70,7 @@ class Patient:
             rng = generator(self.seed, self.number, 3 + reconstruction)
             hu = add_noise(picture.hu, grid, rng, kernel, self.noise_level)
             if self.padded:
-                hu[:, outside_circle(grid)] = PADDING_HU
+                np.copyto(hu, PADDING_HU, where=outside_circle(grid))
             scans.append(hu)
         return scans, picture.mask
 

@@ -29,19 +29,19 @@ def render(anatomy: Anatomy, findings: tuple[Finding, ...], pose: Pose, grid: Gr
     """The patient on a grid, slab by slab, so that a full-size scan needs little memory."""
     hu = np.empty(grid.shape[::-1], np.int16)
     mask = np.zeros(grid.shape[::-1], np.uint8)
-    painting = portrait(anatomy)
+    painting, unseen = portrait(anatomy), list(findings)
     for slab in grid.slabs():
         frame = Frame(grid, pose, slab)
         part = np.full(frame.shape, AIR, np.float32)
         painting.onto(part, frame)
         for finding in findings:
             finding.paint(part, mask[slab], anatomy, frame)
+        unseen = [finding for finding in unseen if not finding.is_marked(mask[slab], frame)]
         hu[slab] = np.rint(part, out=part)
-    for finding in findings:
-        if not (mask == finding.mask_value).any():  # smaller than a voxel, and between voxel centres
-            mask[nearest_voxel(grid, pose.to_scanner(np.array([finding.parts[0].centre]))[0])] = (
-                finding.mask_value
-            )
+    for finding in unseen:  # smaller than a voxel, and between voxel centres, or out of the picture
+        voxel = marking_voxel(finding, pose, grid)
+        if voxel is not None:
+            mask[voxel] = finding.mask_value
     return Picture(hu, mask)
 
 
@@ -51,8 +51,15 @@ def portrait(anatomy: Anatomy) -> Painting:
     return Painting(steps, anatomy.texture_at)
 
 
-def nearest_voxel(grid: Grid, mm: np.ndarray) -> tuple[int, int, int]:
-    """Index `(z, y, x)` of the voxel closest to a point of the scanner."""
-    ijk = np.linalg.inv(grid.affine)[:3] @ np.append(mm, 1)
-    i, j, k = np.rint(ijk).astype(int).clip(0, np.array(grid.shape) - 1).tolist()
-    return k, j, i
+def marking_voxel(finding: Finding, pose: Pose, grid: Grid) -> tuple[int, int, int] | None:
+    """Where a finding is marked that no voxel is half filled by; None when no middle of a body is in the picture."""
+    marked = (part for part in finding.parts if part.marks)
+    voxels = (nearest_voxel(grid, pose.to_scanner(np.array([part.centre]))[0]) for part in marked)
+    return next((voxel for voxel in voxels if voxel is not None), None)
+
+
+def nearest_voxel(grid: Grid, mm: np.ndarray) -> tuple[int, int, int] | None:
+    """Index `(z, y, x)` of the voxel in which a point of the scanner lies; None outside the grid."""
+    i, j, k = np.rint(np.linalg.inv(grid.affine)[:3] @ np.append(mm, 1)).astype(int).tolist()
+    inside = all(0 <= n < size for n, size in zip((i, j, k), grid.shape, strict=True))
+    return (k, j, i) if inside else None

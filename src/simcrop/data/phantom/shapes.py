@@ -25,12 +25,16 @@ def disc(points: Points, centre: tuple[float, float], radii: tuple[float, float]
 
 def coverage(distance: np.ndarray, edge_mm: float) -> np.ndarray:
     """Share of a voxel that a body fills, in [0, 1]: surfaces are blurred over one voxel edge."""
-    return np.clip(0.5 - distance / edge_mm, 0, 1)
+    cover = np.asarray(distance / edge_mm)
+    np.subtract(0.5, cover, out=cover)
+    return np.clip(cover, 0, 1, out=cover)
 
 
 def paint(hu: np.ndarray, value: float | np.ndarray, cover: np.ndarray) -> None:
     """Mix `value` HU into `hu` where the body covers it, in place."""
-    hu += (value - hu) * cover
+    change = np.asarray(value - hu)
+    change *= cover
+    hu += change
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,11 @@ class Solid:
 
 def flat(points: Points) -> tuple[np.ndarray, tuple[int, ...]]:
     """Points as `(3, n)`, and the shape they had."""
-    lines = np.broadcast_arrays(points.x, points.y, points.z)
-    return np.stack([line.ravel() for line in lines]).astype(np.float32), lines[0].shape
+    shape = np.broadcast_shapes(points.x.shape, points.y.shape, points.z.shape)
+    at = np.empty((3, *shape), np.float32)
+    for axis, line in enumerate((points.x, points.y, points.z)):
+        at[axis] = line
+    return at.reshape(3, -1), shape
 
 
 def row(code: int, *parameters: float | int) -> np.ndarray:
