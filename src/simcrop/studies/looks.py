@@ -42,7 +42,7 @@ def look(folder: Path, cohort: Cohort, truth: Truth | None, path: Path) -> Look:
         write_arrays(path, seen)
     with np.load(path, allow_pickle=False) as stored:
         arrays = dict(stored)
-    features = {pool: arrays.pop(f"pooled_{pool}") for pool in POOLS}
+    features: dict[Pooling, np.ndarray] = {pool: arrays.pop(f"pooled_{pool}") for pool in POOLS}
     names = {name: arrays.pop(name).tolist() for name in ("kind", "patient") if name in arrays}
     return Look(features, Pointed(**arrays, **names) if arrays else None)
 
