@@ -36,7 +36,7 @@ def inner(function: Callable[..., Any]) -> Callable[..., Any]:
 
     It counts no references to rows of arrays: on a few voxels, counting takes longer than what is done with them.
     """
-    return njit(**OPTIONS, _nrt=False)(named(function))
+    return njit(**(OPTIONS | {"_nrt": False}))(named(function))
 
 
 def named(function: Callable[..., Any]) -> Callable[..., Any]:
