@@ -14,6 +14,7 @@ from numba import njit
 
 FILES = ("compiled", "carving", "leaves", "mixing", "brush", "noise", "trees")
 OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+WITHOUT_COUNTS: dict[str, Any] = OPTIONS | {"_nrt": False}
 
 
 def checksum() -> int:
@@ -36,7 +37,7 @@ def inner(function: Callable[..., Any]) -> Callable[..., Any]:
 
     It counts no references to rows of arrays: on a few voxels, counting takes longer than what is done with them.
     """
-    return njit(**(OPTIONS | {"_nrt": False}))(named(function))
+    return njit(**WITHOUT_COUNTS)(named(function))
 
 
 def named(function: Callable[..., Any]) -> Callable[..., Any]:
