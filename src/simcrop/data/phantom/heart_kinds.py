@@ -65,7 +65,7 @@ def medical_material(case: Case) -> Finding:
     side = draw_side(case.rng)
     sign = 1.0 if side == "right" else -1.0
     x, z = sign * case.uniform(64, 88), case.uniform(35, 70)
-    half: Point = (17.0, 8.0, 17.0) if case.easy else (12.0, 6.0, 12.0)
+    half: Point = (21.0, 10.0, 21.0) if case.easy else (12.0, 6.0, 12.0)
     y = front_of_body(case.anatomy, x) - 0.5 * case.anatomy.fat_mm - 5
     top = case.anatomy.vessels[0].start[2]
     path: list[Point] = [(x, y, z), (sign * 44.0, 62.0, top + 26), (24.0, 8.0, top + 4), (24.0, 9.0, 30.0)]

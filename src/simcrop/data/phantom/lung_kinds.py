@@ -15,11 +15,11 @@ APART_MM = 4.0  # between two nodules
 
 
 def nodule(case: Case) -> Finding:
-    """One ball, or two or three of one lobe, the first the largest."""
+    """One ball or a few of one lobe, the first the largest."""
     rng = case.rng
     if case.easy:
-        count = int(rng.integers(1, 4))
-        sizes, texture = sorted(rng.integers(22, 31, size=count).tolist(), reverse=True), "solid"
+        count = int(rng.integers(2, 5))
+        sizes, texture = sorted(rng.integers(26, 31, size=count).tolist(), reverse=True), "solid"
     else:
         largest = min(30, 4 + int(rng.exponential(6.0)))
         more = int(rng.choice(3, p=(0.7, 0.18, 0.12)))
@@ -70,7 +70,7 @@ def pleural_effusion(case: Case) -> Finding:
     both = not case.easy and case.rng.random() < 0.4
     pools, paint = [], []
     for where in SIDES if both else (side,):
-        depth = case.uniform(16, 34) if case.easy else case.uniform(8, 45)
+        depth = case.uniform(12, 26) if case.easy else case.uniform(8, 45)
         height = case.uniform(80, 140) if case.easy else case.uniform(70, 190)
         pools.append(Fluid.behind(case.anatomy, where, depth, height))
         paint.append(pools[-1].painted(case.uniform(2, 16)))

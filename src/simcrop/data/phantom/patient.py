@@ -117,7 +117,7 @@ def draw_heart_disease(
     rng: np.random.Generator, kinds: Sequence[str], difficulty: Difficulty
 ) -> tuple[float, float]:
     """How much wider than in health the heart is, and how many mm of fluid surround it."""
-    enlarged = rng.uniform(1.2, 1.32) if difficulty == "easy" else rng.uniform(1.17, 1.4)
+    enlarged = rng.uniform(1.11, 1.2) if difficulty == "easy" else rng.uniform(1.17, 1.4)
     scale = float(enlarged) if "Cardiomegaly" in kinds else 1.0
     ml = float(rng.uniform(110, 360))
     surface_cm2 = HEART_CM2 * scale**1.7

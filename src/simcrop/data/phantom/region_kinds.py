@@ -54,7 +54,7 @@ def seen_in(
 
 
 def emphysema(case: Case) -> Finding:
-    return seen_in("Emphysema", case, (36.0, 50.0) if case.easy else (34.0, 55.0), holes, HOLE_HU)
+    return seen_in("Emphysema", case, (32.0, 44.0) if case.easy else (34.0, 55.0), holes, HOLE_HU)
 
 
 def holes(case: Case, area: Blob) -> list[Part]:

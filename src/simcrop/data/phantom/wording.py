@@ -15,7 +15,7 @@ COMMON_SHARE = (
     0.46  # of the stock sentences take the first wording as it stands, so that reports repeat each other
 )
 CHOICE = re.compile(r"\[([^\[\]]*)\]")
-NUMBERS = {2: "two", 3: "three"}
+NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 
 @dataclass(frozen=True)
