@@ -68,11 +68,15 @@ class InitSettings(Settings):
 
     `position = centred`, for learned positions: from each is taken away what the embedding makes of the training scans'
     mean patch there, so that a token first says how a patch differs from what is usual at its place.
+
+    `attention`: our extension: what each attention layer adds at the start, times this. From 0 every token speaks of
+    its own patch at first, so that a sentence is tied to the patches that show its finding before tokens mix.
     """
 
     mae: str | None = None
     patch_embed: Literal["mean_inflate", "skip", "pca"] = "mean_inflate"
     position: Literal["sines", "centred"] = "sines"
+    attention: float = Field(default=1.0, ge=0, le=1)
 
 
 class AugSettings(Settings):

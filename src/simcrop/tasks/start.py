@@ -13,6 +13,7 @@ from simcrop.config import Recipe
 from simcrop.data.cohort import Cohort
 from simcrop.data.pretraining import cut
 from simcrop.errors import SimcropError
+from simcrop.nn.transformer import Attention
 from simcrop.nn.vision import VisionEncoder
 from simcrop.objectives.method import Objective
 from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
@@ -28,6 +29,9 @@ def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None
             "bad-setting",
             "init.patch_embed = pca reads plain patches: not with vision.atlas or vision.windows",
         )
+    if recipe.init.mae is not None and recipe.init.attention != 1:
+        raise SimcropError("bad-setting", "init.attention scales a random start: not with init.mae")
+    quieten_attention(vision, recipe.init.attention)
     if vision.atlas is not None:
         vision.atlas.learn(*mean_and_deviation(studies, recipe))
     if recipe.init.mae is not None:
@@ -36,6 +40,14 @@ def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None
         init_patch_embed_by_pca(objective.vision, some_patches(studies, recipe))
     if recipe.init.position == "centred":
         centre_positions(vision, studies, recipe)
+
+
+@torch.no_grad()
+def quieten_attention(vision: VisionEncoder, share: float) -> None:
+    """What attention adds to a token at the start, times `share`."""
+    for module in vision.transformer.modules():
+        if isinstance(module, Attention):
+            module.proj.weight *= share
 
 
 @torch.no_grad()

@@ -1,0 +1,77 @@
+"""Where an encoder starts.
+
+Axes: n patch, p voxel, d features.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from simcrop.config import Recipe, build_recipe
+from simcrop.data.cohort import open_cohort
+from simcrop.data.pretraining import cut
+from simcrop.errors import SimcropError
+from simcrop.model import load
+from simcrop.nn.vision import VisionEncoder
+from simcrop.tasks.pretrain import pretrain, training_studies, untrained
+
+Tree = dict[str, Any]
+LEARNED = {"pos_embed": "learned", "cls_token": False}
+
+
+@pytest.fixture
+def tree(toy_tree: Tree) -> Tree:
+    return {**toy_tree, "optim": {**toy_tree["optim"], "steps": 2}}
+
+
+def changed(tree: Tree, init: Tree, vision: Tree | None = None) -> Recipe:
+    return build_recipe({**tree, "vision": {**tree["vision"], **(vision or {})}, "init": init}, "toy")
+
+
+def start(cohort: Path, recipe: Recipe, out: Path) -> VisionEncoder:
+    return load(untrained(cohort, recipe, out)).vision
+
+
+def test_with_centred_positions_the_mean_patch_of_each_place_is_nothing(
+    toy_cohort: Path, tree: Tree, tmp_path: Path
+) -> None:
+    plain = start(toy_cohort, changed(tree, {}, LEARNED), tmp_path / "plain")
+    recipe = changed(tree, {"position": "centred"}, LEARNED)
+    vision = start(toy_cohort, recipe, tmp_path / "centred")
+    scans = torch.stack(
+        [
+            torch.from_numpy(cut(s, recipe.input.spec, None))[None]
+            for s in training_studies(open_cohort(toy_cohort), recipe)
+        ]
+    )
+    usual = vision.embed(recipe.input.grid.split(scans)).mean(0)
+    torch.testing.assert_close(vision.position + usual, plain.position, atol=1e-5, rtol=1e-4)
+    with pytest.raises(SimcropError, match="pos_embed = learned"):
+        pretrain(toy_cohort, changed(tree, {"position": "centred"}), tmp_path / "fixed")
+
+
+def test_with_quiet_attention_a_token_speaks_of_its_own_patch_only(
+    toy_cohort: Path, tree: Tree, tmp_path: Path
+) -> None:
+    patches = torch.rand(1, changed(tree, {}).input.grid.count, changed(tree, {}).input.grid.voxels)
+    other = patches.clone()
+    other[0, 1:] += 0.5
+    for share, alone in ((0.0, True), (1.0, False)):
+        vision = start(toy_cohort, changed(tree, {"attention": share}), tmp_path / str(share))
+        with torch.no_grad():
+            first, again = vision(patches).patches[0, 0], vision(other).patches[0, 0]
+        assert torch.allclose(first, again, atol=1e-5) == alone
+
+
+def test_quiet_attention_is_learned_away(toy_cohort: Path, tree: Tree, tmp_path: Path) -> None:
+    assert pretrain(toy_cohort, changed(tree, {"attention": 0.0}), tmp_path / "run").finished
+    blocks = load(tmp_path / "run").vision.transformer.blocks
+    assert all(block.attn.proj.weight.abs().max() > 0 for block in blocks)
+
+
+def test_loaded_weights_are_not_quietened(toy_cohort: Path, tree: Tree, tmp_path: Path) -> None:
+    recipe = changed(tree, {"mae": "weights.safetensors", "attention": 0.0})
+    with pytest.raises(SimcropError, match="not with init.mae"):
+        pretrain(toy_cohort, recipe, tmp_path / "run")
