@@ -26,11 +26,16 @@ Triple = tuple[int, int, int]
 
 
 class InputSettings(Settings):
-    """The network's input. Lengths in mm or voxels `(x, y, z)`: right, front, up."""
+    """The network's input. Lengths in mm or voxels `(x, y, z)`: right, front, up.
+
+    `antialias`: scans are averaged where their voxels grow, instead of plain trilinear interpolation; their cohort must
+    have been ingested alike.
+    """
 
     spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
     shape: Triple = (224, 224, 112)
     window_hu: tuple[float, float] = (-1000.0, 1000.0)
+    antialias: bool = False
     patch: Triple = (16, 16, 8)
 
     @model_validator(mode="after")
@@ -41,7 +46,7 @@ class InputSettings(Settings):
 
     @property
     def spec(self) -> InputSpec:
-        return InputSpec(self.spacing_mm, self.shape, self.window_hu)
+        return InputSpec(self.spacing_mm, self.shape, self.window_hu, self.antialias)
 
     @property
     def grid(self) -> PatchGrid:

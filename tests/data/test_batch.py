@@ -12,9 +12,10 @@ from torch import Tensor
 from simcrop.data import sentence_bank
 from simcrop.data.batch import Batch, owners
 from simcrop.data.cohort import Cohort, open_cohort
-from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, resample, to_unit
+from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, to_unit
 from simcrop.data.pretraining import Collate, Sample, StudyCrops, Texts, crop_start, cut
 from simcrop.data.report import Report
+from simcrop.data.resample import resample
 from simcrop.data.sentence_bank import build_bank
 from simcrop.data.words import Tokenizer
 from simcrop.engine.order import Draw

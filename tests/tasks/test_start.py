@@ -73,5 +73,5 @@ def test_quiet_attention_is_learned_away(toy_cohort: Path, tree: Tree, tmp_path:
 
 def test_loaded_weights_are_not_quietened(toy_cohort: Path, tree: Tree, tmp_path: Path) -> None:
     recipe = changed(tree, {"mae": "weights.safetensors", "attention": 0.0})
-    with pytest.raises(SimcropError, match="not with init.mae"):
+    with pytest.raises(SimcropError, match=r"not with init\.mae"):
         pretrain(toy_cohort, recipe, tmp_path / "run")

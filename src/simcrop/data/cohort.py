@@ -5,7 +5,7 @@ Axes: x, y, z of the resampled grid (RAS+). Voxels are int16 HU; affines map vox
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Study:
     hu_decision: dict[str, Any] | None
     checksum: str
     path: Path
+    antialias: bool = False
 
     def read(self) -> np.ndarray:
         """The whole resampled scan, int16 HU `(x, y, z)`."""
@@ -73,6 +74,7 @@ class Cohort:
     window_hu: tuple[float, float]
     index: pl.DataFrame
     ledger: pl.DataFrame
+    antialias: bool = False
 
     def __len__(self) -> int:
         return self.index.height
@@ -80,7 +82,7 @@ class Cohort:
     def __getitem__(self, i: int) -> Study:
         if not -len(self) <= i < len(self):
             raise IndexError(f"study {i} of a cohort of {len(self)}")
-        return study_of(self.index.row(i, named=True), self.path / VOLUMES)
+        return study_of(self.index.row(i, named=True), self.path / VOLUMES, self.antialias)
 
     def __iter__(self) -> Iterator[Study]:
         return (self[i] for i in range(len(self)))
@@ -93,7 +95,7 @@ class Cohort:
     def select(self, split: str) -> "Cohort":
         """The studies of one split; the ledger stays whole."""
         index = self.index.filter(pl.col("split") == split)
-        return Cohort(self.path, self.spacing_mm, self.window_hu, index, self.ledger)
+        return replace(self, index=index)
 
     def verify(self) -> Iterator[str]:
         """Ids whose stored voxels are gone, damaged, or not those that were ingested."""
@@ -106,7 +108,7 @@ class Cohort:
                 yield study.id
 
 
-def study_of(row: dict[str, Any], volumes: Path) -> Study:
+def study_of(row: dict[str, Any], volumes: Path, antialias: bool) -> Study:
     """One row of `studies.parquet`."""
     return Study(
         **{
@@ -122,6 +124,7 @@ def study_of(row: dict[str, Any], volumes: Path) -> Study:
         source_affine=np.array(row["source_affine"]).reshape(4, 4),
         hu_decision=json.loads(row["hu_decision"]),
         path=volumes / f"{row['id']}.b2nd",
+        antialias=antialias,
     )
 
 
@@ -142,7 +145,7 @@ def open_cohort(path: str | Path) -> Cohort:
         low, high = (float(hu) for hu in facts["window_hu"])
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path / COHORT) from error
-    return Cohort(path, (x, y, z), (low, high), index, ledger)
+    return Cohort(path, (x, y, z), (low, high), index, ledger, bool(facts.get("antialias")))
 
 
 def read_facts(path: Path) -> dict[str, Any]:

@@ -62,18 +62,51 @@ def decide(
 
     `slope` and `intercept` are what the file says. Refuses numbers that no candidate makes a CT.
     """
-    low, high = check_range(values)
-    sample = subsample(values)
-    for name, a, b in candidates(slope, intercept, hint, source):
-        evidence = weigh(sample * a + b)
-        if evidence.plausible:
-            padding_hu = evidence.padding_hu
-            if padding_hu is None and min(low * a, high * a) + b < NO_MATTER_HU:
-                padding_hu = float(min(low * a, high * a) + b)
-            changed = name == "stored" and (slope, intercept) != (1.0, 0.0)
-            sentence = explain(name, a, b, evidence, padding_hu, changed)
-            return HuDecision(name, a, b, padding_hu, sentence, evidence.padding)
-    raise SimcropError("not-ct", refusal(sample, low, high, slope, intercept, hint))
+    witness = Witness(values.shape)
+    witness.see_all(values)
+    return witness.decide(slope, intercept, hint, source)
+
+
+class Witness:
+    """Looks at a scan's numbers, all at once or plane by plane, and remembers its range and about `SAMPLE` voxels."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.step = max(1, round((int(np.prod(shape, dtype=np.int64)) / SAMPLE) ** (1 / len(shape))))
+        self.samples: list[np.ndarray] = []
+        self.low, self.high = np.inf, -np.inf
+
+    def see_all(self, values: np.ndarray) -> None:
+        self.see_range(values)
+        self.samples.append(self.spread(values))
+
+    def see(self, k: int, plane: np.ndarray) -> None:
+        """Plane `k` of a volume."""
+        self.see_range(plane)
+        if k % self.step == self.step // 2:
+            self.samples.append(self.spread(plane))
+
+    def see_range(self, values: np.ndarray) -> None:
+        # A NaN stays: no later comparison takes it away.
+        self.low, self.high = np.minimum(self.low, values.min()), np.maximum(self.high, values.max())
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """Every `step`-th voxel along every axis."""
+        return values[(slice(self.step // 2, None, self.step),) * values.ndim].astype(np.float64).ravel()
+
+    def decide(self, slope: float, intercept: float, hint: Hint | None, source: str) -> HuDecision:
+        """The verdict on what was seen so far."""
+        low, high = check_range(float(self.low), float(self.high))
+        sample = np.concatenate(self.samples) if self.samples else np.zeros(0)
+        for name, a, b in candidates(slope, intercept, hint, source):
+            evidence = weigh(sample * a + b)
+            if evidence.plausible:
+                padding_hu = evidence.padding_hu
+                if padding_hu is None and min(low * a, high * a) + b < NO_MATTER_HU:
+                    padding_hu = float(min(low * a, high * a) + b)
+                changed = name == "stored" and (slope, intercept) != (1.0, 0.0)
+                sentence = explain(name, a, b, evidence, padding_hu, changed)
+                return HuDecision(name, a, b, padding_hu, sentence, evidence.padding)
+        raise SimcropError("not-ct", refusal(sample, low, high, slope, intercept, hint))
 
 
 def candidates(
@@ -103,20 +136,13 @@ def to_hu(values: np.ndarray, decision: HuDecision) -> np.ndarray:
     return hu
 
 
-def check_range(values: np.ndarray) -> tuple[float, float]:
+def check_range(low: float, high: float) -> tuple[float, float]:
     """Lowest and highest number; NaN, infinity and a single number throughout are refused."""
-    low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise SimcropError("not-finite", "some voxels are NaN or infinite, expected plain numbers")
     if low == high:
         raise SimcropError("constant", f"every voxel holds {low:g}, expected an image")
     return low, high
-
-
-def subsample(values: np.ndarray) -> np.ndarray:
-    """About `SAMPLE` voxels, evenly spread, as float64."""
-    step = max(1, round((values.size / SAMPLE) ** (1 / values.ndim)))
-    return values[(slice(step // 2, None, step),) * values.ndim].astype(np.float64).ravel()
 
 
 def weigh(hu: np.ndarray) -> Evidence:

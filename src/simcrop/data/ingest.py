@@ -17,10 +17,9 @@ from simcrop.data.journal import JOURNAL, Journal, Record, lock, open_journal, p
 from simcrop.data.layouts import list_studies
 from simcrop.data.layouts.raw import RawStudy
 from simcrop.data.pool import each
-from simcrop.data.preprocess import InputSpec, Placement, paper, preprocess, resample
-from simcrop.data.readers import read_volume
+from simcrop.data.preprocess import InputSpec, Placement, cut_out, paper
+from simcrop.data.readers.resampled import Resampled, read_resampled
 from simcrop.data.readers.slices import zip_above
-from simcrop.data.volume import Volume
 from simcrop.data.volume_file import checksum, rounded, write_volume
 from simcrop.errors import SimcropError
 
@@ -58,6 +57,7 @@ class Job:
     path: Path
     hint: Hint | None
     spacing_mm: Spacing
+    antialias: bool
     target: Path
     fingerprint: str
 
@@ -65,8 +65,9 @@ class Job:
 def prepare(
     path: str | Path, spec: InputSpec = paper, hint: Hint | None = None
 ) -> tuple["Tensor", Placement]:
-    """A file as the network sees it: what `preprocess(read_volume(path))` gives."""
-    return preprocess(read_volume(path, hint), spec)
+    """A file as the network sees it: what `preprocess(read_volume(path))` gives, without holding the whole raw scan."""
+    made = read_resampled(path, spec.spacing_mm, hint, spec.antialias)
+    return cut_out(made.volume, made.source_shape, made.source_affine, spec)
 
 
 def ingest(
@@ -77,6 +78,7 @@ def ingest(
     workers: int = 1,
     progress: Progress | None = None,
     overwrite: bool = False,
+    antialias: bool = False,
 ) -> IngestResult:
     """Take what can be taken into the cohort `out`, and write down why the rest was not.
 
@@ -87,7 +89,7 @@ def ingest(
             "bad-setting", f"need workers >= 1 and spacing > 0, got {workers} and {spacing_mm}"
         )
     out = Path(out).absolute()
-    settings = settings_of(Path(source).absolute(), layout, spacing_mm)
+    settings = settings_of(Path(source).absolute(), layout, spacing_mm, antialias)
     check_target(out, settings, overwrite)
     listing = list_studies(layout, source)
     if overwrite:
@@ -97,7 +99,7 @@ def ingest(
             (out / VOLUMES).mkdir(exist_ok=True)
         for folder in (out, out / VOLUMES):
             remove_temporary(folder)
-        jobs = [job_of(study, spacing_mm, out) for study in listing.studies]
+        jobs = [job_of(study, spacing_mm, antialias, out) for study in listing.studies]
         to_do = [job for job in jobs if not is_stored(job, journal.records.get(job.id))]
         store_all(to_do, workers, journal, len(jobs), progress)
 
@@ -107,7 +109,7 @@ def ingest(
     return IngestResult(out, taken, refused, len(jobs) - len(to_do))
 
 
-def settings_of(source: Path, layout: str, spacing_mm: Spacing) -> Record:
+def settings_of(source: Path, layout: str, spacing_mm: Spacing, antialias: bool) -> Record:
     """What makes two ingests the same; the first line of the journal and the body of `cohort.json`."""
     return {
         "format": FORMAT,
@@ -115,6 +117,7 @@ def settings_of(source: Path, layout: str, spacing_mm: Spacing) -> Record:
         "layout": layout,
         "source": str(source),
         "spacing_mm": [float(mm) for mm in spacing_mm],
+        "antialias": antialias,
         "window_hu": list(paper.window_hu),
     }
 
@@ -157,9 +160,9 @@ def clear(out: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def job_of(study: RawStudy, spacing_mm: Spacing, out: Path) -> Job:
+def job_of(study: RawStudy, spacing_mm: Spacing, antialias: bool, out: Path) -> Job:
     target = out / VOLUMES / f"{study.id}.b2nd"
-    return Job(study.id, study.path, study.hint, spacing_mm, target, fingerprint(study))
+    return Job(study.id, study.path, study.hint, spacing_mm, antialias, target, fingerprint(study))
 
 
 def fingerprint(study: RawStudy) -> str:
@@ -198,8 +201,7 @@ def store_all(jobs: list[Job], workers: int, journal: Journal, total: int, progr
 def store_scan(job: Job) -> Record:
     """Read, resample, round, write: the journal's line for one scan, taken or refused."""
     try:
-        volume = read_volume(job.path, job.hint)
-        resampled = resample(volume, job.spacing_mm)
+        made = read_resampled(job.path, job.spacing_mm, job.hint, job.antialias)
     except SimcropError as error:
         return refused(job, error.reason, error.sentence)
     except (MemoryError, OSError) as error:
@@ -211,28 +213,29 @@ def store_scan(job: Job) -> Record:
         # A file that no reader foresaw must not end a job of days. Its words may hold what a header said: left out.
         return refused(job, "unreadable", f"{job.path}: the reader failed with {type(error).__name__}")
     try:
-        return taken(job, volume, resampled)
+        return taken(job, made)
     except StoreError:
         raise
     except MemoryError:
         return refused(job, "unreadable", f"{job.path}: not enough memory to store it")
 
 
-def taken(job: Job, source: Volume, resampled: Volume) -> Record:
-    voxels = rounded(resampled.hu)
+def taken(job: Job, made: Resampled) -> Record:
+    volume = made.volume
+    voxels = rounded(volume.hu)
     return {
         "id": job.id,
         "status": "taken",
         "reason": "",
-        "sentence": "; ".join(((source.decision.sentence if source.decision else ""), *source.notes)),
+        "sentence": "; ".join(((volume.decision.sentence if volume.decision else ""), *volume.notes)),
         "fingerprint": job.fingerprint,
         "checksum": checksum(voxels),
         "bytes": write_volume(job.target, voxels),
-        "source_shape": list(source.shape),
-        "source_affine": source.affine.ravel().tolist(),
-        "shape": list(resampled.shape),
-        "affine": resampled.affine.ravel().tolist(),
-        "hu_decision": asdict(source.decision) if source.decision else None,
+        "source_shape": list(made.source_shape),
+        "source_affine": made.source_affine.ravel().tolist(),
+        "shape": list(volume.shape),
+        "affine": volume.affine.ravel().tolist(),
+        "hu_decision": asdict(volume.decision) if volume.decision else None,
     }
 
 

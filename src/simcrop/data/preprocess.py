@@ -4,28 +4,31 @@ Axes: x runs right, y front, z up (RAS+). Three grids: the *source* (as stored i
 (RAS+, fixed spacing, whole scan) and the *input* (a crop of the resampled grid, padded with air).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from nibabel.affines import apply_affine
 
+from simcrop.data.resample import Triple, resample
 from simcrop.data.volume import AIR_HU, Volume
 from simcrop.errors import SimcropError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Triple = tuple[int, int, int]
-
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What the network expects to see: spacing in mm, shape in voxels, the HU window mapped to [-1, 1]."""
+    """What the network expects to see: spacing in mm, shape in voxels, the HU window mapped to [-1, 1].
+
+    `antialias`: how the spacing is reached, see `resample`.
+    """
 
     spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
     shape: Triple = (224, 224, 112)
     window_hu: tuple[float, float] = (-1000.0, 1000.0)
+    antialias: bool = False
 
     def __post_init__(self) -> None:
         if min(self.spacing_mm) <= 0 or min(self.shape) <= 0 or self.window_hu[0] >= self.window_hu[1]:
@@ -95,39 +98,6 @@ class Placement:
         return index, inside, permutation
 
 
-def resampled_length(length: int, old_mm: float, new_mm: float) -> int:
-    """Voxels that span the same distance between the first and the last voxel centre."""
-    return round((length - 1) * old_mm / new_mm) + 1
-
-
-def interpolate(values: np.ndarray, axis: int, length: int, step: float) -> np.ndarray:
-    """Linear interpolation along one axis at `0, step, 2 * step, ...`, clamped at the last voxel."""
-    position = np.minimum(np.arange(length) * step, values.shape[axis] - 1)
-    below = position.astype(int)
-    above = np.minimum(below + 1, values.shape[axis] - 1)
-    weight = (position - below).astype(np.float32)
-    if not weight.any():
-        return values.take(below, axis)
-    weight = weight.reshape([-1 if a == axis else 1 for a in range(3)])
-    low = values.take(below, axis).astype(np.float32, copy=False)
-    return low + (values.take(above, axis) - low) * weight
-
-
-def resample(volume: Volume, spacing_mm: tuple[float, float, float]) -> Volume:
-    """The whole scan in RAS+ at `spacing_mm`, trilinear: voxel i samples the scan at `i * new / old` voxels."""
-    ras = volume.to_ras()
-    hu, affine = ras.hu, ras.affine.copy()
-    steps = [new / old for new, old in zip(spacing_mm, ras.spacing_mm, strict=True)]
-    lengths = [
-        resampled_length(n, o, m) for n, o, m in zip(hu.shape, ras.spacing_mm, spacing_mm, strict=True)
-    ]
-    # Shrinking axes first: the fewer voxels are left, the less the next axis costs.
-    for axis in sorted(range(3), key=lambda a: lengths[a] / hu.shape[a]):
-        hu = interpolate(hu, axis, lengths[axis], steps[axis])
-    affine[:3, :3] *= steps
-    return replace(volume, hu=np.ascontiguousarray(hu, dtype=np.float32), affine=affine)
-
-
 def centred_start(resampled: Triple, shape: Triple) -> Triple:
     """Start of a crop that keeps the middle; negative where the scan is smaller than the crop."""
     x, y, z = ((have - want) // 2 for have, want in zip(resampled, shape, strict=True))
@@ -153,21 +123,17 @@ def to_unit(hu: np.ndarray, window_hu: tuple[float, float]) -> np.ndarray:
 
 def preprocess(volume: Volume, spec: InputSpec = paper) -> tuple["Tensor", Placement]:
     """A scan as the network sees it: tensor `(1, x, y, z)` in [-1, 1], and where that tensor lies in the scan."""
+    resampled = resample(volume, spec.spacing_mm, spec.antialias)
+    return cut_out(resampled, volume.shape, volume.affine, spec)
+
+
+def cut_out(
+    resampled: Volume, source_shape: Triple, source_affine: np.ndarray, spec: InputSpec
+) -> tuple["Tensor", Placement]:
+    """The middle of a resampled scan as the network sees it, and where that lies in the source."""
     import torch
 
-    resampled = resample(volume, spec.spacing_mm)
-    placement = place(volume, resampled, spec)
-    crop = crop_or_pad(resampled.hu, placement.start, spec.shape)
+    start = centred_start(resampled.shape, spec.shape)
+    placement = Placement(spec, source_shape, source_affine, resampled.shape, resampled.affine, start)
+    crop = crop_or_pad(resampled.hu, start, spec.shape)
     return torch.from_numpy(to_unit(crop, spec.window_hu))[None], placement
-
-
-def place(source: Volume, resampled: Volume, spec: InputSpec, start: Triple | None = None) -> Placement:
-    """The placement of an input cut from `resampled` at `start`, in the middle when not said."""
-    return Placement(
-        spec=spec,
-        source_shape=source.shape,
-        source_affine=source.affine,
-        resampled_shape=resampled.shape,
-        resampled_affine=resampled.affine,
-        start=start or centred_start(resampled.shape, spec.shape),
-    )

@@ -92,11 +92,23 @@ def strangers(count: int, seed: int) -> list[int]:
 def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
     """One crop of a stored scan, float32 in [-1, 1]; a cohort stored at another spacing is resampled on the way."""
     if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
+        check_alike(study, spec)
         start = crop_start(study.shape, spec.shape, random)
         return to_unit(study.crop(start, spec.shape), spec.window_hu)
-    hu = resample(study.volume(), spec.spacing_mm).hu
+    hu = resample(study.volume(), spec.spacing_mm, spec.antialias).hu
     x, y, z = hu.shape
     return to_unit(crop_or_pad(hu, crop_start((x, y, z), spec.shape, random), spec.shape), spec.window_hu)
+
+
+def check_alike(study: Study, spec: InputSpec) -> None:
+    """A scan that was interpolated cannot be averaged any more, nor the other way round."""
+    if study.antialias != spec.antialias:
+        was, wanted = ("with" if one else "without" for one in (study.antialias, spec.antialias))
+        raise SimcropError(
+            "bad-setting",
+            f"the cohort was ingested {was} --antialias, the recipe asks for scans {wanted} it: set input.antialias "
+            f"= {str(study.antialias).lower()} or ingest again",
+        )
 
 
 def crop_start(have: Triple, want: Triple, random: np.random.Generator | None) -> Triple:

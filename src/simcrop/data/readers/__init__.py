@@ -3,6 +3,8 @@
 Axes: `(x, y, z)` in the file's own voxel order; affine in RAS+ mm. The codes of refusals are in `reasons`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from simcrop.data.hounsfield import Hint, decide, to_hu
@@ -11,7 +13,7 @@ from simcrop.data.readers.stored import Stored
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 
-__all__ = ["find_scans", "is_scan", "read_stored", "read_volume"]
+__all__ = ["find_scans", "is_nifti", "is_scan", "naming", "read_stored", "read_volume"]
 
 
 def read_volume(path: str | Path, hint: Hint | None = None) -> Volume:
@@ -22,10 +24,17 @@ def read_volume(path: str | Path, hint: Hint | None = None) -> Volume:
     from simcrop.data.readers.geometry import place
 
     path = Path(path)
-    try:
+    with naming(path):
         stored = place(read_stored(path), hint)
         decision = decide(stored.values, stored.slope, stored.intercept, hint, stored.source)
         return Volume(to_hu(stored.values, decision), stored.affine, decision, stored.notes)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Refusals that name the file."""
+    try:
+        yield
     except SimcropError as error:
         raise SimcropError(error.reason, f"{path}: {error.sentence}") from error
     except OSError as error:
@@ -51,7 +60,7 @@ def read_stored(path: Path) -> Stored:
     if path.stat().st_size == 0:
         raise SimcropError("empty-file", "the file has no bytes")
     name = path.name.lower()
-    if name.endswith((".nii", ".nii.gz")):
+    if is_nifti(path):
         from simcrop.data.readers.nifti import read_nifti
 
         return read_nifti(path)
@@ -68,6 +77,10 @@ def read_stored(path: Path) -> Stored:
 
         return read_zip(path)
     return single_slice(path)
+
+
+def is_nifti(path: Path) -> bool:
+    return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
 def single_slice(path: Path) -> Stored:

@@ -91,7 +91,7 @@ def read_series(sources: list[Source]) -> Stored:
     notes = (f"DICOM files left out because they are no CT slice: {len(others)}",) if others else ()
     if len({(s.slope, s.intercept) for s in ordered}) > 1:
         notes += ("every slice rescaled by its own header",)
-    return Stored(values, affine, slope, intercept, notes=notes)
+    return Stored(affine, slope, intercept, notes=notes, values=values)
 
 
 def inspect(source: Source, index: int) -> Slice | str:

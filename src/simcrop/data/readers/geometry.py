@@ -4,13 +4,15 @@ Axes: columns of a step matrix are mm per voxel along x, y, z. DICOM and ITK cou
 """
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from simcrop.data.hounsfield import Hint
-from simcrop.data.readers.stored import Stored
+from simcrop.data.readers.stored import Told
 from simcrop.data.volume import check_affine, spacing_of
 
+Some = TypeVar("Some", bound=Told)
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -28,7 +30,7 @@ def directions(orientation: np.ndarray) -> np.ndarray:
     return np.stack([along, down, np.cross(along, down)], axis=1)
 
 
-def place(stored: Stored, hint: Hint | None) -> Stored:
+def place(stored: Some, hint: Hint | None) -> Some:
     """Real geometry in the file wins; a file without any takes the hint's. Either way the affine is sound."""
     check_affine(stored.affine)
     if hint is None:
@@ -42,7 +44,7 @@ def place(stored: Stored, hint: Hint | None) -> Stored:
     return placed
 
 
-def resize(stored: Stored, spacing_mm: tuple[float, float, float]) -> Stored:
+def resize(stored: Some, spacing_mm: tuple[float, float, float]) -> Some:
     """The directions of the format, the voxel size of the table; a note where that is not the customary size."""
     affine = stored.affine.copy()
     affine[:3, :3] *= np.divide(spacing_mm, spacing_of(stored.affine))
@@ -53,7 +55,7 @@ def resize(stored: Stored, spacing_mm: tuple[float, float, float]) -> Stored:
     return replace(stored, affine=affine, sized=True, notes=stored.notes + note)
 
 
-def place_by_hint(stored: Stored, hint: Hint) -> Stored:
+def place_by_hint(stored: Some, hint: Hint) -> Some:
     """The table's spacing, position and orientation; a spacing that the header really states stays."""
     spacing, guessed = spacing_of(stored.affine), []
     said = spacing != (1.0, 1.0, 1.0)

@@ -69,7 +69,7 @@ def read_itk(path: Path) -> Stored:
     values = sitk.GetArrayFromImage(image).T.reshape(shape, order="F")
     nowhere = not is_metaimage(path) and "space" not in header.fields
     notes = ("the NRRD header names no space: axes guessed as L, P, S",) if nowhere else ()
-    return Stored(values, affine_of(image), notes=notes)
+    return Stored(affine_of(image), notes=notes, values=values)
 
 
 def voxel_bytes(reader: sitk.ImageFileReader, shape: tuple[int, int, int]) -> int:

@@ -3,6 +3,8 @@
 Axes: i, j, k as stored, which is `(x, y, z)` of `Stored`; the affine is RAS+ mm already.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from gzip import BadGzipFile
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
@@ -13,7 +15,7 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
-from simcrop.data.readers.stored import Stored, check_promise, check_scalar, shape_3d
+from simcrop.data.readers.stored import Stored, Stream, Told, check_promise, check_scalar, shape_3d
 from simcrop.errors import SimcropError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -25,34 +27,54 @@ UNIT_MM = {"meter": 1000.0, "micron": 0.001}
 
 def read_nifti(path: Path) -> Stored:
     """The scan in one NIfTI file, inflated if it is compressed, whatever its name says."""
+    with open_nifti(path) as stream:
+        values = None
+        for k, plane in enumerate(stream.planes):
+            if values is None:
+                values = np.empty((stream.shape[2], *plane.shape), plane.dtype)
+            values[k] = plane
+    assert values is not None  # a shape without planes is refused
+    return Stored(**vars(stream.told), values=values.transpose(2, 1, 0))
+
+
+@contextmanager
+def open_nifti(path: Path) -> Iterator[Stream]:
+    """Header, then plane after plane. The last one is given only when all bytes are there and gzip's checksum holds."""
     with path.open("rb") as file:
         compressed = file.read(2) == GZIP_MAGIC
     try:
-        with igzip.IGzipFile(path, "rb") if compressed else path.open("rb") as stream:
-            return read_stream(stream, path.stat().st_size, compressed)
+        with igzip.IGzipFile(path, "rb") if compressed else path.open("rb") as file:
+            yield stream_of(file, path.stat().st_size, compressed)
     except EOFError:
         raise SimcropError("truncated-file", "the compressed file ends too early") from None
     except (BadGzipFile, isal_zlib.error):  # pyright: ignore[reportGeneralTypeIssues]
         raise SimcropError("corrupt-file", "the compressed bytes or their checksum are wrong") from None
 
 
-def read_stream(stream: BufferedIOBase, on_disk: int, compressed: bool) -> Stored:
-    """Header, voxels and the rest of the stream, so that gzip's checksum covers all of it."""
-    header = read_header(stream)
+def stream_of(file: BufferedIOBase, on_disk: int, compressed: bool) -> Stream:
+    """What the header tells, and a promise of the planes."""
+    header = read_header(file)
     shape, dtype = shape_3d(header.get_data_shape()), header.get_data_dtype()
     check_scalar(dtype)
-    promised = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-    check_promise(promised, on_disk, compressed)
-
-    skip(stream, header.get_data_offset() - stream.tell())
-    voxels = np.empty(promised, np.uint8)
-    fill(stream, memoryview(voxels))  # pyright: ignore[reportArgumentType]
-    drain(stream)
-
-    values = voxels.view(dtype).reshape(shape, order="F")
+    check_promise(dtype.itemsize * int(np.prod(shape, dtype=np.int64)), on_disk, compressed)
+    skip(file, header.get_data_offset() - file.tell())
     slope, intercept = rescale(header)
     affine, placed, notes = affine_of(header)
-    return Stored(values, affine, slope, intercept, placed=placed, notes=notes)
+    return Stream(
+        Told(affine, slope, intercept, placed=placed, notes=notes), shape, planes_in(file, shape, dtype)
+    )
+
+
+def planes_in(file: BufferedIOBase, shape: tuple[int, int, int], dtype: np.dtype) -> Iterator[np.ndarray]:
+    """`(j, i)` for each k, all in one buffer; the rest of the file is read before the last one, and its checksum."""
+    width, height, depth = shape
+    plane = np.empty((height, width), dtype)
+    whole = memoryview(plane).cast("B")  # pyright: ignore[reportArgumentType]
+    for k in range(depth):
+        fill(file, whole, k * len(whole), depth * len(whole))
+        if k == depth - 1:
+            drain(file)
+        yield plane
 
 
 def read_header(stream: BufferedIOBase) -> Nifti1Header:
@@ -83,14 +105,14 @@ def skip(stream: BufferedIOBase, count: int) -> None:
         raise SimcropError("truncated-file", "the file ends before its voxels begin")
 
 
-def fill(stream: BufferedIOBase, target: memoryview) -> None:
-    """Every byte of `target`, or a refusal."""
+def fill(file: BufferedIOBase, target: memoryview, before: int, expected: int) -> None:
+    """Every byte of `target`, or a refusal that says how many were there of those expected."""
     done = 0
     while done < len(target):
-        got = stream.readinto(target[done:])
+        got = file.readinto(target[done:])
         if not got:
             raise SimcropError(
-                "truncated-file", f"the file holds {done} bytes of voxels, expected {len(target)}"
+                "truncated-file", f"the file holds {before + done} bytes of voxels, expected {expected}"
             )
         done += got
 

@@ -58,7 +58,7 @@ def load(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 def rad_chest_ct(array: np.ndarray) -> Stored:
     """HU at 0.8 mm. z, y, x grow to the feet, the back and the left: once transposed, RAS+ takes three flips."""
     affine = np.diag([-RAD_CHEST_CT_MM, -RAD_CHEST_CT_MM, -RAD_CHEST_CT_MM, 1.0])
-    return Stored(array.transpose(2, 1, 0), affine, source="npz", sized=False, notes=(NO_POSITION,))
+    return Stored(affine, source="npz", sized=False, notes=(NO_POSITION,), values=array.transpose(2, 1, 0))
 
 
 def ct_clip(array: np.ndarray) -> Stored:
@@ -67,4 +67,6 @@ def ct_clip(array: np.ndarray) -> Stored:
     scaled = array.dtype.kind == "f" and float(np.abs(array).max()) <= 10
     notes = (NO_POSITION, "axes assumed to be those of CT-RATE: L, P, S")
     slope = 1000.0 if scaled else 1.0
-    return Stored(array.transpose(1, 2, 0), np.diag([-x, -y, z, 1.0]), slope, source="npz", notes=notes)
+    return Stored(
+        np.diag([-x, -y, z, 1.0]), slope, source="npz", notes=notes, values=array.transpose(1, 2, 0)
+    )

@@ -110,7 +110,7 @@ def stack(pictures: list[Picture]) -> Stored:
     spacing = np.divide(FIELD_MM, values.shape)
     low, high = WINDOW_HU
     affine = np.diag([*-spacing, 1.0])
-    return Stored(values, affine, (high - low) / 255, low, source="slices", sized=False, notes=NOTES)
+    return Stored(affine, (high - low) / 255, low, "slices", sized=False, notes=NOTES, values=values)
 
 
 def in_order(pictures: list[Picture]) -> list[Picture]:

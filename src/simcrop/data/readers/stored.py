@@ -3,7 +3,8 @@
 Axes: `values` is `(x, y, z)` in the file's own voxel order; `affine` maps voxel index -> RAS+ mm.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,14 +15,13 @@ DEFLATE_LIMIT = 1100  # deflate cannot shrink anything by more than a factor of 
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """Numbers as stored, any integer or float type; `slope` and `intercept` are what the file says of them.
+class Told:
+    """What a file says of its numbers; `slope` and `intercept` would make them HU if it is right.
 
     `placed` is false where the file does not know how it lies in the patient and the affine is a guess; `sized`
     is false where only the voxels' size is one, the custom of the format, and a table may know better.
     """
 
-    values: np.ndarray
     affine: np.ndarray
     slope: float = 1.0
     intercept: float = 0.0
@@ -29,6 +29,22 @@ class Stored:
     placed: bool = True
     sized: bool = True
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Stored(Told):
+    """The same with the numbers as stored, any integer or float type."""
+
+    values: np.ndarray = field(kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """A scan whose planes `(y, x)` come one after the other along z, each in memory only until the next one."""
+
+    told: Told
+    shape: tuple[int, int, int]
+    planes: Iterator[np.ndarray]
 
 
 def shape_3d(shape: tuple[int, ...]) -> tuple[int, int, int]:
