@@ -58,6 +58,7 @@ PLUS = Arm("SimCroP plus", BASE)
 CT_CLIP = Arm("CT-CLIP-like", "ct-clip-tiny")
 SHUFFLED = Arm("SimCroP plus, shuffled scans", BASE, ("data.shuffled=true",), seeds=1)
 PLAIN = ("vision.windows=[]", "vision.pos_embed=sincos3d", "init.position=sines")
+LOUD = ("init.attention=1",)
 ATLAS = (*PLAIN, "vision.atlas=true")
 
 

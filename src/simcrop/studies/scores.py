@@ -88,6 +88,16 @@ def reached_by_pointing(pointed: Sequence[Pointed]) -> dict[str, Reached]:
     }
 
 
+def hits_by_kind(pointed: Sequence[Pointed]) -> dict[str, list[float]]:
+    """Hit rate of each kind of finding, seed by seed: a mean over kinds can hide one that is never pointed at."""
+    kinds, reachable = np.asarray(pointed[0].kind), (pointed[0].lesion > 0).any(1)
+    hits = [point(asked.maps, asked.lesion) for asked in pointed]
+    return {
+        str(kind): [float(of_seed[reachable & (kinds == kind)].mean()) for of_seed in hits]
+        for kind in np.unique(kinds[reachable])
+    }
+
+
 def over_cohorts(figures: Sequence[Callable[[np.ndarray], float]], patients: np.ndarray) -> Reached:
     """Each figure on all rows and on the drawn cohorts; equal `patients` are always drawn alike."""
     rows = list(resampled(patients, np.random.default_rng(6), DRAWS))

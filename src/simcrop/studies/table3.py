@@ -19,6 +19,7 @@ from simcrop.studies.arms import (
     ATLAS,
     BASE,
     CT_CLIP,
+    LOUD,
     MAE,
     NO_SA,
     PAPER,
@@ -38,8 +39,8 @@ from simcrop.studies.table3_results import gather_results
 from simcrop.studies.table3_text import write_texts
 from simcrop.tasks.folder import open_folder, read_json, write_json, write_metrics
 
-EASY = Plan(pretrain=900, probe=220, choose=220, test=320)
-HARD = Plan(pretrain=900, probe=220, choose=0, test=320, difficulty="real")
+EASY = Plan(pretrain=750, probe=220, choose=220, test=320)
+HARD = Plan(pretrain=750, probe=220, choose=0, test=320, difficulty="real")
 ARMS = (RANDOM, MAE, NO_SA, PAPER, PLUS, CT_CLIP)
 BESIDE = (
     SHUFFLED,
@@ -47,6 +48,8 @@ BESIDE = (
     Arm("SimCroP plus, plain input", BASE, PLAIN, seeds=1),
     Arm("Random init, atlas", BASE, ATLAS, trained=False, seeds=1),
     Arm("SimCroP plus, atlas", BASE, ATLAS, seeds=1),
+    Arm("SimCroP plus, attention from the start", BASE, LOUD),
+    Arm("MAE, attention from the start", "mae-tiny", LOUD, seeds=1),
 )
 HARDER = (
     Arm("Random init", BASE, trained=False, seeds=1),

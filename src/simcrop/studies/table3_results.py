@@ -14,7 +14,13 @@ from simcrop.metrics import Interval
 from simcrop.studies.arms import MAE, PLUS, RANDOM, Arm
 from simcrop.studies.cohorts import SEEDS, Part
 from simcrop.studies.looks import POOLS
-from simcrop.studies.scores import Reached, reached_by_label, reached_by_pointing, reached_by_probe
+from simcrop.studies.scores import (
+    Reached,
+    hits_by_kind,
+    reached_by_label,
+    reached_by_pointing,
+    reached_by_probe,
+)
 from simcrop.studies.study import Study
 from simcrop.tasks.folder import read_json
 
@@ -78,6 +84,7 @@ def pointing_of(study: Study, arm: Arm) -> dict[str, Any]:
         "pointing_over": {
             name: bounds(reached["hit"].over(reached[name])) for name in ("swapped", "prior", "chance")
         },
+        "pointing_kinds": hits_by_kind(pointed),
         "pointing_sentences": len(pointed[0].patient),
     }
 

@@ -64,6 +64,19 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
         heads = ("finding", "positive", *study["arms"])
         lines += ["AUROC by finding:", "", *markdown(heads, kinds), ""]
         page.table(kinds, heads, "AUROC by finding")
+        pointing = [arm for arm, found in study["arms"].items() if "pointing_kinds" in found]
+        kinds = [
+            [kind, *(seed_by_seed(study["arms"][arm], kind) for arm in pointing)]
+            for kind in study["positives"]
+        ]
+        if pointing:
+            lines += [
+                "Pointing hit by finding, seed by seed:",
+                "",
+                *markdown(("finding", *pointing), kinds),
+                "",
+            ]
+            page.table(kinds, ("finding", *pointing), "Pointing hit by finding, seed by seed")
     rows = [
         [what, f"{value:.3f}", f"{aim:.2f}", "met" if met else "missed"]
         for what, value, aim, met in aims(dict(results))
@@ -97,6 +110,10 @@ def row_of(arm: str, found: Mapping[str, Any]) -> list[str]:
         f"{controls['retrieval_auc']:.2f}" if "retrieval_auc" in controls else "-",
         f"{controls['effective_rank']:.1f}" if "effective_rank" in controls else "-",
     ]
+
+
+def seed_by_seed(found: Mapping[str, Any], kind: str) -> str:
+    return " ".join(f"{hit:.2f}" for hit in found["pointing_kinds"].get(kind, [])) or "-"
 
 
 def with_bounds(figure: Mapping[str, float]) -> str:
