@@ -116,10 +116,23 @@ def test_ct_clip_grounds_by_the_cosine_of_projected_patches_and_sentences(
 
 def test_similarity_of_many_scans_is_that_of_each(saved: Saved) -> None:
     model = load(saved("simcrop")[1])
-    seen = torch.randn(2, 84, 36)
-    together = model.similarity(seen, SENTENCES)
+    scans = torch.rand(2, 1, 24, 28, 15) * 2 - 1
+    together = model.similarity(scans, SENTENCES)
     assert together.shape == (2, 3, 84)
-    torch.testing.assert_close(model.similarity(seen[1:], SENTENCES[2:])[0, 0], together[1, 2])
+    torch.testing.assert_close(model.similarity(scans[1:], SENTENCES[2:])[0, 0], together[1, 2])
+
+
+@pytest.mark.parametrize(("share", "same"), [(0.5, True), (0.0, False)])
+def test_sentences_learned_from_lone_patches_are_grounded_in_lone_patches(
+    saved: Saved, share: float, same: bool
+) -> None:
+    scans = torch.rand(2, 1, 24, 28, 15) * 2 - 1
+    scans[1, ..., :12, :, :] = scans[0, ..., :12, :, :]  # half of the patches are the same
+    model = load(saved("simcrop", align={"cross_image": {"enabled": True, "alone": share}})[1])
+    first, second = model.similarity(scans, SENTENCES)
+    half = model.grid.count // 2
+    assert torch.allclose(first[:, :half], second[:, :half], atol=1e-6) == same
+    assert not torch.allclose(first[:, half:], second[:, half:], atol=1e-3)
 
 
 @pytest.mark.parametrize("method", ["mae", "supervised"])

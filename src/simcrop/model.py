@@ -94,18 +94,24 @@ class Model(nn.Module):
         return normalize(space.sentences(text.pool(text(tokens), tokens.mask, pool)), dim=-1)
 
     @torch.no_grad()
+    def regions_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n e"]:
+        """All patches of inputs in [-1, 1] in the space of sentences, each of length one."""
+        space, reading = self.reader[0], self.recipe.reading
+        patches = self.grid.split(volumes.to(self.device))
+        features = self.vision(patches, alone=reading is not None and reading.alone).patches
+        return normalize(space.patches(features).float(), dim=-1)
+
     def similarity(
-        self, features: Float[Tensor, "b n d"], sentences: Sequence[str]
+        self, volumes: Float[Tensor, "b 1 x y z"], sentences: Sequence[str]
     ) -> Float[Tensor, "b s n"]:
-        """Cosine of every sentence with every patch; `features` from `features_of`."""
-        said, seen = self.encode(sentences), normalize(self.reader[0].patches(features), dim=-1)
-        return einsum(said, seen, "s e, b n e -> b s n")
+        """Cosine of every sentence with every patch of inputs in [-1, 1]."""
+        return einsum(self.encode(sentences), self.regions_of(volumes), "s e, b n e -> b s n")
 
     def ground(self, volume: Volume, sentences: Sequence[str], top_k: int | None = None) -> list[Heat]:
         """Where each sentence is seen: cosine similarity of its feature with every patch."""
         _ = self.reader  # a model that cannot is refused before it works
-        features, placement = self.features(volume)
-        similarity = self.similarity(features[None], sentences)[0].cpu().numpy()
+        tensor, placement = preprocess(volume, self.spec)
+        similarity = self.similarity(tensor[None], sentences)[0].cpu().numpy()
         return [self.heat(row, placement, top_k or self.top_k) for row in similarity]
 
     @torch.no_grad()

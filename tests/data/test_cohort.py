@@ -21,6 +21,7 @@ from simcrop.data.volume_file import read_crop, read_whole, write_volume
 from simcrop.errors import SimcropError
 
 SHAPE = (41, 35, 19)
+VOLUMES = ["a.b2nd", "a.npy"]
 LIDC, LUNA = (
     "lidc_idri_0001__cxr",
     "luna16_mhd__1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192",
@@ -52,25 +53,42 @@ def copy(toy: Path, tmp_path: Path) -> Path:
     "start", [(0, 0, 0), (-3, 5, -7), (30, 30, 10), (-50, 0, 0), (41, 0, 0), (7, -2, 18)]
 )
 @pytest.mark.parametrize("shape", [(5, 7, 9), (41, 35, 19), (60, 50, 40)])
+@pytest.mark.parametrize("name", VOLUMES)
 def test_crop_equals_slow_slicing_with_air_outside(
-    tmp_path: Path, start: tuple[int, int, int], shape: tuple[int, int, int]
+    tmp_path: Path, name: str, start: tuple[int, int, int], shape: tuple[int, int, int]
 ) -> None:
     voxels = np.random.default_rng(0).integers(-1000, 3000, SHAPE).astype(np.int16)
-    write_volume(tmp_path / "a.b2nd", voxels)
+    write_volume(tmp_path / name, voxels)
     expected = np.full(shape, -1000, np.int16)
     for index in np.ndindex(*shape):
         at = tuple(s + i for s, i in zip(start, index, strict=True))
         if all(0 <= a < n for a, n in zip(at, SHAPE, strict=True)):
             expected[index] = voxels[at]
-    np.testing.assert_array_equal(read_crop(tmp_path / "a.b2nd", start, shape), expected)
+    np.testing.assert_array_equal(read_crop(tmp_path / name, start, shape), expected)
     np.testing.assert_array_equal(crop_or_pad(voxels, start, shape), expected)
 
 
-def test_extreme_values_survive_storage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", VOLUMES)
+def test_extreme_values_survive_storage(tmp_path: Path, name: str) -> None:
     voxels = np.random.default_rng(0).integers(-32768, 32768, SHAPE).astype(np.int16)
-    assert write_volume(tmp_path / "a.b2nd", voxels) == (tmp_path / "a.b2nd").stat().st_size
-    np.testing.assert_array_equal(read_whole(tmp_path / "a.b2nd"), voxels)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.b2nd"]
+    assert write_volume(tmp_path / name, voxels) == (tmp_path / name).stat().st_size
+    np.testing.assert_array_equal(read_whole(tmp_path / name), voxels)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+@pytest.mark.parametrize("kept", [0, 10, 300, 2000, -1])
+def test_cut_off_volume_is_damaged(tmp_path: Path, name: str, kept: int) -> None:
+    write_volume(tmp_path / name, np.random.default_rng(0).integers(-1000, 3000, SHAPE).astype(np.int16))
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:kept])
+    with pytest.raises(SimcropError, match="damaged"):
+        read_whole(tmp_path / name)
+
+
+def test_array_of_objects_is_never_unpickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([[[{"a": 1}]]]), allow_pickle=True)
+    with pytest.raises(SimcropError, match="damaged"):
+        read_whole(tmp_path / "a.npy")
 
 
 def test_cohort_is_a_sequence_of_studies(toy: Path) -> None:

@@ -99,9 +99,8 @@ def test_model_that_sees_the_lesions_hits_them_and_a_mirrored_one_does_not(
         for study in studies:
             yield [study], torch.from_numpy(eye[None])
 
-    monkeypatch.setattr("simcrop.evaluation.asking.patch_features", see)
+    monkeypatch.setattr("simcrop.evaluation.asking.regions", see)
     monkeypatch.setattr("simcrop.evaluation.asking.encode_once", lambda *_: vectors)
-    monkeypatch.setattr(type(model.reader[0]), "patches", lambda _, features: features)
     found = measure_pointing(model, single, truth, seed=1)
     assert found.hit.value == 1.0
     assert found.swapped.value < 0.7

@@ -145,6 +145,16 @@ def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -
     assert seen == [21, 42]
 
 
+@pytest.mark.parametrize(("alone", "learns"), [(1.0, False), (0.0, True)])
+def test_lone_patches_teach_attention_nothing(make: Make, alone: float, learns: bool) -> None:
+    cross = {"enabled": True, "alone": alone, "max_share": 1.0}
+    objective, batch = make(align={"cross_image": cross})
+    objective(batch, seeded())["cross_image"].backward()
+    block = objective.vision.transformer.blocks[0]
+    assert (block.attn.qkv.weight.grad is not None) == learns
+    assert block.mlp.fc1.weight.grad is not None
+
+
 def test_common_sentences_do_not_enter_the_cross_image_term(make: Make) -> None:
     objective, batch = make(align={"cross_image": {"enabled": True, "max_share": 0.2}})
     assert (

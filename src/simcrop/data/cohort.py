@@ -18,7 +18,7 @@ from simcrop.data.journal import JOURNAL
 from simcrop.data.ledger import COHORT, LABEL, LEDGER, LEDGER_COLUMNS, STUDIES, STUDY_SCHEMA, VOLUMES
 from simcrop.data.preprocess import InputSpec, Placement, Triple, centred_start, paper
 from simcrop.data.volume import HuDecision, Volume
-from simcrop.data.volume_file import checksum, read_crop, read_whole
+from simcrop.data.volume_file import ENDINGS, Codec, checksum, read_crop, read_whole, volume_path
 from simcrop.errors import SimcropError
 
 Spacing = tuple[float, float, float]
@@ -75,6 +75,7 @@ class Cohort:
     index: pl.DataFrame
     ledger: pl.DataFrame
     antialias: bool = False
+    codec: Codec = "zstd"
 
     def __len__(self) -> int:
         return self.index.height
@@ -82,7 +83,7 @@ class Cohort:
     def __getitem__(self, i: int) -> Study:
         if not -len(self) <= i < len(self):
             raise IndexError(f"study {i} of a cohort of {len(self)}")
-        return study_of(self.index.row(i, named=True), self.path / VOLUMES, self.antialias)
+        return study_of(self.index.row(i, named=True), self.path / VOLUMES, self.antialias, self.codec)
 
     def __iter__(self) -> Iterator[Study]:
         return (self[i] for i in range(len(self)))
@@ -108,7 +109,7 @@ class Cohort:
                 yield study.id
 
 
-def study_of(row: dict[str, Any], volumes: Path, antialias: bool) -> Study:
+def study_of(row: dict[str, Any], volumes: Path, antialias: bool, codec: Codec) -> Study:
     """One row of `studies.parquet`."""
     return Study(
         **{
@@ -123,7 +124,7 @@ def study_of(row: dict[str, Any], volumes: Path, antialias: bool) -> Study:
         source_shape=triple(row["source_shape"]),
         source_affine=np.array(row["source_affine"]).reshape(4, 4),
         hu_decision=json.loads(row["hu_decision"]),
-        path=volumes / f"{row['id']}.b2nd",
+        path=volume_path(volumes, row["id"], codec),
         antialias=antialias,
     )
 
@@ -145,7 +146,10 @@ def open_cohort(path: str | Path) -> Cohort:
         low, high = (float(hu) for hu in facts["window_hu"])
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path / COHORT) from error
-    return Cohort(path, (x, y, z), (low, high), index, ledger, bool(facts.get("antialias")))
+    codec = facts.get("codec", "zstd")
+    if codec not in ENDINGS:
+        raise damaged(path / COHORT)
+    return Cohort(path, (x, y, z), (low, high), index, ledger, bool(facts.get("antialias")), codec)
 
 
 def read_facts(path: Path) -> dict[str, Any]:

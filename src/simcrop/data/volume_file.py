@@ -1,16 +1,19 @@
-"""One stored scan: int16 HU of the whole resampled grid in a `.b2nd` file, of which a crop reads only its blocks.
+"""One stored scan: int16 HU of the whole resampled grid, of which a crop reads only its part.
 
 Axes: x, y, z of the resampled grid (RAS+). Values are HU, rounded; outside the scan is air, -1000 HU.
 
-Blocks of 32 x 32 x 16 voxels, zstd level 1 over shuffled bits, one chunk. Measured on a chest of 241 x 241 x 111 voxels
-(12.9 MB raw), one thread: 5.3 MB, written in 21 ms, 16 ms for 224 x 224 x 100, 4.6 ms for 128 x 128 x 64, 0.4 ms for
-32 x 32 x 16. Level 5 saves 2 % more and writes three times slower; blosc2's own blocks need 7.2 and 1.8 ms for the two
-small crops; lz4 halves the reading times and costs 9 % more disk.
+Two codecs, both exact: `zstd`, a `.b2nd` file, and `raw`, a `.npy` file, more than twice as large and read by mapping.
+
+`zstd` means blocks of 32 x 32 x 16 voxels, level 1 over shuffled bits, one chunk. Measured on a chest of 241 x 241 x
+111 voxels (12.9 MB raw), one thread: 5.3 MB, written in 21 ms, 16 ms for 224 x 224 x 100, 4.6 ms for 128 x 128 x 64, 0.4 ms
+for 32 x 32 x 16. Level 5 saves 2 % more and writes three times slower; blosc2's own blocks need 7.2 and 1.8 ms for the
+two small crops; lz4 halves the reading times and costs 9 % more disk.
 """
 
 import hashlib
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import blosc2
 import numpy as np
@@ -20,6 +23,8 @@ from simcrop.data.preprocess import Triple
 from simcrop.data.volume import AIR_HU
 from simcrop.errors import SimcropError
 
+Codec = Literal["zstd", "raw"]
+ENDINGS: dict[Codec, str] = {"zstd": ".b2nd", "raw": ".npy"}
 BLOCKS = (32, 32, 16)
 STORED = np.dtype("<i2")
 LOWEST_HU, HIGHEST_HU = -32768, 32767
@@ -37,8 +42,27 @@ def checksum(voxels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def volume_path(folder: Path, id: str, codec: Codec) -> Path:
+    """The file of one scan."""
+    return folder / f"{id}{ENDINGS[codec]}"
+
+
 def write_volume(path: Path, voxels: np.ndarray) -> int:
-    """Store int16 voxels, whole or not at all; the number of bytes on disk."""
+    """Store int16 voxels by the codec of the path's ending, whole or not at all; the number of bytes on disk."""
+    content = raw(voxels) if path.suffix == ENDINGS["raw"] else compressed(voxels)
+    write_whole(path, content)
+    return len(content)
+
+
+def raw(voxels: np.ndarray) -> bytes:
+    """The bytes of a `.npy` file."""
+    content = io.BytesIO()
+    np.save(content, np.ascontiguousarray(voxels, STORED), allow_pickle=False)
+    return content.getvalue()
+
+
+def compressed(voxels: np.ndarray) -> bytes:
+    """The bytes of a `.b2nd` file; made in memory, so that a full disk is noticed by Python and not by a C library."""
     params = blosc2.CParams(
         codec=blosc2.Codec.ZSTD,
         clevel=1,
@@ -48,20 +72,17 @@ def write_volume(path: Path, voxels: np.ndarray) -> int:
         nthreads=1,
     )
     blocks = tuple(min(b, n) for b, n in zip(BLOCKS, voxels.shape, strict=True))
-    raw: Any = voxels  # blosc2's own type hints know no numpy
+    untyped: Any = voxels  # blosc2's own type hints know no numpy
     # The frame records how many threads may decode it: one, or its bytes would depend on the machine.
     array: Any = blosc2.asarray(
-        raw,
+        untyped,
         chunks=voxels.shape,
         blocks=blocks,
         cparams=params,
         dparams=blosc2.DParams(nthreads=1),
         contiguous=True,
     )
-    # Through memory, so that a full disk is noticed by Python and not by a C library.
-    content = array.to_cframe()
-    write_whole(path, content)
-    return len(content)
+    return array.to_cframe()
 
 
 def read_crop(path: Path, start: Triple, shape: Triple) -> np.ndarray:
@@ -82,23 +103,27 @@ def read_whole(path: Path) -> np.ndarray:
     return decoded(path, array, (slice(None),) * 3)
 
 
-def opened(path: Path) -> blosc2.NDArray:
-    """The file's array, its blocks still on disk."""
+def opened(path: Path) -> blosc2.NDArray | np.ndarray:
+    """The file's array, its voxels still on disk."""
+    array: Any
     try:
-        array = blosc2.open(path, mode="r", dparams={"nthreads": 1})
+        if path.suffix == ENDINGS["raw"]:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        else:
+            array = blosc2.open(path, mode="r", dparams={"nthreads": 1})
     except FileNotFoundError:
         raise SimcropError("missing-volume", f"{path}: the stored volume is gone; ingest again") from None
-    except (OSError, RuntimeError, ValueError) as error:
+    except (EOFError, OSError, RuntimeError, ValueError) as error:
         raise damaged(path) from error
-    if not isinstance(array, blosc2.NDArray) or array.ndim != 3 or array.dtype != STORED:
+    if not isinstance(array, blosc2.NDArray | np.ndarray) or array.ndim != 3 or array.dtype != STORED:
         raise damaged(path)
     return array
 
 
-def decoded(path: Path, array: blosc2.NDArray, piece: tuple[slice, ...]) -> np.ndarray:
-    """The voxels of `piece`."""
+def decoded(path: Path, array: blosc2.NDArray | np.ndarray, piece: tuple[slice, ...]) -> np.ndarray:
+    """The voxels of `piece`, in memory."""
     try:
-        return np.asarray(array[piece])
+        return np.array(array[piece])
     except (OSError, RuntimeError, ValueError) as error:
         raise damaged(path) from error
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import normalize
 
 from simcrop.data.cohort import Cohort, Study
 from simcrop.data.phantom.truth import Truth, TruthSentence
 from simcrop.data.readers import read_stored
 from simcrop.data.report import sentences
 from simcrop.errors import SimcropError
-from simcrop.evaluation.features import patch_features
+from simcrop.evaluation.features import regions
 from simcrop.evaluation.lesions import lesion_shares, placement_of
 from simcrop.evaluation.pointing import Pointed, Pointing, score_pointing
 from simcrop.model import Model
@@ -82,15 +81,13 @@ def text_of(study: Study, sentence: TruthSentence) -> str:
 @torch.no_grad()
 def ask(model: Model, studies: Cohort | Sequence[Study], asked: Sequence[Question], truth: Truth) -> Pointed:
     """Similarity maps and lesion shares of all questions, in their order by study."""
-    space = model.reader[0]
     told: dict[str, list[Question]] = {}
     for question in asked:
         told.setdefault(question.study, []).append(question)
     texts = encode_once(model, [text for q in asked for text in (q.text, q.swapped) if text is not None])
     maps, swapped, lesion, order = [], [], [], []
-    for some, features in patch_features(model, [study for study in studies if study.id in told]):
-        seen = normalize(space.patches(features).float(), dim=-1).cpu().numpy()
-        for study, patches in zip(some, seen, strict=True):
+    for some, seen in regions(model, [study for study in studies if study.id in told]):
+        for study, patches in zip(some, seen.numpy(), strict=True):
             own, placement = told[study.id], placement_of(study, model.spec)
             outside = ~placement.holds_scan(model.grid.shape).reshape(-1)
             mask = read_mask(truth.mask_path(study.id))

@@ -51,7 +51,8 @@ class Aligning(Protocol):
 class Examiner:
     """Called without a word, it gives the controls of `objective` as it stands, which should be in eval mode.
 
-    `training`: the studies whose reports say how common a sentence is; `k`: patches of a region.
+    `training`: the studies whose reports say how common a sentence is; `k`: patches of a region; `alone`: sentences are
+    sought among patches that do not see each other.
     """
 
     objective: Aligning
@@ -62,19 +63,22 @@ class Examiner:
     pool: Pool
     length: int
     k: int
+    alone: bool = False
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
         aligner, sentences = self.objective.aligner, self.sentences
-        seen = [self.look(volumes_of(some, self.spec)) for some in in_passes(self.studies, AT_ONCE)]
-        features, blank = torch.cat(seen), self.look(torch.full((1, 1, *self.spec.shape), AIR))
+        volumes = [volumes_of(some, self.spec) for some in in_passes(self.studies, AT_ONCE)]
+        features = torch.cat([self.look(some, self.alone) for some in volumes])
+        pooled = torch.cat([self.look(some).mean(1) for some in volumes]) if self.alone else features.mean(1)
+        blank = self.look(torch.full((1, 1, *self.spec.shape), AIR), self.alone)
         said = aligner.sentences(text_features(sentences, self.objective.text, self.pool))
         patches, air = aligner.patches(features), aligner.patches(blank)[0]
-        return control_figures(said, sentences, patches, air, features.mean(1), self.k)
+        return control_figures(said, sentences, patches, air, pooled, self.k)
 
-    def look(self, volumes: Tensor) -> Tensor:
+    def look(self, volumes: Tensor, alone: bool = False) -> Tensor:
         """Features `(b, n, d)` of all patches of `(b, 1, x, y, z)`, nothing hidden."""
-        return self.objective.vision(self.objective.grid.split(volumes.to(self.device))).patches
+        return self.objective.vision(self.objective.grid.split(volumes.to(self.device)), alone=alone).patches
 
     @property
     def device(self) -> torch.device:
@@ -122,6 +126,7 @@ def build_examiner(
         reading.pool,
         recipe.text.sentence_length,
         recipe.boxes(objective.grid.count),
+        reading.alone,
     )
 
 

@@ -1,6 +1,6 @@
 """Features of stored studies, nothing hidden, some studies at a time.
 
-Axes: b study, n patch, d features.
+Axes: b study, n patch, d features, e features that patches and sentences share.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +47,14 @@ def patch_features(
     """Features of every patch, pass after pass, beside the studies they belong to."""
     for some in in_passes(studies, at_once):
         yield some, model.features_of(volumes_of(some, model.spec))
+
+
+def regions(
+    model: Model, studies: Cohort | Sequence[Study], at_once: int = AT_ONCE
+) -> Iterator[tuple[list[Study], Float[Tensor, "b n e"]]]:
+    """Every patch in the space of sentences, each of length one, pass after pass."""
+    for some in in_passes(studies, at_once):
+        yield some, model.regions_of(volumes_of(some, model.spec)).cpu()
 
 
 def pooled_features(

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.nn.functional import normalize
 
 from simcrop.data.cohort import Cohort, Study
 from simcrop.data.phantom.truth import Truth, TruthSentence
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import encode_once, text_of
 from simcrop.evaluation.controls import TOP_SHARE, image_scores
-from simcrop.evaluation.features import patch_features
+from simcrop.evaluation.features import regions
 from simcrop.metrics import auroc
 from simcrop.model import Model
 
@@ -33,14 +32,11 @@ def measure_retrieval(model: Model, studies: Cohort | Sequence[Study], truth: Tr
     if not asked:
         raise SimcropError("nothing-to-point-at", "no sentence of these studies names a lesion")
     texts = [text_of(studies[own], sentence) for own, sentence in asked]
-    space, vectors = model.reader[0], encode_once(model, texts)
+    vectors = encode_once(model, texts)
     said = torch.from_numpy(np.stack([vectors[text] for text in texts])).float()
     k = max(1, round(TOP_SHARE * model.grid.count))
     scores = np.concatenate(
-        [
-            image_scores(said, normalize(space.patches(features).float(), dim=-1).cpu(), k).numpy()
-            for _, features in patch_features(model, studies)
-        ],
+        [image_scores(said, seen, k).numpy() for _, seen in regions(model, studies)],
         axis=1,
     )
     found = [

@@ -39,7 +39,7 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then MLP, each on normalised input and added to the stream."""
+    """Attention, then MLP, each on normalised input and added to the stream. `alone`: tokens do not see each other."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0) -> None:
         super().__init__()
@@ -48,8 +48,9 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.mlp = Mlp(width, int(width * mlp_ratio))
 
-    def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
-        x = x + self.attn(self.norm1(x))
+    def forward(self, x: Float[Tensor, "b n d"], alone: bool = False) -> Float[Tensor, "b n d"]:
+        if not alone:
+            x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
 
 
@@ -63,9 +64,12 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.apply(init_linear)
 
-    def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], alone: bool = False) -> Float[Tensor, "b n d"]:
         for block in self.blocks:
-            x = checkpoint(block, x, use_reentrant=False) if self.recompute and self.training else block(x)  # type: ignore[assignment]
+            if self.recompute and self.training:
+                x = checkpoint(block, x, alone, use_reentrant=False)  # type: ignore[assignment]
+            else:
+                x = block(x, alone)
         return self.norm(x)
 
 

@@ -113,7 +113,10 @@ class VisionEncoder(nn.Module):
         self.cls_token = nn.Parameter(torch.randn(settings.dim) * 0.02) if settings.cls_token else None
         self.transformer = Transformer(settings.dim, settings.depth, settings.heads, settings.mlp_ratio)
 
-    def forward(self, patches: Float[Tensor, "b n p"], mask: Mask | None = None) -> VisionFeatures:
+    def forward(
+        self, patches: Float[Tensor, "b n p"], mask: Mask | None = None, alone: bool = False
+    ) -> VisionFeatures:
+        """`alone`: attention is left out, so that a feature tells of its own patch and its place only."""
         if self.atlas is not None:
             patches = self.atlas(patches)
         # Keep first, embed afterwards: three quarters of the patches are never multiplied.
@@ -122,9 +125,9 @@ class VisionEncoder(nn.Module):
             patches, position = mask.visible(patches), mask.visible(position)
         tokens = self.embed(patches) + position
         if self.cls_token is None:
-            return VisionFeatures(None, self.transformer(tokens))
+            return VisionFeatures(None, self.transformer(tokens, alone))
         cls = repeat(self.cls_token, "d -> b 1 d", b=patches.shape[0])
-        features = self.transformer(torch.cat([cls.to(tokens.dtype), tokens], dim=1))
+        features = self.transformer(torch.cat([cls.to(tokens.dtype), tokens], dim=1), alone)
         return VisionFeatures(features[:, 0], features[:, 1:])
 
     def embed(self, patches: Float[Tensor, "b v p"]) -> Float[Tensor, "b v d"]:

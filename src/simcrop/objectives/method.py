@@ -26,13 +26,15 @@ from simcrop.settings import Settings
 class Reading:
     """What a method wants of the reports. `unit`: which texts meet the image, and `pool`: how each becomes one vector;
     `centred`: their mean is known beforehand; `spelled`: whole reports come as word pieces, too, to be guessed among
-    all pieces of the tokenizer or among those that the cohort uses (`compact`).
+    all pieces of the tokenizer or among those that the cohort uses (`compact`); `alone`: a sentence is sought among
+    patches that do not see each other.
     """
 
     unit: Unit
     pool: Pool
     centred: bool = False
     spelled: Literal["no", "full", "compact"] = "no"
+    alone: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,6 +33,10 @@ class CrossImageSettings(Settings):
 
     `visible`: share of the patches that its own pass through the encoder sees; `top_share`: patches averaged, as a
     share of those; `max_share`: a sentence in this share of the training reports or more tells images apart no longer.
+
+    `alone`: share of the steps in which the patches of that pass do not see each other. What one patch shows can
+    otherwise be told by any other, and a sentence is then found in the right scan at the wrong place. With any such
+    steps, sentences are grounded among patches that stand alone.
     """
 
     enabled: bool = False
@@ -41,6 +45,7 @@ class CrossImageSettings(Settings):
     visible: float = Field(default=1.0, gt=0, le=1)
     top_share: float = Field(default=0.05, gt=0, le=1)
     max_share: float = Field(default=0.15, gt=0, le=1)
+    alone: float = Field(default=0.0, ge=0, le=1)
 
 
 class AlignSettings(Settings):
@@ -99,7 +104,9 @@ class SimCroPSettings(MethodSettings):
 
     @property
     def reading(self) -> Reading:
-        return Reading("sentence", self.align.sent_pool, self.align.center_text, spelled=self.mlm.vocabulary)
+        align = self.align
+        alone = align.cross_image.enabled and align.cross_image.alone > 0
+        return Reading("sentence", align.sent_pool, align.center_text, self.mlm.vocabulary, alone)
 
     def text_space(self, text: TextEncoder) -> "Aligner":
         return Aligner(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
@@ -233,7 +240,8 @@ class SimCroP(Objective):
             mask = random_mask(
                 len(patches), self.grid.count, 1 - cross.visible, generator, body, patches.device
             )
-        seen = self.aligner.patches(self.vision(patches, mask).patches)
+        alone = cross.alone > 0 and float(torch.rand((), generator=generator)) < cross.alone
+        seen = self.aligner.patches(self.vision(patches, mask, alone).patches)
         k = visible_count(seen.shape[1], 1 - cross.top_share)
         scores = losses.region_scores(self.sentence_features(sentences), seen, k)
         telling = sentences.share < cross.max_share

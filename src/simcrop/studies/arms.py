@@ -59,6 +59,7 @@ CT_CLIP = Arm("CT-CLIP-like", "ct-clip-tiny")
 SHUFFLED = Arm("SimCroP plus, shuffled scans", BASE, ("data.shuffled=true",), seeds=1)
 PLAIN = ("vision.windows=[]", "vision.pos_embed=sincos3d", "init.position=sines")
 LOUD = ("init.attention=1",)
+MIXED = (*LOUD, "align.cross_image.alone=0")
 ATLAS = (*PLAIN, "vision.atlas=true")
 
 

@@ -21,6 +21,7 @@ from simcrop.studies.arms import (
     CT_CLIP,
     LOUD,
     MAE,
+    MIXED,
     NO_SA,
     PAPER,
     PLAIN,
@@ -39,8 +40,8 @@ from simcrop.studies.table3_results import gather_results
 from simcrop.studies.table3_text import write_texts
 from simcrop.tasks.folder import open_folder, read_json, write_json, write_metrics
 
-EASY = Plan(pretrain=750, probe=220, choose=220, test=320)
-HARD = Plan(pretrain=750, probe=220, choose=0, test=320, difficulty="real")
+EASY = Plan(pretrain=600, probe=220, choose=220, test=320)
+HARD = Plan(pretrain=600, probe=220, choose=0, test=320, difficulty="real")
 ARMS = (RANDOM, MAE, NO_SA, PAPER, PLUS, CT_CLIP)
 BESIDE = (
     SHUFFLED,
@@ -48,7 +49,7 @@ BESIDE = (
     Arm("SimCroP plus, plain input", BASE, PLAIN, seeds=1),
     Arm("Random init, atlas", BASE, ATLAS, trained=False, seeds=1),
     Arm("SimCroP plus, atlas", BASE, ATLAS, seeds=1),
-    Arm("SimCroP plus, attention from the start", BASE, LOUD),
+    Arm("SimCroP plus, patches never alone", BASE, MIXED),
     Arm("MAE, attention from the start", "mae-tiny", LOUD, seeds=1),
 )
 HARDER = (
