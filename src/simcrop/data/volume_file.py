@@ -5,9 +5,9 @@ Axes: x, y, z of the resampled grid (RAS+). Values are HU, rounded; outside the 
 Two codecs, both exact: `zstd`, a `.b2nd` file, and `raw`, a `.npy` file, more than twice as large and read by mapping.
 
 `zstd` means blocks of 32 x 32 x 16 voxels, level 1 over shuffled bits, one chunk. Measured on a chest of 241 x 241 x
-111 voxels (12.9 MB raw), one thread: 5.3 MB, written in 21 ms, 16 ms for 224 x 224 x 100, 4.6 ms for 128 x 128 x 64, 0.4 ms
-for 32 x 32 x 16. Level 5 saves 2 % more and writes three times slower; blosc2's own blocks need 7.2 and 1.8 ms for the
-two small crops; lz4 halves the reading times and costs 9 % more disk.
+111 voxels (12.9 MB raw), one thread: 5.3 MB, written in 21 ms; 16 ms for 224 x 224 x 100, 4.6 ms for 128 x 128 x 64,
+0.4 ms for 32 x 32 x 16. Level 5 saves 2 % more and writes three times slower; blosc2's own blocks need 7.2 and 1.8 ms
+for the two small crops; lz4 halves the reading times and costs 9 % more disk.
 """
 
 import hashlib
