@@ -30,13 +30,6 @@ class Taps:
         """The same for an old axis of `length` voxels that runs the other way."""
         return Taps(length - self.weights.shape[1] - self.first, self.weights[:, ::-1].copy())
 
-    def read(self, length: int) -> np.ndarray:
-        """Bool `(length,)`: which old voxels are read at all."""
-        seen = np.zeros(length, bool)
-        new, tap = np.nonzero(self.weights)
-        seen[self.first[new] + tap] = True
-        return seen
-
 
 def resampled_length(length: int, old_mm: float, new_mm: float) -> int:
     """Voxels that span the same distance between the first and the last voxel centre."""
@@ -105,32 +98,30 @@ class Resampler:
     def __init__(self, to: Plan, decision: HuDecision) -> None:
         self.plan, self.decision = to, decision
         across, down, through = to.taps
-        width, height, _ = to.source_shape
-        self.needed = down.read(height)
-        self.hu = np.empty((height, width), np.float32)
+        width = to.source_shape[0]
         self.rows = np.empty((len(down.first), width), np.float32)
         self.plane = np.empty((len(down.first), len(across.first)), np.float32)
         self.planes = np.zeros((len(through.first), *self.plane.shape), np.float32)
 
     def take(self, k: int, plane: np.ndarray) -> None:
         """Stored plane `k`, `(j, i)`, as stored: the decision's rescale and padding are applied here."""
-        from simcrop.data.resample_kernels import add, to_hu, weigh_columns, weigh_rows
+        from simcrop.data.resample_kernels import add, weigh_columns, weigh_rows
 
         if not self.plan.users[k]:
             return
         across, down, _ = self.plan.taps
         padding = self.decision.padding_hu
-        to_hu(
+        weigh_rows(
             native(plane),
-            self.needed,
+            down.first,
+            down.weights,
             float(self.decision.slope),
             float(self.decision.intercept),
             np.float32(AIR_HU if padding is None else padding),
             np.float32(-np.inf if padding is None else NO_MATTER_HU),
             np.float32(AIR_HU),
-            self.hu,
+            self.rows,
         )
-        weigh_rows(self.hu, down.first, down.weights, self.rows)
         weigh_columns(self.rows, across.first, across.weights, self.plane)
         for new, weight in self.plan.users[k]:
             add(self.plane, np.float32(weight), self.planes[new])
@@ -138,7 +129,7 @@ class Resampler:
     def volume(self, notes: tuple[str, ...] = ()) -> Volume:
         """What became of all planes."""
         hu = self.planes.transpose(2, 1, 0).transpose(self.plan.axes)
-        return Volume(np.ascontiguousarray(hu), self.plan.affine, self.decision, notes)
+        return Volume(hu, self.plan.affine, self.decision, notes)
 
 
 def native(plane: np.ndarray) -> np.ndarray:
@@ -153,7 +144,7 @@ def planes_of(values: np.ndarray) -> Iterable[np.ndarray]:
 
 
 def resample_planes(planes: Iterable[np.ndarray], to: Plan, decision: HuDecision) -> Volume:
-    """All planes of a scan, in order."""
+    """All planes of a scan, in order. Its voxels lie in memory as they were stored."""
     resampler = Resampler(to, decision)
     for k, plane in enumerate(planes):
         resampler.take(k, plane)
@@ -167,4 +158,4 @@ def resample(volume: Volume, spacing_mm: Spacing, antialias: bool = False) -> Vo
     """
     to = plan(volume.shape, volume.affine, spacing_mm, antialias)
     made = resample_planes(planes_of(volume.hu), to, AS_IT_IS)
-    return replace(volume, hu=made.hu, affine=made.affine)
+    return replace(volume, hu=np.ascontiguousarray(made.hu), affine=made.affine)

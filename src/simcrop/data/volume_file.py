@@ -31,8 +31,10 @@ LOWEST_HU, HIGHEST_HU = -32768, 32767
 
 
 def rounded(hu: np.ndarray) -> np.ndarray:
-    """HU as int16, exact to half a unit."""
-    return np.rint(hu).clip(LOWEST_HU, HIGHEST_HU).astype(STORED)
+    """HU as int16 in C order, exact to half a unit."""
+    whole = np.rint(hu)
+    np.clip(whole, LOWEST_HU, HIGHEST_HU, out=whole)
+    return np.ascontiguousarray(whole, STORED)
 
 
 def checksum(voxels: np.ndarray) -> str:

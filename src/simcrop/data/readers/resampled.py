@@ -24,7 +24,7 @@ from simcrop.data.resample import (
 from simcrop.data.volume import HuDecision, Volume
 from simcrop.errors import SimcropError
 
-LOOKED_AHEAD = 24  # planes that are looked at before the first is interpolated
+LOOKED_AHEAD = 16  # planes that are looked at before the first is interpolated
 
 
 @dataclass(frozen=True, eq=False)
