@@ -138,12 +138,13 @@ def test_duplicated_slices_are_refused_with_their_numbers(
     assert "3 and 10" in error.sentence or "10 and 3" in error.sentence
 
 
-def test_two_series_in_one_folder_are_refused_with_their_counts(
+def test_two_equal_series_in_one_folder_are_refused_with_their_counts(
     tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save
 ) -> None:
-    error = refusal(save_slices(tmp_path / "scan", dicom_slices(toy) + dicom_slices(toy)[:4]))
+    error = refusal(save_slices(tmp_path / "scan", dicom_slices(toy) + dicom_slices(toy)))
     assert error.reason == "several-series"
-    assert "9 and 4" in error.sentence
+    assert "2 CT series" in error.sentence
+    assert "9 and 9" in error.sentence
 
 
 def moved(slices: Slices, z: int, mm: tuple[float, float, float]) -> None:

@@ -20,11 +20,13 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from simcrop.data.readers.series import Slice, prove
+from simcrop.data.readers.series_choice import Found, choose, traits_of
 from simcrop.data.readers.stored import Stored, check_scalar, shape_3d
 from simcrop.errors import SimcropError
 
 PREAMBLE = 128
 SUFFIXES = (".dcm", ".dicom", ".ima")
+CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"  # and its enhanced kinds
 # Storage classes without a picture: radiotherapy, reports, presentation states, documents, raw data, directories.
 NO_PICTURE = tuple(
     "1.2.840.10008." + tail
@@ -75,32 +77,34 @@ def holds_picture(path: Path) -> bool:
 
 
 def read_series(sources: list[Source]) -> Stored:
-    """Sort out what is no CT slice, prove the geometry of the rest, then read their pixels."""
+    """Sort out what is no CT slice, choose one series, prove its geometry, then read its pixels."""
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore", UserWarning)
         found = [inspect(source, index) for index, source in enumerate(sources)]
-        slices = [s for s in found if isinstance(s, Slice)]
-        others = [s for s in found if isinstance(s, str)]
-        if others and not slices:
+        pictures = [f for f in found if isinstance(f, Found)]
+        others = [f for f in found if isinstance(f, str)]
+        if others and not pictures:
             seen = ", ".join(sorted(set(others)))
             raise SimcropError("not-ct", f"no CT slice among the DICOM files, their modality is {seen}")
-        if not slices:
+        if not pictures:
             raise SimcropError("no-scan", "no DICOM file lies directly in it, expected one CT series")
+        slices, notes = choose(pictures)
         ordered, affine = prove(slices)
         values, slope, intercept = read_pixels(sources, ordered)
-    notes = (f"DICOM files left out because they are no CT slice: {len(others)}",) if others else ()
+    if others:
+        notes += (f"DICOM files left out because they are no CT slice: {len(others)}",)
     if len({(s.slope, s.intercept) for s in ordered}) > 1:
         notes += ("every slice rescaled by its own header",)
     return Stored(affine, slope, intercept, notes=notes, values=values)
 
 
-def inspect(source: Source, index: int) -> Slice | str:
-    """The slice that a file's header describes, or the modality of a file that is none."""
+def inspect(source: Source, index: int) -> Found | str:
+    """What a CT picture's header says, or the modality of a file that is none."""
     header = read_file(source, pixels=False)
     # Values are parsed when asked for, so a damaged one shows itself only here.
     try:
         if is_ct_slice(header):
-            return slice_of(header, index, source.name)
+            return found_in(header, index, source.name)
         modality = str(header.get("Modality", "unknown"))
     except (BytesLengthException, ValueError, TypeError, KeyError, NotImplementedError) as error:
         raise SimcropError("unreadable", f"{source.name} has a damaged DICOM header") from error
@@ -122,11 +126,22 @@ def read_file(source: Source, pixels: bool) -> FileDataset:
 
 
 def is_ct_slice(header: FileDataset) -> bool:
-    """A CT picture that belongs to a stack: no report, no structure set, no scout."""
+    """A CT picture that belongs to a stack: no report, no structure set, no scout, no capture of a screen."""
     storage = str(header.get("SOPClassUID", ""))
-    picture = "Rows" in header and not storage.startswith(NO_PICTURE)
+    placed = storage.startswith(CT_STORAGE) or not storage or "ImagePositionPatient" in header
+    picture = "Rows" in header and placed and not storage.startswith(NO_PICTURE)
     scout = "LOCALIZER" in [str(word).upper() for word in header.get("ImageType", None) or []]
     return picture and not scout and str(header.get("Modality", "CT")) == "CT"
+
+
+def found_in(header: FileDataset, index: int, name: str) -> Found:
+    """One CT picture; what is wrong with its slice counts only once its series is chosen."""
+    try:
+        made: Slice | SimcropError = slice_of(header, index, name)
+    except SimcropError as error:
+        made = error
+    patient, study = (str(header.get(key, None) or "").strip() for key in ("PatientID", "StudyInstanceUID"))
+    return Found(str(header.get("SeriesInstanceUID", "")), patient, study, traits_of(header), made)
 
 
 def slice_of(header: FileDataset, index: int, name: str) -> Slice:

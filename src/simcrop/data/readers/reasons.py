@@ -26,7 +26,7 @@ SCAN_REASONS: dict[str, str] = {
     "missing-geometry": "DICOM slices without position, orientation or pixel spacing",
     "mixed-geometry": "slices of one series that differ in size, spacing or orientation",
     "bad-orientation": "row and column directions that are not two perpendicular unit vectors",
-    "several-series": "more than one CT series in one folder or archive",
+    "several-series": "CT series of several patients or examinations together, or alike ones that no rule chooses from",
     "duplicate-slices": "two slices at one position",
     "missing-slices": "a gap where slices are absent",
     "irregular-slices": "slice distances that are not equal",

@@ -1,4 +1,4 @@
-"""A DICOM series proved from its headers: one series, equal slices, equal distances, no gap, no tilt.
+"""A DICOM series proved from its headers: equal slices, equal distances, no gap, no tilt.
 
 Axes: x along a row (column index), y down the rows, z along the slice normal; lengths in LPS mm, the affine in RAS+.
 """
@@ -33,7 +33,6 @@ class Slice:
 
 def prove(slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
     """The slices in order along their normal, and the affine (RAS+ mm) of the volume they make."""
-    one_series(slices)
     if len(slices) < 2:
         raise SimcropError(
             "not-3d", "one DICOM slice alone is no volume: give the folder of the whole series"
@@ -55,18 +54,6 @@ def prove(slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
         axis=1,
     )
     return slices, affine_from_lps(steps, positions[0])
-
-
-def one_series(slices: list[Slice]) -> None:
-    """Two reconstructions in one folder would interleave."""
-    series = [s.series for s in slices]
-    counts = sorted((series.count(uid) for uid in set(series)), reverse=True)
-    if len(counts) > 1:
-        found = " and ".join(str(n) for n in counts)
-        raise SimcropError(
-            "several-series",
-            f"{len(counts)} CT series lie together, with {found} slices: expected one series",
-        )
 
 
 def same_grid(slices: list[Slice]) -> None:
