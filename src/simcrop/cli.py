@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from simcrop.cli_scans import embed, ingest
 from simcrop.errors import SimcropError
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
@@ -119,25 +120,7 @@ def phantom(
     typer.echo(f"{count} volumes in {out}")
 
 
-@app.command()
-def ingest(
-    source: Annotated[Path, typer.Argument(help="A data set's root, a folder of scans, or one scan.")],
-    out: Out,
-    layout: Annotated[
-        str, typer.Option(help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv or folder.")
-    ] = "folder",
-    workers: Annotated[int, typer.Option(min=1)] = 1,
-    spacing: Annotated[str, typer.Option(help="Grid of the store in mm: x,y,z.")] = "1.5,1.5,3",
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """Raw scans and reports into a cohort store. Interrupted, the same command continues."""
-    from simcrop.tasks.ingest import ingest as run
-
-    result = run(source, layout, out, workers, spacing, resume, overwrite)
-    nothing = "" if result.taken else "nothing could be taken: "
-    typer.echo(f"{nothing}{result.taken} taken, {result.refused} refused: {out / 'ledger.parquet'}")
-    raise typer.Exit(1 if result.refused else 0)
+app.command()(ingest)
 
 
 @app.command()
@@ -159,19 +142,7 @@ def pretrain(
         raise typer.Exit(INTERRUPTED)
 
 
-@app.command()
-def embed(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
-    source: Annotated[Path, typer.Argument(metavar="COHORT_OR_CT")],
-    out: Out,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """One feature vector per scan: embeddings.parquet."""
-    from simcrop.tasks.embed import embed as run
-
-    count = run(model, source, out, resume, overwrite)
-    typer.echo(f"{count} scans in {out / 'embeddings.parquet'}")
+app.command()(embed)
 
 
 @app.command()

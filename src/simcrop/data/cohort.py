@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from simcrop.data.ingest import FORMAT
 from simcrop.data.journal import JOURNAL
-from simcrop.data.ledger import COHORT, LABEL, LEDGER, LEDGER_COLUMNS, STUDIES, STUDY_SCHEMA, VOLUMES
+from simcrop.data.ledger import LABEL, LEDGER_COLUMNS, STUDY_SCHEMA
 from simcrop.data.preprocess import InputSpec, Placement, Triple, centred_start, paper
+from simcrop.data.store import COHORT, FORMAT, LEDGER, STUDIES, VOLUMES
 from simcrop.data.volume import HuDecision, Volume
 from simcrop.data.volume_file import ENDINGS, Codec, checksum, read_crop, read_whole, volume_path
 from simcrop.errors import SimcropError
@@ -75,7 +75,7 @@ class Cohort:
     index: pl.DataFrame
     ledger: pl.DataFrame
     antialias: bool = False
-    codec: Codec = "zstd"
+    codec: Codec = "lz4"
 
     def __len__(self) -> int:
         return self.index.height
@@ -146,7 +146,7 @@ def open_cohort(path: str | Path) -> Cohort:
         low, high = (float(hu) for hu in facts["window_hu"])
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path / COHORT) from error
-    codec = facts.get("codec", "zstd")
+    codec = facts.get("codec", "lz4")
     if codec not in ENDINGS:
         raise damaged(path / COHORT)
     return Cohort(path, (x, y, z), (low, high), index, ledger, bool(facts.get("antialias")), codec)

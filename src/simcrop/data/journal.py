@@ -17,6 +17,7 @@ from simcrop.errors import SimcropError
 
 JOURNAL = "ingest.jsonl"
 Record = dict[str, Any]
+UNSAID: Record = {"antialias": False, "codec": "lz4"}  # settings that the journals of earlier versions lack
 
 
 @dataclass
@@ -98,6 +99,7 @@ def parse(raw: bytes) -> Record | None:
 
 def same_settings(folder: Path, before: Record, now: Record) -> None:
     """A store made of two settings would be neither."""
+    before, now = UNSAID | before, UNSAID | now
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
             raise SimcropError(

@@ -16,8 +16,8 @@ from simcrop.data.journal import Record
 from simcrop.data.layouts.raw import Listing, RawStudy
 from simcrop.data.report import sentences
 from simcrop.data.split import Split
+from simcrop.data.store import COHORT, LEDGER, STUDIES
 
-COHORT, STUDIES, LEDGER, VOLUMES = "cohort.json", "studies.parquet", "ledger.parquet", "volumes"
 LABEL = "label:"
 Schema = dict[str, Any]  # column -> polars type
 STUDY_SCHEMA: Schema = {

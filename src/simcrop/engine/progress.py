@@ -48,6 +48,27 @@ class TerminalProgress:
             self.bar.stop()
 
 
+class Pace:
+    """`2.4 scans/s, 1:05:00 left`, by what this process did; what an earlier one did counts for nothing."""
+
+    def __init__(self, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.unit, self.clock, self.started = unit, clock, clock()
+        self.before: int | None = None
+
+    def __call__(self, done: int, total: int) -> str:
+        if self.before is None:
+            self.before = done - 1
+        rate = (done - self.before) / max(self.clock() - self.started, 1e-9)
+        return f"{rate:.3g} {self.unit}/s, {clock_time((total - done) / rate)} left"
+
+
+def clock_time(seconds: float) -> str:
+    """Hours, minutes and seconds, as `1:05:09`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
 def silent(done: int, total: int, words: str) -> None:
     """No progress at all."""
     del done, total, words

@@ -16,8 +16,8 @@ from simcrop.data.cohort import open_cohort
 from simcrop.data.durable import write_whole, writing
 from simcrop.data.journal import JOURNAL
 from simcrop.data.layouts.folder import stem
-from simcrop.data.ledger import COHORT
 from simcrop.data.readers import read_volume
+from simcrop.data.store import COHORT
 from simcrop.data.volume import Volume
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
