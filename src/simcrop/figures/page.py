@@ -42,11 +42,16 @@ class Page:
         """A PNG with its caption; `alt` says the same to someone who cannot see it."""
         width, height = png_size(png)
         kind = "picture wide" if width > WIDE * height else "picture"
-        source = f"data:image/png;base64,{b64encode(png).decode('ascii')}"
-        image = f'<img src="{source}" width="{width}" height="{height}" alt="{html.escape(alt or caption)}">'
+        image = inline(png, alt or caption)
         self.body.append(
             f'<figure class="{kind}"><div class="scroll">{image}</div>{figcaption(caption)}</figure>'
         )
+        return self
+
+    def pictures(self, pngs: Sequence[tuple[bytes, str]], caption: str = "") -> "Page":
+        """Several small PNGs side by side, each with its own caption, and one caption for all."""
+        cards = [f"<div>{inline(png, words)}<p>{html.escape(words)}</p></div>" for png, words in pngs]
+        self.body.append(f'<figure><div class="sheet">{"".join(cards)}</div>{figcaption(caption)}</figure>')
         return self
 
     def drawing(self, markup: str, caption: str = "") -> "Page":
@@ -110,6 +115,13 @@ class Page:
         except OSError as error:
             part.unlink(missing_ok=True)
             raise SimcropError("cannot-write", f"cannot write the page {path}: {error.strerror}") from error
+
+
+def inline(png: bytes, alt: str) -> str:
+    """An image whose bytes are part of the page."""
+    width, height = png_size(png)
+    source = f"data:image/png;base64,{b64encode(png).decode('ascii')}"
+    return f'<img src="{source}" width="{width}" height="{height}" alt="{html.escape(alt)}">'
 
 
 def paragraphs(text: str) -> str:
