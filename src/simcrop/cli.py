@@ -124,6 +124,28 @@ app.command()(ingest)
 
 
 @app.command()
+def check(
+    cohort: Path,
+    out: Out,
+    recipe: Annotated[
+        str | None, typer.Option(help="Draw the input of this recipe; the paper's when not given.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Read every volume, or only a sample.")
+    ] = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """What a cohort holds and what is odd in it, on one page; every volume against its checksum."""
+    from simcrop.tasks.check import check_cohort, summary
+
+    checked = check_cohort(cohort, out, recipe, verify, overwrite)
+    for line in summary(checked):
+        typer.echo(line)
+    typer.echo(f"open {out / 'report.html'}")
+    raise typer.Exit(1 if checked.seen.damaged else 0)
+
+
+@app.command()
 def pretrain(
     cohort: Path,
     out: Out,
