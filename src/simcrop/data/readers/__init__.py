@@ -64,10 +64,14 @@ def read_stored(path: Path) -> Stored:
         from simcrop.data.readers.nifti import read_nifti
 
         return read_nifti(path)
-    if name.endswith((".mhd", ".mha", ".nrrd", ".nhdr")):
-        from simcrop.data.readers.itk import read_itk
+    if name.endswith((".mhd", ".mha")):
+        from simcrop.data.readers.metaimage import read_metaimage
 
-        return read_itk(path)
+        return read_metaimage(path)
+    if name.endswith((".nrrd", ".nhdr")):
+        from simcrop.data.readers.nrrd import read_nrrd
+
+        return read_nrrd(path)
     if name.endswith(".npz"):
         from simcrop.data.readers.npz import read_npz
 

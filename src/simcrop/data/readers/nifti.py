@@ -15,13 +15,23 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
-from simcrop.data.readers.stored import Stored, Stream, Told, check_promise, check_scalar, shape_3d
+from simcrop.data.readers.stored import (
+    AFTER_VOXELS_LIMIT,
+    Stored,
+    Stream,
+    Told,
+    check_promise,
+    check_scalar,
+    drain,
+    fill,
+    shape_3d,
+)
+from simcrop.data.volume import check_affine
 from simcrop.errors import SimcropError
 
 GZIP_MAGIC = b"\x1f\x8b"
 # The first four bytes are the length of the header, in the byte order of the whole file.
 HEADERS = {n.to_bytes(4, "little"): (n, kind) for n, kind in ((348, Nifti1Header), (540, Nifti2Header))}
-AFTER_VOXELS_LIMIT = 64 << 20  # bytes tolerated behind the voxels before the file counts as nonsense
 UNIT_MM = {"meter": 1000.0, "micron": 0.001}
 
 
@@ -57,9 +67,9 @@ def stream_of(file: BufferedIOBase, on_disk: int, compressed: bool) -> Stream:
     shape, dtype = shape_3d(header.get_data_shape()), header.get_data_dtype()
     check_scalar(dtype)
     check_promise(dtype.itemsize * int(np.prod(shape, dtype=np.int64)), on_disk, compressed)
-    skip(file, header.get_data_offset() - file.tell())
     slope, intercept = rescale(header)
     affine, placed, notes = affine_of(header)
+    skip(file, header.get_data_offset() - file.tell())
     return Stream(
         Told(affine, slope, intercept, placed=placed, notes=notes), shape, planes_in(file, shape, dtype)
     )
@@ -90,7 +100,7 @@ def read_header(stream: BufferedIOBase) -> Nifti1Header:
     try:
         header = kind.from_fileobj(BytesIO(block))
         _ = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
-    except (HeaderDataError, ValueError, KeyError) as error:
+    except (HeaderDataError, ValueError, KeyError, OverflowError) as error:
         raise SimcropError("unreadable", "the NIfTI header contradicts itself") from error
     if bytes(header["magic"].item()).rstrip(b"\0")[:3] not in (b"n+1", b"n+2"):
         raise SimcropError("unreadable", "not a single-file NIfTI: its magic bytes are not n+1 or n+2")
@@ -103,27 +113,6 @@ def skip(stream: BufferedIOBase, count: int) -> None:
         raise SimcropError("unreadable", "the NIfTI header puts the voxels at an impossible place")
     if len(stream.read(count)) < count:
         raise SimcropError("truncated-file", "the file ends before its voxels begin")
-
-
-def fill(file: BufferedIOBase, target: memoryview, before: int, expected: int) -> None:
-    """Every byte of `target`, or a refusal that says how many were there of those expected."""
-    done = 0
-    while done < len(target):
-        got = file.readinto(target[done:])
-        if not got:
-            raise SimcropError(
-                "truncated-file", f"the file holds {before + done} bytes of voxels, expected {expected}"
-            )
-        done += got
-
-
-def drain(stream: BufferedIOBase) -> None:
-    """Read to the end: only there does gzip compare its checksum."""
-    extra = 0
-    while piece := stream.read(1 << 20):
-        extra += len(piece)
-        if extra > AFTER_VOXELS_LIMIT:
-            raise SimcropError("unreadable", "more bytes follow the voxels than any NIfTI file has")
 
 
 def rescale(header: Nifti1Header) -> tuple[float, float]:
@@ -148,8 +137,10 @@ def affine_of(header: Nifti1Header) -> tuple[np.ndarray, bool, tuple[str, ...]]:
         guess = "no qform or sform: axes guessed as R, A, S with the spacing of pixdim"
         return to_mm @ np.diag([*sizes, 1.0]), False, (*notes, guess)
     try:
-        affine = to_mm @ np.asarray(header.get_best_affine(), np.float64)
-    except ValueError as error:  # a quaternion longer than 1
+        affine = np.asarray(header.get_best_affine(), np.float64)
+    except (HeaderDataError, ValueError) as error:  # a quaternion longer than 1, a voxel size below 0
         raise SimcropError("singular-affine", "the NIfTI header's quaternion is no rotation") from error
+    check_affine(affine)
+    affine = to_mm @ affine
     bare = bool(np.array_equal(np.abs(affine), np.eye(4)))
     return affine, not bare, notes + (("the header's affine is the identity",) if bare else ())

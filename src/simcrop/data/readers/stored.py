@@ -5,6 +5,7 @@ Axes: `values` is `(x, y, z)` in the file's own voxel order; `affine` maps voxel
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from simcrop.errors import SimcropError
 
 MAX_VOXELS = 4_000_000_000
 DEFLATE_LIMIT = 1100  # deflate cannot shrink anything by more than a factor of 1032
+ROOMY = 256 << 20  # bytes; from here on voxels that shrink more than a scan with its noise can are a bomb
+SCAN_SHRINKS = 100
+AFTER_VOXELS_LIMIT = 64 << 20  # bytes tolerated behind the voxels before the file counts as nonsense
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,3 +80,28 @@ def check_promise(promised: int, on_disk: int, compressed: bool) -> None:
         raise SimcropError(
             "truncated-file", f"the header promises {promised} bytes of voxels, the file has {on_disk}"
         )
+    if promised > max(ROOMY, on_disk * SCAN_SHRINKS):
+        raise SimcropError(
+            "absurd-size", f"{on_disk} bytes would inflate to {promised}, as no scan with its noise does"
+        )
+
+
+def fill(file: BufferedIOBase, target: memoryview, before: int, expected: int) -> None:
+    """Every byte of `target`, or a refusal that says how many were there of those expected."""
+    done = 0
+    while done < len(target):
+        got = file.readinto(target[done:])
+        if not got:
+            raise SimcropError(
+                "truncated-file", f"the file holds {before + done} bytes of voxels, expected {expected}"
+            )
+        done += got
+
+
+def drain(stream: BufferedIOBase) -> None:
+    """Read to the end: only there does gzip compare its checksum."""
+    extra = 0
+    while piece := stream.read(1 << 20):
+        extra += len(piece)
+        if extra > AFTER_VOXELS_LIMIT:
+            raise SimcropError("unreadable", "more bytes follow the voxels than any scan has")
