@@ -30,7 +30,7 @@ class Tissue:
 AIR = Tissue("air", (-1100, -940), (-1040, -960), 0.05)
 LUNG = Tissue("lung", (-940, -500), (-930, -700), 0.02)
 FAT = Tissue("fat", (-180, -30), (-130, -70), 0.02)
-SOFT = Tissue("soft tissue", (-30, 200), (0, 100), 0.05)
+SOFT = Tissue("soft tissue", (-30, 200), (0, 120), 0.05)
 TISSUES = (AIR, LUNG, FAT, SOFT)
 BONE = Tissue("bone and contrast", (200, HIGH_HU), (200, HIGH_HU), 0.0)  # a shoulder, not a peak
 

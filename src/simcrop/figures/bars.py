@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from simcrop.figures.curves import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Frame, panel, span, ticks, words
+from simcrop.figures.page import written
 
 BARS = 30
 HEIGHT = 180
@@ -30,9 +31,14 @@ def draw_histogram(
     counts = np.histogram(values, edges)[0]
     frame = Frame(HEIGHT, (float(edges[0]), float(edges[-1])), (0.0, float(counts.max())))
     zone = "" if usual is None else draw_zone(frame, *usual)
-    middle = f"median {np.median(values):.3g} {html.escape(unit)}"
+    middle = f"median {np.median(values):.3g} {html.escape(unit)}".rstrip()
     body = zone + draw_axes(frame) + draw_bars(frame, edges, counts, usual)
     return panel(HEIGHT, html.escape(name), body, middle)
+
+
+def side_by_side(panels: Sequence[str]) -> str:
+    """Panels in a row, in three columns where there is room, however many there are."""
+    return f'<div class="curves small">{"".join(panels)}</div>'
 
 
 def edges_of(values: np.ndarray, whole: bool) -> np.ndarray:
@@ -70,8 +76,8 @@ def draw_axes(frame: Frame) -> str:
             y = frame.y(count)
             parts.append(f'<path class="rule" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
             parts.append(words(LEFT - 7, y + 4, f"{count:.0f}", "tick", "end"))
-    for value in ticks(*frame.steps, 4):
-        parts.append(words(frame.x(value), frame.height - 8, f"{value:.4g}", "tick", "middle"))
+    for value in ticks(*frame.steps, 6):
+        parts.append(words(frame.x(value), frame.height - 8, written(value), "tick", "middle"))
     return "".join(parts)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from simcrop.data.cohort_facts import Oddity, count_by
 from simcrop.data.field_of_view import cut_by
 from simcrop.data.tissue import BONE, TISSUES, Histograms, Tissue
-from simcrop.figures.bars import draw_histogram, draw_shares
+from simcrop.figures.bars import draw_histogram, draw_shares, side_by_side
 from simcrop.figures.page import Page, written
 from simcrop.figures.spectrum import draw_spectrum
 
@@ -162,7 +162,7 @@ def add_numbers(page: Page, checked: "Checked") -> None:
 
 def tissue_row(tissue: Tissue, seen: Histograms) -> list[object]:
     """Share and peak of one tissue over the scans."""
-    share, within = seen.share(tissue), f"{tissue.within[0]} to {tissue.within[1]}"
+    share, within = seen.share(tissue), interval(*tissue.within)
     shares = np.quantile(share, (0.05, 0.95))
     row: list[object] = [
         tissue.name,
@@ -175,8 +175,12 @@ def tissue_row(tissue: Tissue, seen: Histograms) -> list[object]:
     if tissue is BONE or not len(peaks):
         return [*row, "–", "–", "–"]
     low, high = np.quantile(peaks, (0.05, 0.95))
-    expected = f"{tissue.peak[0]} to {tissue.peak[1]}"
-    return [*row, expected, f"{np.median(peaks):.0f}", f"{low:.0f} to {high:.0f}"]
+    return [*row, interval(*tissue.peak), f"{np.median(peaks):.0f}".replace("-", "−"), interval(low, high)]
+
+
+def interval(low: int | float, high: int | float) -> str:
+    """Two HU as a reader wants them."""
+    return f"{low:.0f} to {high:.0f}".replace("-", "−")
 
 
 def decision_of(text: str) -> str:
@@ -205,7 +209,7 @@ def add_geometry(page: Page, checked: "Checked") -> None:
         "front, z to the head. The pale field is what a chest CT usually has; bars outside it are red.",
     )
     panels = [draw_histogram(m.name, m.values, "mm", m.usual) for m in checked.geometry]
-    page.drawing(f'<div class="curves">{"".join(panels)}</div>', "Number of scans by length in mm.")
+    page.drawing(side_by_side(panels), "Number of scans by length in mm.")
     add_oddities(page, checked.odd_geometry, "Scans outside the usual, or unlike the rest of the cohort.")
 
 
@@ -224,7 +228,7 @@ def add_twins(page: Page, checked: "Checked") -> None:
     extra = sum(len(group.ids) - 1 for group in checked.twins)
     page.section(
         "Duplicates",
-        f"{written(extra)} scans repeat another one voxel by voxel. Twins in two splits spoil an evaluation."
+        f"Scans that repeat another one voxel by voxel: {written(extra)}. Twins in two splits spoil an evaluation."
         if extra
         else "No two scans have the same voxels.",
     )
@@ -250,13 +254,13 @@ def add_reports(page: Page, checked: "Checked") -> None:
     page.section("Reports", text)
     if there.any():
         panels = [
-            draw_histogram("words per report", found.words[there], "words", WORDS_USUAL, whole=True),
+            draw_histogram("words per report", found.words[there], "", WORDS_USUAL, whole=True),
             draw_histogram(
-                "sentences in the findings", found.sentences[there], "sentences", SENTENCES_USUAL, whole=True
+                "sentences in the findings", found.sentences[there], "", SENTENCES_USUAL, whole=True
             ),
         ]
         page.drawing(
-            f'<div class="curves">{"".join(panels)}</div>',
+            side_by_side(panels),
             "Number of scans by length of their report; empty ones are left out.",
         )
     missing = [["scan without report", short(id)] for id in found.empty[:MOST_ROWS]] if there.any() else []
