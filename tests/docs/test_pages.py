@@ -14,7 +14,7 @@ import typer.main
 
 from simcrop.cli import UsageProblem, app
 from simcrop.config import recipe_names
-from simcrop.data.layouts import LAYOUTS, folder
+from simcrop.data.layouts import LAYOUTS, report_rows
 from simcrop.data.ledger import COHORT, LEDGER, STUDIES
 from simcrop.data.readers.find import SUFFIXES
 from simcrop.data.readers.reasons import SCAN_REASONS
@@ -116,7 +116,14 @@ def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None
     rows = [line for line in text.splitlines() if line.startswith("| its ")]
     listed = [code for row in rows for code in re.findall(r"`([^`]+)`", row)]
     assert sorted(listed) == sorted(SCAN_REASONS)
-    columns = (*folder.KEYS, *folder.FINDINGS, *folder.IMPRESSION, "patient", "split", "label:NAME")
+    columns = (
+        *report_rows.KEYS,
+        *report_rows.FINDINGS,
+        *report_rows.IMPRESSION,
+        "patient",
+        "split",
+        "label:NAME",
+    )
     files = (COHORT, LEDGER, STUDIES, METRICS, "predictions.parquet")
     for name in (*SUFFIXES, *PICTURES, *columns, "mask_path", *files):
         assert f"`{name}`" in text

@@ -48,3 +48,9 @@ def part_of(patient: str, seed: int, shares: Mapping[str, float]) -> str:
         if place < 0 and share > 0:
             return part
     return part
+
+
+def patients_on_several_sides(places: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Of pairs of patient and part: the patients in more than one part, by whom a test would be spoiled."""
+    first: dict[str, str] = {}
+    return frozenset(patient for patient, part in places if first.setdefault(patient, part) != part)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from simcrop.data.layouts import list_studies
+from simcrop.data.layouts.raw import brief
 from simcrop.data.layouts.table import read_table
 from simcrop.errors import SimcropError
 
@@ -39,3 +40,51 @@ def test_label_columns_count_whatever_their_case(tmp_path: Path) -> None:
     (tmp_path / "reports.csv").write_text("ID,Findings,Label:Nodule\nct7,Clear lungs.,1\n")
     (study,) = list_studies("folder", tmp_path).studies
     assert study.labels == {"Nodule": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"id,findings\n" + b"ct7,clear\n" * 2000 + b"ct8,\xe7ok\n", "byte 0xe7 at 20016, in line 2002,"),
+        (b"\xff\xfei\0d\0", "byte 0xff at 0, in line 1,"),
+        (b"id,findings\nct7,cut \xc3", "byte 0xc3 at 20, in line 2,"),
+    ],
+)
+def test_a_byte_that_is_no_text_is_named_with_its_place(tmp_path: Path, text: bytes, said: str) -> None:
+    path = tmp_path / "reports.csv"
+    path.write_bytes(text)
+    with pytest.raises(SimcropError) as caught:
+        read_table(path)
+    assert caught.value.reason == "not-utf8"
+    assert caught.value.sentence == f"{path}: {said} is not UTF-8 text, save it as UTF-8"
+
+
+def test_tabs_divide_a_tsv_and_commas_a_csv(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('id\tfindings\nct7\tClear, dry.\nct8\t"A\tB"\n')
+    assert read_table(tmp_path / "a.tsv", ("id",)) == [
+        {"id": "ct7", "findings": "Clear, dry."},
+        {"id": "ct8", "findings": "A\tB"},
+    ]
+    (tmp_path / "a.csv").write_text("id\tfindings\nct7\tClear\n")
+    with pytest.raises(SimcropError, match="no column id"):
+        read_table(tmp_path / "a.csv", ("id",))
+
+
+def test_an_endless_line_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simcrop.data.layouts.table.LONGEST_LINE", 50)
+    path = tmp_path / "reports.csv"
+    path.write_text("id,findings\n" + "x" * 49)
+    with pytest.raises(SimcropError, match="1 fields, expected 2"):
+        read_table(path)
+    path.write_text("id,findings\n" + "x" * 500)
+    with pytest.raises(SimcropError, match="50 characters or more"):
+        read_table(path)
+
+
+def test_a_name_in_a_sentence_is_one_short_line() -> None:
+    assert brief("ct7") == "ct7"
+    assert brief("ct\n 7") == "ct 7"
+    assert brief("x" * 81) == "x" * 79 + "…"
+    assert brief("x" * 80) == "x" * 80

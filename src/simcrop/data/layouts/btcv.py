@@ -14,8 +14,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from simcrop.data.layouts.folder import stem
-from simcrop.data.layouts.raw import Listing, RawStudy, Refusal
+from simcrop.data.layouts.raw import Listing, RawStudy, Refusal, brief, stem
 from simcrop.errors import SimcropError
 
 SPLITS = {"training": "train", "validation": "valid", "test": "test", "testing": "test"}
@@ -37,7 +36,7 @@ def list_btcv(source: Path) -> Listing:
             try:
                 study = study_of(source, image, label, split)
             except SimcropError as error:
-                refusals.append(Refusal(PurePosixPath(image).name, None, error.reason, error.sentence))
+                refusals.append(Refusal(brief(PurePosixPath(image).name), None, error.reason, error.sentence))
                 continue
             if studies.setdefault(study.id, study) is not study:
                 sentence = f"{path.name} names {study.id} twice"
@@ -79,7 +78,7 @@ def names_of(path: Path, key: str, entry: object) -> tuple[str, str | None]:
 def study_of(source: Path, image: str, label: str | None, split: str) -> RawStudy:
     path = below(source, image)
     if not path.is_file():
-        raise SimcropError("no-volume", f"the JSON names {image}, but there is no such file")
+        raise SimcropError("no-volume", f"the JSON names {brief(image)}, but there is no such file")
     mask, notes = (below(source, label) if label else None), ("no report",)
     if mask is None or not mask.is_file():
         mask, notes = None, (*notes, "no label volume")
@@ -91,5 +90,5 @@ def below(source: Path, name: str) -> Path:
     """A path of the JSON, which must not lead out of the data set, not even through a link."""
     path = source / name
     if ".." in Path(name).parts or not path.resolve().is_relative_to(source.resolve()):
-        raise SimcropError("unsafe-path", f"the JSON names {name}, outside its own folder")
+        raise SimcropError("unsafe-path", f"the JSON names {brief(name)}, outside its own folder")
     return path

@@ -5,9 +5,10 @@ No axes or units. Below the root, or one folder deeper, lie archives or folders 
     {NCP,CP,Normal}-3.zip        anything/PATIENT/SCAN/0000.png ...   one archive holds many patients
     {NCP,CP,Normal}-3/           the same, unpacked
     unzip_filenames.csv          how many slices each scan should have; not needed
+    train_list.csv, ...          released lists, read when asked for: scan, and 0, 1 or 2 as in CLASSES
 
 NCP is pneumonia of the new coronavirus, CP common pneumonia. The released lists put 453 of 1049 test patients into
-train as well; ours split by patient. No reports, no geometry: see `readers/slices`.
+train as well; by default ours split by patient. No reports, no geometry: see `readers/slices`.
 """
 
 import os
@@ -18,8 +19,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from simcrop.data.layouts.raw import Listing, RawStudy, Refusal
-from simcrop.data.layouts.table import read_table
+from simcrop.data.layouts.raw import OWN, Listing, RawStudy, Refusal, brief
+from simcrop.data.layouts.released import by_lists, listed_name
+from simcrop.data.layouts.table import Row, read_table
 from simcrop.data.readers.archive import checked_members
 from simcrop.data.readers.slices import is_picture
 from simcrop.data.split import split_by_patient
@@ -29,6 +31,7 @@ CLASSES = ("Normal", "CP", "NCP")
 HOME = re.compile(r"(?P<kind>NCP|CP|Normal)(-\d+)?(\.zip)?")
 TABLE = "unzip_filenames.csv"
 COLUMNS = ("label", "patient_id", "scan_id", "n_slice")
+LONGEST_NAMES = 120  # characters; a zip may hold longer ones than a file system
 Key = tuple[str, str, str]  # class, patient, scan
 
 
@@ -49,9 +52,11 @@ def list_cc_ccii(source: Path) -> Listing:
     studies: dict[str, RawStudy] = {}
     for folder, count in sorted(counts.items()):
         home = next(p for p in homes if folder.is_relative_to(p))
-        if len(folder.relative_to(home).parts) < 2:
+        parts = folder.relative_to(home).parts[-2:]
+        if len(parts) < 2 or len("".join(parts)) > LONGEST_NAMES:
+            where = home / brief(folder.relative_to(home).as_posix())
             refusals.append(
-                Refusal(folder.name, folder, "bad-name", f"{folder}: expected slices in PATIENT/SCAN/")
+                Refusal(brief(folder.name), home, "bad-name", f"{where}: expected slices in PATIENT/SCAN/")
             )
             continue
         study = study_of(home, folder, count, slices)
@@ -61,7 +66,7 @@ def list_cc_ccii(source: Path) -> Listing:
             )
     split = split_by_patient(study.patient for study in studies.values())
     placed = [replace(study, split=split.parts[study.patient]) for _, study in sorted(studies.items())]
-    return Listing(tuple(placed), tuple(refusals), split)
+    return Listing(tuple(placed), tuple(refusals), split, OWN)
 
 
 def pictures_of(home: Path) -> Iterator[Path]:
@@ -104,3 +109,16 @@ def stated_slices(path: Path) -> dict[Key, int]:
         key = (row["label"].strip(), row["patient_id"].strip(), row["scan_id"].strip())
         stated[key] = int(row["n_slice"])
     return stated
+
+
+def released_cc_ccii(listing: Listing, source: Path) -> Listing:
+    """Placed as the released lists have it."""
+    return by_lists(listing, source, scan_on_list)
+
+
+def scan_on_list(path: Path, row: Row) -> str:
+    """A scan's number alone may mean two scans: the class goes before it."""
+    label = row.get("label", "").strip()
+    if label not in {"0", "1", "2"}:
+        raise SimcropError("bad-label", f"{path}: the column label holds something else than 0, 1 or 2")
+    return f"{CLASSES[int(label)]}-{listed_name(row)}"

@@ -16,8 +16,8 @@ import re
 from pathlib import Path
 
 from simcrop.data.hounsfield import hint_from_ct_rate
-from simcrop.data.layouts.raw import Listing, RawStudy, Refusal
-from simcrop.data.layouts.table import Row, label_of, read_table
+from simcrop.data.layouts.raw import Listing, RawStudy, Refusal, brief
+from simcrop.data.layouts.table import Row, label_of, not_utf8, read_table
 from simcrop.errors import SimcropError
 
 SPLITS = ("train", "valid")
@@ -118,8 +118,8 @@ class Tables:
         for name, (path, _) in self.reports.items():
             if name not in volumes:
                 reason = "no-chest" if name in self.no_chest else "no-volume"
-                sentence = f"{path.name} names {name}{SUFFIX}, but dataset/ has no such file"
-                refusals.append(Refusal(name, None, reason, sentence))
+                sentence = f"{path.name} names {brief(name)}{SUFFIX}, but dataset/ has no such file"
+                refusals.append(Refusal(brief(name), None, reason, sentence))
         return refusals
 
 
@@ -143,7 +143,9 @@ def keyed(source: Path, folder: str, what: str, needed: tuple[str, ...]) -> dict
             for row in read_table(path, needed):
                 name = row[KEY].strip().removesuffix(SUFFIX)
                 if rows.setdefault(name, (path, row))[1] != row:
-                    raise SimcropError("duplicate-row", f"{path}: a second, different row for {name}{SUFFIX}")
+                    raise SimcropError(
+                        "duplicate-row", f"{path}: a second, different row for {brief(name)}{SUFFIX}"
+                    )
     return rows
 
 
@@ -156,7 +158,7 @@ def no_chest(source: Path) -> frozenset[str]:
             try:
                 text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
             except UnicodeDecodeError as error:
-                raise SimcropError("not-utf8", f"{path}: byte {error.start} is not UTF-8 text") from error
+                raise not_utf8(path) from error
             lines = (line.strip().strip(",\"'") for line in text.splitlines())
             names |= {line.rpartition("/")[2].removesuffix(SUFFIX) for line in lines if line}
     return frozenset(names)

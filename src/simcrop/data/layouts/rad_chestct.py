@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from simcrop.data.hounsfield import Hint, numbers
-from simcrop.data.layouts.raw import Listing, RawStudy, Refusal
+from simcrop.data.layouts.raw import Listing, RawStudy, Refusal, brief
 from simcrop.data.layouts.table import Row, each_row, label_of
 from simcrop.errors import SimcropError
 
@@ -60,12 +60,12 @@ def list_rad_chestct(source: Path) -> Listing:
     for split, path in tables:
         for name, labels in read_labels(path):
             if said.setdefault(name, (split, labels)) != (split, labels):
-                raise SimcropError("duplicate-row", f"{path}: a second, different row for {name}")
+                raise SimcropError("duplicate-row", f"{path}: a second, different row for {brief(name)}")
     metadata = read_metadata(source, frozenset(volumes))
     studies = [study_of(name, volumes[name], said.get(name), metadata.get(name)) for name in sorted(volumes)]
     for name in sorted(said.keys() - volumes.keys()):
-        sentence = f"{label_table(source, said[name][0]).name} names {name}, but there is no {name}.npz"
-        refusals.append(Refusal(name, None, "no-volume", sentence))
+        sentence = f"{label_table(source, said[name][0]).name} names {brief(name)}, but there is no such .npz"
+        refusals.append(Refusal(brief(name), None, "no-volume", sentence))
     return Listing(tuple(studies), tuple(refusals))
 
 

@@ -7,7 +7,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simcrop.data.hounsfield import Hint
+from simcrop.data.readers.find import SUFFIXES
 from simcrop.data.split import Split
+from simcrop.errors import SimcropError
+
+LONGEST_NAME = 80  # characters of a name in a sentence
+OWN, RELEASED, UNLISTED = "own", "released", "unlisted"
+
+
+@dataclass(frozen=True)
+class ListingOptions:
+    """What a user may say of a source. None of it is needed.
+
+    `reports` is a table anywhere, or a folder of text files; `key` its column that names the scan, or that holds what
+    DICOM headers call StudyInstanceUID, SeriesInstanceUID, AccessionNumber or PatientID. `split` asks for `own`, drawn
+    by patient, or for the `released` one; by default it is the data set's own where that is sound.
+    """
+
+    reports: Path | None = None
+    key: str | None = None
+    split: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in (None, OWN, RELEASED):
+            raise SimcropError(
+                "bad-setting", f"split {brief(self.split or '')}: expected {OWN} or {RELEASED}"
+            )
 
 
 @dataclass(frozen=True)
@@ -43,8 +68,28 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Listing:
-    """Everything a source holds, in a fixed order; `split` where it is our own and not the data set's."""
+    """Everything a source holds, in a fixed order; `split` where it is our own and not the data set's.
+
+    `split_kind` says whose it is: `own`, `released` by the makers of the data set or of its lists, `table` where the
+    user's own table states it, `none` where nothing does and everything is `train`. Scans that the released lists
+    leave out are `unlisted`.
+    """
 
     studies: tuple[RawStudy, ...]
     refusals: tuple[Refusal, ...] = ()
     split: Split | None = None
+    split_kind: str = RELEASED
+
+
+def brief(name: str) -> str:
+    """A name for a sentence: one line, and no report that slipped into the wrong column."""
+    line = " ".join(name.split())
+    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 1]}…"
+
+
+def stem(name: str) -> str:
+    """A name without the ending of a scan."""
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name

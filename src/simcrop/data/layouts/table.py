@@ -1,15 +1,17 @@
 """A CSV from outside as rows of text, proved to be whole before anybody believes it.
 
-No axes or units. Every column is text; the columns asked for must be there.
+No axes or units. Every column is text; the columns asked for must be there. Tabs divide a `.tsv`, commas all others.
 """
 
 import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from simcrop.errors import SimcropError
 
 LONGEST_FIELD = 10_000_000  # characters; a report is text, not a book
+LONGEST_LINE = 20_000_000  # characters; real tables have up to 4,368 columns
 
 Row = dict[str, str]
 
@@ -24,20 +26,44 @@ def each_row(path: Path, needed: Iterable[str] = ()) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_FIELD)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, strict=True)
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+            lines = csv.reader(lines_of(path, file), delimiter=delimiter, strict=True)
             head = [name.strip() for name in next(lines, [])]
             check_head(path, head, needed)
             for line in lines:
                 if line:
                     yield dict(zip(head, checked(path, lines.line_num, head, line), strict=True))
     except UnicodeDecodeError as error:
-        raise SimcropError(
-            "not-utf8", f"{path}: byte {error.start} is not UTF-8 text, save the table as UTF-8"
-        ) from error
+        raise not_utf8(path) from error
     except csv.Error as error:
         raise SimcropError("bad-csv", f"{path}: not a sound CSV: {error}") from error
     except OSError as error:
         raise SimcropError("unreadable", f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def lines_of(path: Path, file: TextIO) -> Iterator[str]:
+    """Line by line, none of them endless."""
+    while line := file.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise SimcropError(
+                "bad-csv", f"{path}: a line of {LONGEST_LINE} characters or more, expected a table"
+            )
+        yield line
+
+
+def not_utf8(path: Path) -> SimcropError:
+    """Names the first byte that is no UTF-8 text, its place, counted from 0, and its line, counted from 1."""
+    start = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                at = start + error.start
+                where = f"byte 0x{line[error.start]:02x} at {at}, in line {number},"
+                return SimcropError("not-utf8", f"{path}: {where} is not UTF-8 text, save it as UTF-8")
+            start += len(line)
+    return SimcropError("not-utf8", f"{path}: is not UTF-8 text, save it as UTF-8")
 
 
 def check_head(path: Path, head: list[str], needed: Iterable[str]) -> None:

@@ -1,0 +1,153 @@
+"""Reports joined to scans by a stated key: each row goes to one scan or one examination, or is listed as refused.
+
+No axes or units. What a row says to name its scan is tried in this order:
+
+1. the value of that name in the scan's DICOM header, where the key is one of `header_names.KEYWORDS`
+2. the scan's id, or its path below the root, with or without its ending
+3. a file name that one scan alone has
+4. the name of a folder above it
+
+Several scans share a row where their headers say that they are series of one examination.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from simcrop.data.layouts.raw import Refusal, brief, stem
+from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, read_rows
+from simcrop.data.layouts.table import Row, label_of
+from simcrop.data.readers.header_names import SERIES, HeaderNames, header_names, keyword_of
+from simcrop.errors import SimcropError
+
+Identify = Callable[[Path], HeaderNames | None]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan of the listing: where it lies, also below the root, and the id that ingest gives it."""
+
+    path: Path
+    place: Path
+    id: str
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Scan id -> the number of its row; scan id -> the ids of all scans that share its row; what matched nothing."""
+
+    row_of: dict[str, int]
+    sharing: dict[str, tuple[str, ...]]
+    refusals: list[Refusal]
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """Rows from outside; `key` is the column that names the scan, or None for one of `KEYS`."""
+
+    path: Path
+    rows: list[Row]
+    key: str | None = None
+    unread: tuple[Refusal, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path, key: str | None = None) -> "ReportTable":
+        rows, unread = read_rows(path, key)
+        return cls(path, rows, key, tuple(unread))
+
+    @property
+    def shows_names(self) -> bool:
+        """Whether a refusal may repeat what a row says: not where the key may identify a patient."""
+        return self.key is None or self.key.lower() in KEYS
+
+    def name(self, row: Row) -> str:
+        return (row[self.key.lower()] if self.key else first_of(row, KEYS)).strip()
+
+    def report(self, number: int) -> tuple[str, str]:
+        """Findings and impression."""
+        return first_of(self.rows[number], FINDINGS), first_of(self.rows[number], IMPRESSION)
+
+    def labels(self, number: int) -> dict[str, int | None]:
+        row = self.rows[number]
+        return {k[len(LABEL) :]: label_of(self.path, k, v) for k, v in row.items() if k.startswith(LABEL)}
+
+    def said(self, number: int, column: str) -> str:
+        return self.rows[number].get(column, "").strip()
+
+    def join(self, scans: list[Scan]) -> Joined:
+        """Every row to its scan; two different rows for one scan are an error."""
+        keyword = keyword_of(self.key)
+        identify = once(partial(header_names, every=keyword == SERIES))
+        tiers = tiers_of(scans, keyword, identify)
+        paths = {scan.id: scan.path for scan in scans}
+        row_of, sharing, refusals = dict[str, int](), dict[str, tuple[str, ...]](), list(self.unread)
+        for number, row in enumerate(self.rows):
+            name = self.name(row)
+            ids = next((tier[name] for tier in tiers if name and name in tier), ())
+            if len(ids) > 1 and not one_examination([identify(paths[id]) for id in ids]):
+                refusals.append(self.refusal(number, f"which {len(ids)} scans share"))
+            elif not ids:
+                refusals.append(self.refusal(number, "which is no one scan below the folder"))
+            else:
+                self.claim(row_of, ids, number)
+                sharing |= dict.fromkeys(ids, ids)
+        # A row that stands twice is one refusal where it can be told by its name.
+        return Joined(row_of, sharing, list(dict.fromkeys(refusals)))
+
+    def claim(self, row_of: dict[str, int], ids: tuple[str, ...], number: int) -> None:
+        for id in ids:
+            first = row_of.setdefault(id, number)
+            if self.rows[first] != self.rows[number]:
+                rows = f"rows {first + 1} and {number + 1} differ"
+                raise SimcropError(
+                    "duplicate-row",
+                    f"{self.path}: {rows} and name one scan, {brief(id)}: expected one row each",
+                )
+
+    def refusal(self, number: int, why: str) -> Refusal:
+        name = brief(self.name(self.rows[number]))
+        if name and self.shows_names:
+            return Refusal(name, None, "no-volume", f"{self.path.name} names {name!r}, {why}")
+        row = f"{self.path.name} row {number + 1}"
+        return Refusal(row, None, "no-volume", f"{row} names its scan in {self.key or 'no column'}, {why}")
+
+
+def first_of(row: Row, names: tuple[str, ...]) -> str:
+    return next((row[name] for name in names if row.get(name)), "")
+
+
+def once(identify: Identify) -> Identify:
+    """Each header is opened when it is asked for, and never again."""
+    known: dict[Path, HeaderNames | None] = {}
+
+    def remembered(path: Path) -> HeaderNames | None:
+        if path not in known:
+            known[path] = identify(path)
+        return known[path]
+
+    return remembered
+
+
+def one_examination(headers: list[HeaderNames | None]) -> bool:
+    studies = {header.study if header else "" for header in headers}
+    return len(studies) == 1 and "" not in studies
+
+
+def tiers_of(scans: list[Scan], keyword: str | None, identify: Identify) -> list[dict[str, tuple[str, ...]]]:
+    """Name -> the scans that bear it, from the surest kind of name to the least sure."""
+    tiers: list[dict[str, tuple[str, ...]]] = [{} for _ in range(4)]
+    for scan in scans:
+        header = identify(scan.path) if keyword else None
+        place = scan.place.as_posix()
+        above = [folder for folder in scan.place.parents if folder.name]
+        kinds = (
+            header.values(keyword) if header and keyword else (),
+            {scan.id, place, stem(place)},
+            {scan.place.name, stem(scan.place.name)},
+            {text for folder in above for text in (folder.as_posix(), folder.name)},
+        )
+        for tier, names in zip(tiers, kinds, strict=True):
+            for name in names:
+                tier[name] = (*tier.get(name, ()), scan.id)
+    return tiers
