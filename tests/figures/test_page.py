@@ -44,6 +44,7 @@ def png(width: int = 31, height: int = 17) -> bytes:
 def full_page() -> Page:
     page = Page(EVIL, EVIL).figures({EVIL: EVIL, "studies": 24})
     page.section(EVIL, f"{EVIL}\n\nsecond").picture(png(), EVIL, EVIL)
+    page.pictures([(png(), EVIL), (png(40, 12), EVIL)], EVIL)
     page.section("two").table([[EVIL, 1.5], ["b", None]], [EVIL, "score"], EVIL)
     return page.section("three").drawing(draw_curves([{"step": 1, EVIL: 2.0}], [EVIL], EVIL), EVIL)
 

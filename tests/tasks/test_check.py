@@ -90,8 +90,10 @@ def test_damaged_volumes_are_named_and_the_exit_code_says_so(
     assert simcrop("check", cohort, "--out", tmp_path / "out", "--overwrite").code == 1
 
 
-def test_exchanged_volume_is_found_only_by_verifying(simcrop: Callable, line, tmp_path: Path) -> None:
-    cohort = Path(shutil.copytree(line.cohort, tmp_path / "cohort"))
+def test_exchanged_volume_is_found_only_by_verifying(
+    simcrop: Callable, toy_cohort: Path, tmp_path: Path
+) -> None:
+    cohort = Path(shutil.copytree(toy_cohort, tmp_path / "cohort"))
     first, second, *_ = sorted((cohort / "volumes").iterdir())
     shutil.copyfile(second, first)
     assert simcrop("check", cohort, "--out", tmp_path / "fast", "--no-verify").code == 0
@@ -153,5 +155,6 @@ def test_failing_page_leaves_the_earlier_one(
         raise KeyError("label")
 
     monkeypatch.setattr("simcrop.tasks.check_page.add_labels", burst)
-    assert "KeyError" in simcrop("check", toy_cohort, "--out", tmp_path / "out", "--overwrite").refusal
+    ran = simcrop("check", toy_cohort, "--out", tmp_path / "out", "--overwrite")
+    assert (ran.code, "KeyError in tasks/check_page.py" in ran.err) == (2, True)
     assert page_of(tmp_path / "out") == before

@@ -44,7 +44,7 @@ def draw_spectrum(seen: Histograms, odd: list[str]) -> str:
 
 def visible(shares: np.ndarray) -> np.ndarray:
     """NaN, which leaves a gap in a line, where a share lies below the picture."""
-    return np.where(shares >= LOWEST, shares, np.nan)
+    return np.where(shares >= LOWEST, shares.astype(np.float64), np.nan)
 
 
 def draw_tissues(frame: Wide) -> str:
