@@ -25,7 +25,8 @@ def read_volume(path: str | Path, hint: Hint | None = None) -> Volume:
 
     path = Path(path)
     with naming(path):
-        stored = place(read_stored(path), hint)
+        stored = read_stored(path)
+        stored = place(stored, stored.values.shape, hint)
         decision = decide(stored.values, stored.slope, stored.intercept, hint, stored.source)
         return Volume(to_hu(stored.values, decision), stored.affine, decision, stored.notes)
 

@@ -3,14 +3,18 @@
 Axes: those of `dicom`. Sizes in bytes.
 """
 
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from simcrop.data.readers.dicom import PREAMBLE, SUFFIXES, Source, is_dicom, read_series
-from simcrop.data.readers.stored import Stored
+from simcrop.data.readers.stored import Stored, check_promise
 from simcrop.errors import SimcropError
 
 INFLATED_LIMIT = 16 << 30
@@ -19,16 +23,27 @@ MEMBERS_LIMIT = 100_000
 
 def read_zip(path: Path) -> Stored:
     """The one CT series in a zip, in whatever folders inside it."""
+    with open_zip(path) as archive:
+        members = [m for m in checked_members(archive) if starts_like_dicom(archive, m)]
+        return read_series([Source(m.filename, partial(archive.open, m)) for m in members])
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive; whatever `zipfile` and its decompressors raise while it is open becomes a refusal."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [m for m in checked_members(archive) if starts_like_dicom(archive, m)]
-            return read_series([Source(m.filename, partial(archive.open, m)) for m in members])
+            yield archive
+    except SimcropError:
+        raise
     except zipfile.BadZipFile as error:
         raise SimcropError("corrupt-file", "not a whole zip archive: a part is missing or damaged") from error
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise SimcropError("truncated-file", "a member of the zip ends too early or is damaged") from error
     except (RuntimeError, NotImplementedError) as error:
         raise SimcropError("unreadable", "the zip is encrypted or packed in an unknown way") from error
+    except (ValueError, OverflowError, IndexError, struct.error) as error:
+        raise SimcropError("corrupt-file", "the zip's list of members is damaged") from error
 
 
 def checked_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -41,6 +56,7 @@ def checked_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             f"the zip inflates to {total} bytes in {len(members)} files, "
             f"expected at most {INFLATED_LIMIT} in {MEMBERS_LIMIT}",
         )
+    check_promise(total, sum(m.compress_size for m in members), compressed=True)
     for member in members:
         name = member.filename.replace("\\", "/")
         if name.startswith("/") or ":" in name.split("/")[0] or ".." in PurePosixPath(name).parts:
@@ -60,8 +76,8 @@ def starts_like_dicom(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool
 def may_hold_dicom(path: Path) -> bool:
     """Whether any name inside could be a slice; a broken zip counts, so that its refusal is written down."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             names = [PurePosixPath(m.filename) for m in archive.infolist() if not m.is_dir()]
-    except (zipfile.BadZipFile, OSError, NotImplementedError):
+    except (SimcropError, OSError):
         return True
     return any(n.suffix.lower() in SUFFIXES or n.suffix[1:].isdecimal() or not n.suffix for n in names)

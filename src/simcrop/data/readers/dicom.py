@@ -3,11 +3,13 @@
 Axes: x along a row, y down the rows, z along the slice normal, as `series` orders them.
 """
 
+import struct
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO
 
@@ -16,15 +18,29 @@ from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.filereader import read_dataset, read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from simcrop.data.readers.find import check_inside
 from simcrop.data.readers.series import Slice, prove
 from simcrop.data.readers.series_choice import Found, choose, traits_of
-from simcrop.data.readers.stored import Stored, check_scalar, shape_3d
+from simcrop.data.readers.stored import Stored, check_promise, check_scalar, shape_3d
 from simcrop.errors import SimcropError
 
 PREAMBLE = 128
+META_GROUP = 0x0002
+# What pydicom raises for bytes that are no DICOM, nest without end, or promise more than there is memory.
+UNREADABLE = (
+    InvalidDicomError,
+    ValueError,
+    KeyError,
+    NotImplementedError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+)
 SUFFIXES = (".dcm", ".dicom", ".ima")
 CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"  # and its enhanced kinds
 # Storage classes without a picture: radiotherapy, reports, presentation states, documents, raw data, directories.
@@ -52,6 +68,8 @@ class Source:
 def read_dicom_folder(path: Path) -> Stored:
     """The one CT series whose files lie directly in `path`."""
     files = [p for p in sorted(path.iterdir()) if p.is_file() and looks_like_dicom(p)]
+    for file in files:
+        check_inside(file, path)
     return read_series([Source(p.name, partial(p.open, "rb")) for p in files])
 
 
@@ -106,7 +124,7 @@ def inspect(source: Source, index: int) -> Found | str:
         if is_ct_slice(header):
             return found_in(header, index, source.name)
         modality = str(header.get("Modality", "unknown"))
-    except (BytesLengthException, ValueError, TypeError, KeyError, NotImplementedError) as error:
+    except (BytesLengthException, TypeError, *UNREADABLE) as error:
         raise SimcropError("unreadable", f"{source.name} has a damaged DICOM header") from error
     return modality if modality.isalnum() and len(modality) <= 16 else "unknown"
 
@@ -115,14 +133,26 @@ def read_file(source: Source, pixels: bool) -> FileDataset:
     """One file; old files without the preamble are read too."""
     try:
         with source.open() as file:
+            refuse_deflated(file, source.name)  # pyright: ignore[reportArgumentType]
             data = dcmread(file, stop_before_pixels=not pixels, force=True)
     except (EOFError, BytesLengthException) as error:
         raise SimcropError("truncated-file", f"the DICOM file {source.name} ends too early") from error
-    except (InvalidDicomError, ValueError, KeyError, NotImplementedError, AttributeError) as error:
+    except UNREADABLE as error:
         raise SimcropError("unreadable", f"{source.name} is no readable DICOM file") from error
     if len(data) == 0:
         raise SimcropError("unreadable", f"{source.name} is no readable DICOM file")
     return data
+
+
+def refuse_deflated(file: BufferedIOBase, name: str) -> None:
+    """pydicom inflates such a file at once, however large it becomes; no scanner writes one."""
+    if file.read(PREAMBLE + 4)[PREAMBLE:] == b"DICM":
+        meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != META_GROUP)
+        if meta.get("TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian:
+            raise SimcropError(
+                "unreadable", f"{name} is deflated as a whole, expected plain or compressed pixels"
+            )
+    file.seek(0)
 
 
 def is_ct_slice(header: FileDataset) -> bool:
@@ -200,7 +230,7 @@ def read_pixels(sources: list[Source], slices: list[Slice]) -> tuple[np.ndarray,
     one_rescale = len({(s.slope, s.intercept) for s in slices}) == 1
     stack = None
     for z, s in enumerate(slices):
-        pixels = pixel_array(sources[s.index], (s.rows, s.columns))
+        pixels = pixel_array(sources[s.index], (s.rows, s.columns), len(slices))
         if not one_rescale:
             pixels = (pixels * s.slope + s.intercept).astype(np.float32)
         if stack is None:
@@ -214,19 +244,21 @@ def read_pixels(sources: list[Source], slices: list[Slice]) -> tuple[np.ndarray,
     return stack.T, slope, intercept
 
 
-def pixel_array(source: Source, shape: tuple[int, int]) -> np.ndarray:
-    """Stored numbers of one slice, decompressed."""
+def pixel_array(source: Source, shape: tuple[int, int], count: int) -> np.ndarray:
+    """Stored numbers of one slice of `count`, decompressed."""
     data = read_file(source, pixels=True)
+    packed = len(data.get("PixelData", None) or b"")
+    check_promise(2 * shape[0] * shape[1] * count, packed * count, compressed=True)
     if "TransferSyntaxUID" not in data.file_meta:  # an old file without a preamble is never compressed
         implicit = data.original_encoding[0] is not False
         data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     try:
         pixels = data.pixel_array
-    except (ValueError, AttributeError, EOFError, IndexError, BytesLengthException) as error:
+    except (ValueError, AttributeError, TypeError, EOFError, IndexError, BytesLengthException) as error:
         raise SimcropError(
             "truncated-file", f"the pixels of {source.name} are missing or cut short"
         ) from error
-    except (RuntimeError, NotImplementedError, KeyError) as error:
+    except (RuntimeError, NotImplementedError, KeyError, MemoryError, OverflowError) as error:
         raise SimcropError("unreadable", f"the pixels of {source.name} cannot be decompressed") from error
     if pixels.shape != shape:
         raise SimcropError("unreadable", f"the pixels of {source.name} do not have the size of its header")

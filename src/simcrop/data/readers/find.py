@@ -4,7 +4,10 @@ No axes or units. Links that lead out of the folder are not followed.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from simcrop.errors import SimcropError
 
 SUFFIXES = (".nii", ".nii.gz", ".mhd", ".mha", ".nrrd", ".nhdr", ".npz", ".zip")
 # Endings that no DICOM slice has: the rest is opened to look for the word DICM.
@@ -30,14 +33,24 @@ def find_scans(root: Path) -> list[Path]:
         return [root] if is_scan(root) else []
     found: dict[Path, Path] = {}
     home = root.resolve()
-    for folder, _, files in os.walk(root, followlinks=False):
-        here = Path(folder)
-        for path in [here, *(here / name for name in files)]:
-            target = path.resolve()
-            if target.is_relative_to(home) and is_scan(path):
-                # A file and a link to it are one scan; the real path is kept.
-                found[target] = path if target not in found or not path.is_symlink() else found[target]
+    for path in everything_below(root):
+        # Of a link nothing is known until it is followed: one that leads nowhere, or in a circle, is no scan.
+        if path.is_symlink() and not path.exists():
+            continue
+        target = path.resolve()
+        if target.is_relative_to(home) and is_scan(path):
+            # A file and a link to it are one scan; the real path is kept.
+            found[target] = path if target not in found or not path.is_symlink() else found[target]
     return sorted(found.values())
+
+
+def everything_below(root: Path) -> Iterator[Path]:
+    """Every folder and file, links not followed; closed folders too, so that they are refused by name."""
+    closed: list[str] = []
+    for folder, _, files in os.walk(root, onerror=lambda error: closed.append(error.filename)):
+        yield Path(folder)
+        yield from (Path(folder) / name for name in files)
+    yield from map(Path, closed)
 
 
 def is_scan(path: Path) -> bool:
@@ -57,8 +70,18 @@ def holds_dicom(folder: Path) -> bool:
     """Whether a DICOM picture lies directly in the folder, with or without a suffix."""
     from simcrop.data.readers.dicom import holds_picture
 
-    for path in sorted(folder.iterdir()):
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:
+        return True  # the reader will say why it cannot be opened
+    for path in inside:
         name = path.name.lower()
         if path.is_file() and not name.endswith(SUFFIXES + NEVER_DICOM) and holds_picture(path):
             return True
     return False
+
+
+def check_inside(path: Path, folder: Path) -> None:
+    """Refuse a file of a scan that is really a link out of the scan's own folder."""
+    if (path.is_symlink() or path.parent != folder) and not path.resolve().is_relative_to(folder.resolve()):
+        raise SimcropError("unsafe-path", f"{path.name} is a link that leads out of its folder")

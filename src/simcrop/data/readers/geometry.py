@@ -11,8 +11,11 @@ import numpy as np
 from simcrop.data.hounsfield import Hint
 from simcrop.data.readers.stored import Told
 from simcrop.data.volume import check_affine, spacing_of
+from simcrop.errors import SimcropError
 
 Some = TypeVar("Some", bound=Told)
+SMALLEST_MM, LARGEST_MM = 0.01, 100.0  # of a voxel
+LARGEST_LITRES = 1000.0  # a whole body in the widest field of view, 2 m x 0.7 m x 0.7 m, has 980
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -30,11 +33,35 @@ def directions(orientation: np.ndarray) -> np.ndarray:
     return np.stack([along, down, np.cross(along, down)], axis=1)
 
 
-def place(stored: Some, hint: Hint | None) -> Some:
+def place(stored: Some, shape: tuple[int, ...], hint: Hint | None) -> Some:
     """Real geometry in the file wins; a file without any takes the hint's. Either way the affine is sound."""
     check_affine(stored.affine)
-    if hint is None:
-        return stored
+    placed = stored if hint is None else place_with(stored, hint)
+    check_field(shape, placed.affine)
+    return placed
+
+
+def check_field(shape: tuple[int, ...], affine: np.ndarray) -> None:
+    """Refuse voxels and volumes of a size that no body and no scanner has: a slip of units, or a trap."""
+    spacing, litres = (
+        spacing_of(affine),
+        abs(float(np.linalg.det(affine[:3, :3]))) * float(np.prod(shape, dtype=np.float64)) / 1e6,
+    )
+    said = " x ".join(f"{mm:.4g}" for mm in spacing)
+    if not SMALLEST_MM <= min(spacing) <= max(spacing) <= LARGEST_MM:
+        raise SimcropError(
+            "absurd-spacing",
+            f"voxels of {said} mm, expected {SMALLEST_MM:g} to {LARGEST_MM:g} mm along each axis",
+        )
+    if litres > LARGEST_LITRES:
+        raise SimcropError(
+            "absurd-spacing",
+            f"voxels of {said} mm make a scan of {litres:.4g} litres, more than a whole body",
+        )
+
+
+def place_with(stored: Some, hint: Hint) -> Some:
+    """What the hint may add to the file's own words."""
     if not stored.sized and hint.spacing_mm is not None:
         return resize(stored, hint.spacing_mm)
     if stored.placed:

@@ -61,7 +61,9 @@ def read_fields(path: Path) -> tuple[Fields, int]:
             if not mark and not name:
                 continue
             if not mark or not name or name in fields:
-                raise SimcropError("unreadable", "the MetaImage header has a line that is no single `Name = value`")
+                raise SimcropError(
+                    "unreadable", "the MetaImage header has a line that is no single `Name = value`"
+                )
             fields[name] = value.strip()
             if name == "ElementDataFile":
                 break
@@ -88,7 +90,9 @@ def yes(fields: Fields, *names: str, otherwise: bool = False) -> bool:
 def number_type(fields: Fields) -> np.dtype:
     kind = fields["ElementType"]
     if kind not in NUMBERS or said(fields, ("ElementNumberOfChannels",), "1") != "1":
-        raise SimcropError("not-scalar", "expected one number per voxel, found an ElementType or channels beyond it")
+        raise SimcropError(
+            "not-scalar", "expected one number per voxel, found an ElementType or channels beyond it"
+        )
     big = yes(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
     return np.dtype(NUMBERS[kind]).newbyteorder(">" if big else "<")
 

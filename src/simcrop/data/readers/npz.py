@@ -4,14 +4,17 @@ Axes of RAD-ChestCT: z to the feet, y to the back, x to the left; of CT-CLIP: z 
 Both become `(x, y, z)`; neither format knows where in the scanner the patient lay.
 """
 
+import warnings
 import zipfile
-import zlib
+from io import BufferedIOBase
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy
 
-from simcrop.data.readers.stored import Stored, check_scalar, shape_3d
+from simcrop.data.readers.archive import open_zip
+from simcrop.data.readers.stored import Stored, check_promise, check_scalar, drain, fill, shape_3d
 from simcrop.errors import SimcropError
 
 RAD_CHEST_CT_MM = 0.8
@@ -21,38 +24,45 @@ NO_POSITION = "the format does not store the position: the first voxel is put at
 
 def read_npz(path: Path) -> Stored:
     """The array `ct` or `arr_0`, checked before it is loaded, never unpickled."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            keys = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            if "ct" in keys:
-                return rad_chest_ct(load(archive, keys["ct"]))
-            if "arr_0" in keys:
-                return ct_clip(load(archive, keys["arr_0"]))
-    except zipfile.BadZipFile as error:
-        raise SimcropError(
-            "corrupt-file", "not a whole .npz archive: a part is missing or damaged"
-        ) from error
-    except (EOFError, zlib.error) as error:
-        raise SimcropError("truncated-file", "the compressed array ends too early or is damaged") from error
-    except (ValueError, NotImplementedError, RuntimeError) as error:
-        raise SimcropError("unreadable", "the array inside cannot be read as plain numbers") from error
+    with open_zip(path) as archive:
+        keys = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        if "ct" in keys:
+            return rad_chest_ct(load(archive, keys["ct"]))
+        if "arr_0" in keys:
+            return ct_clip(load(archive, keys["arr_0"]))
     raise SimcropError("unreadable", "expected the array `ct` (RAD-ChestCT) or `arr_0` (CT-CLIP) inside")
 
 
 def load(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     """One array whose header keeps its promise: the archive says how many bytes the member inflates to."""
-    with archive.open(name) as member:
-        version = npy.read_magic(member)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = read_header(member)
+    entry = archive.getinfo(name)
+    with archive.open(name) as opened:
+        member: BufferedIOBase = opened  # pyright: ignore[reportAssignmentType]
+        shape, fortran_order, dtype = array_header(member)
         check_scalar(dtype)
-        promised = dtype.itemsize * int(np.prod(shape_3d(shape), dtype=np.int64))
-        if promised != archive.getinfo(name).file_size - member.tell():
+        lengths = shape_3d(shape)
+        promised = dtype.itemsize * int(np.prod(lengths, dtype=np.int64))
+        if promised != entry.file_size - member.tell():
             raise SimcropError(
                 "truncated-file", f"the array's header promises {promised} bytes, not what follows"
             )
-    with archive.open(name) as member:
-        return npy.read_array(member, allow_pickle=False).reshape(shape_3d(shape))
+        check_promise(promised, entry.compress_size, compressed=True)
+        values = np.empty(lengths[::-1] if fortran_order else lengths, dtype)
+        fill(member, memoryview(values).cast("B"), 0, promised)  # pyright: ignore[reportArgumentType]
+        drain(member)
+    return values.T if fortran_order else values
+
+
+def array_header(member: BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of the array that follows, as numpy reads them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # Python 2 wrote such headers, too
+            version = npy.read_magic(member)
+            read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            return read_header(member)
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+        raise SimcropError("unreadable", "the array inside cannot be read as plain numbers") from error
 
 
 def rad_chest_ct(array: np.ndarray) -> Stored:

@@ -85,7 +85,9 @@ def number_type(fields: Fields) -> np.dtype:
         code = f"{match[1] or 'i'}{int(match[2]) // 8}"
     else:
         unsigned = words.startswith("u")
-        bare = re.sub(r"^(unsigned|signed|u(?=char|short|int|long)) ?", "", words).replace("long long", "longlong")
+        bare = re.sub(r"^(unsigned|signed|u(?=char|short|int|long)) ?", "", words).replace(
+            "long long", "longlong"
+        )
         bare = bare.removesuffix(" int")
         if bare not in WIDTHS:
             raise SimcropError("not-scalar", "expected one number per voxel, the NRRD header's type is none")

@@ -23,6 +23,7 @@ SCAN_REASONS: dict[str, str] = {
     "not-monochrome2": "a DICOM image whose bright and dark are inverted, or in colour",
     # the place in the patient
     "singular-affine": "the affine cannot place voxels in space",
+    "absurd-spacing": "voxels too small or too large for any scanner, or a scan larger than a body",
     "missing-geometry": "DICOM slices without position, orientation or pixel spacing",
     "mixed-geometry": "slices of one series that differ in size, spacing or orientation",
     "bad-orientation": "row and column directions that are not two perpendicular unit vectors",

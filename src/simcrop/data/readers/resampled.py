@@ -57,7 +57,7 @@ def read_on(path: Path, spacing_mm: Spacing, hint: Hint | None, antialias: bool)
     if path.stat().st_size == 0:
         return None
     with open_nifti(path) as stream:
-        told, witness = place(stream.told, hint), Witness(stream.shape)
+        told, witness = place(stream.told, stream.shape, hint), Witness(stream.shape)
         to = plan(stream.shape, told.affine, spacing_mm, antialias)
         ahead = look_ahead(stream, witness)
         guess = verdict(witness, told, hint)
@@ -100,7 +100,8 @@ def same_numbers(one: HuDecision, other: HuDecision) -> bool:
 
 def read_at_once(path: Path, spacing_mm: Spacing, hint: Hint | None, antialias: bool) -> Resampled:
     """The whole file first; its planes are turned into HU one at a time."""
-    stored = place(read_stored(path), hint)
+    stored = read_stored(path)
+    stored = place(stored, stored.values.shape, hint)
     decision = decide(stored.values, stored.slope, stored.intercept, hint, stored.source)
     shape = stored.values.shape
     to = plan((shape[0], shape[1], shape[2]), stored.affine, spacing_mm, antialias)

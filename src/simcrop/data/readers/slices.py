@@ -7,8 +7,6 @@ pictures state neither size nor density, so both are assumed: the field below in
 import re
 import struct
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,8 +17,9 @@ from typing import IO
 
 import numpy as np
 
-from simcrop.data.readers.archive import checked_members
-from simcrop.data.readers.stored import Stored, shape_3d
+from simcrop.data.readers.archive import checked_members, open_zip
+from simcrop.data.readers.find import check_inside
+from simcrop.data.readers.stored import Stored, check_promise, shape_3d
 from simcrop.errors import SimcropError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -42,6 +41,7 @@ class Picture:
     """One slice wherever it lies."""
 
     name: str
+    size: int  # bytes on disk, compressed
     open: Callable[[], AbstractContextManager[IO[bytes]]]
 
     @property
@@ -62,9 +62,13 @@ def holds_slices(folder: Path) -> bool:
 
 
 def read_slice_folder(path: Path) -> Stored:
-    return stack(
-        [Picture(p.name, partial(p.open, "rb")) for p in sorted(path.iterdir()) if is_picture(p.name)]
-    )
+    """The pictures directly in a folder; a pipe or a link out of it would be no slice of this scan."""
+    found = [p for p in sorted(path.iterdir()) if is_picture(p.name)]
+    for one in found:
+        if not one.is_file():
+            raise SimcropError("unreadable", f"{one.name} is no plain file, expected a picture")
+        check_inside(one, path)
+    return stack([Picture(p.name, p.stat().st_size, partial(p.open, "rb")) for p in found])
 
 
 def zip_above(path: Path) -> Path | None:
@@ -77,19 +81,15 @@ def read_zipped_slices(path: Path) -> Stored:
     home = zip_above(path)
     assert home is not None
     folder = PurePosixPath(path.relative_to(home).as_posix())
-    try:
-        with zipfile.ZipFile(home) as archive:
-            members = [m for m in checked_members(archive) if PurePosixPath(m.filename).parent == folder]
-            pictures = [m for m in members if is_picture(m.filename)]
-            return stack(
-                [Picture(PurePosixPath(m.filename).name, partial(archive.open, m)) for m in pictures]
-            )
-    except zipfile.BadZipFile as error:
-        raise SimcropError("corrupt-file", "not a whole zip archive: a part is missing or damaged") from error
-    except (EOFError, zlib.error) as error:
-        raise SimcropError("truncated-file", "a member of the zip ends too early or is damaged") from error
-    except (RuntimeError, NotImplementedError) as error:
-        raise SimcropError("unreadable", "the zip is encrypted or packed in an unknown way") from error
+    with open_zip(home) as archive:
+        members = [m for m in checked_members(archive) if PurePosixPath(m.filename).parent == folder]
+        pictures = [m for m in members if is_picture(m.filename)]
+        return stack(
+            [
+                Picture(PurePosixPath(m.filename).name, m.compress_size, partial(archive.open, m))
+                for m in pictures
+            ]
+        )
 
 
 def stack(pictures: list[Picture]) -> Stored:
@@ -101,6 +101,7 @@ def stack(pictures: list[Picture]) -> Stored:
     for z, picture in enumerate(ordered):
         grey = read_picture(picture)
         if slices is None:
+            check_promise(grey.size * len(ordered), sum(p.size for p in ordered), compressed=True)
             slices = np.empty(shape_3d((len(ordered), *grey.shape)), np.uint8)
         if grey.shape != slices.shape[1:]:
             raise SimcropError("mixed-geometry", f"{ordered[0].name} and {picture.name} differ in size")

@@ -14,6 +14,7 @@ from typing import IO
 import numpy as np
 from isal import igzip, isal_zlib
 
+from simcrop.data.readers.find import check_inside
 from simcrop.data.readers.stored import check_promise, drain, fill
 from simcrop.errors import SimcropError
 
@@ -98,17 +99,10 @@ def beside(header: Path, name: str) -> Path:
     data = header.parent / plain
     if not data.is_file():
         raise SimcropError("missing-file", f"the data file {plain.name} that the header names is missing")
-    check_inside(data, header.parent, f"the data file {plain.name}")
+    check_inside(data, header.parent)
     if data.stat().st_size == 0:
         raise SimcropError("empty-file", f"the data file {plain.name} that the header names has no bytes")
     return data
-
-
-def check_inside(path: Path, folder: Path, what: str) -> None:
-    """Refuse a link that leads out of the folder in which it lies."""
-    if path.is_symlink() or path.parent != folder:
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise SimcropError("unsafe-path", f"{what} is a link that leads out of its folder")
 
 
 def header_lines(file: IO[bytes]) -> Iterator[str]:
