@@ -14,11 +14,13 @@ from simcrop.data.durable import remove_temporary, writing
 from simcrop.data.hounsfield import Hint
 from simcrop.data.job import Job, died, is_stored, job_of, store_scan
 from simcrop.data.journal import Journal, Record, open_journal
-from simcrop.data.layouts import list_studies
+from simcrop.data.layouts import Listing, list_studies
 from simcrop.data.pool import each
 from simcrop.data.preprocess import InputSpec, Placement, cut_out, paper
+from simcrop.data.pseudonyms import Pseudonyms, lost_key, new_key, read_key, save_key
 from simcrop.data.readers.resampled import read_resampled
-from simcrop.data.store import COHORT, VOLUMES, Making, Spacing, check_target, clear, settings_of
+from simcrop.data.shards import Shard
+from simcrop.data.store import COHORT, VOLUMES, Making, Spacing, check_target, clear, first_line, settings_of
 from simcrop.data.volume_file import Codec
 from simcrop.errors import SimcropError
 
@@ -61,33 +63,65 @@ def ingest(
     overwrite: bool = False,
     antialias: bool = False,
     codec: Codec = "lz4",
+    shard: Shard | None = None,
+    pseudonymise: bool = False,
 ) -> IngestResult:
     """Take what can be taken into the cohort `out`, and write down why the rest was not.
 
     `progress(done, total, record)` is called after each scan with its line of the journal. Scans refused by an
-    earlier call are tried again.
+    earlier call are tried again. A `shard` takes its share of them into a folder of its own below `out`, for `merge`.
     """
     if workers < 1:
         raise SimcropError("bad-setting", f"need workers >= 1, got {workers}")
-    out, making = Path(out).absolute(), Making(spacing_mm, antialias, codec)
-    settings = settings_of(Path(source).absolute(), layout, making)
-    check_target(out, settings, overwrite)
+    source, out, making = Path(source).absolute(), Path(out).absolute(), Making(spacing_mm, antialias, codec)
+    home = shard.folder(out) if shard else out
+    key = key_of(out, home, overwrite) if pseudonymise else None
+    settings = settings_of(source, layout, making, key)
+    check_target(out, settings, overwrite and shard is None, shards=shard is not None)
+    check_target(home, with_shard(settings, shard), overwrite)
     listing = list_studies(layout, source)
     if overwrite:
-        clear(out)
-    with closing(open_journal(out, settings)) as journal:
-        with writing(out):
-            (out / VOLUMES).mkdir(exist_ok=True)
-        for folder in (out, out / VOLUMES):
+        clear(home)
+    if key is not None:
+        key = save_key(out, key)
+        settings = settings_of(source, layout, making, key)
+        listing = key.listing(listing)
+    jobs = [job_of(s, making, home, key) for s in listing.studies if shard is None or shard.holds(s.id)]
+    with closing(open_journal(home, with_shard(settings, shard))) as journal:
+        with writing(home):
+            (home / VOLUMES).mkdir(exist_ok=True)
+        for folder in (home, home / VOLUMES):
             remove_temporary(folder)
-        jobs = [job_of(study, making, out) for study in listing.studies]
         to_do = [job for job in jobs if not is_stored(job, journal.records.get(job.id))]
         store_all(to_do, workers, journal, len(jobs), progress)
+        taken, refused = finish(home, settings, listing, journal, jobs, shard)
+    return IngestResult(home, taken, refused, len(jobs) - len(to_do))
 
-        from simcrop.data.ledger import write_tables
 
-        taken, refused = write_tables(out, settings, listing, journal.records)
-    return IngestResult(out, taken, refused, len(jobs) - len(to_do))
+def key_of(out: Path, home: Path, overwrite: bool) -> Pseudonyms:
+    """The cohort's own key, or a new one for a new cohort."""
+    begun = first_line(home)
+    key = read_key(out)
+    if key is None and begun is not None and "pseudonyms" in begun and not overwrite:
+        raise lost_key(out)
+    return key or new_key()
+
+
+def with_shard(settings: Record, shard: Shard | None) -> Record:
+    return settings if shard is None else settings | {"shard": str(shard)}
+
+
+def finish(
+    home: Path, settings: Record, listing: Listing, journal: Journal, jobs: list[Job], shard: Shard | None
+) -> tuple[int, int]:
+    """How many were taken and refused; the tables, unless those of all shards are to be written together."""
+    if shard is not None:
+        taken = sum(journal.records[job.id]["status"] == "taken" for job in jobs)
+        return taken, len(jobs) - taken
+
+    from simcrop.data.ledger import write_tables
+
+    return write_tables(home, settings, listing, journal.records)
 
 
 def store_all(jobs: list[Job], workers: int, journal: Journal, total: int, progress: Progress | None) -> None:

@@ -11,6 +11,7 @@ from simcrop.data.durable import StoreError
 from simcrop.data.hounsfield import Hint
 from simcrop.data.journal import Record
 from simcrop.data.layouts.raw import RawStudy
+from simcrop.data.pseudonyms import Pseudonyms, meaning, without_names
 from simcrop.data.readers.resampled import Resampled, read_resampled
 from simcrop.data.readers.slices import zip_above
 from simcrop.data.store import VOLUMES, Making
@@ -20,7 +21,10 @@ from simcrop.errors import SimcropError
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs to store one scan. `fingerprint` tells whether the source has changed since."""
+    """All that a worker needs to store one scan. `fingerprint` tells whether the source has changed since.
+
+    Of a `nameless` one nothing is written down that may hold its path.
+    """
 
     id: str
     path: Path
@@ -28,11 +32,14 @@ class Job:
     making: Making
     target: Path
     fingerprint: str
+    nameless: bool = False
 
 
-def job_of(study: RawStudy, making: Making, out: Path) -> Job:
-    target = volume_path(out / VOLUMES, study.id, making.codec)
-    return Job(study.id, study.path, study.hint, making, target, fingerprint(study))
+def job_of(study: RawStudy, making: Making, out: Path, key: Pseudonyms | None = None) -> Job:
+    target, mark = volume_path(out / VOLUMES, study.id, making.codec), fingerprint(study)
+    if key is not None:
+        mark = key.of("fingerprint", mark)
+    return Job(study.id, study.path, study.hint, making, target, mark, key is not None)
 
 
 def fingerprint(study: RawStudy) -> str:
@@ -82,11 +89,12 @@ def store_scan(job: Job) -> Record:
 def taken(job: Job, made: Resampled) -> Record:
     volume = made.volume
     voxels = rounded(volume.hu)
+    notes = without_names(volume.notes, job.path.parts) if job.nameless else volume.notes
     return {
         "id": job.id,
         "status": "taken",
         "reason": "",
-        "sentence": "; ".join(((volume.decision.sentence if volume.decision else ""), *volume.notes)),
+        "sentence": "; ".join(((volume.decision.sentence if volume.decision else ""), *notes)),
         "fingerprint": job.fingerprint,
         "checksum": checksum(voxels),
         "bytes": write_volume(job.target, voxels),
@@ -99,7 +107,7 @@ def taken(job: Job, made: Resampled) -> Record:
 
 
 def refused(job: Job, reason: str, sentence: str) -> Record:
-    line = " ".join(sentence.split())
+    line = meaning(reason) if job.nameless else " ".join(sentence.split())
     return {
         "id": job.id,
         "status": "refused",

@@ -33,9 +33,16 @@ class Journal:
         self.write(record)
         self.records[record["id"]] = record
 
-    def write(self, line: Record) -> None:
+    def extend(self, records: list[Record]) -> None:
+        """Many scans were finished elsewhere; only those of which it is news."""
+        news = [record for record in records if self.records.get(record["id"]) != record]
+        self.write(*news)
+        self.records |= {record["id"]: record for record in news}
+
+    def write(self, *lines: Record) -> None:
         with writing(self.path):
-            self.file.write(json.dumps(line, ensure_ascii=True, allow_nan=False).encode() + b"\n")
+            for line in lines:
+                self.file.write(json.dumps(line, ensure_ascii=True, allow_nan=False).encode() + b"\n")
             self.file.flush()
             os.fsync(self.file.fileno())
 

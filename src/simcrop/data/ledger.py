@@ -19,6 +19,7 @@ from simcrop.data.split import Split
 from simcrop.data.store import COHORT, LEDGER, STUDIES
 
 LABEL = "label:"
+NAMELESS = "(pseudonymised)"  # where a path would stand
 Schema = dict[str, Any]  # column -> polars type
 STUDY_SCHEMA: Schema = {
     "id": pl.String(),
@@ -52,8 +53,9 @@ def write_tables(
     taken = [study for study in listing.studies if records[study.id]["status"] == "taken"]
     names = list(dict.fromkeys(name for study in listing.studies for name in study.labels))
     schema = STUDY_SCHEMA | {f"{LABEL}{name}": pl.Int8() for name in names}
-    rows = [study_row(study, records[study.id], names) for study in taken]
-    entries = ledger_rows(listing, records)
+    named = "pseudonyms" not in settings
+    rows = [study_row(study, records[study.id], names, named) for study in taken]
+    entries = ledger_rows(listing, records, named)
 
     write_parquet(out / STUDIES, rows, schema)
     write_parquet(out / LEDGER, entries, LEDGER_SCHEMA)
@@ -74,8 +76,8 @@ def write_parquet(path: Path, rows: list[Record], schema: Schema) -> None:
     write_whole(path, content.getvalue())
 
 
-def study_row(study: RawStudy, record: Record, names: list[str]) -> Record:
-    """One taken volume: what the listing says now, and what the journal says of its voxels."""
+def study_row(study: RawStudy, record: Record, names: list[str], named: bool) -> Record:
+    """One taken volume: what the listing says now, what the journal says of its voxels, and if `named` its file."""
     return {
         "id": study.id,
         "patient": study.patient,
@@ -84,7 +86,7 @@ def study_row(study: RawStudy, record: Record, names: list[str]) -> Record:
         "findings": study.findings,
         "impression": study.impression,
         "sentences": len(sentences(study.findings)),
-        "source_path": str(study.path),
+        "source_path": str(study.path) if named else NAMELESS,
         "mask_path": str(study.mask) if study.mask else None,
         "hu_decision": json.dumps(record["hu_decision"]),
         **{name: record[name] for name in FROM_RECORD},
@@ -92,7 +94,7 @@ def study_row(study: RawStudy, record: Record, names: list[str]) -> Record:
     }
 
 
-def ledger_rows(listing: Listing, records: dict[str, Record]) -> list[Record]:
+def ledger_rows(listing: Listing, records: dict[str, Record], named: bool) -> list[Record]:
     """One line per input: first the scans in their order, then what could be none."""
     first_with: dict[str, str] = {}
     rows = []
@@ -102,7 +104,8 @@ def ledger_rows(listing: Listing, records: dict[str, Record]) -> list[Record]:
         if record["status"] == "taken":
             twin = first_with.setdefault(record["checksum"], study.id)
             parts += study.notes if twin == study.id else (*study.notes, f"same voxels as {twin}")
-        rows.append(entry(study.id, str(study.path), record["status"], record["reason"], parts))
+        path = str(study.path) if named else NAMELESS
+        rows.append(entry(study.id, path, record["status"], record["reason"], parts))
     for refusal in listing.refusals:
         path = str(refusal.path) if refusal.path else None
         rows.append(entry(refusal.name, path, "refused", refusal.reason, [refusal.sentence]))

@@ -9,13 +9,15 @@ from pathlib import Path
 from simcrop.data.durable import writing
 from simcrop.data.journal import JOURNAL, Record, lock, parse, same_settings
 from simcrop.data.preprocess import paper
+from simcrop.data.pseudonyms import KEY, Pseudonyms
+from simcrop.data.shards import SHARDS
 from simcrop.data.volume_file import ENDINGS, Codec
 from simcrop.errors import SimcropError
 
 FORMAT = 1
 COHORT, STUDIES, LEDGER, VOLUMES = "cohort.json", "studies.parquet", "ledger.parquet", "volumes"
 TABLES = (COHORT, STUDIES, LEDGER, JOURNAL)
-BESIDE = {"run.json", "metrics.json"}  # a command may leave these in the folder before and after
+BESIDE = {"run.json", "metrics.json", KEY}  # what else may lie in the folder before and after
 Spacing = tuple[float, float, float]
 
 
@@ -34,29 +36,40 @@ class Making:
             raise SimcropError("bad-setting", f"no codec {self.codec!r}, known are {', '.join(ENDINGS)}")
 
 
-def settings_of(source: Path, layout: str, making: Making) -> Record:
+def settings_of(source: Path, layout: str, making: Making, key: Pseudonyms | None = None) -> Record:
     """What makes two ingests the same; the first line of the journal and the body of `cohort.json`."""
     return {
         "format": FORMAT,
         "kind": "simcrop-cohort",
         "layout": layout,
-        "source": str(source),
+        "source": str(source) if key is None else key.of("source", str(source)),
         "spacing_mm": [float(mm) for mm in making.spacing_mm],
         "antialias": making.antialias,
         "codec": making.codec,
         "window_hu": list(paper.window_hu),
-    }
+    } | ({} if key is None else {"pseudonyms": key.fingerprint})
 
 
-def check_target(out: Path, settings: Record, overwrite: bool) -> None:
-    """`out` is absent, empty, or a cohort of ours: with the same settings, unless it is to be overwritten."""
+def making_of(settings: Record) -> Making:
+    """The part of the settings that is about single scans."""
+    x, y, z = settings["spacing_mm"]
+    return Making((x, y, z), settings["antialias"], settings["codec"])
+
+
+def check_target(out: Path, settings: Record, overwrite: bool, shards: bool = False) -> None:
+    """`out` is absent, empty, or a cohort of ours: with the same settings, unless it is to be overwritten.
+
+    With `shards` it may be one whose shards are not merged yet.
+    """
     if out.exists() and not out.is_dir():
         raise SimcropError("not-a-folder", f"{out}: is a file, expected a folder for the cohort")
     names = {path.name for path in out.iterdir()} - BESIDE if out.is_dir() else set()
     before = first_line(out)
     if before is not None and not overwrite:
         same_settings(out, before, settings)
-    if before is None and names - {VOLUMES} and names != {JOURNAL}:
+    if before is None and SHARDS in names and not shards:
+        raise SimcropError("unmerged", f"{out}: holds shards of an ingest, join them with --merge")
+    if before is None and names - {VOLUMES, SHARDS} and names != {JOURNAL}:
         raise SimcropError(
             "not-empty", f"{out}: holds other files and no cohort, expected an empty or new folder"
         )
