@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from pydicom import dcmread
@@ -147,7 +147,8 @@ def read_file(source: Source, pixels: bool) -> FileDataset:
 def refuse_deflated(file: BufferedIOBase, name: str) -> None:
     """pydicom inflates such a file at once, however large it becomes; no scanner writes one."""
     if file.read(PREAMBLE + 4)[PREAMBLE:] == b"DICM":
-        meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != META_GROUP)
+        stream: Any = file
+        meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != META_GROUP)
         if meta.get("TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian:
             raise SimcropError(
                 "unreadable", f"{name} is deflated as a whole, expected plain or compressed pixels"

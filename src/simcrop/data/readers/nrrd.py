@@ -126,9 +126,16 @@ def affine_of(fields: Fields, n: int) -> np.ndarray:
         if (spacing <= 0).any():
             raise SimcropError("singular-affine", "the NRRD header's spacings are not above zero")
         return affine_from_lps(np.diag(signs * spacing), np.zeros(3))
-    vectors = re.findall(r"\(([^()]*)\)", fields["space directions"])
-    if len(vectors) != 3 or fields["space directions"].strip().startswith("none"):
-        raise SimcropError("unreadable", "the NRRD header's space directions are not three vectors")
-    steps = np.stack([numbers_in(vector, 3, "space directions") for vector in vectors], axis=1)
-    origin = numbers_in(fields.get("space origin", "(0,0,0)").strip("() "), 3, "space origin")
+    steps = vectors_in(fields["space directions"], 3, "space directions").T
+    (origin,) = vectors_in(fields.get("space origin", "(0,0,0)"), 1, "space origin")
     return affine_from_lps(steps * signs[:, None], origin * signs)
+
+
+def vectors_in(text: str, count: int, what: str) -> np.ndarray:
+    """Exactly `count` vectors `(x,y,z)`; an axis without a direction, `none`, may follow."""
+    found = re.findall(r"\(([^()]*)\)", text)
+    if len(found) != count or not re.fullmatch(r"(\([^()]*\)\s*)+(none\s*)*", text):
+        raise SimcropError(
+            "unreadable", f"the NRRD header's {what} holds something else than {count} vectors"
+        )
+    return np.stack([numbers_in(vector, 3, what) for vector in found])
