@@ -40,6 +40,12 @@ def test_what_no_chest_ct_has_is_named_and_equal_axes_together() -> None:
     )
 
 
+def test_rounding_of_a_header_is_not_unusual() -> None:
+    found = measures(cohort([np.diag([0.7, 0.7, 5.0000002, 1.0])], (600, 600, 50), (5, 7, 9)))
+    assert found[2].values[0] == 5
+    assert not any(measure.unusual[0] for measure in found)
+
+
 def test_scan_unlike_its_cohort_is_named_though_usual_by_itself() -> None:
     measure = Measure("spacing", "z", np.array([1.0] * 9 + [4.5]), (0.4, 5.0))
     assert not measure.unusual.any()

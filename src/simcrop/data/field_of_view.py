@@ -61,7 +61,8 @@ def measures(cohort: Cohort) -> list[Measure]:
         extent[row, along] = np.array(spacing_of(affine)) * shape
     pairs = (("spacing", spacing, USUAL_SPACING), ("field of view", extent, USUAL_EXTENT))
     return [
-        Measure(what, axis, values[:, i], usual[i])
+        # To a thousandth: headers hold float32, and 5.0000002 mm is not beyond 5.
+        Measure(what, axis, values[:, i].round(3), usual[i])
         for what, values, usual in pairs
         for i, axis in enumerate(AXES)
     ]

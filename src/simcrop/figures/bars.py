@@ -30,9 +30,11 @@ def draw_histogram(
     edges = edges_of(values, whole)
     counts = np.histogram(values, edges)[0]
     frame = Frame(HEIGHT, (float(edges[0]), float(edges[-1])), (0.0, float(counts.max())))
-    zone = "" if usual is None else draw_zone(frame, *usual)
+    body = draw_axes(frame) + draw_bars(frame, edges, counts, "mark")
+    if usual is not None:
+        odd = values[(values < usual[0]) | (values > usual[1])]
+        body = draw_zone(frame, *usual) + body + draw_bars(frame, edges, np.histogram(odd, edges)[0], "odd")
     middle = f"median {np.median(values):.3g} {html.escape(unit)}".rstrip()
-    body = zone + draw_axes(frame) + draw_bars(frame, edges, counts, usual)
     return panel(HEIGHT, html.escape(name), body, middle)
 
 
@@ -56,13 +58,12 @@ def draw_zone(frame: Frame, low: float, high: float) -> str:
     return f'<rect class="zone" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" height="{foot(frame) - TOP}"/>'
 
 
-def draw_bars(frame: Frame, edges: np.ndarray, counts: np.ndarray, usual: tuple[float, float] | None) -> str:
+def draw_bars(frame: Frame, edges: np.ndarray, counts: np.ndarray, kind: str) -> str:
+    """A bar per count that is not nought; those of another kind stand before the ones drawn earlier."""
     parts = []
     for low, high, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True):
         if count:
             x, y, width = frame.x(low), frame.y(count), frame.x(high) - frame.x(low)
-            odd = usual is not None and not usual[0] <= (low + high) / 2 <= usual[1]
-            kind = "odd" if odd else "mark"
             size = f'width="{max(width - 1, 1):.1f}" height="{foot(frame) - y:.1f}"'
             parts.append(f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" {size}/>')
     return "".join(parts)
