@@ -1,0 +1,169 @@
+"""Reports joined by a stated key, DICOM headers included, whose values never leave this step."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from simcrop.data.layouts import Listing, ListingOptions, list_studies
+from simcrop.data.readers.header_names import HeaderNames, header_names, keyword_of
+from simcrop.errors import SimcropError
+
+STUDY = {"a": "1.2.826.71", "b": "1.2.826.72"}
+
+
+def put_dicom(folder: Path, slices: int = 2, **values: str) -> Path:
+    """Slices without pixels: a layout reads none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for z in range(slices):
+        meta = pydicom.dataset.FileMetaDataset()
+        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, CTImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        data = pydicom.FileDataset("slice", {}, file_meta=meta, preamble=b"\0" * 128)
+        data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+        data.Modality, data.Rows, data.Columns = "CT", 7, 5
+        for keyword, value in values.items():
+            setattr(data, keyword, value)
+        data.save_as(folder / f"{values.get('SeriesInstanceUID', '')}_{z}.dcm", enforce_file_format=True)
+    return folder
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Path:
+    """Two patients in folders that say nothing; the first one's examination is in two series."""
+    raw = tmp_path / "raw"
+    one = {"PatientID": "MRN-4711", "AccessionNumber": "ACC-31", "StudyInstanceUID": STUDY["a"]}
+    two = {"PatientID": "MRN-4712", "AccessionNumber": "ACC-32", "StudyInstanceUID": STUDY["b"]}
+    put_dicom(raw / "x/thin", **one, SeriesInstanceUID="1.2.826.11")
+    put_dicom(raw / "x/thick", **one, SeriesInstanceUID="1.2.826.12")
+    put_dicom(raw / "y", **two, SeriesInstanceUID="1.2.826.13")
+    put_dicom(raw / "y", **two, SeriesInstanceUID="1.2.826.14")
+    return raw
+
+
+def listed(raw: Path, table: str, key: str | None) -> Listing:
+    path = raw.parent / "elsewhere.csv"
+    path.write_text(table)
+    return list_studies("folder", raw, ListingOptions(reports=path, key=key))
+
+
+def found(listing: Listing) -> dict[str, str]:
+    return {study.id: study.findings for study in listing.studies}
+
+
+@pytest.mark.parametrize(
+    ("key", "one", "two"),
+    [
+        ("PatientID", "MRN-4711", "MRN-4712"),
+        ("patient_id", "MRN-4711", "MRN-4712"),
+        ("Accession Number", "ACC-31", "ACC-32"),
+        ("accession", "ACC-31", "ACC-32"),
+        ("StudyInstanceUID", STUDY["a"], STUDY["b"]),
+    ],
+)
+def test_a_header_value_joins_all_series_of_an_examination(
+    hospital: Path, key: str, one: str, two: str
+) -> None:
+    listing = listed(hospital, f"{key},findings\n{one},Dry.\n{two},Wet.\nzebrafinch,Lost.\n", key)
+    assert found(listing) == {"x__thick": "Dry.", "x__thin": "Dry.", "y": "Wet."}
+    thick, thin, y = listing.studies
+    assert (thick.scan, thin.scan, y.scan) == ("x__thick", "x__thick", "y")
+    assert thin.notes == ("one report for 2 series of this examination",)
+    assert y.notes == ()
+    (refusal,) = listing.refusals
+    assert (refusal.name, refusal.reason) == ("elsewhere.csv row 3", "no-volume")
+    assert "zebrafinch" not in refusal.sentence
+
+
+def test_a_series_is_found_among_several_in_one_folder(hospital: Path) -> None:
+    table = "SeriesInstanceUID,findings\n1.2.826.14,Wet.\n1.2.826.11,Dry.\n"
+    listing = listed(hospital, table, "SeriesInstanceUID")
+    assert found(listing) == {"x__thick": "", "x__thin": "Dry.", "y": "Wet."}
+    assert listing.studies[0].notes == ("no report",)
+
+
+def test_no_header_value_is_in_a_listing_or_an_error(hospital: Path) -> None:
+    listing = listed(hospital, "PatientID,findings\nMRN-4711,Dry.\nMRN-9,Lost.\n", "PatientID")
+    said = repr(listing) + repr(header_names(hospital / "y"))
+    assert not any(secret in said for secret in ("MRN", "ACC-", "1.2.826"))
+    with pytest.raises(SimcropError, match="rows 1 and 2 differ and name one scan") as caught:
+        listed(hospital, "PatientID,findings\nMRN-4712,Dry.\nMRN-4712,Wet.\n", "PatientID")
+    assert caught.value.reason == "duplicate-row"
+    assert "MRN" not in caught.value.sentence
+
+
+def test_one_patients_two_examinations_do_not_share_a_report(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    for name, study in STUDY.items():
+        put_dicom(raw / name, PatientID="MRN-4711", StudyInstanceUID=study)
+    listing = listed(raw, "PatientID,findings\nMRN-4711,Dry.\n", "PatientID")
+    assert found(listing) == {"a": "", "b": ""}
+    assert "which 2 scans share" in listing.refusals[0].sentence
+    assert "MRN" not in listing.refusals[0].sentence + listing.refusals[0].name
+
+
+def test_scans_without_a_header_are_joined_by_their_names_and_folders(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    for place in ("ACC-31.nii.gz", "ACC-32/ct.nrrd", "ACC-33/a.nii", "ACC-33/b.nii"):
+        (raw / place).parent.mkdir(parents=True, exist_ok=True)
+        (raw / place).write_bytes(b"")
+    table = "Accession,Findings\nACC-31,One.\nACC-32,Two.\nACC-33,Three.\n,Four.\n"
+    listing = listed(raw, table, "Accession")
+    assert found(listing) == {"ACC-31": "One.", "ACC-32__ct": "Two.", "ACC-33__a": "", "ACC-33__b": ""}
+    assert [r.name for r in listing.refusals] == ["elsewhere.csv row 3", "elsewhere.csv row 4"]
+    assert "which 2 scans share" in listing.refusals[0].sentence
+
+
+def test_a_key_that_is_no_column_is_an_error(hospital: Path) -> None:
+    with pytest.raises(SimcropError, match="expected one of the columns accession") as caught:
+        listed(hospital, "id,findings\ny,Dry.\n", "Accession")
+    assert caught.value.reason == "missing-columns"
+
+
+def test_a_report_in_the_column_of_names_is_cut(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/ct7.nii.gz").write_bytes(b"")
+    listing = listed(tmp_path / "raw", f"id,findings\n{'word ' * 400},x\n", None)
+    (refusal,) = listing.refusals
+    assert len(refusal.name) == 80
+    assert len(refusal.sentence) < 180
+
+
+def test_only_ct_pictures_name_a_scan(tmp_path: Path, hospital: Path) -> None:
+    folder = put_dicom(tmp_path / "mixed", SeriesInstanceUID="0", Modality="SR", PatientID="other")
+    put_dicom(folder, SeriesInstanceUID="9", PatientID="right")
+    (folder / "0_torn.dcm").write_bytes(b"\0" * 128 + b"DICM")
+    names = header_names(folder)
+    assert isinstance(names, HeaderNames)
+    assert names.patient == "right"
+    assert header_names(tmp_path / "raw") is None
+    assert header_names(folder / "9_0.dcm") is None
+    every = header_names(hospital / "y", every=True)
+    assert every is not None
+    assert every.series == {"1.2.826.13", "1.2.826.14"}
+
+
+def test_a_zip_is_joined_like_a_folder(tmp_path: Path, hospital: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "scan.zip", "w") as archive:
+        for path in (hospital / "y").iterdir():
+            archive.write(path, f"export/{path.name}")
+    names = header_names(tmp_path / "scan.zip")
+    assert names is not None
+    assert names.values("AccessionNumber") == {"ACC-32"}
+    (tmp_path / "scan.zip").write_bytes(b"PK\3\4 nothing")
+    assert header_names(tmp_path / "scan.zip") is None
+
+
+@pytest.mark.parametrize(("column", "keyword"), [("MRN", None), ("", None), (None, None), ("ID", None)])
+def test_other_columns_mean_no_header_value(column: str | None, keyword: str | None) -> None:
+    assert keyword_of(column) is keyword
+
+
+def test_the_real_series_has_names(real_data: Path) -> None:
+    names = header_names(real_data / "ct/lung_dx_a0001_dicom", every=True)
+    assert names is not None
+    assert len(names.series) == 1
+    assert names.study != ""
