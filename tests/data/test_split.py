@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from simcrop.data.split import SHARES, split_by_patient
+from simcrop.data.split import SHARES, patients_on_several_sides, split_by_patient
 from simcrop.errors import SimcropError
 
 PATIENTS = [f"p{n}" for n in range(900)]
@@ -41,3 +41,9 @@ def test_another_seed_is_another_split_with_another_hash() -> None:
 def test_shares_that_do_not_add_up_are_refused(shares: dict[str, float]) -> None:
     with pytest.raises(SimcropError, match="add up to 1"):
         split_by_patient(PATIENTS, 0, shares)
+
+
+def test_patients_on_several_sides_are_those_with_two_different_parts() -> None:
+    places = [("a", "train"), ("b", "test"), ("a", "test"), ("c", "train"), ("c", "train"), ("a", "valid")]
+    assert patients_on_several_sides(places) == {"a"}
+    assert patients_on_several_sides([]) == frozenset()
