@@ -103,6 +103,16 @@ def test_a_scan_twice_or_at_no_patient_is_refused(tmp_path: Path) -> None:
     assert len(listing.studies) == 1
 
 
+def test_names_that_no_file_system_holds_are_refused(tmp_path: Path) -> None:
+    put_zip(tmp_path / "CP-1.zip", ["CP/1/10", f"CP/1/{'x' * 3000}"])
+    listing = list_studies("cc-ccii", tmp_path)
+    assert [s.id for s in listing.studies] == ["CP-1-10"]
+    (refusal,) = listing.refusals
+    assert refusal.reason == "bad-name"
+    assert len(refusal.name) == 80
+    assert len(refusal.sentence) < len(str(tmp_path)) + 150
+
+
 def test_too_few_slices_are_noted(tmp_path: Path) -> None:
     put_zip(tmp_path / "CP-1.zip", ["CP/1/10", "CP/1/11"])
     table = tmp_path / "unzip_filenames.csv"

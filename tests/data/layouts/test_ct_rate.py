@@ -107,6 +107,41 @@ def test_labels_and_metadata_reach_the_study(tmp_path: Path) -> None:
     assert study.hint.intercept == -8192
 
 
+def test_lists_tables_and_reconstructions_of_both_splits_meet(tmp_path: Path) -> None:
+    for name in ("train_1_a_1", "train_1_a_2", "train_2_a_1"):
+        volume(tmp_path, name, "train_fixed")
+    for name in ("valid_1_a_1", "valid_1_a_2", "valid_1_b_1"):
+        volume(tmp_path, name, "valid")
+    put(tmp_path, "metadata/no_chest_train.txt", "train_2_a_1.nii.gz\n")
+    put(tmp_path, "metadata/no_chest_valid.txt", "valid_1_b_1\n")
+    put(tmp_path, REPORTS, HEAD + row("train_1_a_1"))
+    put(tmp_path, "radiology_text_reports/validation_reports.csv", HEAD + row("valid_1_a_2", "A cyst."))
+    listing = list_studies("ct-rate", tmp_path)
+    assert {s.id: (s.split, s.scan, s.findings) for s in listing.studies} == {
+        "train_1_a_1": ("train", "train_1_a", "Lungs are clear."),
+        "train_1_a_2": ("train", "train_1_a", "Lungs are clear."),
+        "valid_1_a_1": ("valid", "valid_1_a", "A cyst."),
+        "valid_1_a_2": ("valid", "valid_1_a", "A cyst."),
+    }
+    assert refused(listing) == [("train_2_a_1", "no-chest"), ("valid_1_b_1", "no-chest")]
+    assert listing.split_kind == "released"
+
+
+def test_endless_name_in_a_table_is_cut(tmp_path: Path) -> None:
+    volume(tmp_path, "train_1_a_1")
+    put(tmp_path, REPORTS, HEAD + row("word " * 400))
+    (refusal,) = list_studies("ct-rate", tmp_path).refusals
+    assert len(refusal.name) == 80
+    assert len(refusal.sentence) < 180
+
+
+def test_a_wrong_byte_in_a_list_is_named(tmp_path: Path) -> None:
+    volume(tmp_path, "train_1_a_1")
+    put(tmp_path, "metadata/no_chest_train.txt", b"train_2_a_1\n\xe7\n")
+    with pytest.raises(SimcropError, match=r"no_chest_train\.txt: byte 0xe7 at 12, in line 2"):
+        list_studies("ct-rate", tmp_path)
+
+
 def test_strange_name_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "dataset/train/x/scan.nii.gz")
     assert refused(list_studies("ct-rate", tmp_path)) == [("scan", "bad-name")]

@@ -41,6 +41,39 @@ def test_without_the_table_nothing_is_known_of_nodules(tmp_path: Path) -> None:
     assert "annotations.csv" in study.notes[1]
 
 
+POINTS = "seriesuid,coordX,coordY,coordZ,class\n"
+
+
+def test_candidates_are_counted_and_held_against_the_annotations(tmp_path: Path) -> None:
+    for uid in ("1.2.0", "1.2.1", "1.2.2"):
+        put(tmp_path, f"subset0/{uid}.mhd")
+    put(tmp_path, "annotations.csv", f"{HEAD}1.2.0,1,2,3,4\n1.2.1,1,2,3,4\n")
+    rows = "1.2.0,1,2,3,1\n1.2.0,5,6,7,0\n1.2.0,5,6,8,0\n1.2.1,1,2,3,0\n1.3,1,2,3,0\n"
+    put(tmp_path, "CSVFILES/candidates_V2.csv", POINTS + rows)
+    listing = list_studies("luna16", tmp_path)
+    assert [s.labels["Lung nodule"] for s in listing.studies] == [1, 1, 0]
+    assert [s.notes[1] for s in listing.studies] == [
+        "3 candidates, 1 of them nodules",
+        "1 candidates, 0 of them nodules, but annotations.csv disagrees",
+        "0 candidates, 0 of them nodules",
+    ]
+    assert listing.refusals == ()
+
+
+def test_candidates_alone_are_the_label(tmp_path: Path) -> None:
+    for uid in ("1.2.0", "1.2.1"):
+        put(tmp_path, f"subset0/{uid}.mhd")
+    put(tmp_path, "candidates.csv", f"{POINTS}1.2.0,1,2,3,0\n1.2.1,1,2,3,1\n1.3,1,2,3,0\n")
+    listing = list_studies("luna16", tmp_path)
+    assert [s.labels["Lung nodule"] for s in listing.studies] == [0, 1]
+    assert "the label is theirs" in listing.studies[0].notes[1]
+    assert [(r.name, r.reason) for r in listing.refusals] == [("1.3", "no-volume")]
+    put(tmp_path, "candidates.csv", f"{POINTS}1.2.0,1,2,3,0\n1.2.0,1,2,3,maybe\n")
+    with pytest.raises(SimcropError, match="row 2 holds a class") as caught:
+        list_studies("luna16", tmp_path)
+    assert "maybe" not in caught.value.sentence
+
+
 def test_strange_double_and_absent_series_are_refused(tmp_path: Path) -> None:
     put(tmp_path, "subset0/1.2.mhd")
     put(tmp_path, "subset1/1.2.mhd")

@@ -1,5 +1,6 @@
 """RAD-ChestCT's tree -> studies: classes by OR over locations, splits, sizes; on toy tables and the real lists."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,23 @@ def test_a_class_is_positive_where_any_abnormality_is_anywhere(tmp_path: Path) -
 def test_no_abnormality_counts_for_two_classes() -> None:
     assert len(set(ALL)) == len(ALL)
     assert len(CLASSES) == 16
+
+
+def test_no_two_classes_are_made_of_the_same_columns() -> None:
+    made = {name: set(columns) for name, columns in columns_of(Path("x"), dict.fromkeys(HEAD, "0")).items()}
+    for one, other in combinations(made, 2):
+        assert made[one].isdisjoint(made[other]), (one, other)
+    assert made["Pleural effusion"] == {"pleural_effusion*left_lung", "pleural_effusion*heart"}
+    assert made["Pericardial effusion"] == {"pericardial_effusion*left_lung", "pericardial_effusion*heart"}
+
+
+@pytest.mark.parametrize("column", HEAD[1:])
+def test_every_column_alone_makes_one_class_positive(tmp_path: Path, column: str) -> None:
+    scan(tmp_path / "trn00001.npz")
+    table(tmp_path, "train", {"trn00001": {column: "1"}})
+    (study,) = list_studies("rad-chestct", tmp_path).studies
+    (positive,) = [name for name, value in study.labels.items() if value]
+    assert column.partition("*")[0] in CLASSES[positive]
 
 
 def test_unknown_stays_unknown_and_a_volume_in_no_table_says_so(tmp_path: Path) -> None:
