@@ -10,9 +10,20 @@ class SimcropError(Exception):
     """
 
     def __init__(self, reason: str, sentence: str) -> None:
+        sentence = printable(sentence)
         super().__init__(sentence)
         self.reason = reason
         self.sentence = sentence
 
     def __reduce__(self) -> tuple[type["SimcropError"], tuple[str, str]]:
         return type(self), (self.reason, self.sentence)
+
+
+def printable(text: str) -> str:
+    """One line that any terminal, table and JSON can hold: names of files may be bytes that are no text."""
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in line
+    )

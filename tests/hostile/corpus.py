@@ -43,7 +43,7 @@ def mutated(kind: str, random: Random) -> Scan:
         return in_zip(inner(dicom_folder(), random, lying=True), "export", "scan.zip", scan.asked)
     if kind == "png-zip" and lie:
         return in_zip(inner(slice_folder("PNG"), random, lying=False), PLACE, "CP-1.zip", scan.asked)
-    if lie and kind in ("png", "jpeg", "bmp") :
+    if lie and kind in ("png", "jpeg", "bmp"):
         return inner(scan, random, lying=False)
     if lie:
         return lied(kind, scan, random)

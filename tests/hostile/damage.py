@@ -69,7 +69,11 @@ def extreme_number(content: bytes, random: Random) -> bytes:
     numbers = [0, 1, 2**15, 2**31, 2**63, 2**16 - 1, 2**32 - 1, 2**64 - 1, 0x7F800000, 0x7FC00000, 0x7E000000]
     value = int(numbers[int(random.integers(len(numbers)))]) % 2 ** (8 * width)
     at = place_in(content, random) & ~1
-    return content[:at] + value.to_bytes(width, ("little", "big")[int(random.integers(2))]) + content[at + width :]
+    return (
+        content[:at]
+        + value.to_bytes(width, ("little", "big")[int(random.integers(2))])
+        + content[at + width :]
+    )
 
 
 DAMAGE: list[Callable[[bytes, Random], bytes]] = [

@@ -23,12 +23,70 @@ NIFTI = (
 )
 SHORTS = (0, 1, -1, 2, 3, 4, 7, 8, 9, 16, 64, 128, 256, 512, 768, 1024, 1536, 1792, 2048, 2304, 32767, -32768)
 FLOATS = (0, 1, -1, 0.5, np.nan, np.inf, -np.inf, 1e-30, 1e-3, 1e30, 3e38, 100, 352, 1e6, -0.0)
-WORDS = ("0", "-1", "1", "2 2 2", "7 9 5 1", "7 9", "7 9 6", "70000 70000 70000", "2147483647 2147483647 2", "nan nan nan")
-WORDS += ("inf inf inf", "1e30 1e30 1e30", "1e-30 1 1", "0 0 0", "-30 25 40", "", " ", "x", "True", "False", "MET_FLOAT")
-WORDS += ("MET_DOUBLE_ARRAY", "MET_UCHAR", "double", "block", "raw", "gzip", "bzip2", "hex", "ascii", "txt", "big", "4", "5")
-WORDS += ("LOCAL", "LIST", "/etc/passwd", "../ct.raw", "ct.raw", "s%03d.raw 0 4 1", "99999999999999999999", "0x7fffffff")
-WORDS += ("1 0 0 0 1 0 0 0 0", "1 0 0 1 0 0 1 0 0", "2 0 0 0 2 0 0 0 2", "left-posterior-superior", "scanner-xyz", "none")
-WORDS += ("(1,0,0) (1,0,0) (0,0,1)", "(0,0,0) (0,0,0) (0,0,0)", "none (0,1,0) (0,0,1)", "(nan,0,0) (0,1,0) (0,0,1)")
+WORDS = (
+    "0",
+    "-1",
+    "1",
+    "2 2 2",
+    "7 9 5 1",
+    "7 9",
+    "7 9 6",
+    "70000 70000 70000",
+    "2147483647 2147483647 2",
+    "nan nan nan",
+)
+WORDS += (
+    "inf inf inf",
+    "1e30 1e30 1e30",
+    "1e-30 1 1",
+    "0 0 0",
+    "-30 25 40",
+    "",
+    " ",
+    "x",
+    "True",
+    "False",
+    "MET_FLOAT",
+)
+WORDS += (
+    "MET_DOUBLE_ARRAY",
+    "MET_UCHAR",
+    "double",
+    "block",
+    "raw",
+    "gzip",
+    "bzip2",
+    "hex",
+    "ascii",
+    "txt",
+    "big",
+    "4",
+    "5",
+)
+WORDS += (
+    "LOCAL",
+    "LIST",
+    "/etc/passwd",
+    "../ct.raw",
+    "ct.raw",
+    "s%03d.raw 0 4 1",
+    "99999999999999999999",
+    "0x7fffffff",
+)
+WORDS += (
+    "1 0 0 0 1 0 0 0 0",
+    "1 0 0 1 0 0 1 0 0",
+    "2 0 0 0 2 0 0 0 2",
+    "left-posterior-superior",
+    "scanner-xyz",
+    "none",
+)
+WORDS += (
+    "(1,0,0) (1,0,0) (0,0,1)",
+    "(0,0,0) (0,0,0) (0,0,0)",
+    "none (0,1,0) (0,0,1)",
+    "(nan,0,0) (0,1,0) (0,0,1)",
+)
 WORDS += ("(1e9,0,0) (0,1e9,0) (0,0,1e9)", "9" * 5000, "\0", "\xff\xfe")
 
 
@@ -86,12 +144,49 @@ def lying_text(scan: Scan, random: Random) -> Scan:
 TAGS = (
     *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel"),
     *("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept"),
-    *("NumberOfFrames", "InstanceNumber", "SeriesInstanceUID", "PhotometricInterpretation", "Modality", "ImageType"),
+    *(
+        "NumberOfFrames",
+        "InstanceNumber",
+        "SeriesInstanceUID",
+        "PhotometricInterpretation",
+        "Modality",
+        "ImageType",
+    ),
     *("PlanarConfiguration", "PixelData", "SOPClassUID", "PatientName"),
 )
-DICOM_WORDS = ("", "0", "1", "-1", "nan", "inf", "1e30", "1e-30", "x", "99999999999", "MR", "RGB", "LOCALIZER", "1\\2\\3")
-DICOM_WORDS += ("0\\0\\0", "nan\\0\\0", "1e9\\1e9\\1e9", "1\\0\\0\\1\\0\\0", "0\\0\\0\\0\\0\\0", "30\\25", "0\\0", "\xff")
-SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.5", "1.2.3")
+DICOM_WORDS = (
+    "",
+    "0",
+    "1",
+    "-1",
+    "nan",
+    "inf",
+    "1e30",
+    "1e-30",
+    "x",
+    "99999999999",
+    "MR",
+    "RGB",
+    "LOCALIZER",
+    "1\\2\\3",
+)
+DICOM_WORDS += (
+    "0\\0\\0",
+    "nan\\0\\0",
+    "1e9\\1e9\\1e9",
+    "1\\0\\0\\1\\0\\0",
+    "0\\0\\0\\0\\0\\0",
+    "30\\25",
+    "0\\0",
+    "\xff",
+)
+SYNTAXES = (
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.1.99",
+    "1.2.840.10008.1.2.5",
+    "1.2.3",
+)
 SYNTAXES += tuple(f"1.2.840.10008.1.2.4.{n}" for n in (50, 57, 70, 80, 81, 90, 91, 100, 201))
 
 
@@ -134,8 +229,32 @@ def lying_npz(scan: Scan, random: Random) -> Scan:
     text = block[10:128].decode("latin-1")
     new = pick(
         (
-            re.sub(r"\(.*\)", pick(("(70000, 70000, 70000)", "()", "(5, -9, 7)", "(5, 9, 7, 1)", "(315,)", "(True, 9, 7)"), random), text),
-            re.sub(r"'<..'", pick(("'|O'", "'<f8'", "'<c8'", "'<U9'", "'<M8[ns]'", "[('a', '<i2')]", "'>i2'", "'<f2'", "'<i8'"), random), text),
+            re.sub(
+                r"\(.*\)",
+                pick(
+                    ("(70000, 70000, 70000)", "()", "(5, -9, 7)", "(5, 9, 7, 1)", "(315,)", "(True, 9, 7)"),
+                    random,
+                ),
+                text,
+            ),
+            re.sub(
+                r"'<..'",
+                pick(
+                    (
+                        "'|O'",
+                        "'<f8'",
+                        "'<c8'",
+                        "'<U9'",
+                        "'<M8[ns]'",
+                        "[('a', '<i2')]",
+                        "'>i2'",
+                        "'<f2'",
+                        "'<i8'",
+                    ),
+                    random,
+                ),
+                text,
+            ),
             text.replace("False", pick(("True", "None", "1", "[" * 90, "__import__('os')"), random)),
             text.replace("{", "{'more': 1, "),
         ),

@@ -1,6 +1,7 @@
-"""Reads every case of the corpus in a process of its own, with a limit on memory and an alarm, and says what came of it.
+"""Reads cases in a process of its own, with a limit on memory and an alarm, and says what came of each.
 
-`python judge.py FIRST COUNT LEFT_OUT...` writes one JSON line when a case begins and one when it has ended. HU, mm.
+`python judge.py FIRST COUNT LEFT_OUT...` or `python judge.py traps` writes a JSON line when a case begins and one when
+it has ended, so that whoever started it knows the case that killed it. No axes; seconds and bytes.
 """
 
 import json
@@ -10,25 +11,20 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-from corpus import TABLES, cases, sound, write_case
-from oracle import Seen, rows_of, seen_by_others
-from scans import SECRET
-
-from simcrop.data.layouts import list_studies
-from simcrop.data.readers import find_scans, read_volume
-from simcrop.data.readers.resampled import read_resampled
-from simcrop.data.resample import resample
-from simcrop.data.volume import Volume
-from simcrop.errors import SimcropError
+from corpus import TABLES, cases, write_case
+from lessons import TRAPS
+from verdicts import Verdict, judge_scan, judge_table, judge_trap
 
 SECONDS = 10
 MEMORY = 2 << 30
-NEW_MM = (28.0, 31.0, 37.0)
-Verdict = dict[str, object]
+WARM_UP = 25  # cases after which every library is loaded, so that only what a file asks for is limited
+Work = Callable[[], Verdict]
+Case = tuple[str, Callable[[Path], Work]]
 
 
 class TooSlowError(BaseException):
@@ -45,121 +41,69 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (loaded + MEMORY, loaded + MEMORY))
 
 
-def judge(kind: str, number: int, folder: Path) -> Verdict:
-    """`outcome` is right, refused, or a word for what must not be."""
-    path = write_case(kind, number, folder)
+def under_alarm(work: Work) -> Verdict:
     begun = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
-        verdict = judge_table(kind, path, folder) if kind in TABLES else judge_scan(kind, path, folder)
+        verdict = work()
     except TooSlowError:
         verdict = {"outcome": "slow"}
     except MemoryError:
         verdict = {"outcome": "memory"}
     except Exception as error:  # noqa: BLE001 - whatever a reader lets through is what we look for
-        tb = error.__traceback__
-        while tb is not None and tb.tb_next is not None:
-            tb = tb.tb_next
-        at = f"{Path(tb.tb_frame.f_code.co_filename).name}:{tb.tb_lineno}" if tb else ""
-        verdict = {"outcome": "crash", "why": f"{type(error).__name__} at {at}: {str(error)[:200]}"}
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        verdict = {"outcome": "crash", "why": f"{type(error).__name__} at {where}: {str(error)[:200]}"}
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     return verdict | {"seconds": round(time.monotonic() - begun, 3)}
 
 
-def judge_scan(kind: str, path: Path, folder: Path) -> Verdict:
-    find_scans(folder)
-    try:
-        volume = read_volume(path)
-    except SimcropError as error:
-        verdict = refused(error)
-        try:
-            read_resampled(path, NEW_MM)
-        except SimcropError as again:
-            same = again.reason == error.reason
-            return verdict if same else {"outcome": "disagree", "why": f"{error.reason} {again.reason}"}
-        return {"outcome": "disagree", "why": f"only read_volume says {error.reason}"}
-    made, wanted = read_resampled(path, NEW_MM), resample(volume, NEW_MM)
-    if not np.allclose(made.volume.hu, wanted.hu, atol=0.01, rtol=1e-6) or not np.allclose(made.volume.affine, wanted.affine):
-        return {"outcome": "disagree", "why": "read_resampled gives other numbers"}
-    if not np.isfinite(volume.hu).all():
-        return {"outcome": "wrong", "why": "HU are not finite"}
-    return compared(kind, path, volume)
+def mutated_cases(first: int, count: int, left_out: set[str]) -> Iterator[Case]:
+    for kind, number in list(cases(count))[first:]:
+        if f"{kind}/{number}" not in left_out:
+            yield f"{kind}/{number}", mutated_case(kind, number)
 
 
-def compared(kind: str, path: Path, volume: Volume) -> Verdict:
-    """Whether others read the same; or the mutation was in a field that does not matter."""
-    why = ""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            why = difference(seen_by_others(kind, path), volume)
-    except Exception as error:  # noqa: BLE001 - others fail in ways of their own
-        why = f"others fail: {type(error).__name__} {str(error)[:100]}"
-    if not why:
-        return {"outcome": "right"}
-    with tempfile.TemporaryDirectory() as folder:
-        before = read_volume(sound(kind).write(Path(folder)))
-    if before.shape == volume.shape and np.array_equal(before.hu, volume.hu) and np.allclose(before.affine, volume.affine):
-        return {"outcome": "right", "unlike-others": why}
-    return {"outcome": "wrong", "why": why}
+def mutated_case(kind: str, number: int) -> Callable[[Path], Work]:
+    def prepare(folder: Path) -> Work:
+        path = write_case(kind, number, folder)
+        judge = judge_table if kind in TABLES else judge_scan
+        return lambda: judge(kind, path, folder)
+
+    return prepare
 
 
-def difference(seen: Seen, volume: Volume) -> str:
-    """Empty where the volume is what others see, once rescaled as the file states or left as it is."""
-    decision = volume.decision
-    assert decision is not None
-    if seen.values.shape != volume.shape:
-        return f"shape {seen.values.shape}, read {volume.shape}"
-    if seen.affine is not None and not np.allclose(seen.affine, volume.affine, rtol=1e-5, atol=1e-3):
-        return f"affine {seen.affine.tolist()}, read {volume.affine.tolist()}"
-    for slope, intercept in ((seen.slope, seen.intercept), (1.0, 0.0)):
-        hu = seen.values * slope + intercept
-        if decision.padding_hu is not None:
-            hu[(hu < -1500) | (np.float32(hu) == np.float32(decision.padding_hu))] = -1000
-        if np.allclose(hu, volume.hu, atol=0.01, rtol=1e-5):
-            return ""
-    return f"HU of {seen.values.ravel()[:3]} * {seen.slope} + {seen.intercept}, read {volume.hu.ravel(order='C')[:3]}"
+def trap_case(name: str) -> Callable[[Path], Work]:
+    def prepare(folder: Path) -> Work:
+        path = TRAPS[name][0](folder)
+        return lambda: judge_trap(path, folder)
+
+    return prepare
 
 
-def judge_table(kind: str, path: Path, root: Path) -> Verdict:
-    try:
-        listing = list_studies(kind.removesuffix("-table"), root)
-    except SimcropError as error:
-        return refused(error)
-    said = {value for row in rows_of(path) for value in row.values() if isinstance(value, str)} if path.suffix == ".csv" else set()
-    for study in listing.studies:
-        for text in (study.findings, study.impression):
-            if text and path.name.endswith("reports.csv") and text not in said:
-                return {"outcome": "wrong", "why": "a report that the table does not hold"}
-    return {"outcome": "right"}
+def say(line: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
-def refused(error: SimcropError) -> Verdict:
-    if len(error.sentence.splitlines()) != 1 or SECRET in error.sentence or len(error.sentence) > 600:
-        return {"outcome": "bad sentence", "why": error.sentence[:800]}
-    return {"outcome": "refused", "reason": error.reason}
-
-
-def main(first: int, count: int, *left_out: str) -> None:
+def run(all_cases: Iterator[Case], limit_after: int) -> None:
     warnings.simplefilter("error")
     signal.signal(signal.SIGALRM, ring)
-    limited = False
     with tempfile.TemporaryDirectory() as home:
-        for i, (kind, number) in enumerate(cases(count)):
-            if i < first or f"{kind}/{number}" in left_out:
-                continue
-            sys.stdout.write(json.dumps({"case": f"{kind}/{number}", "number": i}) + "\n")
-            sys.stdout.flush()
+        for i, (name, prepare) in enumerate(all_cases):
+            if i == limit_after:
+                limit_memory()
             folder = Path(home) / str(i)
             folder.mkdir()
-            verdict = judge(kind, number, folder)
-            sys.stdout.write(json.dumps({"case": f"{kind}/{number}", "number": i} | verdict) + "\n")
+            say({"case": name})
+            say({"case": name} | under_alarm(prepare(folder)))
             shutil.rmtree(folder)
-            if not limited and i > first + 25:  # every library is loaded by now
-                limit_memory()
-                limited = True
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+    if sys.argv[1] == "traps":
+        under_alarm(mutated_case("dicom", 0)(Path(tempfile.mkdtemp())))
+        run(((name, trap_case(name)) for name in sys.argv[2:] or TRAPS), 0)
+    else:
+        run(mutated_cases(int(sys.argv[1]), int(sys.argv[2]), set(sys.argv[3:])), WARM_UP)

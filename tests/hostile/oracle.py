@@ -48,7 +48,9 @@ def members(path: Path) -> list[tuple[str, bytes]]:
         return [(p.name, p.read_bytes()) for p in sorted(path.iterdir())]
     home = next(p for p in (path, *path.parents) if p.is_file())
     with zipfile.ZipFile(home) as archive:
-        names = [n for n in archive.namelist() if not n.startswith("__MACOSX") and archive.getinfo(n).file_size]
+        names = [
+            n for n in archive.namelist() if not n.startswith("__MACOSX") and archive.getinfo(n).file_size
+        ]
         inside = path.relative_to(home).as_posix()
         if inside != ".":
             names = [n for n in names if n.rpartition("/")[0] == inside]
@@ -69,7 +71,12 @@ def by_nibabel(path: Path) -> Seen:
     affine = np.array(image.affine, np.float64)
     if not int(header["sform_code"]) and not int(header["qform_code"]):
         affine = np.diag([*(float(n) for n in header.get_zooms()[:3]), 1.0])
-    return Seen(values, float(slope), float(intercept), np.diag([*[{1: 1000.0, 3: 0.001}.get(code, 1.0)] * 3, 1.0]) @ affine)
+    return Seen(
+        values,
+        float(slope),
+        float(intercept),
+        np.diag([*[{1: 1000.0, 3: 0.001}.get(code, 1.0)] * 3, 1.0]) @ affine,
+    )
 
 
 def by_simpleitk(path: Path) -> Seen:
@@ -85,20 +92,30 @@ def by_simpleitk(path: Path) -> Seen:
 def by_numpy(path: Path) -> Seen:
     with np.load(path, allow_pickle=False) as archive:
         if "ct" in archive.files:
-            return Seen(archive["ct"].astype(np.float64).transpose(2, 1, 0), affine=np.diag([-0.8, -0.8, -0.8, 1]))
-        values = archive["arr_0"].astype(np.float64).transpose(1, 2, 0)
-        return Seen(values, 1000.0 if np.abs(values).max() <= 10 else 1.0, affine=np.diag([-0.75, -0.75, 1.5, 1]))
+            values = archive["ct"].astype(np.float64)
+            return Seen(
+                values.reshape(values.shape[:3]).transpose(2, 1, 0), affine=np.diag([-0.8, -0.8, -0.8, 1])
+            )
+        values = archive["arr_0"].astype(np.float64)
+        values = values.reshape(values.shape[:3]).transpose(1, 2, 0)
+        return Seen(
+            values, 1000.0 if np.abs(values).max() <= 10 else 1.0, affine=np.diag([-0.75, -0.75, 1.5, 1])
+        )
 
 
 def by_pydicom(slices: list[bytes]) -> Seen:
     """HU already. Only the positions of the first two slices are used: the rest must follow from them."""
     read = [pydicom.dcmread(io.BytesIO(one), force=True) for one in slices]
     read = [d for d in read if d.get("Modality", "CT") == "CT" and "Rows" in d]
+    series = [str(d.get("SeriesInstanceUID", "")) for d in read]
+    read = [d for d, one in zip(read, series, strict=True) if one == max(series, key=series.count)]
     normal = np.cross(read[0].ImageOrientationPatient[:3], read[0].ImageOrientationPatient[3:])
     read.sort(key=lambda d: float(np.dot(d.ImagePositionPatient, normal)))
     hu = []
     for d in read:
-        slope, intercept = (float(d.get(k, w) or w) for k, w in (("RescaleSlope", 1), ("RescaleIntercept", 0)))
+        slope, intercept = (
+            float(d.get(k, w) or w) for k, w in (("RescaleSlope", 1), ("RescaleIntercept", 0))
+        )
         hu.append(d.pixel_array.astype(np.float64).T * slope + intercept)
     first, second = (np.array(d.ImagePositionPatient, float) for d in read[:2])
     affine = np.eye(4)

@@ -48,7 +48,9 @@ def chest() -> np.ndarray:
 def nifti(dtype: str, kind: type, packed: bool) -> Scan:
     image = kind(chest().astype(dtype), np.diag([-30.0, -25.0, 40.0, 1.0]))
     content = image.to_bytes()
-    return Scan({"ct.nii.gz": gzip.compress(content, mtime=0)} if packed else {"ct.nii": content}, list_name(packed))
+    return Scan(
+        {"ct.nii.gz": gzip.compress(content, mtime=0)} if packed else {"ct.nii": content}, list_name(packed)
+    )
 
 
 def list_name(packed: bool) -> str:

@@ -18,7 +18,7 @@ FOLDER = (
     "other,p2,valid,Für Ärzte: klar.,,0\r\n"
 )
 REPORTS = f"VolumeName,Findings_EN,Impressions_EN\r\ntrain_1_a_1.nii.gz,A nodule of {SECRET}.,Nodule.\r\n"
-METADATA = "VolumeName,RescaleSlope,RescaleIntercept,XYSpacing,ZSpacing\r\ntrain_1_a_1.nii.gz,1,-1024,\"[0.7, 0.7]\",1.5\r\n"
+METADATA = 'VolumeName,RescaleSlope,RescaleIntercept,XYSpacing,ZSpacing\r\ntrain_1_a_1.nii.gz,1,-1024,"[0.7, 0.7]",1.5\r\n'
 LABELS = "VolumeName,Emphysema,Hernia\r\ntrain_1_a_1.nii.gz,1,0\r\n"
 CT_RATE_TABLES = {
     CT_RATE: REPORTS,
@@ -79,8 +79,10 @@ def semicolons(text: bytes, _: Random) -> bytes:
 
 
 def twice(text: bytes, random: Random) -> bytes:
-    lines = text.split(b"\r\n")
-    return text + (lines[0], lines[1], lines[1].replace(b"nodule", b"mass"))[int(random.integers(3))] + b"\r\n"
+    lines = [b"", *text.split(b"\r\n")]
+    return (
+        text + (lines[0], lines[-2], lines[-2].replace(b"nodule", b"mass"))[int(random.integers(3))] + b"\r\n"
+    )
 
 
 def marked(text: bytes, _: Random) -> bytes:
@@ -88,14 +90,35 @@ def marked(text: bytes, _: Random) -> bytes:
 
 
 def odd_field(text: bytes, random: Random) -> bytes:
-    odd = (b"nan", b"inf", b"-8192", b'"[0.7,0.7,0.7]"', b"[]", b'"[inf, 1]"', b"1e999", b"../../etc", b"\x1b[2J", b"2")
+    odd = (
+        b"nan",
+        b"inf",
+        b"-8192",
+        b'"[0.7,0.7,0.7]"',
+        b"[]",
+        b'"[inf, 1]"',
+        b"1e999",
+        b"../../etc",
+        b"\x1b[2J",
+        b"2",
+    )
     fields = list(re.finditer(rb'"[^"]*"|[^,\r\n]+', text))
     one = fields[int(random.integers(len(fields)))]
     return text[: one.start()] + odd[int(random.integers(len(odd)))] + text[one.end() :]
 
 
 Change = Callable[[bytes, Random], bytes]
-CHANGES: list[Change] = [utf16, latin, nul, endless_quote, many_columns, bare_returns, semicolons, twice, marked]
+CHANGES: list[Change] = [
+    utf16,
+    latin,
+    nul,
+    endless_quote,
+    many_columns,
+    bare_returns,
+    semicolons,
+    twice,
+    marked,
+]
 CHANGES += [odd_field] * 6 + DAMAGE
 RARE: list[Change] = [endless_line]
 
