@@ -150,3 +150,21 @@ def test_a_table_that_is_not_there_and_two_that_are_are_errors(tmp_path: Path) -
 def test_other_layouts_refuse_a_table_from_outside(tmp_path: Path) -> None:
     with pytest.raises(SimcropError, match="ct-rate has tables of its own"):
         list_studies("ct-rate", tmp_path, ListingOptions(reports=tmp_path / "reports.csv"))
+
+
+def test_real_reports_are_the_same_from_three_formats(tmp_path: Path, real_data: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("valid_1_a_1.nii.gz", "valid_2_a_1.nii.gz"):
+        (raw / name).write_bytes(b"")
+    table = pl.read_csv(real_data / "ctrate/validation_reports.csv")
+    table.write_parquet(tmp_path / "r.parquet")
+    (tmp_path / "r.json").write_text(json.dumps(table.to_dicts()))
+    asked = [
+        ListingOptions(reports=path, key="VolumeName")
+        for path in (real_data / "ctrate/validation_reports.csv", tmp_path / "r.parquet", tmp_path / "r.json")
+    ]
+    csv, parquet, by_json = (list_studies("folder", raw, options) for options in asked)
+    assert csv.studies == parquet.studies == by_json.studies
+    assert all(study.findings for study in csv.studies)
+    assert len(csv.refusals) == len(parquet.refusals) == len(by_json.refusals) == 3039 - 2

@@ -13,10 +13,10 @@ from simcrop.errors import SimcropError
 STUDY = {"a": "1.2.826.71", "b": "1.2.826.72"}
 
 
-def put_dicom(folder: Path, slices: int = 2, **values: str) -> Path:
+def put_dicom(folder: Path, **values: str) -> Path:
     """Slices without pixels: a layout reads none."""
     folder.mkdir(parents=True, exist_ok=True)
-    for z in range(slices):
+    for z in range(2):
         meta = pydicom.dataset.FileMetaDataset()
         meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, CTImageStorage
         meta.MediaStorageSOPInstanceUID = generate_uid()

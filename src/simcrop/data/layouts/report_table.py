@@ -10,7 +10,7 @@ No axes or units. What a row says to name its scan is tried in this order:
 Several scans share a row where their headers say that they are series of one examination.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,8 +84,8 @@ class ReportTable:
         row_of, sharing, refusals = dict[str, int](), dict[str, tuple[str, ...]](), list(self.unread)
         for number, row in enumerate(self.rows):
             name = self.name(row)
-            ids = next((tier[name] for tier in tiers if name and name in tier), ())
-            if len(ids) > 1 and not one_examination([identify(paths[id]) for id in ids]):
+            ids = tuple(next((tier[name] for tier in tiers if name and name in tier), ()))
+            if len(ids) > 1 and not one_examination(identify(paths[id]) for id in ids):
                 refusals.append(self.refusal(number, f"which {len(ids)} scans share"))
             elif not ids:
                 refusals.append(self.refusal(number, "which is no one scan below the folder"))
@@ -129,14 +129,19 @@ def once(identify: Identify) -> Identify:
     return remembered
 
 
-def one_examination(headers: list[HeaderNames | None]) -> bool:
-    studies = {header.study if header else "" for header in headers}
-    return len(studies) == 1 and "" not in studies
+def one_examination(headers: Iterable[HeaderNames | None]) -> bool:
+    """Whether all headers name one study; the first that does not ends the reading."""
+    studies: set[str] = set()
+    for header in headers:
+        studies.add(header.study if header else "")
+        if len(studies) > 1 or "" in studies:
+            return False
+    return bool(studies)
 
 
-def tiers_of(scans: list[Scan], keyword: str | None, identify: Identify) -> list[dict[str, tuple[str, ...]]]:
+def tiers_of(scans: list[Scan], keyword: str | None, identify: Identify) -> list[dict[str, list[str]]]:
     """Name -> the scans that bear it, from the surest kind of name to the least sure."""
-    tiers: list[dict[str, tuple[str, ...]]] = [{} for _ in range(4)]
+    tiers: list[dict[str, list[str]]] = [{} for _ in range(4)]
     for scan in scans:
         header = identify(scan.path) if keyword else None
         place = scan.place.as_posix()
@@ -149,5 +154,5 @@ def tiers_of(scans: list[Scan], keyword: str | None, identify: Identify) -> list
         )
         for tier, names in zip(tiers, kinds, strict=True):
             for name in names:
-                tier[name] = (*tier.get(name, ()), scan.id)
+                tier.setdefault(name, []).append(scan.id)
     return tiers

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 SERIES = "SeriesInstanceUID"
 KEYWORDS = ("StudyInstanceUID", SERIES, "AccessionNumber", "PatientID")
-SHORT = {"studyuid": "StudyInstanceUID", "seriesuid": SERIES, "accession": "AccessionNumber"}
+SHORT = {
+    "studyuid": "StudyInstanceUID",
+    "seriesuid": SERIES,
+    "accession": "AccessionNumber",
+    "accessionno": "AccessionNumber",
+}
 
 
 @dataclass(frozen=True)
