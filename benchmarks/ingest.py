@@ -2,9 +2,12 @@
 
     python benchmarks/ingest.py --repeats 7 --json benchmarks/results/ingest.json
 
-Prints JSON: medians in seconds, ratios of the same rounds with their range, and what each way needs in memory over its
+    python benchmarks/ingest.py --workers 2 --scans 60
+
+The first prints JSON: medians in seconds, ratios of the same rounds with their range, and what each way needs in memory over its
 imports (a process of its own). MONAI and SimpleITK run where they are installed. Without --scan the scan is a phantom
-of 512 x 512 x 300 voxels with the noise of a real one.
+of 512 x 512 x 300 voxels with the noise of a real one. The second ingests that scan so many times by one process and by
+several: the whole call, and what a further scan costs once all processes have started.
 """
 
 import argparse
@@ -112,7 +115,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         scan = chosen.scan or write_phantom(Path(folder) / "scan.nii.gz", chosen.size)
-        report = measure(scan, write_phantom(Path(folder) / "tiny.nii.gz", "tiny"), chosen)
+        if chosen.workers > 1:
+            report = scaling(scan, Path(folder), chosen)
+        else:
+            report = measure(scan, write_phantom(Path(folder) / "tiny.nii.gz", "tiny"), chosen)
     text = json.dumps(report, indent=1)
     print(text)
     if chosen.json is not None:
@@ -144,6 +150,48 @@ def measure(scan: Path, tiny: Path, chosen: argparse.Namespace) -> dict[str, Any
         "mb_over_imports": {name: memory_in_a_process(name, scan, tiny) for name in ways},
         "not_measured": sorted(set(WAYS) - set(ways)),
     }
+
+
+def scaling(scan: Path, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Seconds by one process and by several, in turns; every ingest is a new one."""
+    seconds: dict[tuple[int, int], list[float]] = {}
+    few = 2 * chosen.workers
+    for turn in range(chosen.repeats):
+        for workers in (1, chosen.workers):
+            for count in (few, chosen.scans):
+                seconds.setdefault((workers, count), []).append(
+                    ingest_copies(scan, folder / f"{turn}-{workers}-{count}", count, workers)
+                )
+    further = {
+        workers: [
+            (many - start) / (chosen.scans - few)
+            for many, start in zip(seconds[workers, chosen.scans], seconds[workers, few], strict=True)
+        ]
+        for workers in (1, chosen.workers)
+    }
+    return {
+        "scans": chosen.scans,
+        "workers": chosen.workers,
+        "repeats": chosen.repeats,
+        "seconds": {
+            f"{workers} process(es), {count} scans": round(median(values), 3)
+            for (workers, count), values in seconds.items()
+        },
+        "faster_whole_call": ratio(seconds[1, chosen.scans], seconds[chosen.workers, chosen.scans]),
+        "faster_per_further_scan": ratio(further[1], further[chosen.workers]),
+        "seconds_per_further_scan": round(median(further[1]), 4),
+    }
+
+
+def ingest_copies(scan: Path, folder: Path, count: int, workers: int) -> float:
+    from simcrop.data.ingest import ingest
+
+    (folder / "raw").mkdir(parents=True)
+    for number in range(count):
+        os.link(scan, folder / "raw" / f"{number:04d}.nii.gz")
+    started = perf_counter()
+    ingest(folder / "raw", "folder", folder / "cohort", SPACING, workers)
+    return perf_counter() - started
 
 
 def ratio(one: list[float], other: list[float]) -> dict[str, float]:
@@ -198,6 +246,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a shared machine")
     parser.add_argument("--json", type=Path, help="write the report here as well")
+    parser.add_argument("--workers", type=int, default=1, help="more than one: how ingest scales")
+    parser.add_argument("--scans", type=int, default=60, help="of such an ingest")
     parser.add_argument("--memory-of", choices=list(WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--warm", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -49,7 +49,9 @@ def main() -> None:
 def measure(hu: np.ndarray, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     now = process_time if chosen.clock == "cpu" else perf_counter
     ways, files = store(hu, folder)
-    expected = to_unit(crop_or_pad(rounded(hu), centred_start(hu.shape, paper.shape), paper.shape), paper.window_hu)
+    expected = to_unit(
+        crop_or_pad(rounded(hu), centred_start(hu.shape, paper.shape), paper.shape), paper.window_hu
+    )
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(chosen.repeats + 1):
         for name, way in ways.items():
@@ -87,7 +89,9 @@ def store(hu: np.ndarray, folder: Path) -> tuple[dict[str, Callable[[], np.ndarr
         write_volume(files[name], rounded(hu))
 
     def crop(values: np.ndarray) -> np.ndarray:
-        return to_unit(crop_or_pad(values, centred_start(values.shape, paper.shape), paper.shape), paper.window_hu)
+        return to_unit(
+            crop_or_pad(values, centred_start(values.shape, paper.shape), paper.shape), paper.window_hu
+        )
 
     def ours(name: str, shape: tuple[int, int, int]) -> np.ndarray:
         return to_unit(read_crop(files[name], centred_start(hu.shape, shape), shape), paper.window_hu)
