@@ -4,10 +4,10 @@
 
     python benchmarks/ingest.py --workers 2 --scans 60
 
-The first prints JSON: medians in seconds, ratios of the same rounds with their range, and what each way needs in memory over its
-imports (a process of its own). MONAI and SimpleITK run where they are installed. Without --scan the scan is a phantom
-of 512 x 512 x 300 voxels with the noise of a real one. The second ingests that scan so many times by one process and by
-several: the whole call, and what a further scan costs once all processes have started.
+Prints JSON. The first: median seconds, ratios of the same rounds with their range, and what each way needs in memory
+over its imports (a process of its own). MONAI and SimpleITK run where they are installed. Without --scan the scan is a
+phantom of 512 x 512 x 300 voxels with the noise of a real one. The second ingests that scan many times by one process
+and by several: the whole call, and what a further scan costs once all processes have started.
 """
 
 import argparse

@@ -20,8 +20,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
-from ingest import THREADS, ratio, write_phantom
 
+from ingest import THREADS, ratio, write_phantom
 from simcrop.data.preprocess import centred_start, crop_or_pad, paper, to_unit
 from simcrop.data.readers.resampled import read_resampled
 from simcrop.data.volume_file import read_crop, rounded, write_volume

@@ -2,7 +2,7 @@
 
     python benchmarks/phantom.py --repeats 12 --json benchmarks/results/phantom.json
 
-Prints JSON. Each round is another patient with all findings; medians and the slowest, after a first round that compiles.
+Prints JSON: medians and the slowest, after a first round that compiles. Each round is a new patient with all findings.
 """
 
 import argparse
