@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from simcrop.data.layouts import Listing, ListingOptions, list_studies
@@ -17,7 +18,7 @@ def put_dicom(folder: Path, **values: str) -> Path:
     """Slices without pixels: a layout reads none."""
     folder.mkdir(parents=True, exist_ok=True)
     for z in range(2):
-        meta = pydicom.dataset.FileMetaDataset()
+        meta = FileMetaDataset()
         meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, CTImageStorage
         meta.MediaStorageSOPInstanceUID = generate_uid()
         data = pydicom.FileDataset("slice", {}, file_meta=meta, preamble=b"\0" * 128)

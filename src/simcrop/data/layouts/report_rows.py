@@ -37,7 +37,7 @@ def read_rows(path: Path, key: str | None) -> tuple[list[Row], list[Refusal]]:
     ending, refusals = path.suffix.lower(), list[Refusal]()
     if path.is_dir():
         rows, refusals = read_texts(path, key or KEYS[0])
-    elif not path.exists():
+    elif not path.is_file():  # nor a pipe, which might never end
         raise SimcropError("missing-file", f"{path}: no such file or folder, expected the reports")
     elif ending in (".csv", ".tsv"):
         rows = [lowered(path, row) for row in read_table(path)]
