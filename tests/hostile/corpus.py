@@ -10,11 +10,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from damage import DAMAGE, Random
 from headers import lying_dicom, lying_nifti, lying_npz, lying_text
 from scans import PLACE, SCANS, Scan, dicom_folder, in_zip, slice_folder
 from tables import write_table
-
-from damage import DAMAGE, Random
 
 TABLES = ("folder-table", "ct-rate-table")
 KINDS = (*SCANS, *TABLES)

@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 import pydicom
-from scans import Scan
-
 from damage import DAMAGE, Random
+from scans import Scan
 
 # Fields of a NIfTI-1 header: byte and numpy type.
 NIFTI = (

@@ -33,7 +33,7 @@ def seen_by_others(kind: str, path: Path) -> Seen:
     """Raises whatever the other library raises."""
     if kind.startswith("nii"):
         return by_nibabel(path)
-    if kind.startswith("m") or kind.startswith(("nrrd", "nhdr")):
+    if kind.startswith(("m", "nrrd", "nhdr")):
         return by_simpleitk(path)
     if kind.startswith("npz"):
         return by_numpy(path)
@@ -53,7 +53,7 @@ def members(path: Path) -> list[tuple[str, bytes]]:
         ]
         inside = path.relative_to(home).as_posix()
         if inside != ".":
-            names = [n for n in names if n.rpartition("/")[0] == inside]
+            names = [n for n in names if n.rpartition("/")[0] == inside and n.endswith(".png")]
         return [(n.rpartition("/")[2], archive.read(n)) for n in names]
 
 

@@ -119,6 +119,7 @@ def in_zip(scan: Scan, inside: str, name: str, asked: str) -> Scan:
 SCANS: dict[str, Callable[[], Scan]] = {
     "nii": lambda: nifti("int16", nib.Nifti1Image, False),
     "nii-float": lambda: nifti(">f4", nib.Nifti1Image, False),
+    "nii-double": lambda: nifti("f8", nib.Nifti1Image, True),
     "nii2": lambda: nifti("int32", nib.Nifti2Image, False),
     "nii.gz": lambda: nifti("int16", nib.Nifti1Image, True),
     "mhd": lambda: itk("ct.mhd", False),

@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from scans import SCANS, SECRET
-
 from damage import DAMAGE, Random
+from scans import SCANS, SECRET
 
 CT_RATE = "radiology_text_reports/train_reports.csv"
 FOLDER = (
@@ -18,7 +17,8 @@ FOLDER = (
     "other,p2,valid,Für Ärzte: klar.,,0\r\n"
 )
 REPORTS = f"VolumeName,Findings_EN,Impressions_EN\r\ntrain_1_a_1.nii.gz,A nodule of {SECRET}.,Nodule.\r\n"
-METADATA = 'VolumeName,RescaleSlope,RescaleIntercept,XYSpacing,ZSpacing\r\ntrain_1_a_1.nii.gz,1,-1024,"[0.7, 0.7]",1.5\r\n'
+METADATA = "VolumeName,RescaleSlope,RescaleIntercept,XYSpacing,ZSpacing\r\n"
+METADATA += 'train_1_a_1.nii.gz,1,-1024,"[0.7, 0.7]",1.5\r\n'
 LABELS = "VolumeName,Emphysema,Hernia\r\ntrain_1_a_1.nii.gz,1,0\r\n"
 CT_RATE_TABLES = {
     CT_RATE: REPORTS,

@@ -15,6 +15,7 @@ NO_MATTER_HU = -1500  # nothing measured lies below: padding outside the field o
 PADDING_HU = -1100  # from here down, one exact value that repeats is padding too
 PADDING_SHARE = 0.01
 SAMPLE = 400_000
+LARGEST_FLOAT = float(np.finfo(np.float32).max)
 COMMON_RESCALES = ((1.0, -1024.0), (1.0, -1000.0), (1.0, -8192.0))  # named as advice, never applied unasked
 
 
@@ -91,15 +92,19 @@ class Witness:
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Every `step`-th voxel along every axis."""
-        return values[(slice(self.step // 2, None, self.step),) * values.ndim].astype(np.float64).ravel()
+        with np.errstate(invalid="ignore"):  # of a NaN that signals, `see_range` has told already
+            return values[(slice(self.step // 2, None, self.step),) * values.ndim].astype(np.float64).ravel()
 
     def decide(self, slope: float, intercept: float, hint: Hint | None, source: str) -> HuDecision:
         """The verdict on what was seen so far."""
         low, high = check_range(float(self.low), float(self.high))
         sample = np.concatenate(self.samples) if self.samples else np.zeros(0)
         for name, a, b in candidates(slope, intercept, hint, source):
-            evidence = weigh(sample * a + b)
+            with np.errstate(over="ignore", invalid="ignore"):
+                evidence = weigh(sample * a + b)
             if evidence.plausible:
+                if max(abs(low * a + b), abs(high * a + b)) > LARGEST_FLOAT:
+                    raise SimcropError("not-finite", "some voxels are too large for any number of a scan")
                 padding_hu = evidence.padding_hu
                 if padding_hu is None and min(low * a, high * a) + b < NO_MATTER_HU:
                     padding_hu = float(min(low * a, high * a) + b)

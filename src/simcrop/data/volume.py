@@ -11,6 +11,7 @@ from nibabel.orientations import aff2axcodes, apply_orientation, inv_ornt_aff, i
 
 from simcrop.errors import SimcropError
 
+FARTHEST_MM = 1e12  # squares of it still are plain numbers
 AIR_HU = -1000  # what padding becomes, in a scan and around it
 
 
@@ -75,7 +76,7 @@ def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
 
 def check_affine(affine: np.ndarray) -> None:
     """Refuse a matrix that cannot place voxels in space."""
-    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+    if affine.shape != (4, 4) or not (np.abs(affine) < FARTHEST_MM).all():  # nor with NaN
         raise SimcropError("singular-affine", "the affine is not a finite 4 x 4 matrix")
     spacing = np.array(spacing_of(affine))
     if (spacing <= 0).any() or abs(np.linalg.det(affine[:3, :3] / np.maximum(spacing, 1e-12))) < 1e-3:

@@ -4,6 +4,7 @@ No axes or units. Every column is text; the columns asked for must be there. Tab
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -12,6 +13,10 @@ from simcrop.errors import SimcropError
 
 LONGEST_FIELD = 10_000_000  # characters; a report is text, not a book
 LONGEST_LINE = 20_000_000  # characters; real tables have up to 4,368 columns
+
+COLUMN_NAME = re.compile(
+    r"[\w:*. -]{0,60}(?<!\.)"
+)  # what may be quoted in an error; the text of a report may not
 
 Row = dict[str, str]
 
@@ -73,11 +78,11 @@ def check_head(path: Path, head: list[str], needed: Iterable[str]) -> None:
     if missing:
         # A table without a head line begins with a patient's report, which no error may quote.
         known = len(missing) < len(needed)
-        found = (
-            f"the columns found are {', '.join(head[:30])}"
-            if known
-            else "none of them is there, is the head line missing?"
-        )
+        found = "none of them is there, is the head line missing?"
+        if known and all(COLUMN_NAME.fullmatch(name) for name in head):
+            found = f"the columns found are {', '.join(head[:30])}"
+        elif known:
+            found = f"found {len(head)} columns, some with names that look like the text of a row"
         raise SimcropError("missing-columns", f"{path}: no column {', '.join(missing)}; {found}")
     twice = next((name for name in head if name and head.count(name) > 1), None)
     if twice is not None:

@@ -88,10 +88,12 @@ def holds_picture(path: Path) -> bool:
     try:
         if not looks_like_dicom(path):
             return False
-        meta = read_file_meta_info(path)
-    except (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, OSError):
+        with warnings.catch_warnings(), disable_value_validation():
+            warnings.simplefilter("ignore", UserWarning)
+            storage = str(read_file_meta_info(path).get("MediaStorageSOPClassUID", ""))
+    except (BytesLengthException, EOFError, TypeError, OSError, *UNREADABLE):
         return True  # the reader will say what is wrong with it
-    return not str(meta.get("MediaStorageSOPClassUID", "")).startswith(NO_PICTURE)
+    return not storage.startswith(NO_PICTURE)
 
 
 def read_series(sources: list[Source]) -> Stored:

@@ -33,6 +33,23 @@ SPACES = {
     "left-anterior-superior": (1, -1, 1),
     "las": (1, -1, 1),
 }
+UNPLACED = ("", "scanner-xyz", "3d-right-handed", "3d-left-handed")  # spaces that do not know the body
+PASSED_OVER = (
+    *("content", "number", "min", "max", "old min", "old max", "block size", "sample units", "thicknesses"),
+    *(
+        "axis mins",
+        "axis maxs",
+        "centers",
+        "centerings",
+        "labels",
+        "units",
+        "space units",
+        "measurement frame",
+    ),
+    *("axismins", "axismaxs", "oldmin", "oldmax", "blocksize", "sampleunits", "space dimension"),
+)
+USED = ("endian", "space", "space directions", "space origin", "spacings", "kinds", "data file")
+KNOWN = frozenset((*NEEDED, *USED, *PASSED_OVER, "byte skip", "line skip"))
 PLACES = ("domain", "space", "none", "???")
 NOWHERE = "the NRRD header names no space of the body: axes guessed as L, P, S"
 Fields = dict[str, str]
@@ -65,11 +82,13 @@ def read_fields(path: Path) -> tuple[Fields, int]:
             if not line:
                 break
             name, mark, value = line.partition(":")
-            name = name.strip().lower().replace("datafile", "data file")
+            name = re.sub("^(data|line|byte)(file|skip)$", r"\1 \2", name.strip().lower())
             if line.startswith("#") or (mark and value.startswith("=")):
                 continue
-            if not mark or name in fields:
-                raise SimcropError("unreadable", "the NRRD header has a line that is no single `name: value`")
+            if not mark or name in fields or name not in KNOWN:
+                raise SimcropError(
+                    "unreadable", "the NRRD header has a line that is no field, or one field twice"
+                )
             fields[name] = value.strip()
         if any(name not in fields for name in NEEDED):
             raise SimcropError("unreadable", f"the NRRD header lacks one of {', '.join(NEEDED)}")
@@ -115,7 +134,11 @@ def place_of(path: Path, fields: Fields, end: int) -> tuple[Path, int]:
 
 
 def space_of(fields: Fields) -> str:
-    return fields.get("space", "").lower().removesuffix("-time").removesuffix("t")
+    """Without the word for a fourth axis, time."""
+    space = re.sub("^(lps|ras|las)t$", r"\1", fields.get("space", "").lower().removesuffix("-time"))
+    if space not in SPACES and space not in UNPLACED:
+        raise SimcropError("unreadable", "the NRRD header's space is none that the format knows")
+    return space
 
 
 def affine_of(fields: Fields, n: int) -> np.ndarray:
