@@ -71,6 +71,7 @@ def reproduce(
     what: Annotated[str, typer.Argument(help="table3: the parts of the method, on phantoms.")],
     out: Out,
     seeds: Annotated[int, typer.Option(min=1, help="How many; each trains every method anew.")] = 3,
+    size: Annotated[str, typer.Option(help="tiny, or small: 96 x 96 x 48 voxels, for a GPU.")] = "tiny",
     set_: Set = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -80,7 +81,7 @@ def reproduce(
 
     if what != "table3":
         raise SimcropError("bad-setting", f"cannot reproduce {what!r}: there is table3")
-    reproduce_table3(out, range(seeds), common=set_ or (), say=typer.echo, resume=resume, overwrite=overwrite)
+    reproduce_table3(out, range(seeds), size, set_ or (), typer.echo, resume, overwrite)
     typer.echo(f"open {out / 'report.html'}; {out / 'table3.md'} is the same as text")
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simcrop.errors import SimcropError
 from simcrop.studies.arms import CT_CLIP, MAE, PAPER, PLUS, RANDOM, SHUFFLED
 from simcrop.studies.cohorts import Plan
 from simcrop.studies.scores import Reached, over_cohorts
-from simcrop.studies.table3 import ARMS, BESIDE, reproduce_table3
+from simcrop.studies.table3 import ARMS, BESIDE, HARDER, INPUTS, reproduce_table3
 from simcrop.studies.table3_results import aims
 from simcrop.tasks.folder import read_json
 
@@ -39,10 +40,10 @@ def out(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Path:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        reproduce_table3(folder, (0,), EASY, HARD, SMALL, stop_at_the_choice)
+        reproduce_table3(folder, (0,), "tiny", SMALL, stop_at_the_choice, easy=EASY, hard=HARD)
     assert not list(folder.rglob("looks/*-test.npz")), "the test part was opened before the choice was made"
     models = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}
-    reproduce_table3(folder, (0,), EASY, HARD, SMALL, said.append, resume=True)
+    reproduce_table3(folder, (0,), "tiny", SMALL, said.append, resume=True, easy=EASY, hard=HARD)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")} == models
     return folder
 
@@ -70,6 +71,19 @@ def test_the_table_names_every_arm(out: Path) -> None:
     for arm in (*ARMS, *BESIDE):
         assert f"| {arm.name} |" in text
     assert "73.4" in text, "the paper's own figures stand beside"
+
+
+def test_every_arm_can_be_built_at_the_size_for_a_gpu() -> None:
+    for arm in (*ARMS, *BESIDE, *HARDER):
+        recipe = arm.build(0, INPUTS["small"])
+        assert recipe.input.shape == (96, 96, 48)
+        assert recipe.input.grid.shape == (6, 6, 6)
+
+
+def test_unknown_size_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(SimcropError, match="tiny or small"):
+        reproduce_table3(tmp_path / "out", size="huge")
+    assert not (tmp_path / "out").exists()
 
 
 def test_arms_differ_in_their_objective_only() -> None:

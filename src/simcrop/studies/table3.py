@@ -5,13 +5,14 @@ opened once, after everything that is chosen has been chosen on another part and
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from simcrop.data.cohort import Cohort
+from simcrop.errors import SimcropError
 from simcrop.evaluation.features import Pooling
 from simcrop.evaluation.gate import gate_by_hand, gate_supervised, statistics_of_patches
 from simcrop.model import load
@@ -40,6 +41,15 @@ from simcrop.studies.table3_results import gather_results
 from simcrop.studies.table3_text import write_texts
 from simcrop.tasks.folder import open_folder, read_json, write_json, write_metrics
 
+# The recipes' own input, and one of voxels half as long, in patches of the same mm.
+INPUTS = {
+    "tiny": (),
+    "small": (
+        "input.spacing_mm=[2.75, 2.75, 5]",
+        "input.shape=[96, 96, 48]",
+        "input.patch=[16, 16, 8]",
+    ),
+}
 EASY = Plan(pretrain=600, probe=220, choose=220, test=320)
 HARD = Plan(pretrain=600, probe=220, choose=0, test=320, difficulty="real")
 ARMS = (RANDOM, MAE, NO_SA, PAPER, PLUS, CT_CLIP)
@@ -62,14 +72,21 @@ HARDER = (
 def reproduce_table3(
     out: Path,
     seeds: Sequence[int] = (0, 1, 2),
-    easy: Plan = EASY,
-    hard: Plan = HARD,
+    size: str = "tiny",
     common: Sequence[str] = (),
     say: Say = lambda _: None,
     resume: bool = False,
     overwrite: bool = False,
+    easy: Plan = EASY,
+    hard: Plan = HARD,
 ) -> dict[str, Any]:
-    """The whole study under `out`; its results, which `results.json`, `table3.md` and `report.html` hold too."""
+    """The whole study under `out`; its results, which `results.json`, `table3.md` and `report.html` hold too.
+
+    `size`: of scans and inputs, `tiny` or, for a GPU, `small`. `common` changes every arm's recipe.
+    """
+    if size not in INPUTS:
+        raise SimcropError("bad-setting", f"--size {size}: expected {' or '.join(INPUTS)}")
+    easy, hard, common = replace(easy, size=size), replace(hard, size=size), (*INPUTS[size], *common)
     settings = {"seeds": list(seeds), "easy": asdict(easy), "hard": asdict(hard), "common": list(common)}
     open_folder(out, "reproduce", {"table": "table3", **settings}, resume, overwrite)
     studies = {
