@@ -3,8 +3,11 @@
 Axes: those of `scans`.
 """
 
+import gzip
+import io
 import os
 import struct
+import zipfile
 from pathlib import Path
 
 from scans import SCANS, Scan
@@ -79,9 +82,23 @@ def nifti_whose_voxels_begin_at_infinity(folder: Path) -> Path:
     return nifti_with(folder, 108, struct.pack("<f", float("inf")))
 
 
-@trap("absurd-spacing")
+@trap("singular-affine")
 def nifti_with_voxels_larger_than_the_universe(folder: Path) -> Path:
     return nifti_with(folder, 280, struct.pack("<f", 3e38))
+
+
+@trap("absurd-spacing")
+def nifti_with_voxels_of_ten_metres(folder: Path) -> Path:
+    return nifti_with(folder, 280, struct.pack("<f", 1e4))
+
+
+@trap("absurd-spacing")
+def nifti_larger_than_a_body(folder: Path) -> Path:
+    """Eight cubic metres: on the wanted grid they would be gigabytes."""
+    content = patched(plain_nifti()[:352], 42, struct.pack("<3h", 200, 200, 200))
+    content = patched(content, 280, struct.pack("<12f", 10, 0, 0, 0, 0, 10, 0, 0, 0, 0, 10, 0))
+    (folder / "ct.nii.gz").write_bytes(gzip.compress(content + bytes(16_000_000), 1))
+    return folder / "ct.nii.gz"
 
 
 @trap("absurd-spacing")
@@ -131,9 +148,6 @@ def npz_of_python_2(folder: Path) -> Path:
 
 
 def npz_with(folder: Path, old: bytes, new: bytes) -> Path:
-    import io
-    import zipfile
-
     with zipfile.ZipFile(io.BytesIO(SCANS["npz"]().files["ct.npz"])) as archive:
         block = archive.read("ct.npy")
     assert old in block
@@ -151,7 +165,7 @@ def dicom_without_pixels(folder: Path) -> Path:
     )
 
 
-@trap("unreadable")
+@trap("truncated-file")
 def dicom_whose_pixels_are_nothing(folder: Path) -> Path:
     scan = SCANS["dicom"]()
     content = scan.files["series/2.dcm"]

@@ -88,7 +88,7 @@ def zlib_bomb_behind_the_voxels(folder: Path) -> Path:
 def zip_bomb(folder: Path) -> Path:
     with zipfile.ZipFile(folder / "scan.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for z, content in enumerate(dicom_folder().files.values()):
-            archive.writestr(f"{z}.dcm", content + bytes(80 * MEGABYTE))
+            archive.writestr(f"{z}.dcm", content + bytes(120 * MEGABYTE))
     return folder / "scan.zip"
 
 
@@ -99,9 +99,9 @@ def npz_bomb(folder: Path) -> Path:
         archive.open("ct.npy", "w") as ct,
     ):
         np.lib.format.write_array_header_1_0(
-            ct, {"descr": "<i2", "fortran_order": False, "shape": (300, 1024, 512)}
+            ct, {"descr": "<i2", "fortran_order": False, "shape": (600, 1024, 512)}
         )
-        for _ in range(300):
+        for _ in range(600):
             ct.write(bytes(MEGABYTE))
     return folder / "ct.npz"
 

@@ -96,6 +96,65 @@ def test_ingest_keeps_what_it_had_and_goes_on(simcrop: Callable, line, tmp_path:
     assert left["checksum"].equals(right["checksum"])
 
 
+def ingest_words(line, out: Path, *more: object) -> tuple[object, ...]:
+    return ("ingest", line.raw, "--layout", "ct-rate", "--spacing", "5.5,5.5,10", "--out", out, *more)
+
+
+def same_store(cohort: Path, other: Path) -> bool:
+    """Tables and volumes; the source paths are the same as both were made of one source."""
+    same = [
+        pl.read_parquet(cohort / t).equals(pl.read_parquet(other / t))
+        for t in ("studies.parquet", "ledger.parquet")
+    ]
+    return all(same) and content(cohort / "volumes") == content(other / "volumes")
+
+
+def test_ingest_with_workers_keeps_what_it_had_and_goes_on(simcrop: Callable, line, tmp_path: Path) -> None:
+    words = ingest_words(line, tmp_path / "c", "--workers", 2)
+    with files_up_to(9000):  # workers inherit the limit
+        assert "disk is full" in last_line(simcrop(*words))
+    assert not list((tmp_path / "c").rglob("*.tmp"))
+    assert not (tmp_path / "c/cohort.json").exists()
+    assert simcrop(*words).code == 0
+    assert same_store(tmp_path / "c", line.cohort)
+
+
+@pytest.mark.parametrize(
+    "room", [60, 900]
+)  # bytes: not even the journal's first line, and lines but no volume
+def test_ingest_that_cannot_write_its_journal_is_one_line_and_goes_on(
+    simcrop: Callable, line, room: int, tmp_path: Path
+) -> None:
+    with files_up_to(room):
+        said = last_line(simcrop(*ingest_words(line, tmp_path / "c")))
+    assert "disk is full" in said
+    assert str(tmp_path / "c") in said
+    assert simcrop(*ingest_words(line, tmp_path / "c")).code == 0
+    assert same_store(tmp_path / "c", line.cohort)
+
+
+@pytest.mark.parametrize("table", ["studies.parquet", "ledger.parquet", "cohort.json"])
+def test_ingest_that_cannot_write_a_table_is_one_line_and_keeps_its_scans(
+    simcrop: Callable, line, table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from simcrop.data import ledger
+
+    def full(path: Path, whole: bytes, write=ledger.write_whole) -> None:
+        with files_up_to(40 if path.name == table else resource.getrlimit(resource.RLIMIT_FSIZE)[1]):
+            write(path, whole)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "write_whole", full)
+        said = last_line(simcrop(*ingest_words(line, tmp_path / "c")))
+    assert table in said
+    assert "disk is full" in said
+    assert not (tmp_path / "c/cohort.json").exists()
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "c/volumes").iterdir()}
+    assert simcrop(*ingest_words(line, tmp_path / "c")).code == 0
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "c/volumes").iterdir()} == before
+    assert same_store(tmp_path / "c", line.cohort)
+
+
 def test_phantom_leaves_no_half_scan_and_goes_on(simcrop: Callable, line, tmp_path: Path) -> None:
     words = ("phantom", tmp_path / "raw", "--patients", 2, "--seed", 0)
     with files_up_to(20_000):
@@ -199,6 +258,24 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         )
     yield tmp_path / "disk"
     subprocess.run(["umount", str(tmp_path / "disk")], check=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_read_only_target_is_one_line_and_what_was_there_stays(
+    simcrop: Callable, line, small_disk: Path, workers: int
+) -> None:
+    (small_disk / "c").mkdir()
+    begun = (line.cohort / "ingest.jsonl").read_bytes().splitlines(keepends=True)[0]
+    (small_disk / "c/ingest.jsonl").write_bytes(begun)
+    before = content(small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for out in (small_disk / "c", small_disk / "new", small_disk / "deep/er"):
+        said = last_line(simcrop(*ingest_words(line, out, "--workers", workers)))
+        assert str(small_disk) in said
+        assert "cannot be written: Read-only file system" in said
+    for verb, ask in (("ground", ASK), ("embed", ())):
+        assert "Read-only" in last_line(simcrop(verb, line.run, line.scan, *ask, "--out", small_disk / verb))
+    assert content(small_disk) == before
 
 
 def test_real_full_disk_is_one_line_for_every_verb(simcrop: Callable, line, small_disk: Path) -> None:

@@ -1,0 +1,105 @@
+"""Ingests into one store over and over, each time killed with -9 at a random moment, until it has happened enough.
+
+`python killing.py SOURCE STORE KILLS SEED` prints how many journal lines there were at each kill, and whom it hit. The
+workers are forked, so that a start costs milliseconds: `tests/data` kills those that are spawned. No axes; seconds.
+"""
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from simcrop.data import ingest, job, pool  # all is loaded before the first fork
+
+WORKERS = 4
+SPACING_MM = (6.0, 5.0, 9.0)
+PATIENCE = 120
+
+
+def begin(source: str, store: Path) -> int:
+    """An ingest in a session of its own."""
+    if child := os.fork():
+        return child
+    os.setsid()
+    try:
+        ingest.ingest(source, "folder", store, SPACING_MM, workers=WORKERS)
+    finally:
+        os._exit(0)
+
+
+def lines_in(store: Path) -> int:
+    journal = store / "ingest.jsonl"
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+
+def ended(child: int) -> bool:
+    return os.waitpid(child, os.WNOHANG)[0] == child
+
+
+def wait_for(child: int, store: Path, lines: int, delay: float) -> bool:
+    """Until the journal has so many lines and a moment more; false if the ingest has ended by then."""
+    deadline = time.monotonic() + PATIENCE
+    while lines_in(store) < lines and not (store / "cohort.json").exists():
+        if ended(child):
+            return False
+        assert time.monotonic() < deadline, "no progress"
+        time.sleep(0.001)
+    time.sleep(delay)
+    return not ended(child)
+
+
+def workers_of(child: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{child}/task/{child}/children").read_text().split()]
+
+
+def hit(child: int, whom: str, chance: random.Random) -> bool:
+    """Kills; true if that ended the ingest."""
+    workers = workers_of(child)
+    if whom == "worker" and workers:
+        os.kill(chance.choice(workers), signal.SIGKILL)
+        return False
+    if whom == "all":
+        os.killpg(child, signal.SIGKILL)
+    else:
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    deadline = time.monotonic() + PATIENCE
+    while alive(child):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.001)
+    return True
+
+
+def alive(session: int) -> bool:
+    """Whether anybody of this session is left."""
+    try:
+        os.killpg(session, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def main(source: str, store: Path, kills: int, seed: int) -> None:
+    chance, child, done = random.Random(seed), 0, 0
+    while done < kills:
+        child = child or begin(source, store)
+        if not wait_for(child, store, lines_in(store) + chance.randint(0, 3), chance.random() ** 2 / 10):
+            child = 0
+            continue
+        whom = chance.choice(["worker", "parent", "all", "all"])
+        sys.stdout.write(f"{lines_in(store)} {whom}\n")
+        done += 1
+        if hit(child, whom, chance):
+            child = 0
+    if child:
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    assert job.store_scan
+    fork = multiprocessing.get_context("fork")
+    pool.multiprocessing.get_context = lambda _: fork  # pyright: ignore[reportAttributeAccessIssue]
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
