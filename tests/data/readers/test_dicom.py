@@ -8,7 +8,7 @@ import gdcm
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import RLELossless, generate_uid
+from pydicom.uid import BasicTextSRStorage, RLELossless, RTStructureSetStorage, generate_uid
 
 from simcrop.data.readers import read_volume
 from simcrop.data.volume import Volume
@@ -59,8 +59,8 @@ def test_reports_structure_sets_and_scouts_in_the_folder_are_left_out(
     tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save, same_scan: Callable[[Volume], None]
 ) -> None:
     report, structures, scout = dicom_slices(toy)[:3]
-    report.SOPClassUID, report.Modality = pydicom.uid.BasicTextSRStorage, "SR"
-    structures.SOPClassUID, structures.Modality = pydicom.uid.RTStructureSetStorage, "RTSTRUCT"
+    report.SOPClassUID, report.Modality = BasicTextSRStorage, "SR"
+    structures.SOPClassUID, structures.Modality = RTStructureSetStorage, "RTSTRUCT"
     for data in (report, structures):
         del data.PixelData, data.Rows, data.ImagePositionPatient
     scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
@@ -98,7 +98,7 @@ def test_rle_and_jpeg_compressed_pixels_are_read(
     (tmp_path / "jpeg").mkdir()
     for path in plain.iterdir():
         jpeg_lossless(path, tmp_path / "jpeg" / path.name)
-    name = pydicom.dcmread(tmp_path / "jpeg" / path.name).file_meta.TransferSyntaxUID.name
+    name = pydicom.dcmread(next((tmp_path / "jpeg").iterdir())).file_meta.TransferSyntaxUID.name
     assert "JPEG Lossless" in name
     same_scan(read_volume(tmp_path / "jpeg"))
 
