@@ -1,6 +1,8 @@
 """Which paths below a folder are scans: each once, none outside, and no reason code without a meaning."""
 
 import ast
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +73,48 @@ def test_links_out_of_the_folder_are_not_followed(
     (cohort / "0_again.nii.gz").symlink_to(cohort / "b" / "x.nii.gz")
     (cohort / "loop").symlink_to(cohort)
     assert find_scans(cohort) == before
+
+
+def test_links_in_a_circle_or_to_nothing_and_pipes_are_no_scans(cohort: Path) -> None:
+    before = find_scans(cohort)
+    (cohort / "round.nii").symlink_to(cohort / "again.nii")
+    (cohort / "again.nii").symlink_to(cohort / "round.nii")
+    (cohort / "nowhere.nii").symlink_to(cohort / "gone.nii")
+    for name in ("pipe.nii.gz", "pipe.zip", "pipe"):
+        os.mkfifo(cohort / name)
+    assert find_scans(cohort) == before
+
+
+def test_folder_that_may_not_be_opened_is_listed_and_then_refused_by_name(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may open everything, so the system's answer is played."""
+    closed = cohort / "closed"
+    closed.mkdir()
+
+    def deny(ask):
+        def answer(path, *more):
+            if Path(path) == closed:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return ask(path, *more)
+
+        return answer
+
+    before = find_scans(cohort)
+    monkeypatch.setattr(os, "scandir", deny(os.scandir))
+    monkeypatch.setattr(os, "listdir", deny(os.listdir))
+    assert find_scans(cohort) == sorted([*before, closed])
+    with pytest.raises(SimcropError, match="closed: cannot be read: Permission denied"):
+        read_volume(closed)
+
+
+def test_slices_that_are_links_out_of_their_folder_are_refused(cohort: Path) -> None:
+    slices = sorted((cohort / "b" / "c").iterdir())
+    slices[3].rename(cohort / "elsewhere.dcm")
+    slices[3].symlink_to(cohort / "elsewhere.dcm")
+    with pytest.raises(SimcropError, match="leads out of its folder") as caught:
+        read_volume(cohort / "b" / "c")
+    assert caught.value.reason == "unsafe-path"
 
 
 def test_an_unknown_kind_of_file_is_refused(cohort: Path) -> None:
