@@ -29,9 +29,8 @@ def judged(*words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def verdicts(*words: object) -> dict[str, Verdict]:
+def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, Verdict]:
     """By the name of the case. One that took its process with it has none of its own, and is named."""
-    done = judged(*words)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     ended = {str(line["case"]): line for line in lines if "outcome" in line}
     last = lines[-1]["case"] if lines else "before the first"
@@ -41,12 +40,17 @@ def verdicts(*words: object) -> dict[str, Verdict]:
 
 @pytest.fixture(scope="module")
 def corpus() -> dict[str, Verdict]:
-    return verdicts(0, COUNT)
+    return verdicts(judged(0, COUNT))
 
 
 @pytest.fixture(scope="module")
-def traps() -> dict[str, Verdict]:
-    return verdicts("traps")
+def sprung() -> subprocess.CompletedProcess[str]:
+    return judged("traps")
+
+
+@pytest.fixture(scope="module")
+def traps(sprung: subprocess.CompletedProcess[str]) -> dict[str, Verdict]:
+    return verdicts(sprung)
 
 
 def test_every_damaged_input_is_read_right_or_refused(corpus: dict[str, Verdict]) -> None:
@@ -79,6 +83,11 @@ def test_corpus_holds_of_every_kind_some_that_are_read_and_some_that_are_not(
 def test_every_trap_is_refused_with_the_right_reason(traps: dict[str, Verdict]) -> None:
     assert len(traps) >= 40
     assert {name: found for name, found in traps.items() if found["outcome"] not in expected(found)} == {}
+
+
+def test_no_reader_speaks_to_the_terminal(sprung: subprocess.CompletedProcess[str]) -> None:
+    """A refusal is one line: libraries must not add theirs."""
+    assert sprung.stderr == ""
 
 
 def test_no_trap_takes_long(traps: dict[str, Verdict]) -> None:

@@ -3,6 +3,7 @@
 Axes: i, j, k as stored, which is `(x, y, z)` of `Stored`; the affine is RAS+ mm already.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import BadGzipFile
@@ -32,6 +33,9 @@ from simcrop.errors import SimcropError
 GZIP_MAGIC = b"\x1f\x8b"
 # The first four bytes are the length of the header, in the byte order of the whole file.
 HEADERS = {n.to_bytes(4, "little"): (n, kind) for n, kind in ((348, Nifti1Header), (540, Nifti2Header))}
+QUIET = logging.Logger(
+    "nifti", logging.CRITICAL + 1
+)  # nibabel would tell the terminal what it mends in a header
 UNIT_MM = {"meter": 1000.0, "micron": 0.001}
 
 
@@ -98,7 +102,8 @@ def read_header(stream: BufferedIOBase) -> Nifti1Header:
     if len(block) < length:
         raise SimcropError("truncated-file", "the file ends inside its NIfTI header")
     try:
-        header = kind.from_fileobj(BytesIO(block))
+        header = kind.from_fileobj(BytesIO(block), check=False)
+        header.check_fix(QUIET)
         _ = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
     except (HeaderDataError, ValueError, KeyError, OverflowError) as error:
         raise SimcropError("unreadable", "the NIfTI header contradicts itself") from error
