@@ -1,7 +1,7 @@
 """The verbs `ingest` and `embed` of the command line, which go over many scans, on one machine or on many."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,9 +9,23 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]
 
 
+Ray = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster to do the work: auto or host:port.")
+]
+
+
+def out_or_merge(context: Any, out: Path | None) -> Path | None:
+    """Only `--merge COHORT` does without `--out`. Typer passes a context of its own, which it does not export."""
+    if out is None and not context.params.get("merge"):
+        raise typer.BadParameter("missing; it is the folder for the cohort")
+    return out
+
+
 def ingest(
     source: Annotated[Path, typer.Argument(help="A data set's root, a folder of scans, or one scan.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the cohort.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the cohort.", callback=out_or_merge)
+    ] = None,
     layout: Annotated[
         str, typer.Option(help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv or folder.")
     ] = "folder",
@@ -23,15 +37,41 @@ def ingest(
     codec: Annotated[
         str, typer.Option(help="Of the stored volumes: lz4, or raw, twice as large and faster to read.")
     ] = "lz4",
+    reports: Annotated[
+        Path | None, typer.Option(help="A table of reports, or a folder of texts, for the layout folder.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of --reports: the column that names the scan.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="released or own; the data set's own where it is sound.")
+    ] = None,
+    pseudonymise: Annotated[
+        bool, typer.Option("--pseudonymise", help="Ids and patients as hashes, no path in the cohort.")
+    ] = False,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="One share of N, for job arrays; then --merge.")
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", is_eager=True, help="Join shards: simcrop ingest --merge COHORT.")
+    ] = False,
+    ray: Ray = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Raw scans and reports into a cohort store. Interrupted, the same command continues."""
-    from simcrop.tasks.ingest import ingest as run
+    from simcrop.tasks.ingest import Wish, ingest_as, merge_shards
 
-    result = run(source, layout, out, workers, spacing, resume, overwrite, antialias, codec)
+    del resume  # state is kept per scan: the same command always continues
+    wish = Wish(layout, spacing, antialias, codec, pseudonymise, reports, key, split)
+    if merge:
+        result = merge_shards(out or source, source if out else None, wish)
+    else:
+        assert out is not None
+        result = ingest_as(source, out, wish, workers, overwrite, shard, ray)
     nothing = "" if result.taken else "nothing could be taken: "
-    typer.echo(f"{nothing}{result.taken} taken, {result.refused} refused: {out / 'ledger.parquet'}")
+    where = result.cohort if shard else (out or source) / "ledger.parquet"
+    typer.echo(f"{nothing}{result.taken} taken, {result.refused} refused: {where}")
     raise typer.Exit(1 if result.refused else 0)
 
 
@@ -39,11 +79,12 @@ def embed(
     model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
     source: Annotated[Path, typer.Argument(metavar="COHORT_OR_CT")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    ray: Ray = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """One feature vector per scan: embeddings.parquet."""
     from simcrop.tasks.embed import embed as run
 
-    count = run(model, source, out, resume, overwrite)
+    count = run(model, source, out, resume, overwrite, ray)
     typer.echo(f"{count} scans in {out / 'embeddings.parquet'}")

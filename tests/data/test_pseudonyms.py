@@ -12,6 +12,7 @@ import pytest
 
 from simcrop.data.cohort import open_cohort
 from simcrop.data.ingest import ingest
+from simcrop.data.inputs import Inputs
 from simcrop.data.merge import merge
 from simcrop.data.pseudonyms import KEY, Pseudonyms, read_key, without_names
 from simcrop.data.shards import Shard
@@ -118,8 +119,8 @@ def test_shards_share_one_key_and_merge_into_the_same_cohort(
     with pytest.raises(SimcropError, match="say where the raw scans are"):
         merge(tmp_path / "c")
     with pytest.raises(SimcropError, match="source"):
-        merge(tmp_path / "c", tmp_path)
-    merge(tmp_path / "c", raw)
+        merge(tmp_path / "c", Inputs(tmp_path, "folder"))
+    merge(tmp_path / "c", Inputs(raw, "folder"))
     assert content(tmp_path / "c") == content(tmp_path / "one")
 
 

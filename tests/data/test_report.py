@@ -1,6 +1,7 @@
 """Sentences and report files: hard cases written for it, properties, and real reports."""
 
 import csv
+import hashlib
 import json
 import re
 from itertools import pairwise
@@ -116,6 +117,21 @@ def test_real_sentences_are_never_empty_nor_too_long(real_sentences: list[list[s
     assert min(lengths) >= 1
     assert max(lengths) <= 120  # 119: one sentence that lists a dozen nodules
     assert 9 <= median(lengths) <= 13
+
+
+def test_labelled_real_reports_are_split_as_they_were_when_read_by_eye(real_data: Path) -> None:
+    """Sentence by sentence, by a mark of each report; the shortest and longest of these splits were looked at."""
+    expected = json.loads(Path(__file__).with_name("real_report_splits.json").read_text())
+    with (real_data / "ctrate/text_classifier_train.csv").open(encoding="utf-8", newline="") as file:
+        split = [sentences(row["report_text"]) for row in csv.DictReader(file)]
+    marks = [hashlib.sha256("\n".join(report).encode()).hexdigest()[-6:] for report in split]
+    assert len(split) == len(expected["marks"]) == 800
+    differ = [
+        i
+        for i, report in enumerate(split)
+        if (len(report), marks[i]) != (expected["sentences"][i], expected["marks"][i])
+    ]
+    assert differ == []
 
 
 def test_no_real_sentence_ends_inside_a_decimal(

@@ -38,7 +38,8 @@ def writing(path: Path) -> Iterator[None]:
 
 def write_whole(path: Path, content: bytes) -> None:
     """`path` holds all of `content` and survives a power cut, or is as it was before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    # On shared storage two machines may write one file, and have the same number for a process.
+    temporary = path.with_name(f".{path.name}.{os.uname().nodename[:20]}-{os.getpid()}{TEMPORARY}")
     with writing(path):
         try:
             with temporary.open("wb") as file:

@@ -4,17 +4,19 @@ Axes: x, y, z of the resampled grid (RAS+), spacing in mm, int16 HU. An ingest t
 stopped, and neither that nor the number of workers changes the result.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simcrop.data.durable import remove_temporary, writing
+from simcrop.data.estimate import Announce, Pool, announcing
 from simcrop.data.hounsfield import Hint
-from simcrop.data.job import Job, died, is_stored, job_of, store_scan
+from simcrop.data.inputs import Inputs
+from simcrop.data.job import Job, died, is_stored, job_of, store_scan, store_shared_scan
 from simcrop.data.journal import Journal, Record, open_journal
-from simcrop.data.layouts import Listing, list_studies
+from simcrop.data.layouts import Listing, ListingOptions
 from simcrop.data.pool import each
 from simcrop.data.preprocess import InputSpec, Placement, cut_out, paper
 from simcrop.data.pseudonyms import Pseudonyms, lost_key, new_key, read_key, save_key
@@ -61,31 +63,37 @@ def ingest(
     workers: int = 1,
     progress: Progress | None = None,
     overwrite: bool = False,
+    *,
     antialias: bool = False,
     codec: Codec = "lz4",
     shard: Shard | None = None,
     pseudonymise: bool = False,
+    options: ListingOptions = ListingOptions(),
+    ray: str | None = None,
+    announce: Announce | None = None,
 ) -> IngestResult:
     """Take what can be taken into the cohort `out`, and write down why the rest was not.
 
     `progress(done, total, record)` is called after each scan with its line of the journal. Scans refused by an
     earlier call are tried again. A `shard` takes its share of them into a folder of its own below `out`, for `merge`.
+    `ray` is the address of a cluster that does the work instead of `workers` processes here. `announce` is told what
+    the rest will cost as soon as a few scans are done, if many are to do.
     """
     if workers < 1:
         raise SimcropError("bad-setting", f"need workers >= 1, got {workers}")
-    source, out, making = Path(source).absolute(), Path(out).absolute(), Making(spacing_mm, antialias, codec)
+    inputs, making = Inputs(Path(source).absolute(), layout, options), Making(spacing_mm, antialias, codec)
+    out = Path(out).absolute()
     home = shard.folder(out) if shard else out
     key = key_of(out, home, overwrite) if pseudonymise else None
-    settings = settings_of(source, layout, making, key)
+    settings = settings_of(inputs, making, key)
     check_target(out, settings, overwrite and shard is None, shards=shard is not None)
     check_target(home, with_shard(settings, shard), overwrite)
-    listing = list_studies(layout, source)
+    listing = inputs.listing(None)
     if overwrite:
         clear(home)
     if key is not None:
         key = save_key(out, key)
-        settings = settings_of(source, layout, making, key)
-        listing = key.listing(listing)
+        settings, listing = settings_of(inputs, making, key), key.listing(listing)
     jobs = [job_of(s, making, home, key) for s in listing.studies if shard is None or shard.holds(s.id)]
     with closing(open_journal(home, with_shard(settings, shard))) as journal:
         with writing(home):
@@ -93,7 +101,10 @@ def ingest(
         for folder in (home, home / VOLUMES):
             remove_temporary(folder)
         to_do = [job for job in jobs if not is_stored(job, journal.records.get(job.id))]
-        store_all(to_do, workers, journal, len(jobs), progress)
+        pool = pool_of(workers, ray)
+        if announce is not None:
+            pool = announcing(pool, announce, home, workers)
+        store_all(to_do, pool, journal, len(jobs), progress)
         taken, refused = finish(home, settings, listing, journal, jobs, shard)
     return IngestResult(home, taken, refused, len(jobs) - len(to_do))
 
@@ -124,15 +135,24 @@ def finish(
     return write_tables(home, settings, listing, journal.records)
 
 
-def store_all(jobs: list[Job], workers: int, journal: Journal, total: int, progress: Progress | None) -> None:
+def pool_of(workers: int, ray: str | None) -> Pool:
+    """Who does the jobs: this process, some beside it, or a cluster."""
+    if ray is not None:
+        from simcrop.data.ray_pool import each_on_ray
+
+        return lambda jobs: each_on_ray(store_shared_scan, jobs, ray, died)
+    if workers == 1:
+        return lambda jobs: map(store_scan, jobs)
+    return lambda jobs: each(store_scan, jobs, workers, died)
+
+
+def store_all(jobs: list[Job], pool: Pool, journal: Journal, total: int, progress: Progress | None) -> None:
     """Every job into the journal, in the order in which they finish."""
-    if jobs:
-        with writing(journal.path.parent):
-            (journal.path.parent / COHORT).unlink(missing_ok=True)
-    records: Iterator[Record] = (
-        map(store_scan, jobs) if workers == 1 else each(store_scan, jobs, workers, died)
-    )
-    for done, record in enumerate(records, total - len(jobs) + 1):
+    if not jobs:
+        return
+    with writing(journal.path.parent):
+        (journal.path.parent / COHORT).unlink(missing_ok=True)
+    for done, record in enumerate(pool(jobs), total - len(jobs) + 1):
         journal.append(record)
         if progress is not None:
             progress(done, total, record)

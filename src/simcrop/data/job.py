@@ -4,6 +4,7 @@ Axes: x, y, z of the resampled grid (RAS+), spacing in mm, int16 HU. A worker im
 """
 
 import hashlib
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,19 +33,24 @@ class Job:
     making: Making
     target: Path
     fingerprint: str
+    raw_bytes: int
     nameless: bool = False
 
 
+FileStat = tuple[str, int, int]  # name, bytes, time of the last change in ns
+
+
 def job_of(study: RawStudy, making: Making, out: Path, key: Pseudonyms | None = None) -> Job:
-    target, mark = volume_path(out / VOLUMES, study.id, making.codec), fingerprint(study)
+    stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files_of(study.path) if p.exists()]
+    target, mark = volume_path(out / VOLUMES, study.id, making.codec), fingerprint(study, stats)
     if key is not None:
         mark = key.of("fingerprint", mark)
-    return Job(study.id, study.path, study.hint, making, target, mark, key is not None)
+    size = sum(count for _, count, _ in stats)
+    return Job(study.id, study.path, study.hint, making, target, mark, size, key is not None)
 
 
-def fingerprint(study: RawStudy) -> str:
+def fingerprint(study: RawStudy, stats: list[FileStat]) -> str:
     """Path, sizes, times and hint: cheap to take, and different when the source was exchanged."""
-    stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files_of(study.path) if p.exists()]
     return hashlib.sha256(
         repr((str(study.path), stats, study.hint)).encode(errors="surrogateescape")
     ).hexdigest()[:16]
@@ -84,6 +90,18 @@ def store_scan(job: Job) -> Record:
         raise
     except MemoryError:
         return refused(job, "unreadable", f"{job.path}: not enough memory to store it")
+
+
+def store_shared_scan(job: Job) -> Record:
+    """The same on another machine, which must see the same folders: else each scan would be refused as missing."""
+    for place in (job.target.parent, files_of(job.path)[0].parent):
+        if not place.is_dir():
+            raise StoreError(
+                "not-shared",
+                f"{os.uname().nodename}: does not see {place if place == job.target.parent else 'the raw scans'}; "
+                "source and cohort must lie on storage that all machines of the cluster share",
+            )
+    return store_scan(job)
 
 
 def taken(job: Job, made: Resampled) -> Record:

@@ -17,7 +17,12 @@ from simcrop.errors import SimcropError
 
 JOURNAL = "ingest.jsonl"
 Record = dict[str, Any]
-UNSAID: Record = {"antialias": False, "codec": "lz4"}  # settings that the journals of earlier versions lack
+# Settings that the journals of earlier versions lack.
+UNSAID: Record = {
+    "antialias": False,
+    "codec": "lz4",
+    "options": {"reports": None, "key": None, "split": None},
+}
 
 
 @dataclass

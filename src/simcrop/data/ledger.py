@@ -15,7 +15,6 @@ from simcrop.data.durable import write_whole, writing
 from simcrop.data.journal import Record
 from simcrop.data.layouts.raw import Listing, RawStudy
 from simcrop.data.report import sentences
-from simcrop.data.split import Split
 from simcrop.data.store import COHORT, LEDGER, STUDIES
 
 LABEL = "label:"
@@ -60,14 +59,16 @@ def write_tables(
     write_parquet(out / STUDIES, rows, schema)
     write_parquet(out / LEDGER, entries, LEDGER_SCHEMA)
     counts = {"taken": len(taken), "refused": len(entries) - len(taken), "reports": reports(taken)}
-    facts = settings | {"counts": counts} | ({"split": split_facts(listing.split)} if listing.split else {})
+    facts = settings | {"counts": counts, "split": split_facts(listing)}
     write_whole(out / COHORT, json.dumps(facts, indent=2).encode() + b"\n")
     return counts["taken"], counts["refused"]
 
 
-def split_facts(split: Split) -> Record:
-    """How the patients were split, so that two cohorts can be compared; who lies where is in the studies."""
-    return {"kind": split.kind, "seed": split.seed, "shares": split.shares, "hash": split.hash}
+def split_facts(listing: Listing) -> Record:
+    """Whose split it is, and how ours was drawn, so that two cohorts can be compared."""
+    split = listing.split
+    drawn = {"seed": split.seed, "shares": split.shares, "hash": split.hash} if split else {}
+    return {"kind": split.kind if split else listing.split_kind} | drawn
 
 
 def write_parquet(path: Path, rows: list[Record], schema: Schema) -> None:

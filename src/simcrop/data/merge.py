@@ -11,9 +11,9 @@ from pathlib import Path
 
 from simcrop.data.durable import remove_temporary, writing
 from simcrop.data.ingest import IngestResult
+from simcrop.data.inputs import Inputs, inputs_of
 from simcrop.data.job import Job, job_of
 from simcrop.data.journal import Journal, Record, open_journal, same_settings
-from simcrop.data.layouts import list_studies
 from simcrop.data.pseudonyms import Pseudonyms, lost_key, read_key
 from simcrop.data.shards import SHARDS, Shard, find_shards
 from simcrop.data.store import COHORT, VOLUMES, check_target, first_line, making_of
@@ -22,10 +22,10 @@ from simcrop.errors import SimcropError
 MERGED = ".merged-shards"  # what a merge has done with and not yet removed
 
 
-def merge(out: str | Path, source: str | Path | None = None) -> IngestResult:
+def merge(out: str | Path, inputs: Inputs | None = None) -> IngestResult:
     """Join what `--shard` has written below `out`. The raw scans are listed again, so they must still be there.
 
-    `source` says where, which a cohort of pseudonyms does not know.
+    `inputs` says where, which a cohort of pseudonyms does not know.
     """
     out = Path(out).absolute()
     shutil.rmtree(out / MERGED, ignore_errors=True)
@@ -37,13 +37,11 @@ def merge(out: str | Path, source: str | Path | None = None) -> IngestResult:
     shards = find_shards(out)
     settings = common_settings(out, shards)
     key = read_key(out) if "pseudonyms" in settings else None
-    source = source_of(out, settings, Path(source).absolute() if source else None, key)
+    inputs = checked_inputs(out, settings, inputs, key)
     check_target(out, settings, overwrite=False, shards=True)
     with ExitStack() as stack:
         journals = {s: stack.enter_context(closing(open_shard(out, s, settings))) for s in shards}
-        listing = list_studies(settings["layout"], source)
-        if key is not None:
-            listing = key.listing(listing)
+        listing = inputs.listing(key)
         jobs = [job_of(study, making_of(settings), out, key) for study in listing.studies]
         records = gather(out, jobs, journals)
         journal = stack.enter_context(closing(open_journal(out, settings)))
@@ -79,21 +77,20 @@ def common_settings(out: Path, shards: list[Shard]) -> Record:
     return common
 
 
-def source_of(out: Path, settings: Record, source: Path | None, key: Pseudonyms | None) -> Path:
+def checked_inputs(out: Path, settings: Record, inputs: Inputs | None, key: Pseudonyms | None) -> Inputs:
     """Where the raw scans are; if it is said, it must be where the shards found them."""
     if "pseudonyms" not in settings:
-        source = source or Path(settings["source"])
+        inputs = inputs or inputs_of(settings)
     elif key is None or key.fingerprint != settings["pseudonyms"]:
         raise lost_key(out)
-    elif source is None:
+    elif inputs is None:
         raise SimcropError(
             "no-source",
-            f"{out}: its shards keep no path; say where the raw scans are: "
+            f"{out}: its shards keep no path; say where the raw scans are, as for the shards: "
             f"simcrop ingest SOURCE --merge --out {out}",
         )
-    name = str(source) if key is None else key.of("source", str(source))
-    same_settings(out, settings, settings | {"source": name})
-    return source
+    same_settings(out, settings, settings | inputs.settings(key))
+    return inputs
 
 
 def open_shard(out: Path, shard: Shard, settings: Record) -> Journal:

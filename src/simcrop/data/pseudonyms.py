@@ -24,6 +24,7 @@ SALT_BYTES, LENGTH = 32, 16  # 64 bits of a hash: two of a million names are the
 REASONS = SCAN_REASONS | {
     "worker-died": "the process that read it was killed, perhaps for its memory",
     "no-volume": "a row of a table without its scan",
+    "duplicate-row": "rows of a table that name one scan and differ",
     "no-chest": "on the data set's list of volumes that show no chest",
     "bad-name": "not the name or place that the layout expects",
     "duplicate-name": "another scan has the same name",

@@ -84,12 +84,21 @@ class Report:
 
 
 def read_report_file(path: str | Path) -> Report:
-    """A UTF-8 text file, with or without the heads "Findings:", "Impression:" or "Conclusion:".
+    """A UTF-8 text file, see `split_at_heads`."""
+    report = split_at_heads(_read_text(Path(path)))
+    if not report.text:
+        raise SimcropError(
+            "empty-report", f"{path} holds no report: expected findings or an impression in words"
+        )
+    return report
+
+
+def split_at_heads(text: str) -> Report:
+    """A whole report, with or without the heads "Findings:", "Impression:" or "Conclusion:".
 
     Without a head all of it is findings. What stands before a "Findings" head (technique, history) is left out;
     what stands before a lone "Impression" head is findings.
     """
-    text = _read_text(Path(path))
     heads = list(_HEAD.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
     sections = [
@@ -97,15 +106,10 @@ def read_report_file(path: str | Path) -> Report:
     ]
     if not any(is_findings for is_findings, _ in sections):
         sections.insert(0, (True, text[: heads[0].start()].strip() if heads else text.strip()))
-    report = Report(
+    return Report(
         findings="\n".join(part for is_findings, part in sections if is_findings and part),
         impression="\n".join(part for is_findings, part in sections if not is_findings and part),
     )
-    if not report.text:
-        raise SimcropError(
-            "empty-report", f"{path} holds no report: expected findings or an impression in words"
-        )
-    return report
 
 
 def _read_text(path: Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simcrop.data.durable import writing
+from simcrop.data.inputs import Inputs
 from simcrop.data.journal import JOURNAL, Record, lock, parse, same_settings
 from simcrop.data.preprocess import paper
 from simcrop.data.pseudonyms import KEY, Pseudonyms
@@ -36,18 +37,18 @@ class Making:
             raise SimcropError("bad-setting", f"no codec {self.codec!r}, known are {', '.join(ENDINGS)}")
 
 
-def settings_of(source: Path, layout: str, making: Making, key: Pseudonyms | None = None) -> Record:
+def settings_of(inputs: Inputs, making: Making, key: Pseudonyms | None = None) -> Record:
     """What makes two ingests the same; the first line of the journal and the body of `cohort.json`."""
-    return {
+    settings = {
         "format": FORMAT,
         "kind": "simcrop-cohort",
-        "layout": layout,
-        "source": str(source) if key is None else key.of("source", str(source)),
+        **inputs.settings(key),
         "spacing_mm": [float(mm) for mm in making.spacing_mm],
         "antialias": making.antialias,
         "codec": making.codec,
         "window_hu": list(paper.window_hu),
-    } | ({} if key is None else {"pseudonyms": key.fingerprint})
+    }
+    return settings if key is None else settings | {"pseudonyms": key.fingerprint}
 
 
 def making_of(settings: Record) -> Making:

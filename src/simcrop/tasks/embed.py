@@ -4,7 +4,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from simcrop.data.cohort import open_cohort
 from simcrop.data.durable import write_whole, writing
 from simcrop.data.journal import JOURNAL
 from simcrop.data.layouts.folder import stem
+from simcrop.data.ray_pool import check_cluster
 from simcrop.data.readers import read_volume
 from simcrop.data.store import COHORT
 from simcrop.data.volume import Volume
-from simcrop.engine.progress import show_progress
+from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
 from simcrop.metrics import effective_rank
 from simcrop.model import Model, load, model_folder
@@ -38,8 +39,21 @@ class Scan:
     read: Callable[[], Volume]
 
 
-def embed(model: str, source: Path, out: Path, resume: bool = False, overwrite: bool = False) -> int:
+# Ids and vectors of some scans, in any order.
+Embedding = Callable[[list[Scan]], Iterable[tuple[str, list[float]]]]
+
+
+def embed(
+    model: str,
+    source: Path,
+    out: Path,
+    resume: bool = False,
+    overwrite: bool = False,
+    ray: str | None = None,
+) -> int:
     """Write `embeddings.parquet` (id, patient, split, embedding); the number of scans in it."""
+    if ray is not None:
+        check_cluster(ray)
     weights = model_folder(Path(model)) / "model.safetensors"
     scans = list_scans(source)
     settings = {
@@ -51,21 +65,35 @@ def embed(model: str, source: Path, out: Path, resume: bool = False, overwrite: 
     network = load(model)
     with unspoiled(out):
         if not (open_folder(out, "embed", settings, resume, overwrite) and (out / TABLE).exists()):
-            embed_all(network, scans, out)
+            embedding = on_ray(model, source, scans, ray) if ray and is_cohort(source) else here(network)
+            embed_all(embedding, scans, out)
     return len(scans)
 
 
-def embed_all(network: Model, scans: list[Scan], out: Path) -> None:
+def here(network: Model) -> Embedding:
+    """In this process, one after the other."""
+    return lambda scans: ((scan.id, network.embed(scan.read()).tolist()) for scan in scans)
+
+
+def on_ray(model: str, cohort: Path, scans: list[Scan], address: str) -> Embedding:
+    """On a cluster, in batches."""
+    from simcrop.tasks.embed_batches import embed_on_ray
+
+    places = {scan.id: place for place, scan in enumerate(scans)}
+    return lambda scans: embed_on_ray(model, cohort, [places[scan.id] for scan in scans], address)
+
+
+def embed_all(embedding: Embedding, scans: list[Scan], out: Path) -> None:
     """The table, with a journal while it is in the making so that an interrupted run loses one scan at most."""
     started, journal = time.perf_counter(), out / "embeddings.jsonl"
     with writing(journal):
         vectors = read_vectors(journal)
-    progress = show_progress("embed")
-    for done, scan in enumerate(scans, start=1):
-        if scan.id not in vectors:
-            vectors[scan.id] = network.embed(scan.read()).tolist()
-            append(journal, {"id": scan.id, "embedding": vectors[scan.id]})
-        progress(done, len(scans), "")
+    to_do = [scan for scan in scans if scan.id not in vectors]
+    progress, pace = show_progress("embed"), Pace("scans")
+    for done, (id, vector) in enumerate(embedding(to_do), len(scans) - len(to_do) + 1):
+        vectors[id] = vector
+        append(journal, {"id": id, "embedding": vector})
+        progress(done, len(scans), pace(done, len(scans)))
     matrix = np.array([vectors[scan.id] for scan in scans], dtype=np.float32)
     write_metrics(
         out,
@@ -77,12 +105,16 @@ def embed_all(network: Model, scans: list[Scan], out: Path) -> None:
         },
     )
     write_table(out / TABLE, scans, matrix)
-    journal.unlink()
+    journal.unlink(missing_ok=True)
+
+
+def is_cohort(source: Path) -> bool:
+    return (source / COHORT).is_file() or (source / JOURNAL).is_file()
 
 
 def list_scans(source: Path) -> list[Scan]:
     """All scans of a cohort, or the one scan at `source`."""
-    if (source / COHORT).is_file() or (source / JOURNAL).is_file():
+    if is_cohort(source):
         cohort = open_cohort(source)
         if len(cohort) == 0:
             raise SimcropError("no-studies", f"{source} holds no scan that was taken")

@@ -1,15 +1,52 @@
 """`simcrop ingest`: raw scans and reports into a cohort store."""
 
+import sys
+from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
+from typing import Any
 
+from simcrop.data.estimate import Estimate
 from simcrop.data.ingest import IngestResult
 from simcrop.data.ingest import ingest as ingest_scans
+from simcrop.data.inputs import Inputs
 from simcrop.data.journal import Record
+from simcrop.data.layouts.raw import ListingOptions
+from simcrop.data.ledger import NAMELESS
+from simcrop.data.merge import merge
+from simcrop.data.pseudonyms import KEY
+from simcrop.data.ray_pool import check_cluster
+from simcrop.data.shards import SHARDS, parse_shard
 from simcrop.data.volume_file import Codec
 from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
-from simcrop.tasks.folder import check_folder, start_folder, unspoiled, write_metrics
+from simcrop.tasks.folder import check_folder, read_run, start_folder, unspoiled, write_metrics
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user may ask of an ingest beside source and target, as the command line says it."""
+
+    layout: str = "folder"
+    spacing: str = "1.5,1.5,3"
+    antialias: bool = False
+    codec: str = "lz4"
+    pseudonymise: bool = False
+    reports: Path | None = None
+    key: str | None = None
+    split: str | None = None
+
+    @property
+    def options(self) -> ListingOptions:
+        return ListingOptions(self.reports.absolute() if self.reports else None, self.key, self.split)
+
+    def settings(self, source: Path) -> dict[str, Any]:
+        """For `run.json`, without a path where pseudonyms are asked for."""
+        said = asdict(self) | {"spacing_mm": parse_spacing(self.spacing), "source": str(source.resolve())}
+        del said["spacing"]
+        if self.pseudonymise:
+            said |= {"source": NAMELESS, "reports": NAMELESS if self.reports else None}
+        return said
 
 
 def ingest(
@@ -20,30 +57,80 @@ def ingest(
     spacing: str = "1.5,1.5,3",
     resume: bool = False,
     overwrite: bool = False,
-    antialias: bool = False,
-    codec: str = "lz4",
 ) -> IngestResult:
     """Read, resample and store every scan of `source`; interrupted, the same call continues."""
-    spacing_mm, stored = parse_spacing(spacing), parse_codec(codec)
+    del resume  # State is kept per scan, so that continuing is always safe: no --resume needed.
+    return ingest_as(source, out, Wish(layout, spacing), workers, overwrite)
+
+
+def ingest_as(
+    source: Path,
+    out: Path,
+    wish: Wish,
+    workers: int = 1,
+    overwrite: bool = False,
+    shard: str | None = None,
+    ray: str | None = None,
+) -> IngestResult:
+    """The same with every wish; of a `shard` only its share, kept below `out` until `merge_shards`."""
+    settings, codec = wish.settings(source), parse_codec(wish.codec)
     if not source.exists():
         raise SimcropError("missing-file", f"{source}: no such file or folder")
-    settings = {
-        "source": str(source.resolve()),
-        "layout": layout,
-        "spacing_mm": spacing_mm,
-        "antialias": antialias,
-        "codec": codec,
-    }
-    # State is kept per scan, so that continuing is always safe: no --resume needed.
-    del resume
-    continues = check_folder(out, "ingest", settings, resume=not overwrite, overwrite=overwrite)
-    with unspoiled(out):
+    if ray is not None:
+        check_cluster(ray)
+    part = parse_shard(shard) if shard else None
+    home = part.folder(out) if part else out
+    settings |= {"shard": shard} if part else {}
+    continues = holds_more_than_a_key(home) and check_folder(
+        home, "ingest", settings, resume=not overwrite, overwrite=overwrite
+    )
+    with unspoiled(home):
         if not continues:
-            start_folder(out, "ingest", settings)
+            start_folder(home, "ingest", settings)
         # It clears an old cohort only once the new source is known to hold scans.
-        result = ingest_scans(source, layout, out, spacing_mm, workers, Shown(), overwrite, antialias, stored)
+        result = ingest_scans(
+            source,
+            wish.layout,
+            out,
+            settings["spacing_mm"],
+            workers,
+            Shown(),
+            overwrite,
+            antialias=wish.antialias,
+            codec=codec,
+            shard=part,
+            pseudonymise=wish.pseudonymise,
+            options=wish.options,
+            ray=ray,
+            announce=announce,
+        )
+    write_metrics(home, {"taken": result.taken, "refused": result.refused})
+    return result
+
+
+def holds_more_than_a_key(home: Path) -> bool:
+    """A key that was copied into a new folder gives its cohort the names of another one."""
+    return not home.is_dir() or {path.name for path in home.iterdir()} != {KEY}
+
+
+def merge_shards(out: Path, source: Path | None, wish: Wish) -> IngestResult:
+    """One cohort of what the shards below `out` have stored. Without `source` all is as the shards were told."""
+    inputs = Inputs(source.absolute(), wish.layout, wish.options) if source else None
+    earlier = next((run for p in sorted((out / SHARDS).glob("*")) if (run := read_run(p))), None)
+    with unspoiled(out):
+        if earlier is not None:
+            settings = {name: value for name, value in earlier["settings"].items() if name != "shard"}
+            start_folder(out, "ingest", settings)
+        result = merge(out, inputs)
     write_metrics(out, {"taken": result.taken, "refused": result.refused})
     return result
+
+
+def announce(estimate: Estimate) -> None:
+    """What the rest will cost, on a line of its own, and a warning where there is no room for it."""
+    sys.stderr.write(f"ingest: {estimate.sentence}\n")
+    if not estimate.fits:
+        sys.stderr.write("ingest: warning: that is less than it needs; it can go on once there is room\n")
 
 
 class Shown:

@@ -16,6 +16,7 @@ from typing import Any
 import simcrop
 
 PRIVATE = {"--sentence", "--report"}
+NAMELESS = "--pseudonymise"
 PACKAGES = (
     "torch",
     "numpy",
@@ -44,7 +45,9 @@ def describe_run(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def redacted(argv: list[str]) -> list[str]:
-    """The command line without the sentences asked for and the report's place."""
+    """The command line without the sentences asked for and the report's place; with pseudonyms only the options."""
+    if NAMELESS in argv:
+        return [Path(argv[0]).name, *(word.split("=", 1)[0] for word in argv[1:] if word.startswith("--"))]
     out: list[str] = []
     for i, word in enumerate(argv):
         name = word.split("=", 1)[0]

@@ -94,7 +94,6 @@ def test_unreadable_text_is_refused_and_its_scan_taken(tmp_path: Path) -> None:
     [
         ("patient,findings\np,x\n", "missing-columns"),
         ("id,text\nct7,x\n", "missing-columns"),
-        ("id,findings\nct7,x\nct7.nii.gz,y\n", "duplicate-row"),
         (b"id,findings\nct7,\xff\n", "not-utf8"),
     ],
 )

@@ -1,11 +1,9 @@
 """Reports joined by a stated key, DICOM headers included, whose values never leave this step."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import pydicom
 import pytest
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from simcrop.data.layouts import Listing, ListingOptions, list_studies
 from simcrop.data.readers.header_names import HeaderNames, header_names, keyword_of
@@ -14,24 +12,8 @@ from simcrop.errors import SimcropError
 STUDY = {"a": "1.2.826.71", "b": "1.2.826.72"}
 
 
-def put_dicom(folder: Path, **values: str) -> Path:
-    """Slices without pixels: a layout reads none."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for z in range(2):
-        meta = FileMetaDataset()
-        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, CTImageStorage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        data = pydicom.FileDataset("slice", {}, file_meta=meta, preamble=b"\0" * 128)
-        data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-        data.Modality, data.Rows, data.Columns = "CT", 7, 5
-        for keyword, value in values.items():
-            setattr(data, keyword, value)
-        data.save_as(folder / f"{values.get('SeriesInstanceUID', '')}_{z}.dcm", enforce_file_format=True)
-    return folder
-
-
 @pytest.fixture
-def hospital(tmp_path: Path) -> Path:
+def hospital(tmp_path: Path, put_dicom: Callable[..., Path]) -> Path:
     """Two patients in folders that say nothing; the first one's examination is in two series."""
     raw = tmp_path / "raw"
     one = {"PatientID": "MRN-4711", "AccessionNumber": "ACC-31", "StudyInstanceUID": STUDY["a"]}
@@ -88,13 +70,30 @@ def test_no_header_value_is_in_a_listing_or_an_error(hospital: Path) -> None:
     listing = listed(hospital, "PatientID,findings\nMRN-4711,Dry.\nMRN-9,Lost.\n", "PatientID")
     said = repr(listing) + repr(header_names(hospital / "y"))
     assert not any(secret in said for secret in ("MRN", "ACC-", "1.2.826"))
-    with pytest.raises(SimcropError, match="rows 1 and 2 differ and name one scan") as caught:
-        listed(hospital, "PatientID,findings\nMRN-4712,Dry.\nMRN-4712,Wet.\n", "PatientID")
-    assert caught.value.reason == "duplicate-row"
-    assert "MRN" not in caught.value.sentence
 
 
-def test_one_patients_two_examinations_do_not_share_a_report(tmp_path: Path) -> None:
+def test_of_two_different_rows_for_one_scan_neither_is_taken(hospital: Path) -> None:
+    table = "PatientID,findings\nMRN-4712,Dry.\nMRN-4711,Clear.\nMRN-4712,Wet.\nMRN-4711,Clear.\n"
+    listing = listed(hospital, table, "PatientID")
+    assert found(listing) == {"x__thick": "Clear.", "x__thin": "Clear.", "y": ""}
+    assert listing.studies[2].notes == ("no report",)
+    (refusal,) = listing.refusals
+    assert (refusal.name, refusal.reason) == ("elsewhere.csv rows 1, 3", "duplicate-row")
+    assert "name one scan and differ, neither is taken" in refusal.sentence
+    assert "MRN" not in repr(refusal)
+
+
+def test_a_whole_report_in_one_column_is_cut_at_its_heads(hospital: Path) -> None:
+    table = '"id","Report_Text"\n"y","Findings: Dry lungs.\nImpression: Dry."\n"x__thin","Wet lungs."\n'
+    thick, thin, y = listed(hospital, table, None).studies
+    assert (y.findings, y.impression) == ("Dry lungs.", "Dry.")
+    assert (thin.findings, thin.impression) == ("Wet lungs.", "")
+    assert thick.notes == ("no report",)
+
+
+def test_one_patients_two_examinations_do_not_share_a_report(
+    tmp_path: Path, put_dicom: Callable[..., Path]
+) -> None:
     raw = tmp_path / "raw"
     for name, study in STUDY.items():
         put_dicom(raw / name, PatientID="MRN-4711", StudyInstanceUID=study)
@@ -131,7 +130,9 @@ def test_a_report_in_the_column_of_names_is_cut(tmp_path: Path) -> None:
     assert len(refusal.sentence) < 180
 
 
-def test_only_ct_pictures_name_a_scan(tmp_path: Path, hospital: Path) -> None:
+def test_only_ct_pictures_name_a_scan(
+    tmp_path: Path, hospital: Path, put_dicom: Callable[..., Path]
+) -> None:
     folder = put_dicom(tmp_path / "mixed", SeriesInstanceUID="0", Modality="SR", PatientID="other")
     put_dicom(folder, SeriesInstanceUID="9", PatientID="right")
     (folder / "0_torn.dcm").write_bytes(b"\0" * 128 + b"DICM")

@@ -31,7 +31,7 @@ class Layout:
     released: Callable[[Listing, Path], Listing] | None = None
 
 
-FOLDER = "folder"
+FOLDER, DICOM = "folder", "dicom"  # two names of one layout
 LAYOUTS: dict[str, Layout] = {
     "ct-rate": Layout("CT-RATE's tree: dataset/, radiology_text_reports/, metadata/, labels", list_ct_rate),
     "rad-chestct": Layout(
@@ -49,6 +49,7 @@ LAYOUTS: dict[str, Layout] = {
     FOLDER: Layout(
         "your own scans in any folders, with a table of reports or a text file per scan", list_folder
     ),
+    DICOM: Layout("the same by another name: DICOM lies in folders, too", list_folder),
 }
 
 
@@ -58,7 +59,8 @@ def list_studies(layout: str, source: str | Path, options: ListingOptions = List
         near = get_close_matches(layout, LAYOUTS, 1, cutoff=0.4)
         meant = f"; did you mean {near[0]}?" if near else ""
         raise SimcropError("unknown-layout", f"no layout {layout!r}, known are {', '.join(LAYOUTS)}{meant}")
-    if layout != FOLDER and (options.reports or options.key):
+    own = layout in (FOLDER, DICOM)
+    if not own and (options.reports or options.key):
         raise SimcropError(
             "bad-setting",
             f"reports and their key are for the layout {FOLDER}: {layout} has tables of its own",
@@ -66,7 +68,7 @@ def list_studies(layout: str, source: str | Path, options: ListingOptions = List
     source = Path(source).absolute()
     if not source.exists():
         raise SimcropError("missing-source", f"{source}: no such file or folder")
-    listing = list_folder(source, options) if layout == FOLDER else LAYOUTS[layout].list(source)
+    listing = list_folder(source, options) if own else LAYOUTS[layout].list(source)
     if not listing.studies and not listing.refusals:
         raise SimcropError("no-scans", f"{source}: no scan found with the layout {layout}")
     return split_as(options.split, listing, source, LAYOUTS[layout])

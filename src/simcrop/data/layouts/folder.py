@@ -5,13 +5,15 @@ its column names count without regard to case:
 
     id, volumename or file           the study's id, or the scan's path below the root, or a file's or folder's name;
                                      or instead any column that `options.key` names, see `report_table`
-    findings or findings_en          at least one of these two
+    findings or findings_en          at least one of these,
     impression or impressions_en
+    report or report_text            or of these, whole reports that are cut at their heads
     patient, split                   optional; by default the top folder (or the id), and `train`
     label:NAME                       optional; 0, 1 or empty
 
 A scan that the table does not name may have its report beside it: `ct7.nii.gz` and `ct7.txt`. Several DICOM series in
-one folder are one scan, of which the reader chooses one, see `readers.series_choice`.
+one folder are one scan, of which the reader chooses one, see `readers.series_choice`. Folders of one PatientID are one
+patient's, see `persons`.
 """
 
 import hashlib
@@ -19,6 +21,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from simcrop.data.layouts.persons import persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
 from simcrop.data.layouts.report_rows import find_table
 from simcrop.data.layouts.report_table import Joined, ReportTable, Scan
@@ -43,9 +46,10 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
 
     table = table_of(source, options)
     joined = table.join(scans) if table else Joined({}, {}, [])
+    persons = persons_of(scans, {scan.id: folder_of(scan) for scan in scans})
     studies, refusals = [], list(joined.refusals)
     for scan in scans:
-        study, refused = study_of(scan, table, joined)
+        study, refused = study_of(scan, persons[scan.id], table, joined)
         studies.append(study)
         refusals += refused
     stated = table is not None and any(table.said(number, "split") for number in joined.row_of.values())
@@ -62,7 +66,14 @@ def table_of(source: Path, options: ListingOptions) -> ReportTable | None:
     return ReportTable.read(path, options.key) if path else None
 
 
-def study_of(scan: Scan, table: ReportTable | None, joined: Joined) -> tuple[RawStudy, list[Refusal]]:
+def folder_of(scan: Scan) -> str:
+    """The patient where nothing else is said: the top folder, or the scan itself."""
+    return scan.place.parts[0] if len(scan.place.parts) > 1 else scan.id
+
+
+def study_of(
+    scan: Scan, person: str, table: ReportTable | None, joined: Joined
+) -> tuple[RawStudy, list[Refusal]]:
     """One scan with its row, else with the text beside it, else without a report."""
     refusals, labels, findings, impression, said, notes = [], {}, "", "", {}, ()
     number = joined.row_of.get(scan.id)
@@ -78,11 +89,10 @@ def study_of(scan: Scan, table: ReportTable | None, joined: Joined) -> tuple[Raw
             findings, impression = report.findings, report.impression
         except SimcropError as error:
             refusals.append(Refusal(text.name, text, error.reason, error.sentence))
-    parts = scan.place.parts
     empty = not (findings.strip() or impression.strip())
     study = RawStudy(
         id=scan.id,
-        patient=said.get("patient") or (parts[0] if len(parts) > 1 else scan.id),
+        patient=said.get("patient") or person,
         scan=joined.sharing.get(scan.id, (scan.id,))[0],
         split=said.get("split") or "train",
         path=scan.path,

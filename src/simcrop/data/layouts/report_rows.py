@@ -18,6 +18,7 @@ FORMATS = (".csv", ".tsv", ".json", ".parquet")
 KEYS = ("id", "volumename", "file")
 FINDINGS = ("findings", "findings_en")
 IMPRESSION = ("impression", "impressions_en")
+WHOLE = ("report", "report_text")  # all of it in one, with or without heads
 LABEL = "label:"
 LARGEST_JSON = 1 << 30  # bytes; CT-RATE's 50,188 reports take a tenth of it
 Values = Mapping[str, object]
@@ -54,7 +55,7 @@ def read_rows(path: Path, key: str | None) -> tuple[list[Row], list[Refusal]]:
 
 
 def check_columns(path: Path, rows: list[Row], key: str | None) -> None:
-    for wanted in ((key.lower(),) if key else KEYS, FINDINGS + IMPRESSION):
+    for wanted in ((key.lower(),) if key else KEYS, FINDINGS + IMPRESSION + WHOLE):
         if rows and not any(name in rows[0] for name in wanted):
             raise SimcropError("missing-columns", f"{path}: expected one of the columns {', '.join(wanted)}")
 
@@ -131,7 +132,7 @@ def as_text(path: Path, rows: Iterable[Values], key: str | None) -> list[Row]:
     """Every value as a CSV would have it, every row with every column; lists of sentences are joined by lines."""
     lower = [lowered(path, row) for row in rows]
     columns = dict.fromkeys(name for row in lower for name in row)
-    needed = {*KEYS, *FINDINGS, *IMPRESSION, "patient", "split", (key or "").lower()}
+    needed = {*KEYS, *FINDINGS, *IMPRESSION, *WHOLE, "patient", "split", (key or "").lower()}
     made = []
     for number, row in enumerate(lower, 1):
         texts = {name: text_of(row.get(name)) for name in columns}

@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 
 from simcrop.data.layouts.raw import Refusal, brief, stem
-from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, read_rows
+from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, WHOLE, read_rows
 from simcrop.data.layouts.table import Row, label_of
 from simcrop.data.readers.header_names import SERIES, HeaderNames, header_names, keyword_of
-from simcrop.errors import SimcropError
+from simcrop.data.report import split_at_heads
 
 Identify = Callable[[Path], HeaderNames | None]
 
@@ -65,8 +65,13 @@ class ReportTable:
         return (row[self.key.lower()] if self.key else first_of(row, KEYS)).strip()
 
     def report(self, number: int) -> tuple[str, str]:
-        """Findings and impression."""
-        return first_of(self.rows[number], FINDINGS), first_of(self.rows[number], IMPRESSION)
+        """Findings and impression, from columns of their own or out of a whole report."""
+        row = self.rows[number]
+        whole = first_of(row, WHOLE)
+        if whole and not any(row.get(name) for name in FINDINGS + IMPRESSION):
+            report = split_at_heads(whole)
+            return report.findings, report.impression
+        return first_of(row, FINDINGS), first_of(row, IMPRESSION)
 
     def labels(self, number: int) -> dict[str, int | None]:
         row = self.rows[number]
@@ -76,12 +81,12 @@ class ReportTable:
         return self.rows[number].get(column, "").strip()
 
     def join(self, scans: list[Scan]) -> Joined:
-        """Every row to its scan; two different rows for one scan are an error."""
+        """Every row to its scan. Of two different rows for one scan neither is taken: nobody can say which is right."""
         keyword = keyword_of(self.key)
         identify = once(partial(header_names, every=keyword == SERIES))
         tiers = tiers_of(scans, keyword, identify)
         paths = {scan.id: scan.path for scan in scans}
-        row_of, sharing, refusals = dict[str, int](), dict[str, tuple[str, ...]](), list(self.unread)
+        claims, sharing, refusals = dict[str, list[int]](), dict[str, tuple[str, ...]](), list(self.unread)
         for number, row in enumerate(self.rows):
             name = self.name(row)
             ids = tuple(next((tier[name] for tier in tiers if name and name in tier), ()))
@@ -90,20 +95,23 @@ class ReportTable:
             elif not ids:
                 refusals.append(self.refusal(number, "which is no one scan below the folder"))
             else:
-                self.claim(row_of, ids, number)
+                for id in ids:
+                    claims.setdefault(id, []).append(number)
                 sharing |= dict.fromkeys(ids, ids)
+        unsure = {id for id, rows in claims.items() if any(self.rows[n] != self.rows[rows[0]] for n in rows)}
+        refusals += [self.contradiction(claims[id]) for id in sorted(unsure)]
+        sure = {id: rows[0] for id, rows in claims.items() if id not in unsure}
         # A row that stands twice is one refusal where it can be told by its name.
-        return Joined(row_of, sharing, list(dict.fromkeys(refusals)))
+        return Joined(sure, {id: sharing[id] for id in sure}, list(dict.fromkeys(refusals)))
 
-    def claim(self, row_of: dict[str, int], ids: tuple[str, ...], number: int) -> None:
-        for id in ids:
-            first = row_of.setdefault(id, number)
-            if self.rows[first] != self.rows[number]:
-                rows = f"rows {first + 1} and {number + 1} differ"
-                raise SimcropError(
-                    "duplicate-row",
-                    f"{self.path}: {rows} and name one scan, {brief(id)}: expected one row each",
-                )
+    def contradiction(self, numbers: list[int]) -> Refusal:
+        rows = f"{self.path.name} rows {', '.join(str(number + 1) for number in numbers)}"
+        return Refusal(
+            rows,
+            None,
+            "duplicate-row",
+            f"{rows} name one scan and differ, neither is taken: expected one row each",
+        )
 
     def refusal(self, number: int, why: str) -> Refusal:
         name = brief(self.name(self.rows[number]))

@@ -13,7 +13,7 @@ from simcrop.errors import SimcropError
 
 MAX_VOXELS = 4_000_000_000
 DEFLATE_LIMIT = 1100  # deflate cannot shrink anything by more than a factor of 1032
-ROOMY = 512 << 20  # bytes, enough for any mask; beyond, what shrinks more than a scan with its noise is a bomb
+ROOMY = 512 << 20  # bytes, enough for any mask; what shrinks more than a noisy scan does may be as large
 SCAN_SHRINKS = 100
 AFTER_VOXELS_LIMIT = 64 << 20  # bytes tolerated behind the voxels before the file counts as nonsense
 
