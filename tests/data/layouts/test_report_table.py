@@ -130,9 +130,7 @@ def test_a_report_in_the_column_of_names_is_cut(tmp_path: Path) -> None:
     assert len(refusal.sentence) < 180
 
 
-def test_only_ct_pictures_name_a_scan(
-    tmp_path: Path, hospital: Path, put_dicom: Callable[..., Path]
-) -> None:
+def test_only_ct_pictures_name_a_scan(tmp_path: Path, hospital: Path, put_dicom: Callable[..., Path]) -> None:
     folder = put_dicom(tmp_path / "mixed", SeriesInstanceUID="0", Modality="SR", PatientID="other")
     put_dicom(folder, SeriesInstanceUID="9", PatientID="right")
     (folder / "0_torn.dcm").write_bytes(b"\0" * 128 + b"DICM")
