@@ -50,7 +50,7 @@ def test_paper_recipe_holds_the_papers_numbers() -> None:
     assert not recipe.align.cross_image.enabled
     assert not recipe.aug.flip_lr
     assert recipe.optim.clip_grad is None
-    assert recipe.engine.precision == "bf16"
+    assert recipe.engine.precision == "auto"
 
 
 @pytest.mark.parametrize("name", recipe_names())

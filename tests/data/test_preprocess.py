@@ -187,6 +187,19 @@ def test_window_maps_to_minus_one_and_one_and_clips() -> None:
     assert to_unit(hu, (-1000.0, 1000.0)).dtype == np.float32
 
 
+@pytest.mark.parametrize("kind", ["<i2", ">i2", "<f4", "<f8", "|u1", "<i4"])
+@pytest.mark.parametrize("window_hu", [(-1000.0, 1000.0), (-175.0, 250.0)])
+def test_window_in_machine_code_is_that_of_numpy_to_the_bit(
+    kind: str, window_hu: tuple[float, float]
+) -> None:
+    values = np.random.default_rng(3).uniform(0 if kind == "|u1" else -1500, 250, (7, 5, 6)).astype(kind)
+    low, high = window_hu
+    for hu in (values, values[1:, ::-1, ::2], values.transpose(2, 0, 1)):
+        slope, shift = np.float32(2 / (high - low)), np.float32(-2 * low / (high - low) - 1)
+        expected = np.clip(hu.astype(np.float32) * slope + shift, -1, 1)
+        assert np.array_equal(to_unit(hu, window_hu), expected)
+
+
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "SAR", "PIL"])
 def test_patch_on_the_patients_left_has_negative_x(codes: str) -> None:
     # RAS+ counts to the patient's right: what lies on the left, the heart side, is negative.

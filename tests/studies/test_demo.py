@@ -29,7 +29,7 @@ PROMISED = {
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "out"
-    demo(folder, seed=1, patients=14, overrides=SMALL)
+    demo(folder, seed=1, patients=14, overrides=SMALL, at_once=1)
     return folder
 
 
@@ -62,7 +62,7 @@ def test_page_stands_alone_and_shows_every_station(out: Path) -> None:
 def test_resumed_demo_repeats_no_finished_station(out: Path) -> None:
     model = out / "runs" / "simcrop-plus" / "model" / "model.safetensors"
     before, seconds = model.stat().st_mtime_ns, (out / "seconds.json").read_text()
-    demo(out, seed=1, patients=14, overrides=SMALL, resume=True)
+    demo(out, seed=1, patients=14, overrides=SMALL, resume=True, at_once=1)
     assert model.stat().st_mtime_ns == before
     assert (out / "seconds.json").read_text() == seconds
 

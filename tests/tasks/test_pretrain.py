@@ -197,6 +197,18 @@ def test_resume_with_other_settings_is_refused_by_name(
         pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run")
 
 
+def test_precision_that_suits_the_processor_is_written_down_and_kept(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, run = build_recipe({**tree, "engine": {"precision": "auto"}}, "toy"), tmp_path / "run"
+    for suits, resume in ((False, False), (True, True)):
+        monkeypatch.setattr("simcrop.engine.precision.processor_multiplies_bf16", lambda suits=suits: suits)
+        assert pretrain(toy_cohort, recipe, run, resume=resume).finished
+        for name in ("run.json", "model/config.json"):
+            assert '"fp32"' in (run / name).read_text()
+            assert '"auto"' not in (run / name).read_text()
+
+
 def test_split_that_is_not_there_is_refused_with_those_that_are(
     toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from nibabel.affines import apply_affine
 
-from simcrop.data.resample import Triple, resample
+from simcrop.data.resample import Triple, native, resample
 from simcrop.data.volume import AIR_HU, Volume
 from simcrop.errors import SimcropError
 
@@ -116,15 +116,12 @@ def crop_or_pad(hu: np.ndarray, start: Triple, shape: Triple) -> np.ndarray:
 
 def to_unit(hu: np.ndarray, window_hu: tuple[float, float]) -> np.ndarray:
     """HU clipped to the window and mapped to [-1, 1], float32."""
+    from simcrop.data.window_kernel import scale_and_clip
+
     low, high = window_hu
-    scale, shift = np.float32(2 / (high - low)), np.float32(-2 * low / (high - low) - 1)
     scaled = np.empty(hu.shape, np.float32)
-    # Plane by plane, so that every step finds its numbers in the cache.
-    for plane, out in zip(np.atleast_2d(hu), np.atleast_2d(scaled), strict=True):
-        out[...] = plane
-        out *= scale
-        out += shift
-        np.clip(out, -1, 1, out=out)
+    slope, shift = np.float32(2 / (high - low)), np.float32(-2 * low / (high - low) - 1)
+    scale_and_clip(native(hu).reshape(-1), slope, shift, scaled.reshape(-1))
     return scaled
 
 

@@ -132,10 +132,10 @@ class Resampler:
         return Volume(hu, self.plan.affine, self.decision, notes)
 
 
-def native(plane: np.ndarray) -> np.ndarray:
-    """One of the few types that the loops are compiled for, rows lying one after the other."""
-    kind = plane.dtype if plane.dtype in COMPILED_FOR else np.dtype(np.float64)
-    return np.ascontiguousarray(plane, kind.newbyteorder("="))
+def native(values: np.ndarray) -> np.ndarray:
+    """One of the few types that the loops are compiled for, in C order."""
+    kind = values.dtype if values.dtype in COMPILED_FOR else np.dtype(np.float64)
+    return np.ascontiguousarray(values, kind.newbyteorder("="))
 
 
 def planes_of(values: np.ndarray) -> Iterable[np.ndarray]:

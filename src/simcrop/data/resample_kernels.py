@@ -3,17 +3,9 @@
 Axes: j row and i column of a stored plane; weights `(n, w)` of `w` neighbours from `first` `(n,)` on. HU, float32.
 """
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The bare function, whatever checks a test run has wrapped around it."""
-    return njit(cache=True, nogil=True, error_model="numpy")(inspect.unwrap(function))
+from simcrop.data.machine_code import compiled
 
 
 @compiled

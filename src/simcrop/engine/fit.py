@@ -32,19 +32,23 @@ from simcrop.engine.loading import lost_workers, micro_batches, next_batch
 from simcrop.engine.memory import keep_freed_memory
 from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
 from simcrop.engine.order import Order, Share, step_seed
+from simcrop.engine.precision import Precision, settled
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.settings import Settings
 
 
 class EngineSettings(Settings):
-    """`micro_batch`: samples per forward pass and process (all of the process's share when not set; losses that compare
+    """`precision`: of the products; auto is bf16 where the device has instructions for it, and fp32 elsewhere. A run
+    keeps what it began with.
+
+    `micro_batch`: samples per forward pass and process (all of the process's share when not set; losses that compare
     the samples of a batch see only a micro-batch, and a mean over words or sentences is taken within each, then
     averaged). `recompute`: less memory for about an eighth more time. `examine`: how often a run is looked at in the
     course of its training, the last time at its end, where its method gives something to look at.
     """
 
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto"] | Precision = "auto"
     micro_batch: int | None = Field(default=None, ge=1)
     recompute: bool = False
     examine: int = Field(default=5, ge=0)
@@ -166,6 +170,7 @@ class Stepper:
         self.weights: dict[str, float] = objective.weights  # type: ignore[assignment]
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.steps_per_epoch = job.order.count / job.optim.batch
+        self.half = settled(job.engine.precision, processes.device) == "bf16"
 
     def step(self, step: int, micro: list[Any]) -> dict[str, float]:
         """The journal's figures of this step."""
@@ -196,7 +201,7 @@ class Stepper:
         device = self.processes.device
         waits = self.processes.world > 1 and number + 1 < accumulate
         with self.wrapped.no_sync() if waits else nullcontext():  # type: ignore[operator]
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.job.engine.precision == "bf16"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
                 terms = self.wrapped(batch.to(device), generator)
                 loss = sum(self.weights[name] * terms[name] for name in self.weights) / accumulate
             loss.backward()  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simcrop.config import Recipe, load_recipe
+from simcrop.engine.progress import Progress
 from simcrop.evaluation.features import Pooling
 from simcrop.tasks.pretrain import pretrain, untrained
 
@@ -72,13 +73,22 @@ def supervised(labels: Sequence[str], pool: Pooling) -> Arm:
     return Arm(f"Supervised {pool}", "supervised-tiny", settings, seeds=1)
 
 
-def train(arm: Arm, cohort: Path, folder: Path, seed: int, common: tuple[str, ...] = ()) -> Path:
+def train(
+    arm: Arm,
+    cohort: Path,
+    folder: Path,
+    seed: int,
+    common: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> Path:
     """The arm's run folder, trained to its end: at once when it is there, continued when it was left half."""
     recipe = arm.build(seed, common)
     if not arm.trained:
         return folder if (folder / "model").is_dir() else untrained(cohort, recipe, folder)
     if (folder / "metrics.json").exists():
         return folder
-    if not pretrain(cohort, recipe, folder, resume=(folder / "run.json").exists()).finished:
+    if not pretrain(
+        cohort, recipe, folder, resume=(folder / "run.json").exists(), progress=progress
+    ).finished:
         raise KeyboardInterrupt
     return folder

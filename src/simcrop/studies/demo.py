@@ -4,49 +4,70 @@ No axes or units. Raw scans and reports -> cohorts -> pre-training -> probe, sen
 nothing was learned from. Every station leaves its files, so that an interrupted demo goes on where it stopped.
 """
 
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from simcrop.engine.precision import best_precision
 from simcrop.evaluation.gate import gate_supervised
 from simcrop.evaluation.pointing import score_pointing
 from simcrop.evaluation.probe import fit_probe
 from simcrop.evaluation.retrieval import measure_retrieval
 from simcrop.metrics import effective_rank, macro_auroc
 from simcrop.model import load
-from simcrop.studies.arms import MAE, PLUS, RANDOM, SHUFFLED, Arm, supervised, train
+from simcrop.studies.arms import MAE, PLUS, RANDOM, SHUFFLED, Arm, supervised
 from simcrop.studies.cohorts import PhantomCohorts, Plan, draw_cohorts
 from simcrop.studies.demo_page import write_page
 from simcrop.studies.looks import Look, look
+from simcrop.studies.side_by_side import Training, processors, train_all
 from simcrop.tasks.folder import open_folder, read_json, write_json, write_metrics
 
 PATIENTS, PARTS = 600, 3  # a third as many patients to fit probes on, and as many again to test on
-ARMS = {"": PLUS, "_random": RANDOM, "_mae": MAE, "_shuffled": SHUFFLED}
 FEWER = ("engine.examine=1",)  # the page shows the controls at the end
+# A processor without bf16 instructions takes three times as long for a step. So that the demo still ends in about ten
+# minutes, it makes fewer of them there, and cheaper ones where sentences are read.
+SHORTER = ("optim.epochs=7",)
+CHEAPER = ("align.cross_image.visible=0.5", "text.report_length=64")
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Where its pieces lie. `common`: what the caller changed in every recipe."""
+    """Where its pieces lie. `common`: what is changed in every recipe; `cheaper`: in those that read sentences."""
 
     out: Path
     cohorts: PhantomCohorts
     seed: int
     common: tuple[str, ...]
+    cheaper: tuple[str, ...]
+
+    @property
+    def plus(self) -> Arm:
+        return replace(PLUS, settings=(*PLUS.settings, *self.cheaper))
+
+    @property
+    def arms(self) -> dict[str, Arm]:
+        """By the end of the names of their figures; what takes longest comes first."""
+        shuffled = replace(SHUFFLED, settings=(*SHUFFLED.settings, *self.cheaper))
+        return {"": self.plus, "_shuffled": shuffled, "_mae": MAE, "_random": RANDOM}
+
+    @property
+    def gate(self) -> Arm:
+        return supervised(self.cohorts.plan.labels, "mean")
 
     def run(self, arm: Arm) -> Path:
         return self.out / "runs" / arm.key
 
-    def train(self, arm: Arm) -> Path:
-        return train(arm, self.cohorts.path("pretrain"), self.run(arm), self.seed, self.common)
+    def training(self, arm: Arm) -> Training:
+        return Training(arm, self.cohorts.path("pretrain"), self.run(arm), self.seed, self.common)
 
     def look(self, arm: Arm, part: Any) -> Look:
         """Only the method itself is asked sentences."""
-        truth = self.cohorts.truth(part) if part == "test" and arm == PLUS else None
+        truth = self.cohorts.truth(part) if part == "test" and arm == self.plus else None
         path = self.out / "looks" / f"{arm.key}-{part}.npz"
         return look(self.run(arm), self.cohorts.open(part), truth, path)
 
@@ -58,23 +79,34 @@ def demo(
     overrides: list[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    at_once: int | None = None,
 ) -> Path:
-    """Run every station, each in its own folder under `out`; the page that shows them."""
-    common = (*FEWER, *(overrides or []))
-    PLUS.build(seed, common)  # a bad setting is told before anything is written
+    """Run every station, each in its own folder under `out`; the page that shows them.
+
+    `at_once`: how many arms are trained at once, one per core if not given.
+    """
+    quick = best_precision() == "bf16"
     plan = Plan(patients, max(20, patients // PARTS), 0, max(20, patients // PARTS))
-    settings = {"seed": seed, "plan": asdict(plan), "common": list(common)}
+    common = (*FEWER, *(() if quick else SHORTER), *(overrides or []))
+    shown = Demo(out, PhantomCohorts(out / "cohorts", plan), seed, common, () if quick else CHEAPER)
+    shown.plus.build(seed, common)  # a bad setting is told before anything is written
+    settings = {"seed": seed, "plan": asdict(plan), "common": list(common), "cheaper": list(shown.cheaper)}
     open_folder(out, "demo", settings, resume, overwrite)
     clock = Clock(out / "seconds.json")
-    shown = Demo(out, PhantomCohorts(out / "cohorts", plan), seed, common)
-    gate = supervised(plan.labels, "mean")
     clock.time("scans and reports, cohorts", lambda: draw_cohorts(out / "cohorts", plan, seed))
-    for arm in (*ARMS.values(), gate):
-        clock.time(arm.name, lambda arm=arm: shown.train(arm))
-    clock.time("probes, sentences, gate", lambda: write_json(out / "found.json", measure(shown, gate)))
+    trainings = [shown.training(arm) for arm in (*shown.arms.values(), shown.gate)]
+    clock.time("training", lambda: train_all(trainings, at_once or processors(), tell))
+    clock.time("probes, sentences, gate", lambda: write_json(out / "found.json", measure(shown)))
     metrics = read_json(out / "found.json") | {"seconds": sum(clock.seconds.values())}
     write_metrics(out, metrics)
-    return write_page(shown.run(PLUS), shown.cohorts, metrics, clock.seconds, out / "report.html")
+    saved = () if quick else (*SHORTER, *CHEAPER)
+    return write_page(
+        shown.run(shown.plus), shown.cohorts, metrics, clock.seconds, saved, out / "report.html"
+    )
+
+
+def tell(name: str) -> None:
+    sys.stderr.write(f"training: {name}\n")
 
 
 class Clock:
@@ -93,22 +125,22 @@ class Clock:
         write_json(self.path, self.seconds)
 
 
-def measure(shown: Demo, gate: Arm) -> dict[str, Any]:
+def measure(shown: Demo) -> dict[str, Any]:
     """Every figure of the demo, on test patients; `probe` figures are macro AUROC of mean-pooled features."""
     cohorts, test = shown.cohorts, shown.cohorts.open("test")
     labels, patients, truth = cohorts.labels("probe"), cohorts.patients("probe"), cohorts.labels("test")
     metrics: dict[str, Any] = {}
-    for suffix, arm in ARMS.items():
+    for suffix, arm in shown.arms.items():
         probe = fit_probe(shown.look(arm, "probe").pooled["mean"], labels, patients, shown.seed)
         scores = probe.scores(shown.look(arm, "test").pooled["mean"])
         metrics[f"probe_auroc{suffix}"] = macro_auroc(scores, truth).value
-    metrics["gate_supervised"] = gate_supervised(load(shown.run(gate)), test, truth)
-    seen = shown.look(PLUS, "test")
+    metrics["gate_supervised"] = gate_supervised(load(shown.run(shown.gate)), test, truth)
+    seen = shown.look(shown.plus, "test")
     if seen.pointed is not None:
         metrics |= score_pointing(seen.pointed, shown.seed).figures()
-    metrics["retrieval_auc"] = measure_retrieval(load(shown.run(PLUS)), test, cohorts.truth("test"))
+    metrics["retrieval_auc"] = measure_retrieval(load(shown.run(shown.plus)), test, cohorts.truth("test"))
     metrics["effective_rank"] = effective_rank(seen.pooled["mean"])
-    logged = read_json(shown.run(PLUS) / "metrics.json")
+    logged = read_json(shown.run(shown.plus) / "metrics.json")
     for name in ("align_accuracy", "align_accuracy_blank", "align_accuracy_shuffled"):
         metrics |= {name: logged[name]} if name in logged else {}
     return {name: None if value != value else value for name, value in plain(metrics).items()}

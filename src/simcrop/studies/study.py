@@ -3,19 +3,17 @@
 Every step leaves a file and is not repeated.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from simcrop.evaluation.features import Pooling
-from simcrop.studies.arms import Arm, train
+from simcrop.studies.arms import Arm
 from simcrop.studies.cohorts import Part, PhantomCohorts
 from simcrop.studies.looks import Look, look
 from simcrop.studies.scores import probe_scores
-
-Say = Callable[[str], None]
+from simcrop.studies.side_by_side import Say, Training, train_all
 
 
 @dataclass(frozen=True)
@@ -35,13 +33,13 @@ class Study:
         """The run folder of one arm with one seed."""
         return self.folder / "runs" / f"{arm.key}-{seed}"
 
-    def train(self, say: Say) -> None:
+    def training(self, arm: Arm, seed: int) -> Training:
+        return Training(arm, self.cohorts.path("pretrain"), self.run(arm, seed), seed, self.common)
+
+    def train(self, at_once: int, say: Say) -> None:
         """Seed after seed, so that an unfinished study has whole comparisons."""
-        for seed in self.seeds:
-            for arm in self.arms:
-                if seed in self.seeds_of(arm):
-                    say(f"{arm.name}, seed {seed}")
-                    train(arm, self.cohorts.path("pretrain"), self.run(arm, seed), seed, self.common)
+        pairs = [(arm, seed) for seed in self.seeds for arm in self.arms if seed in self.seeds_of(arm)]
+        train_all([self.training(*pair) for pair in pairs], at_once, say)
 
     def look(self, arm: Arm, seed: int, part: Part) -> Look:
         """Sentences are asked on the test part only."""

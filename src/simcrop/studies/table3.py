@@ -31,12 +31,12 @@ from simcrop.studies.arms import (
     SHUFFLED,
     Arm,
     supervised,
-    train,
 )
 from simcrop.studies.cohorts import Part, Plan, draw_cohorts
 from simcrop.studies.looks import POOLS
 from simcrop.studies.scores import reached_by_probe
-from simcrop.studies.study import Say, Study
+from simcrop.studies.side_by_side import Say, processors, train_all
+from simcrop.studies.study import Study
 from simcrop.studies.table3_results import gather_results
 from simcrop.studies.table3_text import write_texts
 from simcrop.tasks.folder import open_folder, read_json, write_json, write_metrics
@@ -79,10 +79,12 @@ def reproduce_table3(
     overwrite: bool = False,
     easy: Plan = EASY,
     hard: Plan = HARD,
+    at_once: int | None = None,
 ) -> dict[str, Any]:
     """The whole study under `out`; its results, which `results.json`, `table3.md` and `report.html` hold too.
 
-    `size`: of scans and inputs, `tiny` or, for a GPU, `small`. `common` changes every arm's recipe.
+    `size`: of scans and inputs, `tiny` or, for a GPU, `small`. `common` changes every arm's recipe. `at_once`: how many
+    arms are trained at once, one per core if not given.
     """
     if size not in INPUTS:
         raise SimcropError("bad-setting", f"--size {size}: expected {' or '.join(INPUTS)}")
@@ -97,9 +99,10 @@ def reproduce_table3(
             (("easy", easy, (*ARMS, *BESIDE)), ("hard", hard, HARDER)), start=min(seeds) + 100
         )
     }
-    gate = pass_gate(studies["easy"], out / "gate.json", say)
+    at_once = at_once or processors()
+    gate = pass_gate(studies["easy"], out / "gate.json", at_once, say)
     for study in studies.values():
-        study.train(say)
+        study.train(at_once, say)
     chosen = choose(studies["easy"], out / "chosen.json", say)
     say("the test part is opened")
     results = {"gate": gate, "chosen": chosen} | {
@@ -111,7 +114,7 @@ def reproduce_table3(
     return results
 
 
-def pass_gate(study: Study, path: Path, say: Say) -> dict[str, float]:
+def pass_gate(study: Study, path: Path, at_once: int, say: Say) -> dict[str, float]:
     """Before any comparison: hand-made statistics, and the same encoder taught the labels; on the choosing part."""
     if not path.exists():
         cohorts, seed = study.cohorts, study.seeds[0]
@@ -128,12 +131,15 @@ def pass_gate(study: Study, path: Path, say: Say) -> dict[str, float]:
             cohorts.labels("choose"),
             seed,
         )
-        taught = {}
-        for pool in POOLS:
-            arm = supervised(cohorts.plan.labels, pool)
-            run = train(arm, cohorts.path("pretrain"), study.run(arm, seed), seed, study.common)
-            taught[pool] = gate_supervised(load(run), cohorts.open("choose"), cohorts.labels("choose"))
-        write_json(path, {"by_hand": by_hand} | {f"supervised_{pool}": taught[pool] for pool in POOLS})
+        trainings = [study.training(supervised(cohorts.plan.labels, pool), seed) for pool in POOLS]
+        train_all(trainings, at_once, say)
+        taught = {
+            f"supervised_{pool}": gate_supervised(
+                load(training.folder), cohorts.open("choose"), cohorts.labels("choose")
+            )
+            for pool, training in zip(POOLS, trainings, strict=True)
+        }
+        write_json(path, {"by_hand": by_hand} | taught)
     gate = read_json(path)
     say("gate: " + ", ".join(f"{name} {value:.3f}" for name, value in gate.items()))
     return gate

@@ -10,30 +10,48 @@ from simcrop.config import Recipe, flat
 from simcrop.data.cohort import Cohort, open_cohort
 from simcrop.data.durable import writing
 from simcrop.data.pretraining import Collate, StudyCrops, strangers
-from simcrop.engine.distributed import join_processes, leave_processes
+from simcrop.engine.distributed import Processes, join_processes, leave_processes
 from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
-from simcrop.engine.progress import show_progress
+from simcrop.engine.precision import settled
+from simcrop.engine.progress import Progress, show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.examiner import build_examiner
 from simcrop.model import describe_model, save_model
 from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective
-from simcrop.tasks.folder import check_folder, fingerprint, open_folder, staged, unspoiled, write_metrics
+from simcrop.tasks.folder import (
+    check_folder,
+    fingerprint,
+    open_folder,
+    read_run,
+    staged,
+    unspoiled,
+    write_metrics,
+)
 from simcrop.tasks.parts import gather_parts, with_known_labels
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.start import start_encoder
 
 
 def pretrain(
-    cohort_path: Path, recipe: Recipe, out: Path, resume: bool = False, overwrite: bool = False
+    cohort_path: Path,
+    recipe: Recipe,
+    out: Path,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> Fitted:
-    """Train `recipe` on the cohort. Raises SimcropError; an interrupted run returns `finished=False` and resumes."""
+    """Train `recipe` on the cohort. Raises SimcropError; an interrupted run returns `finished=False` and resumes.
+
+    `progress` is told after each step; a bar or lines on the terminal where it is not given.
+    """
     cohort = open_cohort(cohort_path)
     studies = training_studies(cohort, recipe)
     recipe = with_known_labels(recipe, studies)
     processes = join_processes()
     try:
+        recipe = with_precision(recipe, out, processes, resume)
         settings = {"cohort": fingerprint(cohort_path / "studies.parquet"), **flat(recipe)}
         if processes.leads:
             check_folder(out, "pretrain", settings, resume, overwrite)
@@ -42,12 +60,24 @@ def pretrain(
         with unspoiled(out) if processes.leads else nullcontext():
             continued = processes.leads and open_folder(out, "pretrain", settings, resume, overwrite)
             continued = processes.any(continued)
-            fitted = fit(objective, job, processes, continued, show_progress("pretrain", processes.leads))
+            progress = progress or show_progress("pretrain", processes.leads)
+            fitted = fit(objective, job, processes, continued, progress)
             if processes.leads and fitted.finished:
                 finish(objective, job, recipe, out)
         return fitted
     finally:
         leave_processes()
+
+
+def with_precision(recipe: Recipe, out: Path, processes: Processes, resume: bool) -> Recipe:
+    """The recipe with `engine.precision` settled: a run that is continued keeps what it began with."""
+    asked = recipe.engine.precision
+    begun = read_run(out) if resume and asked == "auto" else None
+    if begun is not None:
+        asked = begun["settings"].get("engine.precision", asked)
+    slow = settled(asked, processes.device) == "fp32"
+    precision = "fp32" if processes.any(slow) else "bf16"
+    return recipe.model_copy(update={"engine": recipe.engine.model_copy(update={"precision": precision})})
 
 
 def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from numba import njit
+from simcrop.data import machine_code
 
 FILES = ("compiled", "carving", "leaves", "mixing", "brush", "noise", "trees")
-OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
-WITHOUT_COUNTS: dict[str, Any] = OPTIONS | {"_nrt": False}
+WITHOUT_COUNTS: dict[str, Any] = {"_nrt": False}
 
 
 def checksum() -> int:
@@ -29,7 +28,7 @@ CHECKSUM = checksum()
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself as machine code, whatever checks a test run has wrapped around it."""
-    return njit(**OPTIONS)(named(function))
+    return machine_code.compiled(named(function))
 
 
 def inner(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,7 +36,7 @@ def inner(function: Callable[..., Any]) -> Callable[..., Any]:
 
     It counts no references to rows of arrays: on a few voxels, counting takes longer than what is done with them.
     """
-    return njit(**WITHOUT_COUNTS)(named(function))
+    return machine_code.compiled(named(function), **WITHOUT_COUNTS)
 
 
 def named(function: Callable[..., Any]) -> Callable[..., Any]:

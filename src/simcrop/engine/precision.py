@@ -1,0 +1,30 @@
+"""In which precision a device multiplies well: bf16 where it has the instructions for it, else fp32.
+
+No axes or units. A processor without them computes bf16 as well, but a product then takes up to sixty times as long.
+"""
+
+from typing import Literal
+
+import torch
+
+Precision = Literal["bf16", "fp32"]
+
+
+def settled(asked: Literal["auto"] | Precision, device: torch.device) -> Precision:
+    """What was asked for; for `auto`, what suits the device."""
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    return "bf16" if processor_multiplies_bf16() else "fp32"
+
+
+def best_precision() -> Precision:
+    """Of the device that a run would choose here."""
+    return settled("auto", torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu"))
+
+
+def processor_multiplies_bf16() -> bool:
+    """AVX-512 BF16 or AMX; torch tells under names that are not public yet, so a missing one means no."""
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)

@@ -1,0 +1,97 @@
+"""Trainings side by side: the models are those of one after the other, and whatever ends one is heard."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simcrop.engine.checkpoint import checkpoints
+from simcrop.errors import SimcropError
+from simcrop.studies.arms import MAE, RANDOM
+from simcrop.studies.side_by_side import Training, train_all
+
+SMALL = (
+    "input.spacing_mm=[14, 12, 24]",
+    "input.shape=[24, 28, 15]",
+    "input.patch=[6, 4, 5]",
+    "vision.dim=36",
+    "vision.depth=1",
+    "optim.batch=2",
+    "optim.steps=3",
+)
+LONG = (*SMALL, "optim.steps=100000", "optim.epochs=100000", "checkpoint.every=100000")
+
+Build = Callable[..., Training]
+
+
+def silent(_: str) -> None:
+    pass
+
+
+@pytest.fixture
+def training(toy_cohort: Path, tmp_path: Path) -> Build:
+    return lambda name, seed=1, arm=MAE, common=SMALL: Training(
+        arm, toy_cohort, tmp_path / name, seed, common
+    )
+
+
+def weights(training: Training) -> bytes:
+    return (training.folder / "model/model.safetensors").read_bytes()
+
+
+def test_models_do_not_depend_on_how_many_are_trained_at_once(training: Build) -> None:
+    several = [training("a"), training("b", 2), training("c", arm=RANDOM)]
+    said: list[str] = []
+    train_all(several, 2, said.append)
+    assert said == [one.name for one in several]
+    alone = [replace(one, folder=one.folder.with_name(f"{one.folder.name}-alone")) for one in several]
+    train_all(alone, 2, silent)
+    assert [weights(one) for one in several] == [weights(one) for one in alone]
+    train_all(several, 2, said.append)
+    assert len(said) == 3, "what was trained is trained again"
+
+
+def test_an_error_of_one_is_raised_and_stops_the_others(training: Build) -> None:
+    bad = training("bad", common=(*SMALL, "optim.lr=1e30", "optim.warmup_epochs=0", "optim.steps=50"))
+    with pytest.raises(SimcropError, match="the loss is not finite"):
+        train_all([bad, training("long", common=LONG)], 2, silent)
+    assert not (training("long").folder / "model").exists()
+
+
+def test_interrupted_trainings_are_saved(training: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simcrop.studies.side_by_side.PATIENCE_S", 0.5)  # only this process hears it here
+    first, second = training("a", common=LONG), training("b", 2, common=LONG)
+
+    def interrupt() -> None:
+        journals = [one.folder / "journal.jsonl" for one in (first, second)]
+        while not all(journal.exists() and journal.stat().st_size for journal in journals):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        train_all([first, second], 2, silent)
+    for one in (first, second):
+        assert checkpoints(one.folder / "checkpoints")
+        assert not one.done
+
+
+def test_a_killed_process_is_one_line(training: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    from simcrop.studies import side_by_side
+
+    real = side_by_side.start
+
+    def start_and_kill(training: Training):
+        link, process = real(training)
+        process.kill()
+        return link, process
+
+    monkeypatch.setattr(side_by_side, "start", start_and_kill)
+    with pytest.raises(SimcropError, match="MAE, seed 1: its process was killed") as caught:
+        train_all([training("a")], 2, silent)
+    assert caught.value.reason == "worker-died"
