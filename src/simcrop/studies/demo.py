@@ -31,7 +31,7 @@ PATIENTS, PARTS = 600, 3  # a third as many patients to fit probes on, and as ma
 FEWER = ("engine.examine=1",)  # the page shows the controls at the end
 # A processor without bf16 instructions takes three times as long for a step. So that the demo still ends in about ten
 # minutes, it makes fewer of them there, and cheaper ones where sentences are read.
-SHORTER = ("optim.epochs=7",)
+SHORTER = ("optim.steps=125",)
 CHEAPER = ("align.cross_image.visible=0.5", "text.report_length=64")
 
 
