@@ -83,6 +83,7 @@ def start(training: Training) -> tuple[Connection, BaseProcess]:
     """A fresh process, and the end of a pipe on which it tells how it ended."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
+    assert isinstance(here, Connection)  # what a pipe is where processes are forked or spawned by POSIX
     process = context.Process(target=train_alone, args=(training, there), name=training.name)
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # read when a library is loaded, so before it starts
