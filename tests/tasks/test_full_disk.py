@@ -119,9 +119,8 @@ def test_ingest_with_workers_keeps_what_it_had_and_goes_on(simcrop: Callable, li
     assert same_store(tmp_path / "c", line.cohort)
 
 
-@pytest.mark.parametrize(
-    "room", [60, 900]
-)  # bytes: not even the journal's first line, and lines but no volume
+# Bytes: the line on stderr, which is a file here, but not even run.json; and lines of the journal, but no volume.
+@pytest.mark.parametrize("room", [400, 1200])
 def test_ingest_that_cannot_write_its_journal_is_one_line_and_goes_on(
     simcrop: Callable, line, room: int, tmp_path: Path
 ) -> None:

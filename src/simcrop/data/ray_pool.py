@@ -7,9 +7,10 @@ import importlib.util
 import logging
 import os
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from simcrop.data.pool import ONE_THREAD
@@ -86,7 +87,8 @@ def connected(address: str) -> Iterator[Any]:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise no_cluster(address) from error
     try:
-        yield ray
+        with redirect_stdout(sys.stderr):  # Ray says there when a machine dies; stdout is the result's
+            yield ray
     finally:
         ray.shutdown()
 

@@ -191,7 +191,7 @@ def test_folder_without_a_dataset_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("asked", "near"), [("ct_rate", "ct-rate"), ("folders", "folder")])
 def test_unknown_layout_names_the_nearest(tmp_path: Path, asked: str, near: str) -> None:
-    with pytest.raises(SimcropError, match=f"known are ct-rate, .*folder; did you mean {near}"):
+    with pytest.raises(SimcropError, match=f"known are ct-rate, .*folder, dicom; did you mean {near}"):
         list_studies(asked, tmp_path)
 
 
