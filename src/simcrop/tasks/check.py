@@ -3,7 +3,7 @@
 Axes: x, y, z of the stored grid, int16 HU; lengths in mm.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,6 @@ import numpy as np
 
 from simcrop.data.cohort import Cohort, Study, open_cohort, read_facts
 from simcrop.data.cohort_facts import (
-    LabelCount,
-    Oddity,
-    Refused,
-    Reports,
-    Twins,
     label_counts,
     patients_in_two_splits,
     refusals,
@@ -23,69 +18,25 @@ from simcrop.data.cohort_facts import (
     stored_bytes,
     twins,
 )
-from simcrop.data.field_of_view import Measure, box_of, measures, odd_geometry
+from simcrop.data.field_of_view import box_of, measures, odd_geometry
 from simcrop.data.preprocess import InputSpec, paper
-from simcrop.data.tissue import Histograms, gathered, histogram, odd_numbers
+from simcrop.data.tissue import gathered, histogram, odd_numbers
 from simcrop.data.volume_file import checksum
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.figures.thumbnails import draw_thumbnail
+from simcrop.tasks.check_page import write_check_page
+from simcrop.tasks.checked import Checked, Seen
 from simcrop.tasks.folder import check_folder, fingerprint, staged, write_metrics
 
 PICTURES = 12
 SAMPLE = 200  # scans whose voxels are read where not all of them are
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What the stored voxels show. `damaged`: ids whose file is gone, broken, or not what was ingested."""
-
-    verified: bool
-    read: int
-    damaged: tuple[str, ...]
-    numbers: Histograms
-    pictures: tuple[tuple[bytes, str], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Checked:
-    """Everything that the page shows. `facts` is `cohort.json`."""
-
-    cohort: Cohort
-    spec: InputSpec
-    facts: dict[str, Any]
-    bytes: int
-    seen: Seen
-    geometry: list[Measure]
-    refused: list[Refused]
-    twins: list[Twins]
-    crossing: int  # patients in more than one split
-    reports: Reports
-    labels: list[LabelCount]
-    odd_numbers: list[Oddity]
-    odd_geometry: list[Oddity]
-
-    @property
-    def odd(self) -> dict[str, tuple[str, ...]]:
-        """What to look at -> the studies concerned; most serious first, and no entry where all is well."""
-        some = {
-            "stored volumes damaged or gone": self.seen.damaged,
-            "Hounsfield units far off": tuple(found.id for found in self.odd_numbers),
-            "unusual spacing or field of view": tuple(found.id for found in self.odd_geometry),
-            "same voxels under several names": tuple(id for group in self.twins for id in group.ids),
-            "scans without a report": self.reports.empty,
-            "reports whose findings give no sentence": self.reports.unsplit,
-            "reports without a scan": self.reports.without_scan,
-        }
-        return {what: ids for what, ids in some.items() if ids}
-
-
 def check_cohort(
     cohort_path: Path, out: Path, recipe: str | None = None, verify: bool = True, overwrite: bool = False
 ) -> Checked:
     """Write `report.html` and `metrics.json`. Without `verify` only a sample of the volumes is read."""
-    from simcrop.tasks.check_page import write_check_page
-
     cohort, spec = open_cohort(cohort_path), spec_of(recipe)
     settings = {
         "cohort": fingerprint(cohort_path / "studies.parquet", cohort_path / "ledger.parquet"),

@@ -6,7 +6,6 @@ No axes; lengths in mm, values in HU. Studies are named by their ids; no patient
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +15,7 @@ from simcrop.data.tissue import BONE, TISSUES, Histograms, Tissue
 from simcrop.figures.bars import draw_histogram, draw_shares, side_by_side
 from simcrop.figures.page import Page, written
 from simcrop.figures.spectrum import draw_spectrum
-
-if TYPE_CHECKING:
-    from simcrop.tasks.check import Checked
+from simcrop.tasks.checked import Checked
 
 MOST_ROWS = 15
 MOST_IDS = 4
@@ -33,7 +30,7 @@ HU_SOURCES = {
 WORDS_USUAL, SENTENCES_USUAL = (30.0, 600.0), (3.0, 60.0)
 
 
-def write_check_page(checked: "Checked", path: Path) -> None:
+def write_check_page(checked: Checked, path: Path) -> None:
     """The whole page, from the facts to the labels."""
     page = Page("Cohort check", lead(checked))
     page.figures(tiles(checked))
@@ -48,7 +45,7 @@ def write_check_page(checked: "Checked", path: Path) -> None:
     page.write(path)
 
 
-def lead(checked: "Checked") -> str:
+def lead(checked: Checked) -> str:
     """Where the scans come from and how they were looked at."""
     spacing = " × ".join(f"{mm:g}" for mm in checked.cohort.spacing_mm)
     looked = (
@@ -59,7 +56,7 @@ def lead(checked: "Checked") -> str:
     return f"Scans ingested from the layout {checked.facts.get('layout', 'unknown')}, stored at {spacing} mm. {looked}."
 
 
-def tiles(checked: "Checked") -> dict[str, object]:
+def tiles(checked: Checked) -> dict[str, object]:
     """Key numbers."""
     index = checked.cohort.index
     splits = count_by(index["split"])
@@ -86,7 +83,7 @@ def in_bytes(count: int) -> str:
     return f"{value:.3g} {unit}"
 
 
-def add_first_look(page: Page, checked: "Checked") -> None:
+def add_first_look(page: Page, checked: Checked) -> None:
     """What a person should open first."""
     rows = [[what, len(ids), some(ids)] for what, ids in checked.odd.items()]
     if checked.crossing:
@@ -109,7 +106,7 @@ def short(id: str) -> str:
     return id if len(id) <= LONGEST_ID else f"{id[:half]}…{id[-half:]}"
 
 
-def add_pictures(page: Page, checked: "Checked") -> None:
+def add_pictures(page: Page, checked: Checked) -> None:
     """Thumbnails with the crop box, and what the box cuts away."""
     spec, cohort = checked.spec, checked.cohort
     wanted = " × ".join(f"{n * mm:.0f}" for n, mm in zip(spec.shape, spec.spacing_mm, strict=True))
@@ -130,7 +127,7 @@ def add_pictures(page: Page, checked: "Checked") -> None:
     )
 
 
-def add_numbers(page: Page, checked: "Checked") -> None:
+def add_numbers(page: Page, checked: Checked) -> None:
     """The HU histogram against expectation."""
     seen = checked.seen.numbers
     page.section(
@@ -201,7 +198,7 @@ def add_oddities(page: Page, found: list[Oddity], caption: str) -> None:
         page.table(rows[:MOST_ROWS], ["study", "what"], caption + more)
 
 
-def add_geometry(page: Page, checked: "Checked") -> None:
+def add_geometry(page: Page, checked: Checked) -> None:
     """Spacing and field of view of the scans as they came."""
     page.section(
         "Geometry",
@@ -213,7 +210,7 @@ def add_geometry(page: Page, checked: "Checked") -> None:
     add_oddities(page, checked.odd_geometry, "Scans outside the usual, or unlike the rest of the cohort.")
 
 
-def add_refusals(page: Page, checked: "Checked") -> None:
+def add_refusals(page: Page, checked: Checked) -> None:
     """Why inputs were turned away."""
     total = sum(refused.count for refused in checked.refused)
     text = f"{written(total)} inputs were refused; ledger.parquet has a line for each." if total else "None."
@@ -223,7 +220,7 @@ def add_refusals(page: Page, checked: "Checked") -> None:
         page.table(rows, ["reason", "count", "for example", "which says"])
 
 
-def add_twins(page: Page, checked: "Checked") -> None:
+def add_twins(page: Page, checked: Checked) -> None:
     """The same voxels under several names."""
     extra = sum(len(group.ids) - 1 for group in checked.twins)
     page.section(
@@ -239,7 +236,7 @@ def add_twins(page: Page, checked: "Checked") -> None:
         page.table(rows, ["studies", "how many", "of"], more)
 
 
-def add_reports(page: Page, checked: "Checked") -> None:
+def add_reports(page: Page, checked: Checked) -> None:
     """Lengths, and what lacks its other half."""
     found = checked.reports
     there = found.words > 0
@@ -269,7 +266,7 @@ def add_reports(page: Page, checked: "Checked") -> None:
         page.table(missing, ["missing pair", "study"], f"At most {MOST_ROWS} of each kind.")
 
 
-def add_labels(page: Page, checked: "Checked") -> None:
+def add_labels(page: Page, checked: Checked) -> None:
     """How often each label is there."""
     known = [label for label in checked.labels if label.known]
     text = (

@@ -83,7 +83,9 @@ def check_writable(path: Path) -> None:
         what = "is a file" if above == path else f"cannot be made, {above} is a file"
         raise SimcropError("bad-out", f"{path} {what}; --out wants a folder")
     if os.statvfs(above).f_flag & os.ST_RDONLY:
-        raise SimcropError("bad-out", f"{path} cannot be written: Read-only file system; choose another --out")
+        raise SimcropError(
+            "bad-out", f"{path} cannot be written: Read-only file system; choose another --out"
+        )
     if not os.access(above, os.W_OK | os.X_OK):
         raise SimcropError("bad-out", f"{path}: no permission to write in {above}; choose another --out")
 

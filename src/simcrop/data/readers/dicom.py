@@ -21,7 +21,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from simcrop.data.readers.find import check_inside
+from simcrop.data.readers.links import check_inside
 from simcrop.data.readers.series import Slice, prove
 from simcrop.data.readers.series_choice import Found, choose, traits_of
 from simcrop.data.readers.stored import Stored, check_promise, check_scalar, shape_3d

@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from simcrop.errors import SimcropError
-
 SUFFIXES = (".nii", ".nii.gz", ".mhd", ".mha", ".nrrd", ".nhdr", ".npz", ".zip")
 # Endings that no DICOM slice has: the rest is opened to look for the word DICM.
 NEVER_DICOM = (
@@ -79,9 +77,3 @@ def holds_dicom(folder: Path) -> bool:
         if path.is_file() and not name.endswith(SUFFIXES + NEVER_DICOM) and holds_picture(path):
             return True
     return False
-
-
-def check_inside(path: Path, folder: Path) -> None:
-    """Refuse a file of a scan that is really a link out of the scan's own folder."""
-    if (path.is_symlink() or path.parent != folder) and not path.resolve().is_relative_to(folder.resolve()):
-        raise SimcropError("unsafe-path", f"{path.name} is a link that leads out of its folder")

@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from simcrop.data.readers.archive import checked_members, open_zip
-from simcrop.data.readers.find import check_inside
+from simcrop.data.readers.links import check_inside
 from simcrop.data.readers.stored import Stored, check_promise, shape_3d
 from simcrop.errors import SimcropError
 

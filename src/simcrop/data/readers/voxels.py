@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 from isal import igzip, isal_zlib
 
-from simcrop.data.readers.find import check_inside
+from simcrop.data.readers.links import check_inside
 from simcrop.data.readers.stored import check_promise, drain, fill
 from simcrop.errors import SimcropError
 

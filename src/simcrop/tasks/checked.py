@@ -1,0 +1,57 @@
+"""What `simcrop check` found in a cohort: everything that its page shows.
+
+No axes; lengths in mm, values in HU.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from simcrop.data.cohort import Cohort
+from simcrop.data.cohort_facts import LabelCount, Oddity, Refused, Reports, Twins
+from simcrop.data.field_of_view import Measure
+from simcrop.data.preprocess import InputSpec
+from simcrop.data.tissue import Histograms
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the stored voxels show. `damaged`: ids whose file is gone, broken, or not what was ingested."""
+
+    verified: bool
+    read: int
+    damaged: tuple[str, ...]
+    numbers: Histograms
+    pictures: tuple[tuple[bytes, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """Everything that the page shows. `facts` is `cohort.json`."""
+
+    cohort: Cohort
+    spec: InputSpec
+    facts: dict[str, Any]
+    bytes: int
+    seen: Seen
+    geometry: list[Measure]
+    refused: list[Refused]
+    twins: list[Twins]
+    crossing: int  # patients in more than one split
+    reports: Reports
+    labels: list[LabelCount]
+    odd_numbers: list[Oddity]
+    odd_geometry: list[Oddity]
+
+    @property
+    def odd(self) -> dict[str, tuple[str, ...]]:
+        """What to look at -> the studies concerned; most serious first, and no entry where all is well."""
+        some = {
+            "stored volumes damaged or gone": self.seen.damaged,
+            "Hounsfield units far off": tuple(found.id for found in self.odd_numbers),
+            "unusual spacing or field of view": tuple(found.id for found in self.odd_geometry),
+            "same voxels under several names": tuple(id for group in self.twins for id in group.ids),
+            "scans without a report": self.reports.empty,
+            "reports whose findings give no sentence": self.reports.unsplit,
+            "reports without a scan": self.reports.without_scan,
+        }
+        return {what: ids for what, ids in some.items() if ids}
