@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
 from simcrop.data.ingest import ingest
-from simcrop.data.ray_pool import check_address
+from simcrop.data.ray_pool import check_address, connected
 from simcrop.errors import SimcropError
 
 CLUSTER = """
@@ -134,6 +135,17 @@ def test_embeddings_of_a_cluster_are_those_of_one_process(
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(SimcropError, match="expected auto or host:port"):
         check_address(address)
+
+
+def test_what_ray_prints_at_its_end_stays_off_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loud = SimpleNamespace(init=lambda **_: None, shutdown=lambda: print("(raylet) terminated"))  # noqa: T201
+    monkeypatch.setitem(sys.modules, "ray", loud)
+    monkeypatch.setattr("simcrop.data.ray_pool.check_cluster", lambda _: None)
+    with connected("auto") as ray:
+        assert ray is loud
+    assert capsys.readouterr() == ("", "(raylet) terminated\n")
 
 
 @needs_ray

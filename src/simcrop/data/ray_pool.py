@@ -86,11 +86,12 @@ def connected(address: str) -> Iterator[Any]:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise no_cluster(address) from error
-    try:
-        with redirect_stdout(sys.stderr):  # Ray says there when a machine dies; stdout is the result's
+    # Ray prints of machines that die, some of it only at its end; stdout is the result's.
+    with redirect_stdout(sys.stderr):
+        try:
             yield ray
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def check_cluster(address: str) -> None:
