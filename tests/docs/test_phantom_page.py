@@ -39,8 +39,8 @@ def test_python_of_the_page_runs_beside_a_phantom(tmp_path: Path, monkeypatch: p
     assert names["mask"].is_file()
 
 
-def test_its_picture_is_there_and_not_heavy() -> None:
-    (name,) = re.findall(r"!\[[^]]*\]\(([^)]+)\)", PAGE.read_text())
+@pytest.mark.parametrize("name", re.findall(r"!\[[^]]*\]\(([^)]+)\)", PAGE.read_text(encoding="utf-8")))
+def test_its_pictures_are_there_and_not_heavy(name: str) -> None:
     assert (PAGE.parent / name).stat().st_size < 300_000
     with Image.open(PAGE.parent / name) as picture:
         assert picture.width > 1000
