@@ -29,8 +29,8 @@ from simcrop.tasks.folder import open_folder, read_json, write_json, write_metri
 
 PATIENTS, PARTS = 600, 3  # a third as many patients to fit probes on, and as many again to test on
 FEWER = ("engine.examine=1",)  # the page shows the controls at the end
-# A processor without bf16 instructions takes three times as long for a step. So that the demo still ends in about ten
-# minutes, it makes fewer of them there, and cheaper ones where sentences are read.
+# Without bf16 instructions a step takes two to three times as long. So that the demo still ends in about ten minutes on
+# such a processor, it makes fewer of them there, and cheaper ones where sentences are read.
 SHORTER = ("optim.steps=125",)
 CHEAPER = ("align.cross_image.visible=0.5", "text.report_length=64")
 

@@ -41,7 +41,7 @@ READING = (
 )
 
 SPARED = (
-    "This processor has no bf16 instructions, and a step takes about three times as long as on one that has. So fewer "
+    "This processor has no bf16 instructions, and a step takes two to three times as long as on one that has. So fewer "
     "and cheaper steps were made here ({}), and the figures are lower than they would be."
 )
 
