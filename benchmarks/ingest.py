@@ -31,15 +31,15 @@ THREADS = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "BLOSC_NTH
 
 
 def ours(scan: Path) -> Any:
-    from simcrop.data.readers.resampled import read_resampled
-    from simcrop.data.volume_file import rounded
+    from simcrop.data.ingest.streamed import read_resampled
+    from simcrop.data.store.volume_file import rounded
 
     return rounded(read_resampled(scan, SPACING).volume.hu)
 
 
 def antialiased(scan: Path) -> Any:
-    from simcrop.data.readers.resampled import read_resampled
-    from simcrop.data.volume_file import rounded
+    from simcrop.data.ingest.streamed import read_resampled
+    from simcrop.data.store.volume_file import rounded
 
     return rounded(read_resampled(scan, SPACING, antialias=True).volume.hu)
 
@@ -227,7 +227,7 @@ def write_phantom(path: Path, size: str) -> Path:
     """A chest with noise, as a scanner's export looks: int16, deflate level 6."""
     import nibabel as nib
 
-    from simcrop.data.phantom.patient import draw_patient
+    from simcrop.phantom.patient import draw_patient
 
     patient = draw_patient(0, 1)
     grid = patient.grid(size)

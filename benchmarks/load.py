@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from ingest import THREADS, ratio, write_phantom
+from simcrop.data.ingest.streamed import read_resampled
 from simcrop.data.preprocess import centred_start, crop_or_pad, paper, to_unit
-from simcrop.data.readers.resampled import read_resampled
-from simcrop.data.volume_file import read_crop, rounded, write_volume
+from simcrop.data.store.volume_file import read_crop, rounded, write_volume
 from simcrop.engine.memory import keep_freed_memory
 
 CROP = (128, 128, 64)

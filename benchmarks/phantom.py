@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 
-from simcrop.data.phantom.grid import SIZES
-from simcrop.data.phantom.patient import draw_patient
 from simcrop.engine.memory import keep_freed_memory
+from simcrop.phantom.grid import SIZES
+from simcrop.phantom.patient import draw_patient
 
 
 def main() -> None:

@@ -14,13 +14,13 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
-from simcrop.data.phantom.background import upright
-from simcrop.data.phantom.grid import SIZES, Difficulty, Grid
-from simcrop.data.phantom.patient import draw_patient
-from simcrop.data.phantom.real_lungs import find_lungs
 from simcrop.data.readers import find_scans, read_volume
 from simcrop.errors import SimcropError
 from simcrop.figures.sheet import packed
+from simcrop.phantom.grid import SIZES, Difficulty, Grid
+from simcrop.phantom.patient import draw_patient
+from simcrop.phantom.real.background import upright
+from simcrop.phantom.real.lungs import find_lungs
 
 WINDOWS = ((-600, 1500), (40, 400))  # centre and width in HU
 HEIGHTS = (0.35, 0.62)  # of the axial cuts, as shares of the lungs' height

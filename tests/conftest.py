@@ -99,7 +99,7 @@ def toy_tree(tiny_bert: Path) -> dict[str, Any]:
 def toy_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six phantom patients, ingested at the toy recipe's spacing. Sentences may be cached in it, nothing else."""
     from simcrop.data.ingest import ingest
-    from simcrop.data.phantom import write_ct_rate
+    from simcrop.phantom import write_ct_rate
 
     folder = tmp_path_factory.mktemp("toy")
     write_ct_rate(folder / "raw", patients=6, seed=3, size="tiny")
@@ -128,7 +128,7 @@ class Ran:
 @pytest.fixture
 def simcrop(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """Runs the command line in this process, and catches what C libraries print, too."""
-    from simcrop.cli import main
+    from simcrop.cli.app import main
 
     def run(*words: object) -> Ran:
         argv = [str(word) for word in words]

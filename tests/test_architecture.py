@@ -95,7 +95,7 @@ def test_file_says_what_it_is(path: Path) -> None:
 def test_help_needs_none_of_the_heavy_packages() -> None:
     program = (
         "import sys\n"
-        "from simcrop.cli import main\n"
+        "from simcrop.cli.app import main\n"
         "try:\n    main(['--help'])\n"
         "except SystemExit as end:\n    assert end.code == 0\n"
         "heavy = {'torch', 'transformers', 'numpy', 'SimpleITK', 'matplotlib', 'polars', 'pydantic', 'nibabel'}\n"

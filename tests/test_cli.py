@@ -22,7 +22,7 @@ def process(*words: object) -> subprocess.CompletedProcess[str]:
 
 def test_help_comes_at_once_and_imports_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom simcrop.cli import main\n"
+        "import sys\nfrom simcrop.cli.app import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
         "heavy = {'torch', 'transformers', 'matplotlib', 'SimpleITK', 'numpy', 'polars', 'nibabel'}\n"
         "sys.exit(f'imported {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 import simcrop
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.preprocess import preprocess
+from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
-from simcrop.data.words import Tokenizer
 from simcrop.errors import SimcropError
 from simcrop.model import Model, describe_model, load, save_model
 from simcrop.nn.text import read_text_encoder

@@ -16,8 +16,8 @@ from torch.nn.functional import cosine_similarity
 
 from simcrop.config import build_recipe
 from simcrop.data.preprocess import preprocess
+from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
-from simcrop.data.words import Tokenizer
 from simcrop.errors import SimcropError
 from simcrop.model import describe_model, load, save_model
 from simcrop.nn.text import read_text_encoder

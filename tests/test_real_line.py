@@ -14,9 +14,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from simcrop.cli import main
-from simcrop.data.cohort import open_cohort
+from simcrop.cli.app import main
 from simcrop.data.report import sentences
+from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.journal import read_journal
 
 STEPS = 6

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from simcrop import losses
-from simcrop.data.batch import Batch
-from simcrop.data.words import hide_words
+from simcrop.data.samples.batch import Batch
+from simcrop.data.samples.tokenizer import hide_words
 from simcrop.engine.optim import OptimSettings
 from simcrop.nn.fusion import CrossAttention
 from simcrop.nn.masking import Mask, random_mask

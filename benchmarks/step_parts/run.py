@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from simcrop.data.batch import Batch
+from simcrop.data.samples.batch import Batch
 from simcrop.engine.memory import keep_freed_memory
 from simcrop.engine.optim import build_optimizer
 from step_parts.clock import Clock

@@ -12,8 +12,8 @@ from torch.nn.functional import pad
 from transformers import BertConfig, BertModel
 
 from simcrop.config import Recipe, load_recipe
-from simcrop.data.batch import Batch, Sentences, owners
-from simcrop.data.words import Tokenizer, Tokens
+from simcrop.data.samples.batch import Batch, Sentences, owners
+from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.nn.text import TextEncoder, read_text_encoder
 from simcrop.objectives.simcrop import SimCroP
 from simcrop.weights.embedded import text_encoder_folder

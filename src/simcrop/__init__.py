@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simcrop import losses
-    from simcrop.data.cohort import Cohort, Study, open_cohort
     from simcrop.data.readers import read_volume
+    from simcrop.data.store.cohort import Cohort, Study, open_cohort
     from simcrop.data.volume import Volume
     from simcrop.errors import SimcropError
     from simcrop.model import Heat, Model, load
@@ -16,9 +16,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "read_volume": "simcrop.data.readers",
     "Volume": "simcrop.data.volume",
-    "open_cohort": "simcrop.data.cohort",
-    "Cohort": "simcrop.data.cohort",
-    "Study": "simcrop.data.cohort",
+    "open_cohort": "simcrop.data.store.cohort",
+    "Cohort": "simcrop.data.store.cohort",
+    "Study": "simcrop.data.store.cohort",
     "load": "simcrop.model",
     "Model": "simcrop.model",
     "Heat": "simcrop.model",

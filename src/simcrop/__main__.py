@@ -1,6 +1,6 @@
 """`python -m simcrop`, the form that `torchrun -m simcrop` needs."""
 
-from simcrop.cli import main
+from simcrop.cli.app import main
 
 if __name__ == "__main__":
     main()

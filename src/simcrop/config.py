@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from simcrop.data.preprocess import InputSpec
-from simcrop.data.words import REPORT_LENGTH, SENTENCE_LENGTH
+from simcrop.data.samples.tokenizer import REPORT_LENGTH, SENTENCE_LENGTH
 from simcrop.engine.checkpoint import CheckpointSettings
 from simcrop.engine.fit import EngineSettings
 from simcrop.engine.optim import OptimSettings

@@ -21,8 +21,8 @@ from torch.nn.functional import normalize
 
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.preprocess import InputSpec, Placement, preprocess
+from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
-from simcrop.data.words import Tokenizer
 from simcrop.engine.checkpoint import checkpoints, trained_state
 from simcrop.errors import SimcropError
 from simcrop.nn.text import Pool, TextEncoder, read_text_encoder

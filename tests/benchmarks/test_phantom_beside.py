@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simcrop.data.phantom.formats import write_nifti
-from simcrop.data.phantom.patient import draw_patient
+from simcrop.phantom.layouts.formats import write_nifti
+from simcrop.phantom.patient import draw_patient
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "phantom_beside.py"
 

@@ -11,7 +11,7 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, 
 
 from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, preprocess, to_unit
 from simcrop.data.readers import read_volume
-from simcrop.data.resample import resample
+from simcrop.data.resampling.plan import resample
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 

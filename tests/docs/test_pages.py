@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import typer.main
 
-from simcrop.cli import UsageProblem, app
+from simcrop.cli.app import UsageProblem, app
 from simcrop.config import recipe_names
+from simcrop.data.ingest.tables import COHORT, LEDGER, STUDIES
 from simcrop.data.layouts import LAYOUTS, report_rows
-from simcrop.data.ledger import COHORT, LEDGER, STUDIES
 from simcrop.data.readers.find import SUFFIXES
 from simcrop.data.readers.reasons import SCAN_REASONS
 from simcrop.data.readers.slices import PICTURES

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from simcrop.data.phantom import TruthSentence, write_ct_rate
-from simcrop.data.phantom.cohort import TREES
-from simcrop.data.phantom.findings import LABELS
-from simcrop.data.phantom.grid import SIZES
-from simcrop.data.phantom.real_chest import KINDS
+from simcrop.phantom import TruthSentence, write_ct_rate
+from simcrop.phantom.cohort import TREES
+from simcrop.phantom.findings.finding import LABELS
+from simcrop.phantom.grid import SIZES
+from simcrop.phantom.real.chest import KINDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "phantom.md"
 

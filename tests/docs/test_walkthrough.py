@@ -105,7 +105,7 @@ def the_objective_agrees(names: dict[str, Any]) -> None:
     """The page's three losses are those of `SimCroP.forward` with the same parts, batch and random draws."""
     import torch
 
-    from simcrop.data.batch import Batch, Sentences
+    from simcrop.data.samples.batch import Batch, Sentences
     from simcrop.objectives.simcrop import SimCroP
 
     whole = SimCroP(names["recipe"], names["grid"], names["text"], names["tokenizer"])

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from simcrop.data.cohort import Cohort, open_cohort
-from simcrop.data.phantom.truth import Truth, read_truth
 from simcrop.data.report import sentences
+from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import ask, encode_once, measure_pointing, questions
 from simcrop.evaluation.features import patch_features
 from simcrop.model import Model, load
+from simcrop.phantom.truth import Truth, read_truth
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from simcrop.data.batch import Sentences
+from simcrop.data.samples.batch import Sentences
 from simcrop.evaluation.controls import align_accuracy, control_figures, image_scores, regions, retrieval_auc
 from simcrop.losses import nearest_patches_of, region_scores
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from simcrop.config import Recipe, build_recipe
-from simcrop.data.cohort import open_cohort
 from simcrop.data.report import Report
-from simcrop.data.words import Tokenizer
+from simcrop.data.samples.tokenizer import Tokenizer
+from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.journal import read_journal
 from simcrop.evaluation.examiner import Aligning, build_examiner, held_out, shares
 from simcrop.model import load

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from simcrop.data.tissue import BONE, TISSUES, gathered, histogram
+from simcrop.data.quality.histograms import BONE, TISSUES, gathered, histogram
 from simcrop.figures.curves import ALARM
 from simcrop.figures.spectrum import MEDIAN, MOST_ODD, draw_spectrum
 

@@ -12,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from simcrop.data import ingest, job, pool  # all is loaded before the first fork
+from simcrop.data.ingest import job, run  # all is loaded before the first fork
+from simcrop.parallel import processes
 
 WORKERS = 4
 SPACING_MM = (6.0, 5.0, 9.0)
@@ -25,7 +26,7 @@ def begin(source: str, store: Path) -> int:
         return child
     os.setsid()
     try:
-        ingest.ingest(source, "folder", store, SPACING_MM, workers=WORKERS)
+        run.ingest(source, "folder", store, SPACING_MM, workers=WORKERS)
     finally:
         os._exit(0)
 
@@ -101,5 +102,5 @@ def main(source: str, store: Path, kills: int, seed: int) -> None:
 if __name__ == "__main__":
     assert job.store_scan
     fork = multiprocessing.get_context("fork")
-    pool.multiprocessing.get_context = lambda _: fork  # pyright: ignore[reportAttributeAccessIssue]
+    processes.multiprocessing.get_context = lambda _: fork  # pyright: ignore[reportAttributeAccessIssue]
     main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

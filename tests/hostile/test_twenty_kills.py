@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from simcrop.data.cohort import open_cohort
 from simcrop.data.ingest import ingest
+from simcrop.data.store.cohort import open_cohort
 
 KILLS = 20
 SHAPE = (19, 17, 13)

@@ -12,10 +12,10 @@ from corpus import sound
 from oracle import Seen, rows_of, seen_by_others
 from scans import SECRET
 
+from simcrop.data.ingest.streamed import read_resampled
 from simcrop.data.layouts import list_studies
 from simcrop.data.readers import find_scans, read_volume
-from simcrop.data.readers.resampled import read_resampled
-from simcrop.data.resample import resample
+from simcrop.data.resampling.plan import resample
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 

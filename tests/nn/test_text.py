@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, linear
 
-from simcrop.data.words import Tokenizer, Tokens
+from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.errors import SimcropError
 from simcrop.nn.text import ReportDecoder, ReportDecoderSettings, TextEncoder, WordHead, read_text_encoder
 from simcrop.weights import embedded

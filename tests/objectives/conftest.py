@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from simcrop.config import Recipe, build_recipe
-from simcrop.data.batch import Batch
-from simcrop.data.pretraining import Collate, Sample, Texts, texts_of
 from simcrop.data.report import Report
-from simcrop.data.sentence_bank import build_bank
-from simcrop.data.words import Tokenizer
+from simcrop.data.samples.batch import Batch
+from simcrop.data.samples.dataset import Collate, Sample, Texts, texts_of
+from simcrop.data.samples.text_features import build_bank
+from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.nn.text import read_text_encoder
 from simcrop.objectives.method import Objective, Parts

@@ -10,11 +10,11 @@ import torch
 
 from simcrop import losses
 from simcrop.config import SimCroPRecipe, build_recipe
-from simcrop.data.batch import Batch
-from simcrop.data.pretraining import Collate, Sample, Texts
 from simcrop.data.report import Report
-from simcrop.data.sentence_bank import build_bank
-from simcrop.data.words import Tokenizer
+from simcrop.data.samples.batch import Batch
+from simcrop.data.samples.dataset import Collate, Sample, Texts
+from simcrop.data.samples.text_features import build_bank
+from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.errors import SimcropError
 from simcrop.nn.masking import random_mask

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from simcrop.config import Recipe, build_recipe
-from simcrop.data.cohort import open_cohort
+from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError
 from simcrop.model import load

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from simcrop.config import build_recipe
-from simcrop.data.cohort import open_cohort
+from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError

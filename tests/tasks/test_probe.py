@@ -110,7 +110,7 @@ def test_predictions_hold_a_row_per_scan_and_label_and_give_the_same_figures(
 def test_features_are_those_of_embed_and_computed_once(
     simcrop: Callable, halves: Halves, probed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simcrop.data.cohort import open_cohort
+    from simcrop.data.store.cohort import open_cohort
     from simcrop.evaluation.features import pooled_features
     from simcrop.model import load
 

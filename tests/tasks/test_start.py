@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from simcrop.config import Recipe, build_recipe
-from simcrop.data.cohort import open_cohort
-from simcrop.data.pretraining import cut
+from simcrop.data.samples.dataset import cut
+from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.nn.vision import VisionEncoder

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from nibabel.affines import apply_affine
 
-from simcrop.data.resample import Triple, native, resample
+from simcrop.data.resampling.plan import Triple, native, resample
 from simcrop.data.volume import AIR_HU, Volume
 from simcrop.errors import SimcropError
 
@@ -116,7 +116,7 @@ def crop_or_pad(hu: np.ndarray, start: Triple, shape: Triple) -> np.ndarray:
 
 def to_unit(hu: np.ndarray, window_hu: tuple[float, float]) -> np.ndarray:
     """HU clipped to the window and mapped to [-1, 1], float32."""
-    from simcrop.data.window_kernel import scale_and_clip
+    from simcrop.data.resampling.window import scale_and_clip
 
     low, high = window_hu
     scaled = np.empty(hu.shape, np.float32)

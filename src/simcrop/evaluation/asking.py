@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simcrop.data.cohort import Cohort, Study
-from simcrop.data.phantom.truth import Truth, TruthSentence
 from simcrop.data.readers import read_stored
 from simcrop.data.report import sentences
+from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import regions
 from simcrop.evaluation.lesions import lesion_shares, placement_of
 from simcrop.evaluation.pointing import Pointed, Pointing, score_pointing
 from simcrop.model import Model
+from simcrop.phantom.truth import Truth, TruthSentence
 
 TEXTS_AT_ONCE = 256
 

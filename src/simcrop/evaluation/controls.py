@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from simcrop.data.batch import Sentences
+from simcrop.data.samples.batch import Sentences
 from simcrop.losses import products
 from simcrop.metrics import effective_rank
 

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from simcrop.config import Recipe
-from simcrop.data.batch import Sentences, owners
-from simcrop.data.cohort import Cohort, Study
 from simcrop.data.preprocess import InputSpec
 from simcrop.data.report import Report
-from simcrop.data.sentence_bank import build_bank
-from simcrop.data.words import Tokenizer
+from simcrop.data.samples.batch import Sentences, owners
+from simcrop.data.samples.text_features import build_bank
+from simcrop.data.samples.tokenizer import Tokenizer
+from simcrop.data.store.cohort import Cohort, Study
 from simcrop.evaluation.controls import control_figures
 from simcrop.evaluation.features import in_passes, volumes_of
 from simcrop.nn.patch import PatchGrid

@@ -12,9 +12,9 @@ from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from simcrop.data.cohort import Cohort, Study
 from simcrop.data.preprocess import InputSpec
-from simcrop.data.pretraining import cut
+from simcrop.data.samples.dataset import cut
+from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
 from simcrop.model import Model
 

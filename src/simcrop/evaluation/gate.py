@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from simcrop.data.cohort import Cohort, Study
 from simcrop.data.preprocess import InputSpec
+from simcrop.data.store.cohort import Cohort, Study
 from simcrop.evaluation.features import in_passes, patch_features, volumes_of
 from simcrop.evaluation.probe import fit_probe
 from simcrop.metrics import macro_auroc

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simcrop.data.cohort import Study
 from simcrop.data.preprocess import InputSpec, Placement, centred_start, resample
+from simcrop.data.store.cohort import Study
 from simcrop.data.volume import spacing_of
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from simcrop.data.cohort import Cohort, Study
-from simcrop.data.phantom.truth import Truth, TruthSentence
+from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import encode_once, text_of
 from simcrop.evaluation.controls import TOP_SHARE, image_scores
 from simcrop.evaluation.features import regions
 from simcrop.metrics import auroc
 from simcrop.model import Model
+from simcrop.phantom.truth import Truth, TruthSentence
 
 Claim = tuple[str | None, str | None, str | None]  # finding, side, lobe
 

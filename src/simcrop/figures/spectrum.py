@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from simcrop.data.tissue import AIR, BONE, HIGH_HU, LOW_HU, STEP_HU, TISSUES, Histograms
+from simcrop.data.quality.histograms import AIR, BONE, HIGH_HU, LOW_HU, STEP_HU, TISSUES, Histograms
 from simcrop.figures.curves import ALARM, Frame, line, words
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000, 380, 62, 12, 46, 44

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from simcrop.data.words import Tokens
+from simcrop.data.samples.tokenizer import Tokens
 from simcrop.errors import SimcropError
 from simcrop.nn.transformer import check_heads
 from simcrop.settings import Settings

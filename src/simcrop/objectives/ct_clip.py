@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from simcrop import losses
-from simcrop.data.batch import Batch
+from simcrop.data.samples.batch import Batch
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text import Pool, TextEncoder
 from simcrop.nn.transformer import check_heads, init_linear

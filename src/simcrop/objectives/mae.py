@@ -9,7 +9,7 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from simcrop.data.batch import Batch
+from simcrop.data.samples.batch import Batch
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.transformer import check_heads
 from simcrop.nn.vision import Painter, PainterSettings, VisionEncoder

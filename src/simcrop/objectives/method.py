@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from simcrop.data.batch import Batch, Unit
-from simcrop.data.words import Tokenizer
+from simcrop.data.samples.batch import Batch, Unit
+from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text import Pool, TextEncoder

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from simcrop import losses
-from simcrop.data.batch import Batch, Sentences
-from simcrop.data.words import Tokenizer, Tokens, hide_words
+from simcrop.data.samples.batch import Batch, Sentences
+from simcrop.data.samples.tokenizer import Tokenizer, Tokens, hide_words
 from simcrop.errors import SimcropError
 from simcrop.nn.fusion import Fusion, FusionSettings
 from simcrop.nn.masking import random_mask, visible_count

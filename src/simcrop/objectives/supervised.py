@@ -13,7 +13,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from simcrop.data.batch import Batch
+from simcrop.data.samples.batch import Batch
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.transformer import check_heads

@@ -6,7 +6,7 @@ Axes: s text (a sentence, or a whole report), d features.
 from jaxtyping import Float
 from torch import Tensor
 
-from simcrop.data.batch import Sentences
+from simcrop.data.samples.batch import Sentences
 from simcrop.errors import SimcropError
 from simcrop.nn.text import Pool, TextEncoder
 

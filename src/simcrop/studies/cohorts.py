@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from simcrop.data.cohort import Cohort, open_cohort
-from simcrop.data.phantom.findings import EASY_KINDS, LABELS
-from simcrop.data.phantom.truth import Truth, read_truth
+from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.phantom.findings.finding import EASY_KINDS, LABELS
+from simcrop.phantom.truth import Truth, read_truth
 from simcrop.tasks.ingest import ingest
 from simcrop.tasks.phantom import phantom
 from simcrop.tasks.probe import label_matrix

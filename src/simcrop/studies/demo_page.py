@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from simcrop.data.cohort import Study
 from simcrop.data.readers import read_volume
+from simcrop.data.store.cohort import Study
 from simcrop.engine.journal import read_journal
 from simcrop.evaluation.asking import Question, questions, read_mask
 from simcrop.figures.curves import draw_curves

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from einops import reduce
 
-from simcrop.data.cohort import Cohort
-from simcrop.data.durable import write_whole
-from simcrop.data.phantom.truth import Truth
+from simcrop.data.store.cohort import Cohort
 from simcrop.evaluation.asking import ask, questions
 from simcrop.evaluation.features import Pooling, patch_features
 from simcrop.evaluation.pointing import Pointed
+from simcrop.files import write_whole
 from simcrop.model import Model, load
+from simcrop.phantom.truth import Truth
 
 POOLS: tuple[Pooling, ...] = ("mean", "max")
 QUESTIONS_SEED = 0  # every model of a study is asked the same questions

@@ -15,9 +15,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from simcrop.data.pool import ONE_THREAD, leave_with_parent
 from simcrop.engine.progress import PlainProgress
 from simcrop.errors import SimcropError
+from simcrop.parallel.processes import ONE_THREAD, leave_with_parent
 from simcrop.studies.arms import Arm, train
 
 INTERRUPTED = 130

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from simcrop.data.cohort import Cohort
+from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import Pooling
 from simcrop.evaluation.gate import gate_by_hand, gate_supervised, statistics_of_patches

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simcrop.data.durable import write_whole
 from simcrop.figures.page import Page
+from simcrop.files import write_whole
 from simcrop.studies.table3_results import aims
 
 COLUMNS = (

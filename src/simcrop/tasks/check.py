@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from simcrop.data.cohort import Cohort, Study, open_cohort, read_facts
-from simcrop.data.cohort_facts import (
+from simcrop.data.preprocess import InputSpec, paper
+from simcrop.data.quality.facts import (
     label_counts,
     patients_in_two_splits,
     refusals,
@@ -18,10 +18,10 @@ from simcrop.data.cohort_facts import (
     stored_bytes,
     twins,
 )
-from simcrop.data.field_of_view import box_of, measures, odd_geometry
-from simcrop.data.preprocess import InputSpec, paper
-from simcrop.data.tissue import gathered, histogram, odd_numbers
-from simcrop.data.volume_file import checksum
+from simcrop.data.quality.geometry import box_of, measures, odd_geometry
+from simcrop.data.quality.histograms import gathered, histogram, odd_numbers
+from simcrop.data.store.cohort import Cohort, Study, open_cohort, read_facts
+from simcrop.data.store.volume_file import checksum
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.figures.thumbnails import draw_thumbnail

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from simcrop.data.cohort_facts import Oddity, count_by
-from simcrop.data.field_of_view import cut_by
-from simcrop.data.tissue import BONE, TISSUES, Histograms, Tissue
+from simcrop.data.quality.facts import Oddity, count_by
+from simcrop.data.quality.geometry import cut_by
+from simcrop.data.quality.histograms import BONE, TISSUES, Histograms, Tissue
 from simcrop.figures.bars import draw_histogram, draw_shares, side_by_side
 from simcrop.figures.page import Page, written
 from simcrop.figures.spectrum import draw_spectrum

@@ -6,11 +6,11 @@ No axes; lengths in mm, values in HU.
 from dataclasses import dataclass
 from typing import Any
 
-from simcrop.data.cohort import Cohort
-from simcrop.data.cohort_facts import LabelCount, Oddity, Refused, Reports, Twins
-from simcrop.data.field_of_view import Measure
 from simcrop.data.preprocess import InputSpec
-from simcrop.data.tissue import Histograms
+from simcrop.data.quality.facts import LabelCount, Oddity, Refused, Reports, Twins
+from simcrop.data.quality.geometry import Measure
+from simcrop.data.quality.histograms import Histograms
+from simcrop.data.store.cohort import Cohort
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from simcrop.data.cohort import open_cohort
-from simcrop.data.durable import write_whole, writing
-from simcrop.data.journal import JOURNAL
+from simcrop.data.ingest.journal import JOURNAL
+from simcrop.data.ingest.target import COHORT
 from simcrop.data.layouts.folder import stem
-from simcrop.data.ray_pool import check_cluster
 from simcrop.data.readers import read_volume
-from simcrop.data.store import COHORT
+from simcrop.data.store.cohort import open_cohort
 from simcrop.data.volume import Volume
 from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
+from simcrop.files import write_whole, writing
 from simcrop.metrics import effective_rank
 from simcrop.model import Model, load, model_folder
+from simcrop.parallel.cluster import check_cluster
 from simcrop.tasks.folder import check_folder, fingerprint, open_folder, unspoiled, write_metrics
 
 TABLE = "embeddings.parquet"

@@ -12,10 +12,10 @@ from typing import NoReturn
 
 import torch
 
-from simcrop.data.cohort import Cohort, open_cohort
-from simcrop.data.ray_pool import each_on_ray
+from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
 from simcrop.model import Model, load
+from simcrop.parallel.cluster import each_on_ray
 
 BATCH = 16  # scans: seconds of work, and little to lose with a machine
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from simcrop.data.durable import write_whole, writing
 from simcrop.errors import SimcropError
+from simcrop.files import write_whole, writing
 from simcrop.tasks.record import describe_run, fingerprint, plain
 
 __all__ = [

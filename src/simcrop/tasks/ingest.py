@@ -6,20 +6,20 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from simcrop.data.estimate import Estimate
 from simcrop.data.ingest import IngestResult
 from simcrop.data.ingest import ingest as ingest_scans
-from simcrop.data.inputs import Inputs
-from simcrop.data.journal import Record
+from simcrop.data.ingest.estimate import Estimate
+from simcrop.data.ingest.journal import Record
+from simcrop.data.ingest.merge import merge
+from simcrop.data.ingest.pseudonyms import KEY
+from simcrop.data.ingest.shards import SHARDS, parse_shard
+from simcrop.data.ingest.source import Inputs
+from simcrop.data.ingest.tables import NAMELESS
 from simcrop.data.layouts.raw import ListingOptions
-from simcrop.data.ledger import NAMELESS
-from simcrop.data.merge import merge
-from simcrop.data.pseudonyms import KEY
-from simcrop.data.ray_pool import check_cluster
-from simcrop.data.shards import SHARDS, parse_shard
-from simcrop.data.volume_file import Codec
+from simcrop.data.store.volume_file import Codec
 from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
+from simcrop.parallel.cluster import check_cluster
 from simcrop.tasks.folder import check_folder, read_run, start_folder, unspoiled, write_metrics
 
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from simcrop.config import Recipe, nearest
-from simcrop.data.cohort import Cohort
-from simcrop.data.pretraining import Texts, texts_of
 from simcrop.data.report import Report
-from simcrop.data.sentence_bank import SentenceBank, build_bank
-from simcrop.data.words import Tokenizer
+from simcrop.data.samples.dataset import Texts, texts_of
+from simcrop.data.samples.text_features import SentenceBank, build_bank
+from simcrop.data.samples.tokenizer import Tokenizer
+from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.nn.text import TextEncoder, read_text_encoder
 from simcrop.objectives.method import Parts, Reading

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from simcrop.data.phantom.cohort import check_request, write_cohort
-from simcrop.data.phantom.tree import Request
 from simcrop.errors import SimcropError
+from simcrop.phantom.cohort import check_request, write_cohort
+from simcrop.phantom.layouts.tree import Request
 from simcrop.tasks.folder import open_folder, unspoiled, write_metrics
 
 LAYOUT, SIZE, PATIENTS = "ct-rate", "tiny", 16
@@ -45,7 +45,7 @@ def phantom_in_real_scans(
     workers: int = 1,
 ) -> tuple[int, tuple[str, ...]]:
     """Findings inserted into the scans below `background`: how many were written, and why which were not."""
-    from simcrop.data.phantom.background import write_background
+    from simcrop.phantom.real.background import write_background
 
     if layout not in (None, "folder") or size is not None:
         raise SimcropError(

@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 
 from simcrop.config import Recipe, flat
-from simcrop.data.cohort import Cohort, open_cohort
-from simcrop.data.durable import writing
-from simcrop.data.pretraining import Collate, StudyCrops, strangers
+from simcrop.data.samples.dataset import Collate, StudyCrops, strangers
+from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.distributed import Processes, join_processes, leave_processes
 from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
@@ -17,6 +16,7 @@ from simcrop.engine.precision import settled
 from simcrop.engine.progress import Progress, show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.examiner import build_examiner
+from simcrop.files import writing
 from simcrop.model import describe_model, save_model
 from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective

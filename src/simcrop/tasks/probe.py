@@ -16,14 +16,14 @@ import numpy as np
 import polars as pl
 import torch
 
-from simcrop.data.cohort import Cohort, open_cohort
-from simcrop.data.durable import write_whole
-from simcrop.data.ledger import LABEL
-from simcrop.data.sentence_bank import read_cache, write_cache
+from simcrop.data.ingest.tables import LABEL
+from simcrop.data.samples.text_features import read_cache, write_cache
+from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import Pooling, pooled_features
 from simcrop.evaluation.probe import Probe, ProbeResult, evaluate_probe, fit_probe, some_patients
+from simcrop.files import write_whole
 from simcrop.metrics import Interval
 from simcrop.model import load, model_folder, read_config
 from simcrop.tasks.folder import fingerprint, staged, write_metrics

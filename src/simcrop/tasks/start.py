@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from simcrop.config import Recipe
-from simcrop.data.cohort import Cohort
-from simcrop.data.pretraining import cut
+from simcrop.data.samples.dataset import cut
+from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.nn.transformer import Attention
 from simcrop.nn.vision import VisionEncoder

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from simcrop.data.durable import StoreError, writing
+from simcrop.files import StoreError, writing
 
 
 def umask() -> int:

@@ -1,0 +1,292 @@
+"""The command line: parse, call a task, print. Everything heavy is imported inside the verb that needs it."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from simcrop.cli.scans import embed, ingest
+from simcrop.errors import SimcropError
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left unfinished.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]
+
+# Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
+UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+INTERRUPTED = 130
+CONTINUING = {
+    "phantom": "the same command continues",
+    "ingest": "the same command continues",
+    "demo": "the same command with --resume continues",
+    "reproduce": "the same command with --resume continues",
+    "pretrain": "the same command with --resume continues",
+    "embed": "the same command with --resume continues",
+}
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Learns to read 3D chest CT from the reports that radiologists wrote about it.",
+    epilog="Errors are one line; add --debug to see where they came from.",
+)
+recipe_app = typer.Typer(help="The shipped recipes, as YAML to copy.")
+weights_app = typer.Typer(help="Foreign weights into ours, every key accounted for.")
+app.add_typer(recipe_app, name="recipe")
+app.add_typer(weights_app, name="weights")
+
+
+@app.callback(invoke_without_command=True)
+def simcrop(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from simcrop import __version__
+
+        typer.echo(f"simcrop {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Out,
+    seed: int = 0,
+    patients: Annotated[int, typer.Option(min=10, help="To learn from; fewer are faster.")] = 600,
+    set_: Set = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """The main job end to end on a phantom cohort, ending with one HTML page. Minutes on two cores."""
+    from simcrop.studies.demo import demo as run
+
+    page = run(out, seed, patients, set_, resume, overwrite)
+    typer.echo(f"open {page}")
+
+
+@app.command()
+def reproduce(
+    what: Annotated[str, typer.Argument(help="table3: the parts of the method, on phantoms.")],
+    out: Out,
+    seeds: Annotated[int, typer.Option(min=1, help="How many; each trains every method anew.")] = 3,
+    size: Annotated[str, typer.Option(help="tiny, or small: 96 x 96 x 48 voxels, for a GPU.")] = "tiny",
+    set_: Set = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """A table of the paper on cohorts with known truth: methods trained alike, controls beside them. About an hour."""
+    from simcrop.studies.table3 import reproduce_table3
+
+    if what != "table3":
+        raise SimcropError("bad-setting", f"cannot reproduce {what!r}: there is table3")
+    reproduce_table3(out, range(seeds), size, set_ or (), typer.echo, resume, overwrite)
+    typer.echo(f"open {out / 'report.html'}; {out / 'table3.md'} is the same as text")
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder for the raw cohort and its truth/.")],
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="Raw layout: ct-rate (as by default), rad-chestct, cc-ccii, luna16, btcv or folder."
+        ),
+    ] = None,
+    patients: Annotated[
+        int | None, typer.Option(help="16 by default; with --background one per scan.")
+    ] = None,
+    seed: int = 0,
+    size: Annotated[str | None, typer.Option(help="tiny (as by default), small or full.")] = None,
+    difficulty: Annotated[str, typer.Option(help="How much anatomies vary: easy or real.")] = "real",
+    release: Annotated[str, typer.Option(help="CT-RATE release to imitate: v1 (bare headers) or v2.")] = "v2",
+    background: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Insert findings into the real scans below FOLDER.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a synthetic cohort with known truth in the raw layout of a data set."""
+    from simcrop.tasks.phantom import phantom as run
+    from simcrop.tasks.phantom import phantom_in_real_scans as insert
+
+    if background is not None:
+        count, refused = insert(out, background, patients, seed, layout, size, overwrite, difficulty, workers)
+        for sentence in refused:
+            typer.echo(f"refused: {sentence}", err=True)
+        typer.echo(f"{count} volumes in {out}")
+        raise typer.Exit(1 if refused else 0)
+    count = run(out, layout, patients, seed, size, release, overwrite, difficulty, workers)
+    typer.echo(f"{count} volumes in {out}")
+
+
+app.command()(ingest)
+
+
+@app.command()
+def check(
+    cohort: Path,
+    out: Out,
+    recipe: Annotated[
+        str | None, typer.Option(help="Draw the input of this recipe; the paper's when not given.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Read every volume, or only a sample.")
+    ] = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """What a cohort holds and what is odd in it, on one page; every volume against its checksum."""
+    from simcrop.tasks.check import check_cohort, summary
+
+    checked = check_cohort(cohort, out, recipe, verify, overwrite)
+    for line in summary(checked):
+        typer.echo(line)
+    typer.echo(f"open {out / 'report.html'}")
+    raise typer.Exit(1 if checked.seen.damaged else 0)
+
+
+@app.command()
+def pretrain(
+    cohort: Path,
+    out: Out,
+    recipe: Annotated[str, typer.Option(help="A shipped recipe or a YAML file.")] = "simcrop-paper",
+    set_: Set = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Pre-train on a cohort. Many processes: torchrun ... -m simcrop pretrain ..."""
+    from simcrop.config import load_recipe
+    from simcrop.tasks.pretrain import pretrain as run
+
+    fitted = run(cohort, load_recipe(recipe, set_), out, resume, overwrite)
+    if not fitted.finished:
+        typer.echo(f"stopped after step {fitted.steps}", err=True)
+        raise typer.Exit(INTERRUPTED)
+
+
+app.command()(embed)
+
+
+@app.command()
+def probe(
+    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    cohort: Path,
+    out: Out,
+    share: Annotated[float, typer.Option(help="Share of the training patients to learn from.")] = 1.0,
+    seed: int = 0,
+    train: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
+    test: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
+    pool: Annotated[str, typer.Option(help="mean or max over the patches of a scan.")] = "mean",
+    overwrite: Overwrite = False,
+) -> None:
+    """A linear probe on frozen features: AUROC per label with confidence intervals."""
+    from simcrop.tasks.probe import probe as run
+
+    macro = run(model, cohort, out, share, seed, train, test, pool, overwrite).macro
+    typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
+
+
+@app.command()
+def ground(
+    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    ct: Annotated[Path, typer.Argument(help="NIfTI, DICOM folder or zip, MHD, NRRD or NPZ.")],
+    out: Out,
+    sentence: Annotated[
+        list[str] | None, typer.Option("--sentence", help="May be given several times.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="A text file; every Findings sentence is used.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Patches to box; the model's own K when not given.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Where a sentence is seen: heat map on the scan's own grid, picture, boxes in mm."""
+    from simcrop.tasks.ground import ground as run
+
+    page = run(model, ct, sentence or [], report, out, top_k, overwrite)
+    typer.echo(f"open {page}")
+
+
+@recipe_app.command("list")
+def recipe_list() -> None:
+    """Names of the shipped recipes."""
+    from simcrop.config import recipe_names
+
+    for name in recipe_names():
+        typer.echo(name)
+
+
+@recipe_app.command("show")
+def recipe_show(
+    name: str, full: Annotated[bool, typer.Option("--full", help="Every setting, defaults included.")] = False
+) -> None:
+    """Print a recipe as YAML."""
+    from simcrop.config import full_yaml, load_recipe, recipe_text
+
+    typer.echo(full_yaml(load_recipe(name)) if full else recipe_text(name), nl=False)
+
+
+@weights_app.command("import")
+def weights_import(
+    kind: Annotated[str, typer.Argument(help="cxr-bert or mae-imagenet")],
+    file: Annotated[Path, typer.Argument(help="The folder or file that was downloaded.")],
+    out: Out,
+    overwrite: Overwrite = False,
+) -> None:
+    """Convert downloaded weights to safetensors that the recipes can name."""
+    from simcrop.tasks.weights import import_weights
+
+    typer.echo(import_weights(kind, file, out, overwrite))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a verb. Exit codes: 0 done, 1 done but inputs were refused, 2 unusable, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = app(words or ["--help"], prog_name="simcrop", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001
+        # The outermost edge: Python's own exit code for a crash, 1, would read as "done, some inputs refused",
+        # and its trace may quote a report. Whoever wants it asks for it.
+        if debug:
+            typer.echo(traceback.format_exc(), err=True)
+        fail(sentence_of(error), 2)
+    if code == INTERRUPTED:  # Typer, too, turns Ctrl-C into this code
+        fail(f"interrupted; {CONTINUING.get(words[0], 'nothing was stored')}", INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def sentence_of(error: Exception) -> str:
+    """One line for the person at the keyboard."""
+    if isinstance(error, SimcropError):
+        return " ".join(error.sentence.split())
+    if isinstance(error, UsageProblem):
+        problem: Any = error
+        return usage_sentence(" ".join(problem.format_message().split()))
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory"
+    home = Path(__file__).parents[1]
+    frame = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(home)][
+        -1
+    ]
+    kind, where = type(error).__name__, f"{Path(frame.filename).relative_to(home)} line {frame.lineno}"
+    return f"a fault in simcrop, {kind} in {where}; --debug shows the trace, which may quote your data"
+
+
+def usage_sentence(message: str) -> str:
+    """The parser's words, but for those that would repeat a sentence somebody forgot to quote."""
+    if message.startswith("Got unexpected extra argument"):
+        return 'too many words; put a sentence in quotes: --sentence "A nodule in the left upper lobe."'
+    return f"{message.rstrip('.')}; see simcrop --help" if message.startswith("No such") else message
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    typer.echo(f"error: {sentence}", err=True)
+    sys.exit(code)

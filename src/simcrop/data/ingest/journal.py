@@ -1,0 +1,121 @@
+"""The journal of an ingest: settings in its first line, then one line per finished scan, each flushed to disk.
+
+No axes or units. It never holds a report. Whatever follows the first line that cannot be read is cut off, so a process
+killed while writing loses one scan at most.
+"""
+
+import fcntl
+import json
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from simcrop.errors import SimcropError
+from simcrop.files import writing
+
+JOURNAL = "ingest.jsonl"
+Record = dict[str, Any]
+# Settings that the journals of earlier versions lack.
+UNSAID: Record = {
+    "antialias": False,
+    "codec": "lz4",
+    "options": {"reports": None, "key": None, "split": None},
+}
+
+
+@dataclass
+class Journal:
+    """An open journal. `records`: the last word on each id."""
+
+    path: Path
+    file: IO[bytes]
+    records: dict[str, Record] = field(default_factory=dict)
+
+    def append(self, record: Record) -> None:
+        """One scan is finished; true even after a power cut."""
+        self.write(record)
+        self.records[record["id"]] = record
+
+    def extend(self, records: list[Record]) -> None:
+        """Many scans were finished elsewhere; only those of which it is news."""
+        news = [record for record in records if self.records.get(record["id"]) != record]
+        self.write(*news)
+        self.records |= {record["id"]: record for record in news}
+
+    def write(self, *lines: Record) -> None:
+        with writing(self.path):
+            for line in lines:
+                self.file.write(json.dumps(line, ensure_ascii=True, allow_nan=False).encode() + b"\n")
+            self.file.flush()
+            os.fsync(self.file.fileno())
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def open_journal(folder: Path, settings: Record) -> Journal:
+    """Begin or continue the ingest in `folder`; nobody else may write there until it is closed."""
+    path = folder / JOURNAL
+    with ExitStack() as on_error:
+        with writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            file = on_error.enter_context(path.open("a+b"))
+        lock(file, path)
+        lines = cut_torn_end(file, path)
+        journal = Journal(path, file, {line["id"]: line for line in lines[1:]})
+        if lines:
+            same_settings(folder, lines[0], settings)
+        else:
+            journal.write(settings)
+        on_error.pop_all()
+    return journal
+
+
+def lock(file: IO[bytes], path: Path) -> None:
+    """The system drops the lock when the process dies, however it dies."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SimcropError(
+            "busy", f"{path.parent}: another ingest is writing here, wait for it to end"
+        ) from None
+
+
+def cut_torn_end(file: IO[bytes], path: Path) -> list[Record]:
+    """Every sound line from the top, the rest removed from the file."""
+    file.seek(0)
+    lines, sound = [], 0
+    for raw in file:
+        line = parse(raw)
+        if line is None:
+            break
+        lines.append(line)
+        sound += len(raw)
+    with writing(path):
+        file.truncate(sound)
+    return lines
+
+
+def parse(raw: bytes) -> Record | None:
+    """A whole line, or nothing."""
+    if not raw.endswith(b"\n"):
+        return None
+    try:
+        line = json.loads(raw)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and ("id" in line or "format" in line) else None
+
+
+def same_settings(folder: Path, before: Record, now: Record) -> None:
+    """A store made of two settings would be neither."""
+    before, now = UNSAID | before, UNSAID | now
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            raise SimcropError(
+                "other-settings",
+                f"{folder}: holds a cohort with {name} = {before.get(name)}, asked for {now.get(name)}; "
+                "take another folder or overwrite this one",
+            )

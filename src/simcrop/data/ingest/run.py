@@ -1,0 +1,167 @@
+"""Raw scans and reports -> a cohort store: one volume file and one journal line per scan, then the tables.
+
+Axes: x, y, z of the resampled grid (RAS+), spacing in mm, int16 HU. An ingest that was killed continues where it
+stopped, and neither that nor the number of workers changes the result.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simcrop.data.hounsfield import Hint
+from simcrop.data.ingest.estimate import Announce, Pool, announcing
+from simcrop.data.ingest.job import Job, died, is_stored, job_of, store_scan, store_shared_scan
+from simcrop.data.ingest.journal import Journal, Record, open_journal
+from simcrop.data.ingest.pseudonyms import Pseudonyms, lost_key, new_key, read_key, save_key
+from simcrop.data.ingest.shards import Shard
+from simcrop.data.ingest.source import Inputs
+from simcrop.data.ingest.streamed import read_resampled
+from simcrop.data.ingest.target import (
+    COHORT,
+    VOLUMES,
+    Making,
+    Spacing,
+    check_target,
+    clear,
+    first_line,
+    settings_of,
+)
+from simcrop.data.layouts import Listing, ListingOptions
+from simcrop.data.preprocess import InputSpec, Placement, cut_out, paper
+from simcrop.data.store.volume_file import Codec
+from simcrop.errors import SimcropError
+from simcrop.files import remove_temporary, writing
+from simcrop.parallel.processes import each
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Progress = Callable[[int, int, Record], None]
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """Counts of inputs. `resumed` of the taken ones were stored by an earlier, interrupted call."""
+
+    cohort: Path
+    taken: int
+    refused: int
+    resumed: int
+
+    @property
+    def sentence(self) -> str:
+        end = "; nothing could be taken, see ledger.parquet" if self.refused and not self.taken else ""
+        return f"{self.taken} scans taken, {self.refused} inputs refused{end}"
+
+
+def prepare(
+    path: str | Path, spec: InputSpec = paper, hint: Hint | None = None
+) -> tuple["Tensor", Placement]:
+    """A file as the network sees it: what `preprocess(read_volume(path))` gives, without holding the whole raw scan."""
+    made = read_resampled(path, spec.spacing_mm, hint, spec.antialias)
+    return cut_out(made.volume, made.source_shape, made.source_affine, spec)
+
+
+def ingest(
+    source: str | Path,
+    layout: str,
+    out: str | Path,
+    spacing_mm: Spacing = paper.spacing_mm,
+    workers: int = 1,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+    *,
+    antialias: bool = False,
+    codec: Codec = "lz4",
+    shard: Shard | None = None,
+    pseudonymise: bool = False,
+    options: ListingOptions = ListingOptions(),
+    ray: str | None = None,
+    announce: Announce | None = None,
+) -> IngestResult:
+    """Take what can be taken into the cohort `out`, and write down why the rest was not.
+
+    `progress(done, total, record)` is called after each scan with its line of the journal. Scans refused by an
+    earlier call are tried again. A `shard` takes its share of them into a folder of its own below `out`, for `merge`.
+    `ray` is the address of a cluster that does the work instead of `workers` processes here. `announce` is told what
+    the rest will cost as soon as a few scans are done, if many are to do.
+    """
+    if workers < 1:
+        raise SimcropError("bad-setting", f"need workers >= 1, got {workers}")
+    inputs, making = Inputs(Path(source).absolute(), layout, options), Making(spacing_mm, antialias, codec)
+    out = Path(out).absolute()
+    home = shard.folder(out) if shard else out
+    key = key_of(out, home, overwrite) if pseudonymise else None
+    settings = settings_of(inputs, making, key)
+    check_target(out, settings, overwrite and shard is None, shards=shard is not None)
+    check_target(home, with_shard(settings, shard), overwrite)
+    listing = inputs.listing(None)
+    if overwrite:
+        clear(home)
+    if key is not None:
+        key = save_key(out, key)
+        settings, listing = settings_of(inputs, making, key), key.listing(listing)
+    jobs = [job_of(s, making, home, key) for s in listing.studies if shard is None or shard.holds(s.id)]
+    with closing(open_journal(home, with_shard(settings, shard))) as journal:
+        with writing(home):
+            (home / VOLUMES).mkdir(exist_ok=True)
+        for folder in (home, home / VOLUMES):
+            remove_temporary(folder)
+        to_do = [job for job in jobs if not is_stored(job, journal.records.get(job.id))]
+        pool = pool_of(workers, ray)
+        if announce is not None:
+            pool = announcing(pool, announce, home, workers)
+        store_all(to_do, pool, journal, len(jobs), progress)
+        taken, refused = finish(home, settings, listing, journal, jobs, shard)
+    return IngestResult(home, taken, refused, len(jobs) - len(to_do))
+
+
+def key_of(out: Path, home: Path, overwrite: bool) -> Pseudonyms:
+    """The cohort's own key, or a new one for a new cohort."""
+    begun = first_line(home)
+    key = read_key(out)
+    if key is None and begun is not None and "pseudonyms" in begun and not overwrite:
+        raise lost_key(out)
+    return key or new_key()
+
+
+def with_shard(settings: Record, shard: Shard | None) -> Record:
+    return settings if shard is None else settings | {"shard": str(shard)}
+
+
+def finish(
+    home: Path, settings: Record, listing: Listing, journal: Journal, jobs: list[Job], shard: Shard | None
+) -> tuple[int, int]:
+    """How many were taken and refused; the tables, unless those of all shards are to be written together."""
+    if shard is not None:
+        taken = sum(journal.records[job.id]["status"] == "taken" for job in jobs)
+        return taken, len(jobs) - taken
+
+    from simcrop.data.ingest.tables import write_tables
+
+    return write_tables(home, settings, listing, journal.records)
+
+
+def pool_of(workers: int, ray: str | None) -> Pool:
+    """Who does the jobs: this process, some beside it, or a cluster."""
+    if ray is not None:
+        from simcrop.parallel.cluster import each_on_ray
+
+        return lambda jobs: each_on_ray(store_shared_scan, jobs, ray, died)
+    if workers == 1:
+        return lambda jobs: map(store_scan, jobs)
+    return lambda jobs: each(store_scan, jobs, workers, died)
+
+
+def store_all(jobs: list[Job], pool: Pool, journal: Journal, total: int, progress: Progress | None) -> None:
+    """Every job into the journal, in the order in which they finish."""
+    if not jobs:
+        return
+    with writing(journal.path.parent):
+        (journal.path.parent / COHORT).unlink(missing_ok=True)
+    for done, record in enumerate(pool(jobs), total - len(jobs) + 1):
+        journal.append(record)
+        if progress is not None:
+            progress(done, total, record)

@@ -1,0 +1,122 @@
+"""The tables of a cohort, made from the listing and the journal alone: the same inputs give the same bytes of content.
+
+Axes of shapes: x, y, z. Affines are 16 numbers, row by row, voxel index -> RAS+ mm.
+"""
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from simcrop.data.ingest.journal import Record
+from simcrop.data.ingest.target import COHORT, LEDGER, STUDIES
+from simcrop.data.layouts.raw import Listing, RawStudy
+from simcrop.data.report import sentences
+from simcrop.files import write_whole, writing
+
+LABEL = "label:"
+NAMELESS = "(pseudonymised)"  # where a path would stand
+Schema = dict[str, Any]  # column -> polars type
+STUDY_SCHEMA: Schema = {
+    "id": pl.String(),
+    "patient": pl.String(),
+    "scan": pl.String(),
+    "split": pl.String(),
+    "findings": pl.String(),
+    "impression": pl.String(),
+    "sentences": pl.Int64(),
+    "checksum": pl.String(),
+    "status": pl.String(),
+    "source_path": pl.String(),
+    "source_shape": pl.List(pl.Int64()),
+    "source_affine": pl.List(pl.Float64()),
+    "hu_decision": pl.String(),
+    "mask_path": pl.String(),
+    "shape": pl.List(pl.Int64()),
+    "affine": pl.List(pl.Float64()),
+}
+FROM_RECORD = ("checksum", "status", "source_shape", "source_affine", "shape", "affine")
+LEDGER_COLUMNS = ("id", "path", "status", "reason", "sentence")
+LEDGER_SCHEMA: Schema = {name: pl.String() for name in LEDGER_COLUMNS}
+
+
+def write_tables(
+    out: Path, settings: Record, listing: Listing, records: dict[str, Record]
+) -> tuple[int, int]:
+    """`studies.parquet`, `ledger.parquet`, and last `cohort.json`, which declares the cohort whole: taken, refused."""
+    with writing(out):
+        (out / COHORT).unlink(missing_ok=True)
+    taken = [study for study in listing.studies if records[study.id]["status"] == "taken"]
+    names = list(dict.fromkeys(name for study in listing.studies for name in study.labels))
+    schema = STUDY_SCHEMA | {f"{LABEL}{name}": pl.Int8() for name in names}
+    named = "pseudonyms" not in settings
+    rows = [study_row(study, records[study.id], names, named) for study in taken]
+    entries = ledger_rows(listing, records, named)
+
+    write_parquet(out / STUDIES, rows, schema)
+    write_parquet(out / LEDGER, entries, LEDGER_SCHEMA)
+    counts = {"taken": len(taken), "refused": len(entries) - len(taken), "reports": reports(taken)}
+    facts = settings | {"counts": counts, "split": split_facts(listing)}
+    write_whole(out / COHORT, json.dumps(facts, indent=2).encode() + b"\n")
+    return counts["taken"], counts["refused"]
+
+
+def split_facts(listing: Listing) -> Record:
+    """Whose split it is, and how ours was drawn, so that two cohorts can be compared."""
+    split = listing.split
+    drawn = {"seed": split.seed, "shares": split.shares, "hash": split.hash} if split else {}
+    return {"kind": split.kind if split else listing.split_kind} | drawn
+
+
+def write_parquet(path: Path, rows: list[Record], schema: Schema) -> None:
+    content = io.BytesIO()
+    pl.DataFrame(rows, schema).write_parquet(content)
+    write_whole(path, content.getvalue())
+
+
+def study_row(study: RawStudy, record: Record, names: list[str], named: bool) -> Record:
+    """One taken volume: what the listing says now, what the journal says of its voxels, and if `named` its file."""
+    return {
+        "id": study.id,
+        "patient": study.patient,
+        "scan": study.scan,
+        "split": study.split,
+        "findings": study.findings,
+        "impression": study.impression,
+        "sentences": len(sentences(study.findings)),
+        "source_path": str(study.path) if named else NAMELESS,
+        "mask_path": str(study.mask) if study.mask else None,
+        "hu_decision": json.dumps(record["hu_decision"]),
+        **{name: record[name] for name in FROM_RECORD},
+        **{f"{LABEL}{name}": study.labels.get(name) for name in names},
+    }
+
+
+def ledger_rows(listing: Listing, records: dict[str, Record], named: bool) -> list[Record]:
+    """One line per input: first the scans in their order, then what could be none."""
+    first_with: dict[str, str] = {}
+    rows = []
+    for study in listing.studies:
+        record = records[study.id]
+        parts = [record["sentence"]]
+        if record["status"] == "taken":
+            twin = first_with.setdefault(record["checksum"], study.id)
+            parts += study.notes if twin == study.id else (*study.notes, f"same voxels as {twin}")
+        path = str(study.path) if named else NAMELESS
+        rows.append(entry(study.id, path, record["status"], record["reason"], parts))
+    for refusal in listing.refusals:
+        path = str(refusal.path) if refusal.path else None
+        rows.append(entry(refusal.name, path, "refused", refusal.reason, [refusal.sentence]))
+    return rows
+
+
+def entry(id: str, path: str | None, status: str, reason: str, parts: Iterable[str]) -> Record:
+    return dict(zip(LEDGER_COLUMNS, (id, path, status, reason, "; ".join(parts)), strict=True))
+
+
+def reports(studies: list[RawStudy]) -> int:
+    """Studies with at least a word of a report."""
+    return sum(bool(study.findings.strip() or study.impression.strip()) for study in studies)

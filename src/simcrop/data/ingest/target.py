@@ -1,0 +1,101 @@
+"""The folder of a cohort in the making: what lies in it, whose it is, and how it is cleared.
+
+No axes; spacing in mm, window in HU. A file that is not ours is never touched.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from simcrop.data.ingest.journal import JOURNAL, Record, lock, parse, same_settings
+from simcrop.data.ingest.pseudonyms import KEY, Pseudonyms
+from simcrop.data.ingest.shards import SHARDS
+from simcrop.data.ingest.source import Inputs
+from simcrop.data.preprocess import paper
+from simcrop.data.store.volume_file import ENDINGS, Codec
+from simcrop.errors import SimcropError
+from simcrop.files import writing
+
+FORMAT = 1
+COHORT, STUDIES, LEDGER, VOLUMES = "cohort.json", "studies.parquet", "ledger.parquet", "volumes"
+TABLES = (COHORT, STUDIES, LEDGER, JOURNAL)
+BESIDE = {"run.json", "metrics.json", KEY}  # what else may lie in the folder before and after
+Spacing = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Making:
+    """What is the same for every scan of a cohort. `spacing_mm`: of the stored grid along x, y, z."""
+
+    spacing_mm: Spacing = paper.spacing_mm
+    antialias: bool = False
+    codec: Codec = "lz4"
+
+    def __post_init__(self) -> None:
+        if min(self.spacing_mm) <= 0:
+            raise SimcropError("bad-setting", f"need spacing > 0 mm, got {self.spacing_mm}")
+        if self.codec not in ENDINGS:
+            raise SimcropError("bad-setting", f"no codec {self.codec!r}, known are {', '.join(ENDINGS)}")
+
+
+def settings_of(inputs: Inputs, making: Making, key: Pseudonyms | None = None) -> Record:
+    """What makes two ingests the same; the first line of the journal and the body of `cohort.json`."""
+    settings = {
+        "format": FORMAT,
+        "kind": "simcrop-cohort",
+        **inputs.settings(key),
+        "spacing_mm": [float(mm) for mm in making.spacing_mm],
+        "antialias": making.antialias,
+        "codec": making.codec,
+        "window_hu": list(paper.window_hu),
+    }
+    return settings if key is None else settings | {"pseudonyms": key.fingerprint}
+
+
+def making_of(settings: Record) -> Making:
+    """The part of the settings that is about single scans."""
+    x, y, z = settings["spacing_mm"]
+    return Making((x, y, z), settings["antialias"], settings["codec"])
+
+
+def check_target(out: Path, settings: Record, overwrite: bool, shards: bool = False) -> None:
+    """`out` is absent, empty, or a cohort of ours: with the same settings, unless it is to be overwritten.
+
+    With `shards` it may be one whose shards are not merged yet.
+    """
+    if out.exists() and not out.is_dir():
+        raise SimcropError("not-a-folder", f"{out}: is a file, expected a folder for the cohort")
+    names = {path.name for path in out.iterdir()} - BESIDE if out.is_dir() else set()
+    before = first_line(out)
+    if before is not None and not overwrite:
+        same_settings(out, before, settings)
+    if before is None and SHARDS in names and not shards:
+        raise SimcropError("unmerged", f"{out}: holds shards of an ingest, join them with --merge")
+    if before is None and names - {VOLUMES, SHARDS} and names != {JOURNAL}:
+        raise SimcropError(
+            "not-empty", f"{out}: holds other files and no cohort, expected an empty or new folder"
+        )
+
+
+def first_line(out: Path) -> Record | None:
+    """The settings with which a cohort of ours was begun."""
+    try:
+        with (out / JOURNAL).open("rb") as file:
+            line = parse(file.readline())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SimcropError(
+            "unreadable", f"{out / JOURNAL}: cannot be read: {error.strerror or error}"
+        ) from error
+    return line if line and line.get("kind") == "simcrop-cohort" else None
+
+
+def clear(out: Path) -> None:
+    """Remove a cohort's own files and nothing else; the journal goes last, so that a killed clearing can go on."""
+    if first_line(out) is None:
+        return
+    with writing(out), (out / JOURNAL).open("rb") as journal:
+        lock(journal, out / JOURNAL)
+        volumes = [path for ending in ENDINGS.values() for path in (out / VOLUMES).glob(f"*{ending}")]
+        for path in [*volumes, *(out / name for name in TABLES)]:
+            path.unlink(missing_ok=True)

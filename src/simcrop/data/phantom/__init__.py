@@ -1,9 +1,0 @@
-"""Synthetic chest CTs with reports, in which every finding and every sentence is known.
-
-Lengths in mm of RAS+ (x right, y front, z up), densities in HU.
-"""
-
-from simcrop.data.phantom.cohort import Request, write_cohort, write_ct_rate
-from simcrop.data.phantom.truth import Truth, TruthSentence, read_truth
-
-__all__ = ["Request", "Truth", "TruthSentence", "read_truth", "write_cohort", "write_ct_rate"]

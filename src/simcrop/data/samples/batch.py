@@ -1,0 +1,71 @@
+"""What a training step works on: volumes, masked-to-be reports and sentences, padded and flat.
+
+Axes: b study, x y z voxels (RAS+), t word piece, s sentence (of all reports, one after the other), d features, l label.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from simcrop.data.samples.tokenizer import Tokens
+
+Unit = Literal["sentence", "findings", "report"]
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The Findings sentences of a batch, flat; for methods that compare whole reports, one text per study instead.
+    Either `features` (frozen, cached) or `tokens` (to be encoded) is set.
+
+    `owner`: which study of the batch said it; `key`: equal for equal sentences; `share`: in what share of the training
+    reports it stands.
+    """
+
+    owner: Int[Tensor, " s"]
+    key: Int[Tensor, " s"]
+    share: Float[Tensor, " s"]
+    features: Float[Tensor, "s d"] | None = None
+    tokens: Tokens | None = None
+
+    def to(self, device: torch.device) -> "Sentences":
+        return Sentences(
+            self.owner.to(device),
+            self.key.to(device),
+            self.share.to(device),
+            None if self.features is None else self.features.to(device),
+            None if self.tokens is None else self.tokens.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`volume` in [-1, 1]; `report` whole, nothing hidden yet, no word piece long when the method reads none; `labels`
+    0, 1 or NaN where unknown; `ids` name the studies in messages.
+    """
+
+    ids: tuple[str, ...]
+    volume: Float[Tensor, "b 1 x y z"]
+    report: Tokens
+    sentences: Sentences
+    labels: Float[Tensor, "b l"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: torch.device) -> "Batch":
+        return replace(
+            self,
+            volume=self.volume.to(device, non_blocking=True),
+            report=self.report.to(device),
+            sentences=self.sentences.to(device),
+            labels=None if self.labels is None else self.labels.to(device),
+        )
+
+
+def owners(counts: Sequence[int]) -> Int[Tensor, " s"]:
+    """`[2, 0, 3]` sentences per study -> `[0, 0, 2, 2, 2]`."""
+    return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(list(counts), dtype=torch.long))

@@ -1,0 +1,202 @@
+"""Studies of a cohort as pre-training samples: a crop of the scan, the report's word pieces, its sentences.
+
+Axes: b study, x y z voxels (RAS+), l label. Everything random about a sample comes from the seed of its draw.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from simcrop.data.preprocess import InputSpec, Triple, centred_start, crop_or_pad, resample, to_unit
+from simcrop.data.report import Report
+from simcrop.data.samples.batch import Batch, Sentences, Unit, owners
+from simcrop.data.samples.text_features import SentenceBank
+from simcrop.data.samples.tokenizer import Tokenizer, Tokens
+from simcrop.data.store.cohort import Cohort, Study
+from simcrop.data.volume import spacing_of
+from simcrop.errors import SimcropError
+
+
+@runtime_checkable
+class Draw(Protocol):
+    """Which study, and the seed of everything random about it."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def seed(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One study, read and cut."""
+
+    id: str
+    volume: Float[Tensor, "1 x y z"]
+    report: Report
+    labels: Mapping[str, int | None] = field(default_factory=dict)
+
+
+class StudyCrops(Dataset):
+    """Reads a crop of `spec.shape` from each study, in the middle or anywhere.
+
+    `scan_of`, when given, names for each study the one whose scan stands in for its own: a control.
+    """
+
+    def __init__(
+        self,
+        studies: Cohort | Sequence[Study],
+        spec: InputSpec,
+        random_crop: bool,
+        flip_lr: bool = False,
+        scan_of: Sequence[int] | None = None,
+    ) -> None:
+        self.studies, self.spec, self.random_crop, self.flip_lr = studies, spec, random_crop, flip_lr
+        self.scan_of = scan_of
+
+    def __len__(self) -> int:
+        return len(self.studies)
+
+    def __getitem__(self, draw: Draw) -> Sample | SimcropError:
+        """A sample; or its error as a value, because an exception loses its fields on the way between processes."""
+        study = self.studies[draw.index]
+        random = np.random.default_rng(draw.seed) if self.random_crop else None
+        try:
+            volume = cut(self.scan(draw.index), self.spec, random)
+        except SimcropError as error:
+            return SimcropError(error.reason, f"study {study.id}: {error.sentence}")
+        if self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5:
+            volume = volume[::-1].copy()
+        report = Report(study.findings, study.impression)
+        return Sample(study.id, torch.from_numpy(volume)[None], report, study.labels)
+
+    def scan(self, index: int) -> Study:
+        return self.studies[index if self.scan_of is None else self.scan_of[index]]
+
+
+def strangers(count: int, seed: int) -> list[int]:
+    """For each of `count` studies another one, each used once: in a ring of random order, everyone takes the next."""
+    ring = np.random.default_rng((seed, 5)).permutation(count)
+    taken = np.empty(count, dtype=int)
+    taken[ring] = np.roll(ring, -1)
+    return taken.tolist()
+
+
+def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
+    """One crop of a stored scan, float32 in [-1, 1]; a cohort stored at another spacing is resampled on the way."""
+    if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
+        check_alike(study, spec)
+        start = crop_start(study.shape, spec.shape, random)
+        return to_unit(study.crop(start, spec.shape), spec.window_hu)
+    hu = resample(study.volume(), spec.spacing_mm, spec.antialias).hu
+    x, y, z = hu.shape
+    return to_unit(crop_or_pad(hu, crop_start((x, y, z), spec.shape, random), spec.shape), spec.window_hu)
+
+
+def check_alike(study: Study, spec: InputSpec) -> None:
+    """A scan that was interpolated cannot be averaged any more, nor the other way round."""
+    if study.antialias != spec.antialias:
+        was, wanted = ("with" if one else "without" for one in (study.antialias, spec.antialias))
+        raise SimcropError(
+            "bad-setting",
+            f"the cohort was ingested {was} --antialias, the recipe asks for scans {wanted} it: set input.antialias "
+            f"= {str(study.antialias).lower()} or ingest again",
+        )
+
+
+def crop_start(have: Triple, want: Triple, random: np.random.Generator | None) -> Triple:
+    """Any start that wastes nothing: inside where the scan is larger, in the middle where it is smaller."""
+    middle = centred_start(have, want)
+    if random is None:
+        return middle
+    x, y, z = (
+        int(random.integers(0, h - w + 1)) if h > w else m for h, w, m in zip(have, want, middle, strict=True)
+    )
+    return x, y, z
+
+
+def texts_of(report: Report, unit: Unit) -> list[str]:
+    """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said."""
+    if unit == "sentence":
+        return report.sentences
+    text = report.text if unit == "report" else Report(report.findings, "").text
+    return [text] if text else []
+
+
+@dataclass(frozen=True)
+class Texts:
+    """How reports enter a batch. `bank`: every distinct text of the cohort. Lengths in word pieces, specials included;
+    `spelled`: whole reports come as word pieces, too.
+    """
+
+    tokenizer: Tokenizer
+    bank: SentenceBank
+    report_length: int
+    text_length: int
+    unit: Unit = "sentence"
+    spelled: bool = True
+
+    def report(self, reports: list[Report]) -> Tokens:
+        """Padded to the longest."""
+        if not self.spelled:
+            return unread(len(reports))[0]
+        return self.tokenizer.encode([report.text for report in reports], self.report_length)
+
+    def sentences(self, reports: list[Report]) -> Sentences:
+        """Flat, those of one report after those of the other."""
+        texts = [texts_of(report, self.unit) for report in reports]
+        said = [text for of_one in texts for text in of_one]
+        key = torch.tensor(self.bank.numbers(said), dtype=torch.long)
+        cached = self.bank.features
+        return Sentences(
+            owner=owners([len(of_one) for of_one in texts]),
+            key=key,
+            share=self.bank.share[key],
+            features=None if cached is None else cached[key],
+            tokens=self.tokenizer.encode(said, self.text_length) if cached is None else None,
+        )
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Samples to a batch. Without `texts` no report is read; `labels` names the columns of the batch's labels."""
+
+    texts: Texts | None = None
+    labels: tuple[str, ...] = ()
+
+    def __call__(self, samples: list[Sample | SimcropError]) -> Batch | SimcropError:
+        good: list[Sample] = []
+        for sample in samples:
+            if isinstance(sample, SimcropError):
+                return sample
+            good.append(sample)
+        reports = [sample.report for sample in good]
+        report, said = unread(len(good))
+        if self.texts is not None:
+            report, said = self.texts.report(reports), self.texts.sentences(reports)
+        return Batch(
+            ids=tuple(sample.id for sample in good),
+            volume=torch.stack([sample.volume for sample in good]),
+            report=report,
+            sentences=said,
+            labels=label_table([sample.labels for sample in good], self.labels) if self.labels else None,
+        )
+
+
+def unread(studies: int) -> tuple[Tokens, Sentences]:
+    """Reports nobody read: no word piece long, and no sentence."""
+    ids, nobody = torch.zeros(studies, 0, dtype=torch.long), torch.zeros(0, dtype=torch.long)
+    return Tokens(ids, ids.bool(), ids), Sentences(owner=nobody, key=nobody, share=torch.zeros(0))
+
+
+def label_table(known: Sequence[Mapping[str, int | None]], names: Sequence[str]) -> Float[Tensor, "b l"]:
+    """0, 1, or NaN where a study's label is unknown."""
+    values = [[labels.get(name) for name in names] for labels in known]
+    return torch.tensor([[float("nan") if v is None else float(v) for v in row] for row in values])

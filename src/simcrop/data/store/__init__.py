@@ -1,0 +1,1 @@
+"""The cohort on disk: its files, its index of studies, its volumes."""

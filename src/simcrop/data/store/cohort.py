@@ -1,0 +1,190 @@
+"""The cohort store, read: an index of studies, a ledger of inputs, and voxels from disk only when asked for.
+
+Axes: x, y, z of the resampled grid (RAS+). Voxels are int16 HU; affines map voxel index -> RAS+ mm.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from polars.exceptions import PolarsError
+
+from simcrop.data.ingest.journal import JOURNAL
+from simcrop.data.ingest.tables import LABEL, LEDGER_COLUMNS, STUDY_SCHEMA
+from simcrop.data.ingest.target import COHORT, FORMAT, LEDGER, STUDIES, VOLUMES
+from simcrop.data.preprocess import InputSpec, Placement, Triple, centred_start, paper
+from simcrop.data.store.volume_file import ENDINGS, Codec, checksum, read_crop, read_whole, volume_path
+from simcrop.data.volume import HuDecision, Volume
+from simcrop.errors import SimcropError
+
+Spacing = tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One stored volume with its report. `shape`, `affine`: resampled grid; `source_*`: the grid in the file."""
+
+    id: str
+    patient: str
+    scan: str
+    split: str
+    findings: str = field(repr=False)  # a printed study must not carry a line of its report
+    impression: str = field(repr=False)
+    labels: dict[str, int | None]
+    shape: Triple
+    affine: np.ndarray
+    source_path: Path
+    mask_path: Path | None  # the data set's own label volume, on the grid in the file
+    source_shape: Triple
+    source_affine: np.ndarray
+    hu_decision: dict[str, Any] | None
+    checksum: str
+    path: Path
+    antialias: bool = False
+
+    def read(self) -> np.ndarray:
+        """The whole resampled scan, int16 HU `(x, y, z)`."""
+        return read_whole(self.path)
+
+    def crop(self, start: Triple, shape: Triple) -> np.ndarray:
+        """int16 HU, `shape` voxels from `start` on, which may be negative: outside the scan is air."""
+        return read_crop(self.path, start, shape)
+
+    def volume(self) -> Volume:
+        """The resampled scan as a `Volume`, float32 HU."""
+        decision = HuDecision(**self.hu_decision) if self.hu_decision else None
+        return Volume(self.read().astype(np.float32), self.affine, decision)
+
+    def placement(self, spec: InputSpec = paper, start: Triple | None = None) -> Placement:
+        """Where the input cut at `start` lies in the source scan, in the middle when not said."""
+        start = centred_start(self.shape, spec.shape) if start is None else start
+        return Placement(spec, self.source_shape, self.source_affine, self.shape, self.affine, start)
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Studies in the order of `index`, the table of taken ones; `ledger` has a row per input, refused ones too."""
+
+    path: Path
+    spacing_mm: Spacing
+    window_hu: tuple[float, float]
+    index: pl.DataFrame
+    ledger: pl.DataFrame
+    antialias: bool = False
+    codec: Codec = "lz4"
+
+    def __len__(self) -> int:
+        return self.index.height
+
+    def __getitem__(self, i: int) -> Study:
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"study {i} of a cohort of {len(self)}")
+        return study_of(self.index.row(i, named=True), self.path / VOLUMES, self.antialias, self.codec)
+
+    def __iter__(self) -> Iterator[Study]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the labels, in the order of their columns."""
+        return [name.removeprefix(LABEL) for name in self.index.columns if name.startswith(LABEL)]
+
+    def select(self, split: str) -> "Cohort":
+        """The studies of one split; the ledger stays whole."""
+        index = self.index.filter(pl.col("split") == split)
+        return replace(self, index=index)
+
+    def verify(self) -> Iterator[str]:
+        """Ids whose stored voxels are gone, damaged, or not those that were ingested."""
+        for study in self:
+            try:
+                sound = checksum(study.read()) == study.checksum
+            except SimcropError:
+                sound = False
+            if not sound:
+                yield study.id
+
+
+def study_of(row: dict[str, Any], volumes: Path, antialias: bool, codec: Codec) -> Study:
+    """One row of `studies.parquet`."""
+    return Study(
+        **{
+            name: row[name]
+            for name in ("id", "patient", "scan", "split", "findings", "impression", "checksum")
+        },
+        labels={k.removeprefix(LABEL): v for k, v in row.items() if k.startswith(LABEL)},
+        shape=triple(row["shape"]),
+        affine=np.array(row["affine"]).reshape(4, 4),
+        source_path=Path(row["source_path"]),
+        mask_path=Path(row["mask_path"]) if row.get("mask_path") else None,
+        source_shape=triple(row["source_shape"]),
+        source_affine=np.array(row["source_affine"]).reshape(4, 4),
+        hu_decision=json.loads(row["hu_decision"]),
+        path=volume_path(volumes, row["id"], codec),
+        antialias=antialias,
+    )
+
+
+def triple(lengths: list[int]) -> Triple:
+    x, y, z = lengths
+    return x, y, z
+
+
+def open_cohort(path: str | Path) -> Cohort:
+    """The cohort in the folder `path`, if its ingest was finished."""
+    path = Path(path)
+    facts = read_facts(path)
+    # A cohort from before there were masks is as good as new.
+    index = read_parquet(path / STUDIES, [name for name in STUDY_SCHEMA if name != "mask_path"])
+    ledger = read_parquet(path / LEDGER, list(LEDGER_COLUMNS))
+    try:
+        x, y, z = (float(mm) for mm in facts["spacing_mm"])
+        low, high = (float(hu) for hu in facts["window_hu"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path / COHORT) from error
+    codec = facts.get("codec", "lz4")
+    if codec not in ENDINGS:
+        raise damaged(path / COHORT)
+    return Cohort(path, (x, y, z), (low, high), index, ledger, bool(facts.get("antialias")), codec)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """`cohort.json`, the last file that an ingest writes."""
+    file = path / COHORT
+    if not file.is_file():
+        if (path / JOURNAL).is_file():
+            raise SimcropError(
+                "unfinished", f"{path}: its ingest was interrupted, run the same ingest again to finish"
+            )
+        raise SimcropError("not-a-cohort", f"{path}: no cohort, expected a folder written by simcrop ingest")
+    try:
+        facts = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise damaged(file) from error
+    if not isinstance(facts, dict) or facts.get("kind") != "simcrop-cohort":
+        raise SimcropError("not-a-cohort", f"{file}: not written by simcrop ingest")
+    version = facts.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise SimcropError(
+            "newer-format",
+            f"{path}: cohort format {version}, this simcrop reads up to {FORMAT}: update simcrop",
+        )
+    return facts
+
+
+def read_parquet(path: Path, columns: list[str]) -> pl.DataFrame:
+    try:
+        table = pl.read_parquet(path)
+    except (OSError, PolarsError) as error:
+        raise damaged(path) from error
+    if missing := [name for name in columns if name not in table.columns]:
+        raise SimcropError("corrupt-cohort", f"{path}: the column {missing[0]} is missing, ingest again")
+    return table
+
+
+def damaged(path: Path) -> SimcropError:
+    return SimcropError("corrupt-cohort", f"{path}: missing or damaged, ingest again")

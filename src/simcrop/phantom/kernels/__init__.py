@@ -1,0 +1,1 @@
+"""The inner loops that carve, mix and paint bodies, as machine code."""

@@ -1,0 +1,1 @@
+"""Phantoms as the data sets lay them out: files, tables, headers."""

@@ -1,0 +1,1 @@
+"""Findings put into real scans."""

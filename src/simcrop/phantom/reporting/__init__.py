@@ -1,0 +1,1 @@
+"""What a radiologist would write of it, sentence by sentence."""

@@ -1,0 +1,91 @@
+"""What a killed ingest leaves behind, what a full disk does, and that the same call ends with the same cohort."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simcrop.data.ingest import ingest
+from simcrop.data.store.cohort import open_cohort
+from simcrop.errors import SimcropError
+
+KILLED = """
+import os, signal, sys
+from simcrop.data.ingest import ingest
+def stop(done, total, id):
+    if done == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+if __name__ == "__main__":
+    ingest(sys.argv[1], "folder", sys.argv[2], workers=int(sys.argv[3]), progress=stop)
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_ingest_continues_to_the_same_result(
+    source: Path, tmp_path: Path, workers: int, content: Callable[[Path], dict[str, object]]
+) -> None:
+    whole, broken, script = tmp_path / "whole", tmp_path / "broken", tmp_path / "killed.py"
+    ingest(source, "folder", whole)
+    script.write_text(KILLED)
+    done = subprocess.run([sys.executable, str(script), str(source), str(broken), str(workers)], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    with pytest.raises(SimcropError, match="run the same ingest again") as caught:
+        open_cohort(broken)
+    assert caught.value.reason == "unfinished"
+    time.sleep(0.5)  # orphaned workers see their parent die
+
+    with (broken / "ingest.jsonl").open("ab") as journal:
+        journal.write(b'{"id": "patient4__ct", "status": "ta')
+    (broken / "volumes/.patient4__ct.b2nd.77.tmp").write_bytes(b"half")
+    before = {p.name: p.stat().st_mtime_ns for p in (broken / "volumes").glob("*.b2nd")}
+    result = ingest(source, "folder", broken)
+    assert (result.taken, result.resumed) == (5, 2)
+    assert content(broken) == content(whole)
+    kept = [name for name, at in before.items() if (broken / "volumes" / name).stat().st_mtime_ns == at]
+    assert len(kept) == 2
+
+
+def test_workers_die_with_their_parent(source: Path, tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(source), str(tmp_path / "c"), "2"]
+    killed = subprocess.Popen(command, start_new_session=True)
+    assert killed.wait(60) == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(killed.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("a worker outlived its parent")
+
+
+def test_full_disk_stops_with_one_line_and_can_continue(source: Path, tmp_path: Path) -> None:
+    script = (
+        "import resource, sys\n"
+        "from simcrop.data.ingest import ingest\n"
+        "from simcrop.errors import SimcropError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))\n"
+        "try:\n    ingest(sys.argv[1], 'folder', sys.argv[2])\n"
+        "except SimcropError as error:\n    sys.exit(f'{error.reason}: {error.sentence}')\n"
+    )
+    command = [sys.executable, "-c", script, str(source), str(tmp_path / "c")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("disk-full: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert list((tmp_path / "c/volumes").iterdir()) == []
+    assert ingest(source, "folder", tmp_path / "c").taken == 5
+
+
+def test_target_that_cannot_be_written_is_one_line(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(SimcropError, match="cannot be written") as caught:
+        ingest(source, "folder", tmp_path / "file/c")
+    assert caught.value.reason == "write-failed"

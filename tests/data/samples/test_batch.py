@@ -1,0 +1,223 @@
+"""From stored studies to a batch: crops, sentences of the bank, owners and padding."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, to_unit
+from simcrop.data.report import Report
+from simcrop.data.resampling.plan import resample
+from simcrop.data.samples import text_features
+from simcrop.data.samples.batch import Batch, owners
+from simcrop.data.samples.dataset import Collate, Sample, StudyCrops, Texts, crop_start, cut
+from simcrop.data.samples.text_features import build_bank
+from simcrop.data.samples.tokenizer import Tokenizer
+from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.engine.order import Draw
+from simcrop.errors import SimcropError
+
+REPORTS = [["no effusion.", "a nodule."], [], ["no effusion.", "clear.", "no effusion."]]
+
+
+def encode(texts: list[str]) -> Tensor:
+    """A feature that tells texts apart: their length and their first letter."""
+    return torch.tensor([[float(len(text)), float(ord(text[0]) if text else 0)] for text in texts])
+
+
+@pytest.fixture(scope="module")
+def cohort(toy_cohort: Path) -> Cohort:
+    return open_cohort(toy_cohort)
+
+
+def sample(i: int, findings: str) -> Sample:
+    return Sample(f"study-{i}", torch.full((1, 3, 5, 2), float(i)), Report(findings, "clear."))
+
+
+def test_owners_by_hand() -> None:
+    assert owners([2, 0, 3]).tolist() == [0, 0, 2, 2, 2]
+    assert owners([]).tolist() == owners([0, 0]).tolist() == []
+
+
+def test_bank_holds_every_sentence_once_with_its_share_and_feature() -> None:
+    bank = build_bank(REPORTS, encode, chunk=2)
+    assert sorted(bank.number) == ["a nodule.", "clear.", "no effusion."]
+    assert bank.share[bank.numbers(["no effusion.", "a nodule.", "clear."])].tolist() == pytest.approx(
+        [2 / 3, 1 / 3, 1 / 3]
+    )
+    assert bank.features is not None
+    for text in bank.number:
+        assert torch.equal(bank.features[bank.number[text]], encode([text])[0])
+    assert bank.center() is not None
+    torch.testing.assert_close(bank.center(), encode(sorted(bank.number)).mean(0))
+
+
+def test_cache_is_read_when_the_sentences_are_the_same_and_only_then(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def counted(texts: list[str]) -> Tensor:
+        asked.append(len(texts))
+        return encode(texts)
+
+    cache = tmp_path / "sentences" / "minilm.safetensors"
+    first = build_bank(REPORTS, counted, cache)
+    again = build_bank(REPORTS, counted, cache)
+    assert asked == [3]
+    assert first.features is not None
+    assert again.features is not None
+    assert torch.equal(first.features, again.features)
+    build_bank([*REPORTS, ["a cyst."]], counted, cache)
+    assert asked == [3, 4]
+    assert [p.name for p in cache.parent.iterdir()] == ["minilm.safetensors"]
+
+
+@pytest.mark.parametrize("content", [b"", b"torn", b"\x08" + b"\x00" * 7 + b"{}"])
+def test_damaged_cache_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    cache = tmp_path / "minilm.safetensors"
+    cache.write_bytes(content)
+    bank = build_bank(REPORTS, encode, cache)
+    assert bank.features is not None
+    assert bank.features.shape == (3, 2)
+    assert len(cache.read_bytes()) > 100
+
+
+def test_cohort_that_cannot_be_written_keeps_no_cache(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert build_bank(REPORTS, encode, tmp_path / "file" / "minilm.safetensors").features is not None
+
+
+def test_disk_that_takes_no_more_keeps_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+        del tensors, metadata
+        path.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(text_features, "save_file", full)
+    assert build_bank(REPORTS, encode, tmp_path / "minilm.safetensors").features is not None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bank_of_a_trained_encoder_holds_no_features() -> None:
+    bank = build_bank(REPORTS, None)
+    assert bank.features is None
+    assert bank.center() is None
+    assert len(bank.share) == 3
+
+
+def test_cohort_without_a_sentence_has_an_empty_bank() -> None:
+    bank = build_bank([[], []], encode)
+    assert bank.number == {}
+    assert bank.center() is not None
+    assert not bank.center().isnan().any()  # type: ignore[union-attr]
+
+
+def test_batch_holds_the_samples_in_order_with_their_sentences(tiny_bert: Path) -> None:
+    tokenizer = Tokenizer.load(tiny_bert)
+    samples = [sample(0, "A nodule. No effusion."), sample(1, ""), sample(2, "No effusion. Clear.")]
+    bank = build_bank([s.report.sentences for s in samples], encode)
+    batch = Collate(Texts(tokenizer, bank, 32, 16))(samples)  # type: ignore[arg-type]
+    assert isinstance(batch, Batch)
+    assert batch.ids == ("study-0", "study-1", "study-2")
+    assert len(batch) == 3
+    assert batch.volume.shape == (3, 1, 3, 5, 2)
+    assert batch.volume[:, 0, 0, 0, 0].tolist() == [0, 1, 2]
+    assert batch.sentences.owner.tolist() == [0, 0, 2, 2]
+    said = [text for s in samples for text in s.report.sentences]
+    assert batch.sentences.features is not None
+    assert torch.equal(batch.sentences.features, encode(said))
+    assert batch.sentences.share.tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1 / 3])
+    key = batch.sentences.key.tolist()
+    assert key[1] == key[2]
+    assert len(set(key)) == 3
+    for i, s in enumerate(samples):
+        alone = tokenizer.encode([s.report.text], 32)
+        length = alone.ids.shape[1]
+        assert torch.equal(batch.report.ids[i, :length], alone.ids[0])
+        assert not batch.report.mask[i, length:].any()
+    assert batch.to(torch.device("cpu")).ids == batch.ids
+
+
+def test_trained_encoder_gets_tokens_instead_of_features(tiny_bert: Path) -> None:
+    tokenizer = Tokenizer.load(tiny_bert)
+    samples = [sample(0, "A nodule. No effusion.")]
+    bank = build_bank([samples[0].report.sentences], None)
+    batch = Collate(Texts(tokenizer, bank, 32, 16))(samples)  # type: ignore[arg-type]
+    assert isinstance(batch, Batch)
+    assert batch.sentences.features is None
+    assert batch.sentences.tokens is not None
+    expected = tokenizer.encode(samples[0].report.sentences, 16)
+    assert torch.equal(batch.sentences.tokens.ids, expected.ids)
+
+
+def test_bad_sample_becomes_the_error_of_its_batch(tiny_bert: Path) -> None:
+    bank = build_bank([[]], None)
+    error = SimcropError("corrupt-volume", "study x: damaged")
+    assert Collate(Texts(Tokenizer.load(tiny_bert), bank, 32, 16))([sample(0, ""), error]) is error
+
+
+def test_crop_from_the_store_is_the_crop_of_the_resampled_scan(cohort: Cohort) -> None:
+    study = cohort[0]
+    spec = InputSpec(cohort.spacing_mm, (24, 28, 15))
+    whole = to_unit(study.read(), spec.window_hu)
+    start = centred_start(study.shape, spec.shape)
+    expected = crop_or_pad(whole * 1000, start, spec.shape) / 1000  # air is -1000 HU, or -1
+    np.testing.assert_allclose(cut(study, spec, None), expected, atol=1e-6)
+
+
+def test_cohort_of_another_spacing_is_resampled_on_the_way(cohort: Cohort) -> None:
+    study = cohort[0]
+    spec = InputSpec((20.0, 18.0, 30.0), (10, 14, 9))
+    hu = resample(study.volume(), spec.spacing_mm).hu
+    x, y, z = hu.shape
+    expected = to_unit(crop_or_pad(hu, centred_start((x, y, z), spec.shape), spec.shape), spec.window_hu)
+    np.testing.assert_array_equal(cut(study, spec, None), expected)
+
+
+def test_random_crops_waste_nothing_and_reach_every_start() -> None:
+    random = np.random.default_rng(0)
+    starts = {crop_start((10, 4, 7), (8, 6, 7), random) for _ in range(200)}
+    assert starts == {(x, -1, 0) for x in range(3)}
+    assert crop_start((10, 4, 7), (8, 6, 7), None) == (1, -1, 0)
+
+
+def test_sample_depends_on_its_draw_alone(cohort: Cohort) -> None:
+    spec = InputSpec(cohort.spacing_mm, (9, 11, 5))
+    data = StudyCrops(cohort, spec, random_crop=True)  # type: ignore[arg-type]
+    assert len(data) == len(cohort)
+    first, again, other = (data[Draw(1, seed)] for seed in (5, 5, 6))
+    assert isinstance(first, Sample)
+    assert isinstance(again, Sample)
+    assert isinstance(other, Sample)
+    assert first.volume.shape == (1, 9, 11, 5)
+    assert torch.equal(first.volume, again.volume)
+    assert not torch.equal(first.volume, other.volume)
+    assert first.id == cohort[1].id
+    assert first.report.findings == cohort[1].findings
+
+
+def test_left_and_right_are_swapped_only_when_asked(cohort: Cohort) -> None:
+    spec = InputSpec(cohort.spacing_mm, (24, 28, 15))
+    plain, flipped = (StudyCrops(cohort, spec, False, flip_lr=flip) for flip in (False, True))  # type: ignore[arg-type]
+    turned = 0
+    for seed in range(20):
+        a, b = plain[Draw(0, seed)], flipped[Draw(0, seed)]
+        assert isinstance(a, Sample)
+        assert isinstance(b, Sample)
+        if torch.equal(b.volume, a.volume.flip(1)) and not torch.equal(a.volume, a.volume.flip(1)):
+            turned += 1
+        else:
+            assert torch.equal(a.volume, b.volume)
+    assert 3 <= turned <= 17
+
+
+def test_damaged_study_is_an_error_that_names_it(cohort: Cohort, tmp_path: Path) -> None:
+    path = tmp_path / "torn.b2nd"
+    path.write_bytes(cohort[0].path.read_bytes()[:50])
+    data = StudyCrops([replace(cohort[0], path=path)], InputSpec(cohort.spacing_mm, (9, 11, 5)), False)
+    error = data[Draw(0, 0)]
+    assert isinstance(error, SimcropError)
+    assert error.sentence.startswith(f"study {cohort[0].id}: ")

@@ -1,0 +1,49 @@
+"""The pool of ingest when its workers die. Scripts of their own, as a new process must be able to import the work."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+DEADLY = """
+import os, signal
+from simcrop.parallel.processes import each
+
+def square(n):
+    if n == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return n * n
+
+def report_death(n):
+    return -n
+
+if __name__ == "__main__":
+    print(*sorted(each(square, range(5, 10), 2, report_death)))
+"""
+
+UNGUARDED = """
+import sys
+from simcrop.parallel.processes import each
+from simcrop.errors import SimcropError
+
+try:
+    list(each(abs, [1, 2], 2, abs))
+except SimcropError as error:
+    sys.exit(error.reason)
+"""
+
+
+def run(tmp_path: Path, script: str) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "script.py"
+    path.write_text(script)
+    return subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=60)
+
+
+def test_job_that_kills_its_worker_costs_only_itself(tmp_path: Path) -> None:
+    assert run(tmp_path, DEADLY).stdout.split() == ["-7", "25", "36", "64", "81"]
+
+
+def test_script_without_a_main_guard_gets_one_line_and_no_hang(tmp_path: Path) -> None:
+    done = run(tmp_path, UNGUARDED)
+    assert done.returncode == 1
+    # On a busy machine Python's resource tracker may add a warning of its own below.
+    assert "no-workers" in done.stderr.splitlines()

@@ -1,0 +1,35 @@
+"""Machine code where nothing can be kept: made anew, and the same."""
+
+import functools
+from typing import Any
+
+import pytest
+
+from simcrop import jit
+
+
+def twice(value: int) -> int:
+    return 2 * value
+
+
+def test_without_a_place_to_keep_it_a_function_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user has no home: numba then knows no place and raises."""
+    real, asked = jit.njit, []
+
+    def njit(**options: Any) -> Any:
+        asked.append(options.get("cache", False))
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(**options)
+
+    monkeypatch.setattr(jit, "njit", njit)
+    assert jit.compiled(twice)(21) == 42
+    assert asked == [True, False]
+
+
+def test_checks_of_a_test_run_are_not_compiled() -> None:
+    @functools.wraps(twice)
+    def checked(value: object) -> int:
+        raise TypeError(value)
+
+    assert jit.compiled(checked)(4) == 8
