@@ -25,11 +25,11 @@ from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
 from simcrop.engine.checkpoint import checkpoints, trained_state
 from simcrop.errors import SimcropError
+from simcrop.files.tensors import load_state, save_tensors
 from simcrop.nn.text import Pool, TextEncoder, read_text_encoder
 from simcrop.nn.vision import VisionEncoder
 from simcrop.objectives.method import Objective, TextSpace
 from simcrop.weights.embedded import text_encoder_folder
-from simcrop.weights.tensors import save_tensors
 
 FORMAT = 1
 TRAINING_ONLY = ("painter.", "fusion.", "report_decoder.", "word_head.", "text.")
@@ -247,18 +247,4 @@ def load_weights(model: Model, path: Path) -> None:
         raise SimcropError("bad-model", f"{path} is damaged or no safetensors file") from error
     kept = {name: tensor for name, tensor in state.items() if not name.startswith(TRAINING_ONLY)}
     wanted = {name for name in model.state_dict() if not name.startswith("text.")}
-    missing, extra = sorted(wanted - set(kept)), sorted(set(kept) - wanted)
-    if missing or extra:
-        raise SimcropError(
-            "weights-mismatch",
-            f"{path} does not fit its config.json: "
-            f"{len(missing)} missing {missing[:3]}, {len(extra)} unknown {extra[:3]}",
-        )
-    own = model.state_dict()
-    for name, tensor in kept.items():
-        if own[name].shape != tensor.shape:
-            raise SimcropError(
-                "weights-mismatch",
-                f"{path}: {name} is {tuple(tensor.shape)}, expected {tuple(own[name].shape)}",
-            )
-        own[name].copy_(tensor)
+    load_state(model, kept, wanted, f"{path}: the weights, by its config.json,")

@@ -14,11 +14,11 @@ import typer.main
 
 from simcrop.cli.app import UsageProblem, app
 from simcrop.config import recipe_names
-from simcrop.data.ingest.tables import COHORT, LEDGER, STUDIES
 from simcrop.data.layouts import LAYOUTS, report_rows
 from simcrop.data.readers.find import SUFFIXES
 from simcrop.data.readers.reasons import SCAN_REASONS
 from simcrop.data.readers.slices import PICTURES
+from simcrop.data.store.format import COHORT, LEDGER, STUDIES
 from simcrop.tasks.folder import METRICS
 
 REPOSITORY = Path(__file__).parents[2]

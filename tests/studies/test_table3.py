@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from simcrop.errors import SimcropError
+from simcrop.files.whole import read_json
 from simcrop.studies.arms import CT_CLIP, MAE, PAPER, PLUS, RANDOM, SHUFFLED
 from simcrop.studies.cohorts import Plan
 from simcrop.studies.scores import Reached, over_cohorts
 from simcrop.studies.table3 import ARMS, BESIDE, HARDER, INPUTS, reproduce_table3
 from simcrop.studies.table3_results import aims
-from simcrop.tasks.folder import read_json
 
 SMALL = (
     "optim.steps=1",

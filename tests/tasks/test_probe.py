@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from simcrop.files.digest import digest_of_files
 from simcrop.metrics import auroc
 
 
@@ -33,7 +34,6 @@ class Halves:
 
 @pytest.fixture(scope="module")
 def halves(line, tmp_path_factory: pytest.TempPathFactory) -> Halves:
-    from simcrop.tasks.folder import fingerprint
 
     def split(table: pl.DataFrame) -> pl.DataFrame:
         number = pl.col("patient").rank("dense") - 1
@@ -46,7 +46,7 @@ def halves(line, tmp_path_factory: pytest.TempPathFactory) -> Halves:
     cohort = changed(line.cohort, home / "cohort", split)
     shutil.copytree(line.run / "model", home / "model")
     config = read(home / "model/config.json")
-    config["provenance"]["cohort"] = fingerprint(cohort / "studies.parquet")
+    config["provenance"]["cohort"] = digest_of_files(cohort / "studies.parquet")
     (home / "model/config.json").write_text(json.dumps(config))
     return Halves(cohort, home / "model")
 

@@ -102,7 +102,7 @@ def test_inflated_embedding_of_a_constant_stack_is_that_of_the_grey_image() -> N
         (lambda s: {k: v for k, v in s.items() if k != "blocks.1.attn.qkv.bias"}, "blocks.1.attn.qkv.bias"),
         (lambda s: {k: v for k, v in s.items() if not k.startswith("blocks.1.")}, "missing"),
         (lambda s: {**s, "odd.weight": torch.zeros(1)}, "odd.weight"),
-        (lambda s: {**s, "norm.bias": torch.zeros(5)}, "norm.bias is (5,), ours (12,)"),
+        (lambda s: {**s, "norm.bias": torch.zeros(5)}, "norm.bias is (5,), expected (12,)"),
         (lambda s: {**s, "patch_embed.proj.weight": torch.zeros(12, 3, 16, 16)}, "(16, 16)"),
     ],
     ids=["missing", "too shallow", "extra", "wrong shape", "other patches"],

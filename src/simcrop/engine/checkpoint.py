@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from simcrop.errors import SimcropError
+from simcrop.files.tensors import load_state, save_tensors
+from simcrop.files.whole import StoreError
 from simcrop.settings import Settings
 
 Describe = Callable[[Path], None]
@@ -32,19 +34,7 @@ def trained_state(module: nn.Module) -> dict[str, Tensor]:
 
 def load_trained_state(module: nn.Module, state: dict[str, Tensor]) -> None:
     """Put back what `trained_state` gave; every key must be there and none too many."""
-    wanted = set(trained_state(module))
-    missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
-    if missing or extra:
-        raise SimcropError(
-            "weights-mismatch",
-            f"the weights do not fit the model: {len(missing)} missing {missing[:3]}, {len(extra)} unknown {extra[:3]}",
-        )
-    try:
-        module.load_state_dict(state, strict=len(wanted) == len(module.state_dict()))
-    except RuntimeError as error:
-        raise SimcropError(
-            "weights-mismatch", f"the weights do not fit: {' '.join(str(error).split())[:300]}"
-        ) from error
+    load_state(module, state, trained_state(module))
 
 
 def save_checkpoint(
@@ -61,19 +51,19 @@ def save_checkpoint(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        save_file(trained_state(module), partial / "model.safetensors")
-        save_file(optimizer_state(optimizer), partial / "optimizer.safetensors")
+        save_tensors(trained_state(module), partial / "model.safetensors")
+        save_tensors(optimizer_state(optimizer), partial / "optimizer.safetensors")
         (partial / "state.json").write_text(json.dumps({"step": step}))
         describe(partial)
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
-    except (SafetensorError, OSError) as error:
+    except (StoreError, OSError) as error:
         # A disk that is full stays full unless the half-written checkpoint goes; the older ones are whole.
         shutil.rmtree(partial, ignore_errors=True)
         raise SimcropError(
             "write-failed",
-            f"{final}: the checkpoint cannot be written: {said(error)}; earlier checkpoints are whole, "
-            "free some space and continue with --resume",
+            f"{final}: the checkpoint cannot be written: {in_one_line(error.__cause__ or error)}; "
+            "earlier checkpoints are whole, free some space and continue with --resume",
         ) from error
     for old in checkpoints(folder)[:-keep]:
         shutil.rmtree(old)
@@ -106,7 +96,7 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     return step
 
 
-def said(error: Exception) -> str:
+def in_one_line(error: BaseException) -> str:
     """The system's words in one line."""
     return " ".join(str(error.strerror if isinstance(error, OSError) and error.strerror else error).split())
 

@@ -5,14 +5,13 @@ be mailed or opened in a hospital without network. No axes; lengths in the style
 """
 
 import html
-import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from numbers import Integral, Real
 from pathlib import Path
 
-from simcrop.errors import SimcropError
+from simcrop.files.whole import write_whole
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -107,14 +106,8 @@ class Page:
         return f"<nav>{''.join(links)}</nav>"
 
     def write(self, path: Path) -> None:
-        """Write beside the goal, then rename: a reader never meets half a page, and a failure leaves the old one."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            part.write_text(self.html(), "utf-8")
-            part.replace(path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise SimcropError("cannot-write", f"cannot write the page {path}: {error.strerror}") from error
+        """Whole or not at all: a reader never meets half a page, and a failure leaves the old one."""
+        write_whole(path, self.html().encode())
 
 
 def inline(png: bytes, alt: str) -> str:

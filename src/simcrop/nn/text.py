@@ -12,12 +12,13 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from simcrop.data.samples.tokenizer import Tokens
 from simcrop.errors import SimcropError
+from simcrop.files.tensors import load_state, save_tensors
 from simcrop.nn.transformer import check_heads
 from simcrop.settings import Settings
 
@@ -47,7 +48,7 @@ class TextEncoder(nn.Module):
         bert_config._attn_implementation = "sdpa"
         self.bert = BertModel(bert_config, add_pooling_layer=False)
         self.projection, self.word_start = split_off_heads(state, self.config)
-        load_every_key(self.bert, bert_part(state))
+        load_state(self.bert, bert_part(state))
         self.requires_grad_(not frozen)
         self.train(not frozen)
 
@@ -85,14 +86,12 @@ class TextEncoder(nn.Module):
     def save(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors`, which `read_text_encoder` reads again."""
         folder.mkdir(parents=True, exist_ok=True)
-        state = {f"bert.{k}": v.contiguous() for k, v in self.bert.state_dict().items()}
+        state = {f"bert.{k}": v for k, v in self.bert.state_dict().items()}
         heads = {
             **prefixed(self.projection, PROJECTION),
             **{f"cls.predictions.{k}": v for k, v in self.word_start.items()},
         }
-        save_file(
-            {**state, **{k: v.contiguous().clone() for k, v in heads.items()}}, folder / "model.safetensors"
-        )
+        save_tensors({**state, **{k: v.clone() for k, v in heads.items()}}, folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps(self.config, indent=1, sort_keys=True))
 
 
@@ -109,7 +108,7 @@ def read_text_encoder(folder: Path, frozen: bool = True) -> TextEncoder:
         )
     try:
         return TextEncoder(config, load_file(weights), frozen)
-    except (RuntimeError, KeyError, OSError, ValueError, SafetensorError) as error:
+    except (RuntimeError, KeyError, OSError, ValueError, SafetensorError, SimcropError) as error:
         raise SimcropError(
             "no-text-encoder", f"{weights} does not fit its config.json or is damaged: {first_line(error)}"
         ) from error
@@ -168,7 +167,7 @@ class ProjectionHead(nn.Module):
         self.dense_to_hidden = nn.Linear(width, out)
         self.LayerNorm = nn.LayerNorm(out, eps=1e-12)
         self.dense_to_output = nn.Linear(out, out)
-        load_every_key(self, state)
+        load_state(self, state)
 
     def forward(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b e"]:
         return self.dense_to_output(self.LayerNorm(gelu(self.dense_to_hidden(x))))
@@ -236,20 +235,6 @@ class WordHead(nn.Module):
     def numbers(self, ids: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
         """Where each word-piece id stands in this head's vocabulary (rising, and holding every id asked for)."""
         return torch.searchsorted(self.vocabulary, ids)
-
-
-def load_every_key(module: nn.Module, state: dict[str, Tensor]) -> None:
-    """Load, and refuse a state that has a key too many or too few (flaw 9 of the public code)."""
-    wanted = set(module.state_dict())
-    missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
-    if missing or extra:
-        raise KeyError(
-            f"missing {missing[:3]} ({len(missing)} in all), not expected {extra[:3]} ({len(extra)} in all)"
-        )
-    for name, ours in module.state_dict().items():
-        if ours.shape != state[name].shape:
-            raise ValueError(f"{name} is {tuple(state[name].shape)}, expected {tuple(ours.shape)}")
-    module.load_state_dict(state)
 
 
 def prefixed(module: nn.Module | None, prefix: str) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from simcrop.evaluation.gate import gate_supervised
 from simcrop.evaluation.pointing import score_pointing
 from simcrop.evaluation.probe import fit_probe
 from simcrop.evaluation.retrieval import measure_retrieval
+from simcrop.files.whole import read_json, write_json
 from simcrop.metrics import effective_rank, macro_auroc
 from simcrop.model import load
 from simcrop.studies.arms import MAE, PLUS, RANDOM, SHUFFLED, Arm, supervised
@@ -25,7 +26,7 @@ from simcrop.studies.cohorts import PhantomCohorts, Plan, draw_cohorts
 from simcrop.studies.demo_page import write_page
 from simcrop.studies.looks import Look, look
 from simcrop.studies.side_by_side import Training, processors, train_all
-from simcrop.tasks.folder import open_folder, read_json, write_json, write_metrics
+from simcrop.tasks.folder import open_folder, write_metrics
 
 PATIENTS, PARTS = 600, 3  # a third as many patients to fit probes on, and as many again to test on
 FEWER = ("engine.examine=1",)  # the page shows the controls at the end

@@ -15,6 +15,7 @@ from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import Pooling
 from simcrop.evaluation.gate import gate_by_hand, gate_supervised, statistics_of_patches
+from simcrop.files.whole import read_json, write_json
 from simcrop.model import load
 from simcrop.studies.arms import (
     ATLAS,
@@ -39,7 +40,7 @@ from simcrop.studies.side_by_side import Say, processors, train_all
 from simcrop.studies.study import Study
 from simcrop.studies.table3_results import gather_results
 from simcrop.studies.table3_text import write_texts
-from simcrop.tasks.folder import open_folder, read_json, write_json, write_metrics
+from simcrop.tasks.folder import open_folder, write_metrics
 
 # The recipes' own input, and one of voxels half as long, in patches of the same mm.
 INPUTS = {

@@ -10,6 +10,7 @@ import numpy as np
 from simcrop.data.split import Split
 from simcrop.evaluation.features import Pooling
 from simcrop.evaluation.pointing import Pointed
+from simcrop.files.whole import read_json
 from simcrop.metrics import Interval
 from simcrop.studies.arms import MAE, PLUS, RANDOM, Arm
 from simcrop.studies.cohorts import SEEDS, Part
@@ -22,7 +23,6 @@ from simcrop.studies.scores import (
     reached_by_probe,
 )
 from simcrop.studies.study import Study
-from simcrop.tasks.folder import read_json
 
 CONTROLS = (
     "align_accuracy",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from simcrop.figures.page import Page
-from simcrop.files import write_whole
+from simcrop.files.whole import write_whole
 from simcrop.studies.table3_results import aims
 
 COLUMNS = (

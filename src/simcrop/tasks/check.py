@@ -25,9 +25,10 @@ from simcrop.data.store.volume_file import checksum
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.figures.thumbnails import draw_thumbnail
+from simcrop.files.digest import digest_of_files
 from simcrop.tasks.check_page import write_check_page
 from simcrop.tasks.checked import Checked, Seen
-from simcrop.tasks.folder import check_folder, fingerprint, staged, write_metrics
+from simcrop.tasks.folder import check_folder, staged, write_metrics
 
 PICTURES = 12
 SAMPLE = 200  # scans whose voxels are read where not all of them are
@@ -39,7 +40,7 @@ def check_cohort(
     """Write `report.html` and `metrics.json`. Without `verify` only a sample of the volumes is read."""
     cohort, spec = open_cohort(cohort_path), spec_of(recipe)
     settings = {
-        "cohort": fingerprint(cohort_path / "studies.parquet", cohort_path / "ledger.parquet"),
+        "cohort": digest_of_files(cohort_path / "studies.parquet", cohort_path / "ledger.parquet"),
         "spec": asdict(spec),
         "verify": verify,
     }

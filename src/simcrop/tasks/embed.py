@@ -1,8 +1,6 @@
 """`simcrop embed`: one feature vector per scan of a cohort, or for one scan, as Parquet."""
 
 import io
-import json
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,19 +10,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from simcrop.data.ingest.journal import JOURNAL
-from simcrop.data.ingest.target import COHORT
 from simcrop.data.layouts.folder import stem
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import open_cohort
+from simcrop.data.store.format import COHORT, JOURNAL
 from simcrop.data.volume import Volume
 from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
-from simcrop.files import write_whole, writing
+from simcrop.files.digest import digest_of_files
+from simcrop.files.lines import as_line, cut_torn_end
+from simcrop.files.whole import write_whole, writing
 from simcrop.metrics import effective_rank
 from simcrop.model import Model, load, model_folder
 from simcrop.parallel.cluster import check_cluster
-from simcrop.tasks.folder import check_folder, fingerprint, open_folder, unspoiled, write_metrics
+from simcrop.tasks.folder import check_folder, open_folder, unspoiled, write_metrics
 
 TABLE = "embeddings.parquet"
 
@@ -57,7 +56,7 @@ def embed(
     weights = model_folder(Path(model)) / "model.safetensors"
     scans = list_scans(source)
     settings = {
-        "model": fingerprint(weights),
+        "model": digest_of_files(weights),
         "source": str(source.resolve()),
         "scans": len(scans),
     }
@@ -130,27 +129,13 @@ def list_scans(source: Path) -> list[Scan]:
 
 def read_vectors(journal: Path) -> dict[str, list[float]]:
     """Vectors that an interrupted run had finished; a torn last line is cut off."""
-    if not journal.exists():
-        return {}
-    vectors: dict[str, list[float]] = {}
-    whole = 0
-    for line in journal.read_bytes().splitlines(keepends=True):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break
-        if not line.endswith(b"\n"):
-            break
-        vectors[row["id"]] = row["embedding"]
-        whole += len(line)
-    os.truncate(journal, whole)
-    return vectors
+    return {row["id"]: row["embedding"] for row in cut_torn_end(journal)}
 
 
 def append(journal: Path, row: dict[str, Any]) -> None:
     """One scan is finished."""
-    with writing(journal), journal.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    with writing(journal), journal.open("ab") as file:
+        file.write(as_line(row))
 
 
 def write_table(path: Path, scans: list[Scan], matrix: np.ndarray) -> None:

@@ -3,7 +3,6 @@
 No axes or units. `run.json` says who began a folder; a folder without it is somebody else's and never touched.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,20 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from simcrop.errors import SimcropError
-from simcrop.files import write_whole, writing
-from simcrop.tasks.record import describe_run, fingerprint, plain
-
-__all__ = [
-    "check_folder",
-    "fingerprint",
-    "open_folder",
-    "read_json",
-    "staged",
-    "start_folder",
-    "unspoiled",
-    "write_json",
-    "write_metrics",
-]
+from simcrop.files.whole import read_json, write_json, write_whole, writing
+from simcrop.tasks.record import describe_run, plain
 
 RUN, METRICS, STAGE = "run.json", "metrics.json", ".simcrop-unfinished"
 
@@ -165,13 +152,3 @@ def read_run(path: Path) -> dict[str, Any] | None:
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     """The verb's result as plain numbers."""
     write_json(path / METRICS, plain(metrics))
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Whole or not at all."""
-    write_whole(path, json.dumps(content, indent=1).encode() + b"\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that this package wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -14,8 +14,10 @@ from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 from simcrop.figures.cuts import draw_cuts
 from simcrop.figures.page import Page
+from simcrop.files.digest import digest_of_files
+from simcrop.files.whole import write_json
 from simcrop.model import Heat, load, model_folder
-from simcrop.tasks.folder import check_folder, fingerprint, staged, write_json, write_metrics
+from simcrop.tasks.folder import check_folder, staged, write_metrics
 
 
 def ground(
@@ -40,7 +42,7 @@ def ground(
     heats = network.ground(volume, asked, top_k)
     seconds = time.perf_counter() - started
     settings = {
-        "model": fingerprint(weights),
+        "model": digest_of_files(weights),
         "scan": hashlib.sha256(volume.hu.tobytes()).hexdigest(),
         "sentences": len(asked),
         "top_k": top_k or network.top_k,

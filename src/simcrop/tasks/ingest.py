@@ -14,8 +14,8 @@ from simcrop.data.ingest.merge import merge
 from simcrop.data.ingest.pseudonyms import KEY
 from simcrop.data.ingest.shards import SHARDS, parse_shard
 from simcrop.data.ingest.source import Inputs
-from simcrop.data.ingest.tables import NAMELESS
 from simcrop.data.layouts.raw import ListingOptions
+from simcrop.data.store.schema import NAMELESS
 from simcrop.data.store.volume_file import Codec
 from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError

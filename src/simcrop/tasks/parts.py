@@ -17,9 +17,9 @@ from simcrop.data.samples.text_features import SentenceBank, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
+from simcrop.files.digest import digest_of_files
 from simcrop.nn.text import TextEncoder, read_text_encoder
 from simcrop.objectives.method import Parts, Reading
-from simcrop.tasks.folder import fingerprint
 from simcrop.weights.embedded import text_encoder_folder
 
 REPORTS_AT_ONCE, SENTENCES_AT_ONCE = 32, 256
@@ -78,7 +78,7 @@ def text_bank(
         tokens = tokenizer.encode(some, recipe.text_length)
         return text.pool(text(tokens), tokens.mask, reading.pool).float()
 
-    weights = fingerprint(text_encoder_folder(recipe.text.model) / "model.safetensors")[:12]
+    weights = digest_of_files(text_encoder_folder(recipe.text.model) / "model.safetensors")[:12]
     sentences = reading.unit == "sentence"
     kind = "" if sentences else f"-{reading.unit}"
     cache = cohort / "sentences" / f"{weights}-{reading.pool}-{recipe.text_length}{kind}.safetensors"

@@ -16,19 +16,12 @@ from simcrop.engine.precision import settled
 from simcrop.engine.progress import Progress, show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.examiner import build_examiner
-from simcrop.files import writing
+from simcrop.files.digest import digest_of_files
+from simcrop.files.whole import writing
 from simcrop.model import describe_model, save_model
 from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective
-from simcrop.tasks.folder import (
-    check_folder,
-    fingerprint,
-    open_folder,
-    read_run,
-    staged,
-    unspoiled,
-    write_metrics,
-)
+from simcrop.tasks.folder import check_folder, open_folder, read_run, staged, unspoiled, write_metrics
 from simcrop.tasks.parts import gather_parts, with_known_labels
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.start import start_encoder
@@ -52,7 +45,7 @@ def pretrain(
     processes = join_processes()
     try:
         recipe = with_precision(recipe, out, processes, resume)
-        settings = {"cohort": fingerprint(cohort_path / "studies.parquet"), **flat(recipe)}
+        settings = {"cohort": digest_of_files(cohort_path / "studies.parquet"), **flat(recipe)}
         if processes.leads:
             check_folder(out, "pretrain", settings, resume, overwrite)
         torch.manual_seed(recipe.seed)
@@ -101,7 +94,7 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
             module.recompute = recipe.engine.recompute
 
     provenance = {
-        "cohort": fingerprint(cohort.path / "studies.parquet"),
+        "cohort": digest_of_files(cohort.path / "studies.parquet"),
         "studies": len(studies),
         "data_licence": "not stated by the cohort",
     }
@@ -160,7 +153,7 @@ def untrained(cohort_path: Path, recipe: Recipe, out: Path, overwrite: bool = Fa
     cohort = open_cohort(cohort_path)
     studies = training_studies(cohort, recipe)
     recipe = with_known_labels(recipe, studies)
-    settings = {"cohort": fingerprint(cohort_path / "studies.parquet"), **flat(recipe)}
+    settings = {"cohort": digest_of_files(cohort_path / "studies.parquet"), **flat(recipe)}
     torch.manual_seed(recipe.seed)
     with staged(out, "untrained", settings, overwrite) as stage:
         write_model(*prepare_job(cohort, studies, recipe, stage), stage)

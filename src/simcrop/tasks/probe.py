@@ -3,9 +3,7 @@
 Axes: s scan, d features, l label.
 """
 
-import hashlib
 import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,17 +14,18 @@ import numpy as np
 import polars as pl
 import torch
 
-from simcrop.data.ingest.tables import LABEL
 from simcrop.data.samples.text_features import read_cache, write_cache
 from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.data.store.schema import LABEL
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import Pooling, pooled_features
 from simcrop.evaluation.probe import Probe, ProbeResult, evaluate_probe, fit_probe, some_patients
-from simcrop.files import write_whole
+from simcrop.files.digest import digest_of_files, digest_of_names, digest_of_texts
+from simcrop.files.whole import write_whole
 from simcrop.metrics import Interval
 from simcrop.model import load, model_folder, read_config
-from simcrop.tasks.folder import fingerprint, staged, write_metrics
+from simcrop.tasks.folder import staged, write_metrics
 
 
 def probe(
@@ -51,8 +50,8 @@ def probe(
     truth, test_truth = label_matrix(training)[drawn], label_matrix(testing)
     refuse_unvarying(truth, test_truth, train, test)
     settings = {
-        "model": fingerprint(folder / "model.safetensors", folder / "config.json"),
-        "cohort": fingerprint(cohort_path / "studies.parquet"),
+        "model": digest_of_files(folder / "model.safetensors", folder / "config.json"),
+        "cohort": digest_of_files(cohort_path / "studies.parquet"),
         "share": share,
         "seed": seed,
         "train": train,
@@ -121,7 +120,7 @@ def varying(labels: np.ndarray) -> np.ndarray:
 
 def provenance_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> str:
     """Whether the model has seen the test patients: refused when it has, said when it cannot be known."""
-    if config.get("provenance", {}).get("cohort") != fingerprint(cohort.path / "studies.parquet"):
+    if config.get("provenance", {}).get("cohort") != digest_of_files(cohort.path / "studies.parquet"):
         return "the model comes from another cohort; whether it has seen these test patients is not known"
     split = config["architecture"]["data"]["split"]
     seen = cohort.select(split) if split else cohort
@@ -137,7 +136,7 @@ def label_matrix(studies: Cohort) -> np.ndarray:
 
 def cached_features(folder: Path, settings: dict[str, Any], cohort: Cohort, pool: str) -> np.ndarray:
     """Features `(s, d)` of the whole cohort, computed once per model and kept beside it; a read-only one keeps none."""
-    digest = hashlib.sha256(json.dumps([settings["model"], settings["cohort"]]).encode()).hexdigest()
+    digest = digest_of_texts([settings["model"], settings["cohort"]])
     cache = cohort.path / "features" / f"{settings['model'][:12]}-{pool}.safetensors"
     found = read_cache(cache, digest)
     if found is None:
@@ -170,7 +169,7 @@ def figures(
             "held_out_auroc": fitted.held_out_auroc,
             "scans": {name: len(patients) for name, patients in who.items()},
             "patients": {name: len(set(patients)) for name, patients in who.items()},
-            "split_hash": {name: patient_hash(patients) for name, patients in who.items()},
+            "split_hash": {name: digest_of_names(patients) for name, patients in who.items()},
             **{name: settings[name] for name in ("seed", "share", "pool", "head")},
             "note": note,
         }
@@ -179,11 +178,6 @@ def figures(
 
 def bounds(name: str, found: Interval) -> dict[str, float]:
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
-def patient_hash(patients: np.ndarray) -> str:
-    """SHA-256 over the sorted ids, so that two runs can show that they used the same patients without naming any."""
-    return hashlib.sha256("\n".join(sorted(set(patients))).encode()).hexdigest()
 
 
 def without_nan(value: Any) -> Any:

@@ -3,7 +3,6 @@
 No axes or units. Everything is as JSON reads it back, so that settings compare equal after a round trip.
 """
 
-import hashlib
 import json
 import platform
 import sys
@@ -24,7 +23,6 @@ PACKAGES = (
     "tokenizers",
     "nibabel",
     "pydicom",
-    "SimpleITK",
     "blosc2",
     "polars",
 )
@@ -68,11 +66,3 @@ def installed(package: str) -> str | None:
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """As JSON reads it back."""
     return json.loads(json.dumps(dict(values), default=str))
-
-
-def fingerprint(*files: Path) -> str:
-    """SHA-256 over the contents of files."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

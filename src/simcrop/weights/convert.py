@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from simcrop.errors import SimcropError
-from simcrop.weights.tensors import save_tensors
+from simcrop.files.tensors import save_tensors
 
 
 def convert(kind: str, source: Path, out: Path) -> str:

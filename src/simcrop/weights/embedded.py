@@ -1,11 +1,11 @@
 """The text encoder that needs no download: MiniLM, whose real weights an ordinary package carries."""
 
-import hashlib
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from simcrop.errors import SimcropError
+from simcrop.files.digest import digest_of_files
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -32,8 +32,7 @@ def text_encoder_folder(model: str) -> Path:
 def check_sha256(path: Path, expected: str) -> None:
     """Refuse weights that are not the published ones."""
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = digest_of_files(path)
     except OSError as error:
         raise SimcropError(
             "no-text-encoder", f"cannot read {path.name} of the embedded text encoder"

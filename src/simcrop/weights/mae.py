@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from simcrop.errors import SimcropError
+from simcrop.files.tensors import load_state
 from simcrop.nn.vision import VisionEncoder
 
 SKIPPED = ("pos_embed", "decoder_", "mask_token", "head.", "fc_norm.")
@@ -54,20 +55,7 @@ def load_mae(encoder: VisionEncoder, path: Path, patch_embed: str) -> Imported:
         for name in encoder.state_dict()
         if name not in ours and not (patch_embed != "mean_inflate" and "patch_embed" in name)
     }
-    missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
-    if missing or extra:
-        raise SimcropError(
-            "weights-mismatch", f"{path.name}: missing {missing[:3]}, not expected {extra[:3]}"
-        )
-    with torch.no_grad():
-        for name, tensor in encoder.state_dict().items():
-            if name in state:
-                if tensor.shape != state[name].shape:
-                    raise SimcropError(
-                        "weights-mismatch",
-                        f"{path.name}: {name} is {tuple(state[name].shape)}, ours {tuple(tensor.shape)}",
-                    )
-                tensor.copy_(state[name])
+    load_state(encoder, state, wanted, f"{path.name}: the weights")
     return Imported(sorted(state), skipped)
 
 

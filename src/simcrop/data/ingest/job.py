@@ -12,12 +12,13 @@ from simcrop.data.hounsfield import Hint
 from simcrop.data.ingest.journal import Record
 from simcrop.data.ingest.pseudonyms import Pseudonyms, meaning, without_names
 from simcrop.data.ingest.streamed import Resampled, read_resampled
-from simcrop.data.ingest.target import VOLUMES, Making
+from simcrop.data.ingest.target import Making
 from simcrop.data.layouts.raw import RawStudy
 from simcrop.data.readers.slices import zip_above
+from simcrop.data.store.format import VOLUMES
 from simcrop.data.store.volume_file import checksum, rounded, volume_path, write_volume
 from simcrop.errors import SimcropError
-from simcrop.files import StoreError
+from simcrop.files.whole import StoreError
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,18 @@ killed while writing loses one scan at most.
 """
 
 import fcntl
-import json
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from simcrop.data.store.format import JOURNAL
 from simcrop.errors import SimcropError
-from simcrop.files import writing
+from simcrop.files.lines import Line, as_line, whole_lines
+from simcrop.files.whole import writing
 
-JOURNAL = "ingest.jsonl"
-Record = dict[str, Any]
+Record = Line
 # Settings that the journals of earlier versions lack.
 UNSAID: Record = {
     "antialias": False,
@@ -47,7 +47,7 @@ class Journal:
     def write(self, *lines: Record) -> None:
         with writing(self.path):
             for line in lines:
-                self.file.write(json.dumps(line, ensure_ascii=True, allow_nan=False).encode() + b"\n")
+                self.file.write(as_line(line))
             self.file.flush()
             os.fsync(self.file.fileno())
 
@@ -84,29 +84,17 @@ def lock(file: IO[bytes], path: Path) -> None:
 
 
 def cut_torn_end(file: IO[bytes], path: Path) -> list[Record]:
-    """Every sound line from the top, the rest removed from the file."""
+    """Every sound line from the top, the rest removed from the open file, which is locked."""
     file.seek(0)
-    lines, sound = [], 0
-    for raw in file:
-        line = parse(raw)
-        if line is None:
-            break
-        lines.append(line)
-        sound += len(raw)
+    lines, size = whole_lines(file, is_record)
     with writing(path):
-        file.truncate(sound)
+        file.truncate(size)
     return lines
 
 
-def parse(raw: bytes) -> Record | None:
-    """A whole line, or nothing."""
-    if not raw.endswith(b"\n"):
-        return None
-    try:
-        line = json.loads(raw)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) and ("id" in line or "format" in line) else None
+def is_record(line: Record) -> bool:
+    """One of ours: the settings, or a scan."""
+    return "id" in line or "format" in line
 
 
 def same_settings(folder: Path, before: Record, now: Record) -> None:

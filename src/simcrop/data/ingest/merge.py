@@ -15,9 +15,10 @@ from simcrop.data.ingest.pseudonyms import Pseudonyms, lost_key, read_key
 from simcrop.data.ingest.run import IngestResult
 from simcrop.data.ingest.shards import SHARDS, Shard, find_shards
 from simcrop.data.ingest.source import Inputs, inputs_of
-from simcrop.data.ingest.target import COHORT, VOLUMES, check_target, first_line, making_of
+from simcrop.data.ingest.target import check_target, first_line, making_of
+from simcrop.data.store.format import COHORT, VOLUMES
 from simcrop.errors import SimcropError
-from simcrop.files import remove_temporary, writing
+from simcrop.files.whole import remove_temporary, writing
 
 MERGED = ".merged-shards"  # what a merge has done with and not yet removed
 

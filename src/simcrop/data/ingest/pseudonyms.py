@@ -17,7 +17,7 @@ from pathlib import Path
 from simcrop.data.layouts.raw import Listing, RawStudy, Refusal
 from simcrop.data.readers.reasons import SCAN_REASONS
 from simcrop.errors import SimcropError
-from simcrop.files import TEMPORARY, writing
+from simcrop.files.whole import TEMPORARY, writing
 
 KEY = "pseudonyms.key"
 SALT_BYTES, LENGTH = 32, 16  # 64 bits of a hash: two of a million names are the same once in 10^7 cohorts

@@ -18,21 +18,13 @@ from simcrop.data.ingest.pseudonyms import Pseudonyms, lost_key, new_key, read_k
 from simcrop.data.ingest.shards import Shard
 from simcrop.data.ingest.source import Inputs
 from simcrop.data.ingest.streamed import read_resampled
-from simcrop.data.ingest.target import (
-    COHORT,
-    VOLUMES,
-    Making,
-    Spacing,
-    check_target,
-    clear,
-    first_line,
-    settings_of,
-)
+from simcrop.data.ingest.target import Making, Spacing, check_target, clear, first_line, settings_of
 from simcrop.data.layouts import Listing, ListingOptions
 from simcrop.data.preprocess import InputSpec, Placement, cut_out, paper
+from simcrop.data.store.format import COHORT, VOLUMES
 from simcrop.data.store.volume_file import Codec
 from simcrop.errors import SimcropError
-from simcrop.files import remove_temporary, writing
+from simcrop.files.whole import remove_temporary, writing
 from simcrop.parallel.processes import each
 
 if TYPE_CHECKING:

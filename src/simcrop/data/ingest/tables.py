@@ -7,40 +7,17 @@ import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from simcrop.data.ingest.journal import Record
-from simcrop.data.ingest.target import COHORT, LEDGER, STUDIES
 from simcrop.data.layouts.raw import Listing, RawStudy
 from simcrop.data.report import sentences
-from simcrop.files import write_whole, writing
+from simcrop.data.store.format import COHORT, LEDGER, STUDIES
+from simcrop.data.store.schema import LABEL, LEDGER_COLUMNS, LEDGER_SCHEMA, NAMELESS, STUDY_SCHEMA, Schema
+from simcrop.files.whole import write_whole, writing
 
-LABEL = "label:"
-NAMELESS = "(pseudonymised)"  # where a path would stand
-Schema = dict[str, Any]  # column -> polars type
-STUDY_SCHEMA: Schema = {
-    "id": pl.String(),
-    "patient": pl.String(),
-    "scan": pl.String(),
-    "split": pl.String(),
-    "findings": pl.String(),
-    "impression": pl.String(),
-    "sentences": pl.Int64(),
-    "checksum": pl.String(),
-    "status": pl.String(),
-    "source_path": pl.String(),
-    "source_shape": pl.List(pl.Int64()),
-    "source_affine": pl.List(pl.Float64()),
-    "hu_decision": pl.String(),
-    "mask_path": pl.String(),
-    "shape": pl.List(pl.Int64()),
-    "affine": pl.List(pl.Float64()),
-}
 FROM_RECORD = ("checksum", "status", "source_shape", "source_affine", "shape", "affine")
-LEDGER_COLUMNS = ("id", "path", "status", "reason", "sentence")
-LEDGER_SCHEMA: Schema = {name: pl.String() for name in LEDGER_COLUMNS}
 
 
 def write_tables(

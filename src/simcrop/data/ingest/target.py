@@ -6,17 +6,17 @@ No axes; spacing in mm, window in HU. A file that is not ours is never touched.
 from dataclasses import dataclass
 from pathlib import Path
 
-from simcrop.data.ingest.journal import JOURNAL, Record, lock, parse, same_settings
+from simcrop.data.ingest.journal import Record, is_record, lock, same_settings
 from simcrop.data.ingest.pseudonyms import KEY, Pseudonyms
 from simcrop.data.ingest.shards import SHARDS
 from simcrop.data.ingest.source import Inputs
 from simcrop.data.preprocess import paper
+from simcrop.data.store.format import COHORT, FORMAT, JOURNAL, LEDGER, STUDIES, VOLUMES
 from simcrop.data.store.volume_file import ENDINGS, Codec
 from simcrop.errors import SimcropError
-from simcrop.files import writing
+from simcrop.files.lines import whole_lines
+from simcrop.files.whole import writing
 
-FORMAT = 1
-COHORT, STUDIES, LEDGER, VOLUMES = "cohort.json", "studies.parquet", "ledger.parquet", "volumes"
 TABLES = (COHORT, STUDIES, LEDGER, JOURNAL)
 BESIDE = {"run.json", "metrics.json", KEY}  # what else may lie in the folder before and after
 Spacing = tuple[float, float, float]
@@ -80,14 +80,14 @@ def first_line(out: Path) -> Record | None:
     """The settings with which a cohort of ours was begun."""
     try:
         with (out / JOURNAL).open("rb") as file:
-            line = parse(file.readline())
+            lines, _ = whole_lines(file, is_record, at_most=1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise SimcropError(
             "unreadable", f"{out / JOURNAL}: cannot be read: {error.strerror or error}"
         ) from error
-    return line if line and line.get("kind") == "simcrop-cohort" else None
+    return lines[0] if lines and lines[0].get("kind") == "simcrop-cohort" else None
 
 
 def clear(out: Path) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from simcrop.data.ingest.tables import LABEL
 from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.schema import LABEL
 
 NO_VOLUME = "no-volume"
 TABLE_ENDINGS = ("csv", "json", "parquet", "txt")

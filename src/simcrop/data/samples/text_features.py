@@ -3,19 +3,19 @@
 Axes: u distinct sentence, d features. Cached beside the cohort, because the text encoder never changes.
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
+
+from simcrop.files.digest import digest_of_texts
+from simcrop.files.tensors import save_tensors
+from simcrop.files.whole import StoreError
 
 Encode = Callable[[list[str]], Tensor]
 
@@ -51,7 +51,7 @@ def build_bank(
     number = {text: i for i, text in enumerate(texts)}
     if encode is None:
         return SentenceBank(number, share, None)
-    digest = fingerprint(texts)
+    digest = digest_of_texts(texts)
     features = read_cache(cache, digest)
     if features is None:
         features = encode_all(texts, encode, chunk)
@@ -71,10 +71,6 @@ def encode_all(texts: list[str], encode: Encode, chunk: int) -> Float[Tensor, "u
     return features
 
 
-def fingerprint(texts: Sequence[str]) -> str:
-    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
-
-
 def read_cache(cache: Path | None, digest: str) -> Float[Tensor, "u d"] | None:
     """Features of exactly these sentences, or None."""
     if cache is None or not cache.is_file():
@@ -91,12 +87,8 @@ def write_cache(cache: Path | None, digest: str, features: Float[Tensor, "u d"])
     """Keep the features for the next run; a read-only cohort or a full disk simply keeps none."""
     if cache is None:
         return
-    # A name of its own: the processes of one run may all be here at once.
-    partial = cache.with_name(f"{cache.stem}.{uuid4().hex}.partial")
     try:
         cache.parent.mkdir(exist_ok=True)
-        save_file({"features": features.contiguous()}, partial, {"sentences": digest})
-        partial.replace(cache)
-    except (SafetensorError, OSError):
-        if partial.is_file():
-            partial.unlink()
+        save_tensors({"features": features}, cache, {"sentences": digest})
+    except (StoreError, OSError):
+        pass

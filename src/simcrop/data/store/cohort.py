@@ -13,10 +13,9 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from simcrop.data.ingest.journal import JOURNAL
-from simcrop.data.ingest.tables import LABEL, LEDGER_COLUMNS, STUDY_SCHEMA
-from simcrop.data.ingest.target import COHORT, FORMAT, LEDGER, STUDIES, VOLUMES
 from simcrop.data.preprocess import InputSpec, Placement, Triple, centred_start, paper
+from simcrop.data.store.format import COHORT, FORMAT, JOURNAL, LEDGER, STUDIES, VOLUMES
+from simcrop.data.store.schema import LABEL, LEDGER_COLUMNS, STUDY_SCHEMA
 from simcrop.data.store.volume_file import ENDINGS, Codec, checksum, read_crop, read_whole, volume_path
 from simcrop.data.volume import HuDecision, Volume
 from simcrop.errors import SimcropError

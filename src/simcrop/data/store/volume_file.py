@@ -20,7 +20,7 @@ import numpy as np
 from simcrop.data.preprocess import Triple
 from simcrop.data.volume import AIR_HU
 from simcrop.errors import SimcropError
-from simcrop.files import write_whole
+from simcrop.files.whole import write_whole
 
 Codec = Literal["lz4", "raw"]
 ENDINGS: dict[Codec, str] = {"lz4": ".b2nd", "raw": ".npy"}

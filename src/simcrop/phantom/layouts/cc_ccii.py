@@ -7,7 +7,7 @@ phantom has no infections: ground glass stands in for the new coronavirus, conso
 import zipfile
 from pathlib import Path
 
-from simcrop.files import writing
+from simcrop.files.whole import writing
 from simcrop.phantom.layouts.formats import LONG_AGO, png, write_nifti
 from simcrop.phantom.layouts.tree import (
     Entry,

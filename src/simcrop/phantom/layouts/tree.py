@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from simcrop.errors import SimcropError
-from simcrop.files import writing
+from simcrop.files.whole import writing
 from simcrop.phantom.patient import Patient
 from simcrop.phantom.reporting.report import PhantomReport, write_report
 from simcrop.phantom.truth import TruthSentence, truth_of

@@ -4,10 +4,12 @@ No axes or units. A failure to write ends the whole command, unlike a scan that 
 """
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from simcrop.errors import SimcropError
 
@@ -38,8 +40,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def write_whole(path: Path, content: bytes) -> None:
     """`path` holds all of `content` and survives a power cut, or is as it was before."""
-    # On shared storage two machines may write one file, and have the same number for a process.
-    temporary = path.with_name(f".{path.name}.{os.uname().nodename[:20]}-{os.getpid()}{TEMPORARY}")
+    temporary = temporary_name(path)
     with writing(path):
         try:
             with temporary.open("wb") as file:
@@ -49,6 +50,22 @@ def write_whole(path: Path, content: bytes) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """The same, of what JSON has words for."""
+    write_whole(path, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that this package wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def temporary_name(path: Path) -> Path:
+    """Where `path` is written before it is whole."""
+    # On shared storage two machines may write one file, and have the same number for a process.
+    return path.with_name(f".{path.name}.{os.uname().nodename[:20]}-{os.getpid()}{TEMPORARY}")
 
 
 def remove_temporary(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Files that this package writes itself: whole or absent, in lines or in tensors, known again by their content."""

@@ -1,0 +1,26 @@
+"""Names that follow from content: the same bytes give the same, others another. No axes or units."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def digest_of_files(*files: Path) -> str:
+    """SHA-256 over the contents of files, one after the other, without holding any of them whole."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def digest_of_texts(texts: Iterable[str]) -> str:
+    """SHA-256 of texts in their order, each kept apart from the next."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+
+
+def digest_of_names(names: Iterable[str]) -> str:
+    """SHA-256 of a set of names: neither order nor repetition counts."""
+    return hashlib.sha256("\n".join(sorted(set(names))).encode(errors="surrogateescape")).hexdigest()
