@@ -162,18 +162,18 @@ def test_region_scores_are_the_mean_of_the_largest_products_in_every_image() -> 
 
 def test_cross_image_loss_is_the_slow_loop_over_images_that_say_something_else() -> None:
     owner, key = [0, 0, 1, 2, 3], [7, 8, 7, 9, 4]
-    telling = [True, True, True, True, False]
+    discriminative = [True, True, True, True, False]
     scores = drawn(5, 4)
     costs = []
     for i in range(5):
         says_same = {owner[j] for j in range(5) if key[j] == key[i]}
         others = [b for b in range(4) if b not in says_same]
-        if telling[i] and others:
+        if discriminative[i] and others:
             logits = {b: float(scores[i, b]) / 0.2 for b in [owner[i], *others]}
             costs.append(-logits[owner[i]] + log(sum(exp(v) for v in logits.values())))
     assert len(costs) == 4
     found = losses.cross_image_nce(
-        scores, torch.tensor(owner), torch.tensor(key), torch.tensor(telling), temperature=0.2
+        scores, torch.tensor(owner), torch.tensor(key), torch.tensor(discriminative), temperature=0.2
     )
     assert float(found) == pytest.approx(sum(costs) / 4, rel=1e-5)
 

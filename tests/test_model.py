@@ -94,8 +94,10 @@ def test_loaded_model_grounds_as_the_trained_objective_does(
     tensor, placement = preprocess(volume, recipe.input.spec)
     tokens = objective.tokenizer.encode(SENTENCES, recipe.text.sentence_length)
     with torch.no_grad():
-        said = objective.text.pool(objective.text(tokens), tokens.mask, "cls") - objective.aligner.center
-        seen = objective.aligner.projection(objective.vision(objective.grid.split(tensor[None])).patches)[0]
+        said = objective.text.pool(objective.text(tokens), tokens.mask, "cls") - objective.projection.center
+        seen = objective.projection.projection(objective.vision(objective.grid.split(tensor[None])).patches)[
+            0
+        ]
         cosine = torch.nn.functional.cosine_similarity(said[:, None], seen[None], dim=-1)
     expected = cosine.reshape(len(SENTENCES), *objective.grid.shape).numpy()
     heats = load(folder).ground(volume, SENTENCES)
@@ -177,7 +179,7 @@ def test_nothing_in_a_model_folder_is_pickled(folder: Path) -> None:
     [
         (lambda s: {k: v for k, v in s.items() if k != "vision.patch_embed.bias"}, "vision.patch_embed.bias"),
         (lambda s: {**s, "vision.blocks.odd": torch.zeros(2)}, "vision.blocks.odd"),
-        (lambda s: {**s, "aligner.center": torch.zeros(5)}, "aligner.center is (5,), expected (24,)"),
+        (lambda s: {**s, "projection.center": torch.zeros(5)}, "projection.center is (5,), expected (24,)"),
     ],
     ids=["missing", "extra", "wrong shape"],
 )
@@ -195,7 +197,7 @@ def test_parts_that_only_training_needs_may_be_left_out(folder: Path, volume: Vo
     path = folder / "model.safetensors"
     state = load_file(path)
     before = load(folder).embed(volume)
-    save_file({k: v for k, v in state.items() if k.startswith(("vision.", "aligner."))}, path)
+    save_file({k: v for k, v in state.items() if k.startswith(("vision.", "projection."))}, path)
     np.testing.assert_array_equal(load(folder).embed(volume), before)
 
 

@@ -21,7 +21,7 @@ from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 from simcrop.model import describe_model, load, save_model
 from simcrop.nn.text import read_text_encoder
-from simcrop.objectives.method import Objective, Parts
+from simcrop.objectives.method import Components, Objective
 
 SENTENCES = ["a nodule in the left upper lobe.", "no effusion.", "the lung is clear."]
 LABELS = ["nodule", "effusion", "lung", "lobe"]
@@ -47,7 +47,7 @@ def saved(toy_tree: dict[str, Any], tiny_bert: Path, tmp_path: Path) -> Saved:
         if recipe.reading is not None:
             text, tokenizer = read_text_encoder(tiny_bert, recipe.text.freeze), Tokenizer.load(tiny_bert)
         torch.manual_seed(2)
-        objective = recipe.build(Parts(recipe.input.grid, text, tokenizer, center=torch.randn(24)))
+        objective = recipe.build(Components(recipe.input.grid, text, tokenizer, center=torch.randn(24)))
         with torch.no_grad():
             for parameter in objective.parameters():
                 if parameter.requires_grad:
@@ -105,9 +105,9 @@ def test_ct_clip_grounds_by_the_cosine_of_projected_patches_and_sentences(
     clip: Any = objective
     tokens = Tokenizer.load(folder / "tokenizer").encode(SENTENCES, 40)
     with torch.no_grad():
-        said = clip.text.pool(clip.text(tokens), tokens.mask, "mean") - clip.aligner.center
-        seen = features(objective, volume)[0] @ clip.aligner.image.weight.T
-        expected = cosine_similarity((said @ clip.aligner.words.weight.T)[:, None], seen[None], dim=-1)
+        said = clip.text.pool(clip.text(tokens), tokens.mask, "mean") - clip.projection.center
+        seen = features(objective, volume)[0] @ clip.projection.image.weight.T
+        expected = cosine_similarity((said @ clip.projection.words.weight.T)[:, None], seen[None], dim=-1)
     heats = load(folder).ground(volume, SENTENCES)
     for heat, patches in zip(heats, expected.numpy(), strict=True):
         np.testing.assert_allclose(heat.patches.ravel(), patches, atol=1e-5)
@@ -164,7 +164,7 @@ def test_model_without_labels_says_so(saved: Saved, volume: Volume, method: str)
 
 
 @pytest.mark.parametrize(
-    ("method", "name"), [("ct-clip", "aligner.words.weight"), ("supervised", "head.labels.bias")]
+    ("method", "name"), [("ct-clip", "projection.words.weight"), ("supervised", "head.labels.bias")]
 )
 def test_weights_that_use_needs_must_be_there_and_none_beside_them(
     saved: Saved, method: str, name: str

@@ -3,7 +3,7 @@
 Axes: b study, n all patches, v visible patches, p voxel, s sentence, t word piece, h head, d features.
 
 A Conv3d embeds every patch before masking; softmax(q k^T) v is spelled out; sentences go through the frozen text
-encoder in each step, padded; painter and word head run on everything and are masked afterwards; AdamW is a loop.
+encoder in each step, padded; vision_decoder and word head run on everything and are masked afterwards; AdamW is a loop.
 """
 
 from copy import deepcopy
@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from simcrop import losses
 from simcrop.data.samples.batch import Batch
-from simcrop.data.samples.tokenizer import hide_words
+from simcrop.data.samples.tokenizer import mask_tokens
 from simcrop.engine.optim import OptimSettings
 from simcrop.nn.fusion import CrossAttention
 from simcrop.nn.masking import Mask, random_mask
@@ -76,7 +76,7 @@ class NaiveSimCroP(nn.Module):
         self.net = deepcopy(ours)
         self.embed = ConvPatchEmbed(self.net.vision.patch_embed, ours.grid.patch)
         self.net.vision.patch_embed.requires_grad_(False)
-        for block in [*self.net.vision.transformer.blocks, *self.net.painter.transformer.blocks]:
+        for block in [*self.net.vision.transformer.blocks, *self.net.vision_decoder.transformer.blocks]:
             block.attn = ExplicitAttention(block.attn)  # type: ignore[arg-type]
         if self.net.fusion.words is not None:
             self.net.fusion.words = ExplicitCrossAttention(self.net.fusion.words)  # type: ignore[assignment]
@@ -99,7 +99,7 @@ class NaiveSimCroP(nn.Module):
 
     def see(self, volume: Tensor, mask: Mask) -> VisionFeatures:
         vision = self.net.vision
-        tokens = mask.visible(self.embed(volume) + vision.position)
+        tokens = mask.take_visible(self.embed(volume) + vision.position)
         if vision.cls_token is None:
             return VisionFeatures(None, vision.transformer(tokens))
         cls = repeat(vision.cls_token, "d -> b 1 d", b=len(volume))
@@ -107,27 +107,27 @@ class NaiveSimCroP(nn.Module):
         return VisionFeatures(out[:, 0], out[:, 1:])
 
     def volume_loss(self, volume: Tensor, features: VisionFeatures, mask: Mask) -> Tensor:
-        error = (self.net.painter(features, mask).float() - self.net.grid.split(volume)) ** 2
-        return (error.mean(-1) * mask.hidden).sum() / mask.hidden.sum()
+        error = (self.net.vision_decoder(features, mask).float() - self.net.grid.split(volume)) ** 2
+        return (error.mean(-1) * mask.masked).sum() / mask.masked.sum()
 
     def align_loss(self, batch: Batch, features: VisionFeatures) -> Tensor:
-        align, owner = self.net.settings.align, batch.sentences.owner
+        align, image_index = self.net.settings.align, batch.sentences.image_index
         tokens = batch.sentences.tokens
         if tokens is None:
             raise ValueError("the naive step encodes its sentences: give it tokens")
-        said = self.net.aligner.sentences(self.net.encode(tokens))
-        seen = self.net.aligner.patches(features.patches)
-        regions = losses.nearest_patches(said, seen[owner], align.top_k)
-        return losses.info_nce(regions, said, owner, align.temperature, align.l2)
+        said = self.net.projection.sentences(self.net.encode(tokens))
+        seen = self.net.projection.patches(features.patches)
+        regions = losses.nearest_patches(said, seen[image_index], align.top_k)
+        return losses.info_nce(regions, said, image_index, align.temperature, align.l2)
 
     def report_loss(self, batch: Batch, features: VisionFeatures, generator: torch.Generator) -> Tensor:
         net, mlm, tokens = self.net, self.net.settings.mlm, batch.report
-        masked = hide_words(tokens, net.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
-        fused = net.fusion(net.text(replace(tokens, ids=masked.ids)), features)
+        shown = mask_tokens(tokens, net.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
+        fused = net.fusion(net.text(replace(tokens, ids=shown.ids)), features)
         shut = torch.zeros(tokens.mask.shape, device=fused.device).masked_fill(~tokens.mask, float("-inf"))
         decoded = net.report_decoder.encoder(fused, attention_mask=rearrange(shut, "b t -> b 1 1 t"))[0]
-        logits = net.word_head(decoded.flatten(0, 1)).float()
-        target = tokens.ids.masked_fill(~masked.hidden, -100).flatten()
+        logits = net.mlm_head(decoded.flatten(0, 1)).float()
+        target = tokens.ids.masked_fill(~shown.masked, -100).flatten()
         return cross_entropy(logits, target, ignore_index=-100)
 
 

@@ -37,7 +37,7 @@ def pairs(setup: Setup, precision: str) -> dict[str, Pair]:
     for name, pair in {
         "patch_embedding": patch_embedding(setup),
         "sentences": sentences(setup),
-        "word_head": word_head(setup),
+        "mlm_head": mlm_head(setup),
     }.items():
         out[name] = {way: cast(call) for way, call in pair.items()}
     out["adamw"] = adamw(setup)
@@ -51,8 +51,8 @@ def patch_embedding(setup: Setup) -> dict[str, Callable[[], Tensor]]:
     ratio, device = setup.recipe.mim.mask_ratio, volume.device
     mask = random_mask(1, grid.count, ratio, torch.Generator().manual_seed(2), device=device)
     return {
-        "naive": lambda: mask.visible(conv(volume)).float().square().mean(),
-        "ours": lambda: linear(mask.visible(grid.split(volume))).float().square().mean(),
+        "naive": lambda: mask.take_visible(conv(volume)).float().square().mean(),
+        "ours": lambda: linear(mask.take_visible(grid.split(volume))).float().square().mean(),
     }
 
 
@@ -66,12 +66,12 @@ def sentences(setup: Setup) -> dict[str, Callable[[], None]]:
 
     def look_up() -> None:
         if cached.features is not None:
-            cached.features[cached.key]
+            cached.features[cached.sentence_id]
 
     return {"naive": encode, "ours": look_up}
 
 
-def word_head(setup: Setup) -> dict[str, Callable[[], Tensor]]:
+def mlm_head(setup: Setup) -> dict[str, Callable[[], Tensor]]:
     """Spell the hidden words only; against every position of the report."""
     report, objective = setup.cached.report, setup.objective
     decoded = torch.randn(*report.ids.shape, setup.recipe.report_decoder.dim, device=report.ids.device)
@@ -80,8 +80,8 @@ def word_head(setup: Setup) -> dict[str, Callable[[], Tensor]]:
     hidden = (draw < setup.recipe.mlm.ratio) & (report.word >= 0)
     target = report.ids.masked_fill(~hidden, -100).flatten()
     return {
-        "naive": lambda: cross_entropy(objective.word_head(decoded.flatten(0, 1)).float(), target),
-        "ours": lambda: losses.masked_word_loss(objective.word_head(decoded[hidden]), report.ids[hidden]),
+        "naive": lambda: cross_entropy(objective.mlm_head(decoded.flatten(0, 1)).float(), target),
+        "ours": lambda: losses.masked_word_loss(objective.mlm_head(decoded[hidden]), report.ids[hidden]),
     }
 
 
@@ -96,11 +96,13 @@ def adamw(setup: Setup) -> Pair:
 
 
 def attention_memory(setup: Setup, precision: str) -> dict[str, float]:
-    """Bytes that one painter block's attention keeps for the backward pass, all patches at once."""
-    painter = setup.recipe.vision_decoder
+    """Bytes that one vision_decoder block's attention keeps for the backward pass, all patches at once."""
+    vision_decoder = setup.recipe.vision_decoder
     device = setup.cached.volume.device
-    attention = Attention(painter.dim, painter.heads).to(device)
-    tokens = torch.randn(1, setup.objective.grid.count + 1, painter.dim, device=device, requires_grad=True)
+    attention = Attention(vision_decoder.dim, vision_decoder.heads).to(device)
+    tokens = torch.randn(
+        1, setup.objective.grid.count + 1, vision_decoder.dim, device=device, requires_grad=True
+    )
     ours, naive = (
         saved_bytes(module, tokens, precision) for module in (attention, ExplicitAttention(attention))
     )

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from transformers import BertConfig, BertModel
 
 from simcrop.config import Recipe, load_recipe
-from simcrop.data.samples.batch import Batch, Sentences, owners
+from simcrop.data.samples.batch import Batch, Sentences, image_indices
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.nn.text import TextEncoder, read_text_encoder
 from simcrop.objectives.simcrop import SimCroP
@@ -43,14 +43,22 @@ def make_setup(recipe: Recipe, text_width: int, device: torch.device, seed: int 
     tokens = tokenizer.encode(said, SENTENCE_LENGTH)
     number = torch.arange(len(said))
     sentences = Sentences(
-        owners([len(said)]), number, torch.full((len(said),), 0.01), tokens=padded(tokens, tokenizer.pad_id)
+        image_indices([len(said)]),
+        number,
+        torch.full((len(said),), 0.01),
+        tokens=padded(tokens, tokenizer.pad_id),
     )
     volume = torch.rand(1, 1, *recipe.input.shape) * 2 - 1
     report = tokenizer.encode([" ".join(said)], recipe.text.report_length)
     batch = Batch(("made-up",), volume, report, sentences).to(device)
     with torch.no_grad():
         features = objective.encode(tokens.to(device)).float()
-    cached = Sentences(batch.sentences.owner, batch.sentences.key, batch.sentences.share, features=features)
+    cached = Sentences(
+        batch.sentences.image_index,
+        batch.sentences.sentence_id,
+        batch.sentences.document_frequency,
+        features=features,
+    )
     return Setup(recipe, objective, Batch(batch.ids, batch.volume, batch.report, cached), batch)
 
 

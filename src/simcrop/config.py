@@ -94,13 +94,13 @@ class AugSettings(Settings):
 class DataSettings(Settings):
     """`workers`: loading processes per training process. `split`: which studies to train on (empty: all).
 
-    `shuffled`: a control, never for use: each report is paired with the scan of another study, so that nothing about a
+    `mispaired`: a control, never for use: each report is paired with the scan of another study, so that nothing about a
     scan can be learned from its report.
     """
 
     workers: int = Field(default=0, ge=0)
     split: str = "train"
-    shuffled: bool = False
+    mispaired: bool = False
 
 
 class Recipe(MethodSettings):

@@ -97,20 +97,20 @@ def cross_image_nce(
     scores: Float[Tensor, "s b"],
     owner: Int[Tensor, " s"],
     key: Int[Tensor, " s"],
-    telling: Bool[Tensor, " s"],
+    discriminative: Bool[Tensor, " s"],
     temperature: float = 0.07,
 ) -> Float[Tensor, ""]:
     """Each sentence must find its own image among those of the batch. Our extension, not in the paper.
 
     `owner`: number of the sentence's own image; `key`: equal for equal sentences, so that another image whose report
-    says the same is left out; `telling`: sentences rare enough to tell images apart. A batch without a comparison gives
+    says the same is left out; `discriminative`: sentences rare enough to tell images apart. A batch without a comparison gives
     a 0 that can be back-propagated.
     """
     images = torch.arange(scores.shape[1], device=scores.device)
     own = owner[:, None] == images[None, :]
     says_same = (key[:, None] == key[None, :]).float() @ own.float() > 0
     logits = (scores.float() / temperature).masked_fill(says_same & ~own, float("-inf"))
-    counts = telling & (~says_same).any(1)
+    counts = discriminative & (~says_same).any(1)
     if not counts.any():
         return scores.sum() * 0.0
     return cross_entropy(logits[counts], owner[counts])

@@ -28,11 +28,11 @@ from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
 from simcrop.nn.text import Pool, TextEncoder, read_text_encoder
 from simcrop.nn.vision import VisionEncoder
-from simcrop.objectives.method import Objective, TextSpace
+from simcrop.objectives.method import Objective, ProjectionHead
 from simcrop.weights.embedded import text_encoder_folder
 
 FORMAT = 1
-TRAINING_ONLY = ("painter.", "fusion.", "report_decoder.", "word_head.", "text.")
+TRAINING_ONLY = ("vision_decoder.", "fusion.", "report_decoder.", "mlm_head.", "text.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Model(nn.Module):
         self.recipe, self.tokenizer = recipe, tokenizer
         self.grid = recipe.input.grid
         self.vision = VisionEncoder(recipe.vision, self.grid)
-        self.aligner = None if text is None else recipe.text_space(text)
+        self.projection = None if text is None else recipe.projection_head(text)
         self.head = recipe.label_head()
         self.text = text
         self.eval()
@@ -137,15 +137,15 @@ class Model(nn.Module):
         return Heat(placement.to_source(patches), patches, boxes, similarity[nearest])
 
     @property
-    def reader(self) -> tuple[TextSpace, TextEncoder, Tokenizer, Pool]:
+    def reader(self) -> tuple[ProjectionHead, TextEncoder, Tokenizer, Pool]:
         """What reads sentences, or why nothing does."""
         reading = self.recipe.reading
-        if self.aligner is None or self.text is None or self.tokenizer is None or reading is None:
+        if self.projection is None or self.text is None or self.tokenizer is None or reading is None:
             method = self.recipe.method
             raise SimcropError(
                 "no-sentences", f"a {method} model learns no sentences and cannot say where one is seen"
             )
-        return self.aligner, self.text, self.tokenizer, reading.pool
+        return self.projection, self.text, self.tokenizer, reading.pool
 
     @property
     def device(self) -> torch.device:

@@ -111,11 +111,11 @@ def the_objective_agrees(names: dict[str, Any]) -> None:
     whole = SimCroP(names["recipe"], names["grid"], names["text"], names["tokenizer"])
     parts = {
         "vision": "encoder",
-        "painter": "painter",
-        "aligner": "aligner",
+        "vision_decoder": "vision_decoder",
+        "projection": "projection",
         "fusion": "fusion",
         "report_decoder": "decoder",
-        "word_head": "head",
+        "mlm_head": "head",
     }
     for part, name in parts.items():
         setattr(whole, part, names[name])

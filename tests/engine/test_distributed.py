@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from simcrop.engine.distributed import Processes, join_processes, leave_processes
+from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
 from simcrop.engine.fit import Job, fit
 
 PROGRAM = """
@@ -24,13 +24,13 @@ sys.path.insert(0, sys.argv[1])
 from conftest import LineData, Sum, collate, describe
 from safetensors.torch import save_file
 from simcrop.engine.checkpoint import CheckpointSettings
-from simcrop.engine.distributed import join_processes, leave_processes
+from simcrop.engine.distributed import join_distributed, leave_distributed
 from simcrop.engine.fit import EngineSettings, Job, fit
 from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
 
 torch.set_num_threads(1)
-processes = join_processes()
+processes = join_distributed()
 rank, out = processes.rank, Path(sys.argv[2])
 
 
@@ -61,7 +61,7 @@ except SimcropError as error:
     told["reason"], told["sentence"] = error.reason, error.sentence
 told["draws"] = [draw.index for draw in mine]
 (out / f"told-{rank}.json").write_text(json.dumps(told))
-leave_processes()
+leave_distributed()
 """
 
 
@@ -94,7 +94,7 @@ def test_two_processes_learn_what_one_learns(
     two: Path, toy: Callable[..., nn.Module], job: Callable[..., Job]
 ) -> None:
     alone = toy()
-    fit(alone, job("whole"), Processes(0, 1, torch.device("cpu")))
+    fit(alone, job("whole"), DistributedContext(0, 1, torch.device("cpu")))
     together = load_file(two / "whole-0.safetensors")
     for name, tensor in alone.state_dict().items():
         torch.testing.assert_close(together[name], tensor, atol=1e-5, rtol=1e-4)
@@ -117,7 +117,7 @@ def test_nan_in_one_process_stops_both_with_the_studies_of_both(two: Path) -> No
 
 
 def test_one_process_alone_agrees_with_itself() -> None:
-    alone = Processes(0, 1, torch.device("cpu"))
+    alone = DistributedContext(0, 1, torch.device("cpu"))
     assert alone.leads
     assert alone.any(True)
     assert not alone.any(False)
@@ -131,6 +131,6 @@ def test_one_process_alone_agrees_with_itself() -> None:
 def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    processes = join_processes()
-    leave_processes()
+    processes = join_distributed()
+    leave_distributed()
     assert (processes.rank, processes.world) == (0, 1)

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from simcrop.engine.checkpoint import checkpoints
-from simcrop.engine.distributed import Processes
+from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.fit import Job, fit
 from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError
 
 Build = Callable[..., Job]
 Toy = Callable[..., nn.Module]
-ALONE = Processes(0, 1, torch.device("cpu"))
+ALONE = DistributedContext(0, 1, torch.device("cpu"))
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
@@ -173,7 +173,7 @@ def test_batch_that_cannot_be_shared_is_refused(toy: Toy, job: Build) -> None:
     with pytest.raises(SimcropError, match=r"optim\.batch = 6 .* micro-batches of 4"):
         fit(toy(), job("a", micro=4), ALONE)
     with pytest.raises(SimcropError, match="4 processes"):
-        job("a").share(Processes(0, 4, torch.device("cpu")))
+        job("a").share(DistributedContext(0, 4, torch.device("cpu")))
 
 
 def test_loss_that_is_not_finite_stops_with_the_studies_and_an_intact_checkpoint(
@@ -247,22 +247,22 @@ def test_looking_at_a_run_changes_nothing_in_it(toy: Toy, job: Build) -> None:
     plain, looked = toy(shaky=True), toy(shaky=True)
     fit(plain, job("plain"), ALONE)
     nosy = Nosy(looked)
-    fit(looked, replace(job("looked"), examine=nosy), ALONE)
+    fit(looked, replace(job("looked"), monitor=nosy), ALONE)
     assert same(plain, looked)
     assert nosy.modes == [(False, False)] * 5
     assert looked.training
     rows, straight = (read_journal(job(name).folder / "journal.jsonl") for name in ("looked", "plain"))
-    assert [row["step"] for row in rows if "examined" in row] == [4, 8, 13, 17, 21]
+    assert [row["step"] for row in rows if "monitored" in row] == [4, 8, 13, 17, 21]
     assert [row["loss"] for row in rows] == [row["loss"] for row in straight]
-    assert rows[-1]["examined"]["first"] == float(next(looked.parameters()).detach().sum())
+    assert rows[-1]["monitored"]["first"] == float(next(looked.parameters()).detach().sum())
 
 
 def test_resumed_run_is_looked_at_where_an_undisturbed_one_is(toy: Toy, job: Build) -> None:
     whole, broken, resumed = toy(shaky=True), toy(shaky=True), toy(shaky=True)
-    fit(whole, replace(job("whole"), examine=Nosy(whole)), ALONE)
-    run = replace(job("broken"), examine=Nosy(broken))
+    fit(whole, replace(job("whole"), monitor=Nosy(whole)), ALONE)
+    run = replace(job("broken"), monitor=Nosy(broken))
     fit(broken, run, ALONE, progress=StopAt(8))
-    fit(resumed, replace(run, examine=Nosy(resumed)), ALONE, resume=True)
+    fit(resumed, replace(run, monitor=Nosy(resumed)), ALONE, resume=True)
     assert same(resumed, whole)
     rows, straight = (read_journal(job(name).folder / "journal.jsonl") for name in ("broken", "whole"))
-    assert [row.get("examined") for row in rows] == [row.get("examined") for row in straight]
+    assert [row.get("monitored") for row in rows] == [row.get("monitored") for row in straight]

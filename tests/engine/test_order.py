@@ -2,7 +2,7 @@
 
 import pytest
 
-from simcrop.engine.order import Draw, MicroBatches, Order, Share, step_seed
+from simcrop.engine.order import Draw, MicroBatchSampler, Order, Share, step_seed
 
 ORDER = Order(count=7, batch=3, seed=11)
 
@@ -51,6 +51,6 @@ def test_shares_of_all_processes_are_the_global_batch_once(world: int, micro: in
 
 def test_sampler_gives_the_micro_batches_of_the_steps_asked_for() -> None:
     order, share = Order(count=5, batch=6, seed=1), Share(rank=1, world=2, micro=1)
-    sampler = MicroBatches(order, share, start=2, stop=5)
+    sampler = MicroBatchSampler(order, share, start=2, stop=5)
     assert list(sampler) == [part for step in (2, 3, 4) for part in share.of(order.draws(step))]
     assert len(sampler) == len(list(sampler)) == 9

@@ -11,7 +11,7 @@ import torch
 from simcrop.data.report import sentences
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
-from simcrop.evaluation.asking import ask, encode_once, measure_pointing, questions
+from simcrop.evaluation.asking import ask, encode_once, play_pointing_game, questions
 from simcrop.evaluation.features import patch_features
 from simcrop.model import Model, load
 from simcrop.phantom.truth import Truth, read_truth
@@ -101,14 +101,14 @@ def test_model_that_sees_the_lesions_hits_them_and_a_mirrored_one_does_not(
 
     monkeypatch.setattr("simcrop.evaluation.asking.regions", see)
     monkeypatch.setattr("simcrop.evaluation.asking.encode_once", lambda *_: vectors)
-    found = measure_pointing(model, single, truth, seed=1)
+    found = play_pointing_game(model, single, truth, seed=1)
     assert found.hit.value == 1.0
     assert found.swapped.value < 0.7
     mirrored = {
         text: np.flip(shares.reshape(model.grid.shape), 0).reshape(-1) for text, shares in vectors.items()
     }
     monkeypatch.setattr("simcrop.evaluation.asking.encode_once", lambda *_: mirrored)
-    assert measure_pointing(model, single, truth, seed=1).hit.value < 0.7
+    assert play_pointing_game(model, single, truth, seed=1).hit.value < 0.7
 
 
 def test_sentences_are_encoded_once_each(model: Model) -> None:
@@ -134,6 +134,6 @@ def test_truth_of_another_cohort_is_one_line(
     with pytest.raises(SimcropError, match="not the one that the truth describes"):
         questions(cohort, Truth(truth.folder, late), seed=0)
     with pytest.raises(SimcropError, match="no sentence of these studies"):
-        measure_pointing(model, cohort, Truth(truth.folder, ()))
+        play_pointing_game(model, cohort, Truth(truth.folder, ()))
     with pytest.raises(SimcropError, match=r"lesions\.nii\.gz: no such file"):
-        measure_pointing(model, cohort, Truth(tmp_path, truth.sentences))
+        play_pointing_game(model, cohort, Truth(tmp_path, truth.sentences))

@@ -22,8 +22,8 @@ def looking() -> Tensor:
     """Every image shows what its report says, one sentence per patch, elsewhere in each; the rest is like nothing."""
     seen = torch.zeros(3, 5, 8)
     seen[..., 7] = 0.1
-    for place, (owner, key) in enumerate(zip(OWNER.tolist(), KEY.tolist(), strict=True)):
-        seen[owner, (2 * place + owner) % 5, key] = 1
+    for place, (image_index, sentence_id) in enumerate(zip(OWNER.tolist(), KEY.tolist(), strict=True)):
+        seen[image_index, (2 * place + image_index) % 5, sentence_id] = 1
     return seen
 
 
@@ -40,14 +40,14 @@ def test_model_that_looks_fails_on_empty_and_on_foreign_images() -> None:
     found = figures(looking(), torch.zeros(5, 8) + 0.1)
     assert found["align_accuracy"] == 1.0
     assert found["align_accuracy_blank"] < 0.5
-    assert found["align_accuracy_shuffled"] < 0.7
+    assert found["align_accuracy_mispaired"] < 0.7
     assert found["retrieval_auc"] == 1.0
     assert found["effective_rank"] > 1.5
 
 
 def test_model_that_knows_places_retrieves_as_well_without_the_image() -> None:
     found = figures(by_place(), by_place()[0])
-    assert found["align_accuracy"] == found["align_accuracy_blank"] == found["align_accuracy_shuffled"]
+    assert found["align_accuracy"] == found["align_accuracy_blank"] == found["align_accuracy_mispaired"]
     assert found["align_accuracy"] > 0.9
     assert found["retrieval_auc"] == 0.5
     assert found["effective_rank"] == 1.0
@@ -76,11 +76,11 @@ def test_accuracy_agrees_with_a_slow_loop(seed: int) -> None:
 
 
 def test_equal_sentences_of_a_report_count_as_one_and_a_single_one_asks_nothing() -> None:
-    owner, key = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 1, 2])
-    said = torch.eye(8)[key]
+    image_index, sentence_id = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 1, 2])
+    said = torch.eye(8)[sentence_id]
     seen = torch.eye(8)[[0, 1, 7, 7, 7]].expand(2, 5, 8)
-    assert align_accuracy(said, owner, key, seen, 1) == 1.0
-    alone = align_accuracy(said[1:], owner[1:], key[1:], seen, 1)
+    assert align_accuracy(said, image_index, sentence_id, seen, 1) == 1.0
+    alone = align_accuracy(said[1:], image_index[1:], sentence_id[1:], seen, 1)
     assert alone != alone
 
 
@@ -107,4 +107,4 @@ def test_figures_that_are_not_defined_are_not_there() -> None:
     common = Sentences(OWNER, KEY, torch.ones(7))
     found = control_figures(SAID, common, looking(), torch.zeros(5, 8), torch.ones(3, 3), k=1)
     assert "retrieval_auc" not in found
-    assert "align_accuracy_shuffled" in found
+    assert "align_accuracy_mispaired" in found

@@ -89,8 +89,8 @@ def test_without_the_residual_text_only_asks() -> None:
 
 def test_order_of_the_patches_does_not_matter() -> None:
     vision = seen()
-    shuffled = VisionFeatures(None, vision.patches[:, torch.tensor([3, 0, 4, 1, 2])])
-    torch.testing.assert_close(fusion()(words(), shuffled), fusion()(words(), vision))
+    mispaired = VisionFeatures(None, vision.patches[:, torch.tensor([3, 0, 4, 1, 2])])
+    torch.testing.assert_close(fusion()(words(), mispaired), fusion()(words(), vision))
 
 
 def test_fusion_of_nothing_is_refused() -> None:

@@ -17,7 +17,7 @@ def test_number_of_visible_patches_is_exact(count: int, ratio: float, visible: i
     mask = random_mask(3, count, ratio, seeded())
     assert visible_count(count, ratio) == visible
     assert mask.keep.shape == (3, visible)
-    assert mask.hidden.sum(1).tolist() == [count - visible] * 3
+    assert mask.masked.sum(1).tolist() == [count - visible] * 3
 
 
 def test_hidden_is_true_exactly_where_a_patch_is_not_kept_and_kept_ones_rise() -> None:
@@ -25,15 +25,15 @@ def test_hidden_is_true_exactly_where_a_patch_is_not_kept_and_kept_ones_rise() -
     for b in range(4):
         kept = mask.keep[b].tolist()
         assert kept == sorted(kept)
-        assert kept == [n for n in range(30) if not mask.hidden[b, n]]
+        assert kept == [n for n in range(30) if not mask.masked[b, n]]
 
 
 def test_fill_puts_visible_features_back_in_their_places() -> None:
     patches, mask, token = torch.randn(2, 9, 5), random_mask(2, 9, 0.5, seeded()), torch.randn(5)
-    filled = mask.fill(mask.visible(patches), token)
-    assert torch.equal(filled[~mask.hidden], patches[~mask.hidden])
-    assert torch.equal(filled[mask.hidden], token.expand(int(mask.hidden.sum()), 5))
-    assert torch.equal(mask.visible(filled), mask.visible(patches))
+    filled = mask.restore(mask.take_visible(patches), token)
+    assert torch.equal(filled[~mask.masked], patches[~mask.masked])
+    assert torch.equal(filled[mask.masked], token.expand(int(mask.masked.sum()), 5))
+    assert torch.equal(mask.take_visible(filled), mask.take_visible(patches))
 
 
 def test_patches_of_the_body_are_kept_before_any_of_air() -> None:
@@ -54,10 +54,10 @@ def test_equal_seeds_hide_equally_and_samples_are_hidden_independently() -> None
 
 def test_every_patch_is_visible_equally_often() -> None:
     mask = random_mask(4000, 12, 0.75, seeded())
-    share = (~mask.hidden).float().mean(0)
+    share = (~mask.masked).float().mean(0)
     assert (share - 0.25).abs().max() < 0.03  # four standard deviations of a coin thrown 4000 times
 
 
 def test_a_mask_written_by_hand_shows_what_it_says() -> None:
     mask = Mask(torch.tensor([[0, 2]]), torch.tensor([[False, True, False]]))
-    assert mask.visible(torch.tensor([[[1.0], [2.0], [3.0]]])).tolist() == [[[1.0], [3.0]]]
+    assert mask.take_visible(torch.tensor([[[1.0], [2.0], [3.0]]])).tolist() == [[[1.0], [3.0]]]

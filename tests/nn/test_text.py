@@ -16,7 +16,7 @@ from torch.nn.functional import gelu, layer_norm, linear
 
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.errors import SimcropError
-from simcrop.nn.text import ReportDecoder, ReportDecoderSettings, TextEncoder, WordHead, read_text_encoder
+from simcrop.nn.text import MlmHead, ReportDecoder, ReportDecoderSettings, TextEncoder, read_text_encoder
 from simcrop.weights import embedded
 
 Write = Callable[..., Path]
@@ -188,7 +188,7 @@ def test_projection_that_is_not_there_is_refused(tiny_bert: Path) -> None:
 
 def test_word_head_starts_from_the_encoders_own(cxr_bert: Path) -> None:
     state = load_file(cxr_bert / "model.safetensors")
-    head = WordHead(24, read_text_encoder(cxr_bert))
+    head = MlmHead(24, read_text_encoder(cxr_bert))
     own = {
         k.removeprefix("cls.predictions."): v for k, v in state.items() if k.startswith("cls.predictions.")
     }
@@ -202,7 +202,7 @@ def test_word_head_starts_from_the_encoders_own(cxr_bert: Path) -> None:
 
 def test_word_head_without_a_start_takes_the_word_embeddings_and_is_tied_to_nothing(tiny_bert: Path) -> None:
     text = read_text_encoder(tiny_bert)
-    head = WordHead(20, text)
+    head = MlmHead(20, text)
     embeddings = text.bert.embeddings.word_embeddings.weight
     assert torch.equal(head.words.weight, embeddings)
     with torch.no_grad():
@@ -214,8 +214,8 @@ def test_compact_word_head_spells_the_same_words_under_other_numbers(cxr_bert: P
     text = read_text_encoder(cxr_bert)
     vocabulary = torch.tensor([3, 9, 40, 77])
     torch.manual_seed(0)
-    full = WordHead(24, text)
-    compact = WordHead(24, text, vocabulary)
+    full = MlmHead(24, text)
+    compact = MlmHead(24, text, vocabulary)
     x, ids = torch.randn(3, 24), torch.tensor([77, 9, 9])
     assert compact.numbers(ids).tolist() == [3, 1, 1]
     assert torch.equal(full.numbers(ids), ids)

@@ -1,4 +1,4 @@
-"""The encoder and the painter on a grid of 2 x 4 x 3 patches."""
+"""The encoder and the vision_decoder on a grid of 2 x 4 x 3 patches."""
 
 import pytest
 import torch
@@ -7,11 +7,17 @@ from torch import nn
 from simcrop.errors import SimcropError
 from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.patch import PatchGrid
-from simcrop.nn.vision import Painter, PainterSettings, VisionEncoder, VisionFeatures, VisionSettings
+from simcrop.nn.vision import (
+    VisionDecoder,
+    VisionDecoderSettings,
+    VisionEncoder,
+    VisionFeatures,
+    VisionSettings,
+)
 
 GRID = PatchGrid(volume=(6, 20, 21), patch=(3, 5, 7))
 VISION = VisionSettings(depth=2, dim=36, heads=3)
-PAINTER = PainterSettings(depth=1, dim=30, heads=2)
+PAINTER = VisionDecoderSettings(depth=1, dim=30, heads=2)
 
 
 def encoder(**changes: object) -> VisionEncoder:
@@ -51,19 +57,19 @@ def test_pooled_feature_is_the_mean_of_patches_without_cls() -> None:
 
 def test_encoder_does_not_see_a_hidden_voxel_and_the_painter_neither() -> None:
     vision, hidden = encoder(), mask()
-    painter = Painter(PAINTER, VISION, GRID).eval()
+    vision_decoder = VisionDecoder(PAINTER, VISION, GRID).eval()
     patches = torch.randn(2, GRID.count, GRID.voxels)
     changed = torch.where(hidden.hidden[..., None], torch.randn_like(patches), patches)
-    painted, again = (painter(vision(p, hidden), hidden) for p in (patches, changed))
+    painted, again = (vision_decoder(vision(p, hidden), hidden) for p in (patches, changed))
     assert painted.shape == patches.shape
     assert torch.equal(painted, again)
 
 
 def test_painter_sees_every_visible_patch() -> None:
     vision, hidden = encoder(), mask(1)
-    painter = Painter(PAINTER, VISION, GRID).eval()
+    vision_decoder = VisionDecoder(PAINTER, VISION, GRID).eval()
     patches = torch.randn(1, GRID.count, GRID.voxels, requires_grad=True)
-    painter(vision(patches, hidden), hidden)[hidden.hidden].square().sum().backward()
+    vision_decoder(vision(patches, hidden), hidden)[hidden.hidden].square().sum().backward()
     assert patches.grad is not None
     touched = patches.grad.abs().sum(-1) > 0
     assert torch.equal(touched, ~hidden.hidden)
@@ -71,7 +77,7 @@ def test_painter_sees_every_visible_patch() -> None:
 
 def test_mask_tokens_in_one_column_paint_different_depths_differently() -> None:
     vision, hidden = encoder(), mask(1)
-    painted = Painter(PAINTER, VISION, GRID).eval()(
+    painted = VisionDecoder(PAINTER, VISION, GRID).eval()(
         vision(torch.randn(1, GRID.count, GRID.voxels), hidden), hidden
     )
     assert len(torch.unique(painted[0][hidden.hidden[0]], dim=0)) == int(hidden.hidden.sum())
@@ -102,7 +108,7 @@ def test_encoder_can_do_without_cls() -> None:
     features = vision(torch.randn(2, GRID.count, GRID.voxels), mask())
     assert features.cls is None
     assert "cls_token" not in dict(vision.named_parameters())
-    assert Painter(PAINTER, VISION, GRID)(features, mask()).shape == (2, GRID.count, GRID.voxels)
+    assert VisionDecoder(PAINTER, VISION, GRID)(features, mask()).shape == (2, GRID.count, GRID.voxels)
 
 
 def test_only_learned_positions_are_trained_and_they_start_as_sines() -> None:
@@ -127,4 +133,4 @@ def test_heads_that_do_not_divide_the_features_are_refused() -> None:
     with pytest.raises(SimcropError, match=r"vision\.dim = 36 .* vision\.heads = 5"):
         encoder(heads=5)
     with pytest.raises(SimcropError, match=r"vision_decoder\.dim = 30 .* vision_decoder\.heads = 4"):
-        Painter(PAINTER.model_copy(update={"heads": 4}), VISION, GRID)
+        VisionDecoder(PAINTER.model_copy(update={"heads": 4}), VISION, GRID)

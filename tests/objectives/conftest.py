@@ -18,7 +18,7 @@ from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.nn.text import read_text_encoder
-from simcrop.objectives.method import Objective, Parts
+from simcrop.objectives.method import Components, Objective
 
 FINDINGS = (
     "a nodule in the left upper lobe. no effusion. the lung is clear.",
@@ -57,11 +57,11 @@ def build(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tuple[Obje
     return made
 
 
-def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts | None, Parts]:
+def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts | None, Components]:
     """Every report read and every text encoded, when the method wants them."""
     reading = recipe.reading
     if reading is None:
-        return None, Parts(recipe.input.grid)
+        return None, Components(recipe.input.grid)
     tokenizer, text = Tokenizer.load(bert), read_text_encoder(bert, recipe.text.freeze)
 
     def encode(texts: list[str]) -> torch.Tensor:
@@ -71,7 +71,7 @@ def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts 
     bank = build_bank([texts_of(r, reading.unit) for r in reports], encode if recipe.text.freeze else None)
     texts = Texts(tokenizer, bank, 64, recipe.text_length, reading.unit, reading.spelled != "no")
     center = bank.center() if reading.centred else None
-    return texts, Parts(recipe.input.grid, text, tokenizer, center=center)
+    return texts, Components(recipe.input.grid, text, tokenizer, center=center)
 
 
 @pytest.fixture

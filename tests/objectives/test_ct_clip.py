@@ -23,11 +23,11 @@ def test_its_one_term_is_the_mean_of_both_directions_over_studies_with_a_report(
     assert isinstance(objective, CtClip)
     terms = objective(batch, seeded())
     assert set(terms) == {"contrast"} == set(objective.weights)
-    assert batch.sentences.owner.tolist() == [0, 1, 3]  # the third study has no findings
+    assert batch.sentences.image_index.tolist() == [0, 1, 3]  # the third study has no findings
 
     patches = objective.vision(objective.grid.split(batch.volume)).patches
-    images = patches.mean(1)[[0, 1, 3]] @ objective.aligner.image.weight.T
-    texts = batch.sentences.features @ objective.aligner.words.weight.T
+    images = patches.mean(1)[[0, 1, 3]] @ objective.projection.image.weight.T
+    texts = batch.sentences.features @ objective.projection.words.weight.T
     cosine = torch.nn.functional.cosine_similarity(images[:, None], texts[None], dim=-1)
     odds = (cosine * e).exp()  # exp(t) with t = 1
     forth = -(odds.diag() / odds.sum(1)).log().mean()
@@ -49,7 +49,7 @@ def test_every_trained_parameter_has_a_gradient(build: Callable, freeze: bool) -
         assert (parameter.grad is not None) is parameter.requires_grad, name
         assert parameter.requires_grad is not (freeze and name.startswith("text.")), name
     assert not objective.skips_parameters
-    assert objective.aligner.log_scale.grad.abs() > 0
+    assert objective.projection.log_scale.grad.abs() > 0
 
 
 def test_nothing_of_the_volume_is_hidden(build: Callable) -> None:
@@ -63,8 +63,8 @@ def test_nothing_of_the_volume_is_hidden(build: Callable) -> None:
 def test_text_is_the_findings_or_the_whole_report(build: Callable) -> None:
     _, batch = build("ct-clip", **HEAD, text={"freeze": False})
     _, whole = build("ct-clip", contrast={"dim": 17, "text": "report"}, text={"freeze": False})
-    assert batch.sentences.owner.tolist() == [0, 1, 3]
-    assert whole.sentences.owner.tolist() == [0, 1, 2, 3]  # an impression is a report, too
+    assert batch.sentences.image_index.tolist() == [0, 1, 3]
+    assert whole.sentences.image_index.tolist() == [0, 1, 2, 3]  # an impression is a report, too
     assert whole.sentences.tokens.mask.sum(1)[0] > batch.sentences.tokens.mask.sum(1)[0]
     assert batch.report.ids.shape[1] == 0
 
@@ -81,9 +81,9 @@ def test_mean_text_is_taken_away_when_asked(build: Callable) -> None:
     plain, batch = build("ct-clip", **HEAD)
     centred, _ = build("ct-clip", contrast={"dim": 17, "center_text": True})
     features = batch.sentences.features
-    torch.testing.assert_close(centred.aligner.center, features.mean(0))
+    torch.testing.assert_close(centred.projection.center, features.mean(0))
     torch.testing.assert_close(
-        centred.aligner.sentences(features), plain.aligner.sentences(features - features.mean(0))
+        centred.projection.sentences(features), plain.projection.sentences(features - features.mean(0))
     )
 
 

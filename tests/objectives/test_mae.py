@@ -25,8 +25,8 @@ def test_its_one_term_is_equation_1_on_hidden_patches(build: Callable) -> None:
     assert set(terms) == {"volume"} == set(objective.weights)
     patches = objective.grid.split(batch.volume)
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
-    painted = objective.painter(objective.vision(patches, mask), mask)
-    torch.testing.assert_close(terms["volume"], losses.masked_patch_mse(painted, patches, mask.hidden))
+    painted = objective.vision_decoder(objective.vision(patches, mask), mask)
+    torch.testing.assert_close(terms["volume"], losses.masked_patch_mse(painted, patches, mask.masked))
 
 
 def test_one_batch_is_learned_by_heart(build: Callable, learn_by_heart: Callable) -> None:
@@ -44,10 +44,12 @@ def test_every_parameter_has_a_gradient(build: Callable) -> None:
 def test_no_report_is_read(build: Callable) -> None:
     objective, batch = build("mae", **TINY)
     assert batch.report.ids.shape == (4, 0)
-    assert len(batch.sentences.owner) == 0
+    assert len(batch.sentences.image_index) == 0
     assert batch.labels is None
     assert not [
-        name for name, _ in objective.named_parameters() if not name.startswith(("vision.", "painter."))
+        name
+        for name, _ in objective.named_parameters()
+        if not name.startswith(("vision.", "vision_decoder."))
     ]
 
 

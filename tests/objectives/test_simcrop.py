@@ -91,12 +91,12 @@ def test_align_term_is_equations_2_to_4_on_visible_patches_only(make: Make) -> N
     found = objective(batch, seeded(7))["align"]
     patches = objective.grid.split(batch.volume)
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
-    seen = objective.aligner.patches(objective.vision(patches, mask).patches)
+    seen = objective.projection.patches(objective.vision(patches, mask).patches)
     assert seen.shape[1] == 21
-    said = objective.aligner.sentences(batch.sentences.features)
-    owner = batch.sentences.owner
-    regions = losses.nearest_patches(said, seen[owner], 5)
-    torch.testing.assert_close(found, losses.info_nce(regions, said, owner, 0.07))
+    said = objective.projection.sentences(batch.sentences.features)
+    image_index = batch.sentences.image_index
+    regions = losses.nearest_patches(said, seen[image_index], 5)
+    torch.testing.assert_close(found, losses.info_nce(regions, said, image_index, 0.07))
 
 
 def test_hidden_voxels_matter_to_the_volume_term_alone(make: Make) -> None:
@@ -104,7 +104,7 @@ def test_hidden_voxels_matter_to_the_volume_term_alone(make: Make) -> None:
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
     patches = objective.grid.split(batch.volume)
     changed = replace(
-        batch, volume=objective.grid.join(torch.where(mask.hidden[..., None], -patches, patches))
+        batch, volume=objective.grid.join(torch.where(mask.masked[..., None], -patches, patches))
     )
     before, after = objective(batch, seeded(7)), objective(changed, seeded(7))
     assert before["volume"] != after["volume"]
@@ -115,7 +115,9 @@ def test_hidden_voxels_matter_to_the_volume_term_alone(make: Make) -> None:
 def test_switches_take_their_terms_away(make: Make) -> None:
     objective, batch = make(align={"use_sa": False})
     assert set(objective(batch, seeded())) == {"volume", "report"} == set(objective.weights)
-    objective, batch = make(align={"cross_image": {"enabled": True, "weight": 0.5, "max_share": 1.0}})
+    objective, batch = make(
+        align={"cross_image": {"enabled": True, "weight": 0.5, "max_document_frequency": 1.0}}
+    )
     terms = objective(batch, seeded())
     assert set(terms) == {"volume", "report", "align", "cross_image"}
     assert objective.weights["cross_image"] == 0.5
@@ -138,7 +140,9 @@ def test_without_image_paths_the_report_term_is_blind(make: Make) -> None:
 
 def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -> None:
     seen: list[int] = []
-    objective, batch = make(align={"cross_image": {"enabled": True, "visible": 0.5, "max_share": 1.0}})
+    objective, batch = make(
+        align={"cross_image": {"enabled": True, "visible": 0.5, "max_document_frequency": 1.0}}
+    )
     handle = objective.vision.register_forward_hook(lambda *args: seen.append(args[2].patches.shape[1]))
     objective(batch, seeded())
     handle.remove()
@@ -147,7 +151,7 @@ def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -
 
 @pytest.mark.parametrize(("alone", "learns"), [(1.0, False), (0.0, True)])
 def test_lone_patches_teach_attention_nothing(make: Make, alone: float, learns: bool) -> None:
-    cross = {"enabled": True, "alone": alone, "max_share": 1.0}
+    cross = {"enabled": True, "alone": alone, "max_document_frequency": 1.0}
     objective, batch = make(align={"cross_image": cross})
     objective(batch, seeded())["cross_image"].backward()
     block = objective.vision.transformer.blocks[0]
@@ -156,11 +160,11 @@ def test_lone_patches_teach_attention_nothing(make: Make, alone: float, learns: 
 
 
 def test_common_sentences_do_not_enter_the_cross_image_term(make: Make) -> None:
-    objective, batch = make(align={"cross_image": {"enabled": True, "max_share": 0.2}})
+    objective, batch = make(align={"cross_image": {"enabled": True, "max_document_frequency": 0.2}})
     assert (
         objective(batch, seeded())["cross_image"] == 0
     )  # every sentence stands in a quarter of the reports or more
-    objective, batch = make(align={"cross_image": {"enabled": True, "max_share": 0.3}})
+    objective, batch = make(align={"cross_image": {"enabled": True, "max_document_frequency": 0.3}})
     assert objective(batch, seeded())["cross_image"] > 0
 
 
@@ -221,7 +225,7 @@ def test_a_batch_without_any_sentence_still_trains(make: Make) -> None:
 
 def test_a_bank_without_a_sentence_has_a_center_of_zeros(make: Make) -> None:
     objective, _ = make(["", ""], align={"center_text": True})
-    assert not objective.aligner.center.any()
+    assert not objective.projection.center.any()
 
 
 def test_centred_sentences_have_their_mean_taken_away(make: Make) -> None:
@@ -229,7 +233,7 @@ def test_centred_sentences_have_their_mean_taken_away(make: Make) -> None:
     centred, _ = make(align={"l2": False, "center_text": True})
     features = batch.sentences.features
     assert features is not None
-    distinct = features[torch.tensor([batch.sentences.key.tolist().index(k) for k in range(6)])]
+    distinct = features[torch.tensor([batch.sentences.sentence_id.tolist().index(k) for k in range(6)])]
     torch.testing.assert_close(plain.sentence_features(batch.sentences), features)
     torch.testing.assert_close(centred.sentence_features(batch.sentences), features - distinct.mean(0))
 
@@ -237,7 +241,7 @@ def test_centred_sentences_have_their_mean_taken_away(make: Make) -> None:
 def test_compact_vocabulary_spells_only_words_of_the_cohort(make: Make) -> None:
     objective, batch = make(FINDINGS, compact=True)
     words = len(batch.report.ids[batch.report.mask].unique())
-    assert objective.word_head.words.out_features == words < objective.tokenizer.size
+    assert objective.mlm_head.words.out_features == words < objective.tokenizer.size
     assert objective(batch, seeded())["report"].isfinite()
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from simcrop.tasks.run_page import examined_rows, summary, verdict
+from simcrop.tasks.run_page import monitored_rows, summary, verdict
 
 
 def told(true: float, foreign: float, blank: float) -> str:
     return verdict(
-        {"align_accuracy": true, "align_accuracy_shuffled": foreign, "align_accuracy_blank": blank}
+        {"align_accuracy": true, "align_accuracy_mispaired": foreign, "align_accuracy_blank": blank}
     )
 
 
@@ -36,8 +36,8 @@ def test_reports_too_short_to_ask_are_named() -> None:
 def test_looks_are_no_loss_terms_and_the_last_one_is_in_the_summary() -> None:
     row = {"epoch": 1.0, "lr": 0.1, "grad_norm": 1.0, "volumes_per_s": 2.0, "data_wait": 0.0}
     rows = [{"step": step, "loss": 9.0 - step, "align": 1.0, **row} for step in (1, 2, 3)]
-    rows[0]["examined"], rows[2]["examined"] = {"align_accuracy": 0.2}, {"align_accuracy": 0.4}
-    assert examined_rows(rows) == [{"step": 1, "align_accuracy": 0.2}, {"step": 3, "align_accuracy": 0.4}]
+    rows[0]["monitored"], rows[2]["monitored"] = {"align_accuracy": 0.2}, {"align_accuracy": 0.4}
+    assert monitored_rows(rows) == [{"step": 1, "align_accuracy": 0.2}, {"step": 3, "align_accuracy": 0.4}]
     told = summary(rows)
     assert told["align_accuracy"] == pytest.approx(0.4)
-    assert not [name for name in told if name.startswith("examined")]
+    assert not [name for name in told if name.startswith("monitored")]

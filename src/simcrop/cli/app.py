@@ -60,7 +60,7 @@ def demo(
     overwrite: Overwrite = False,
 ) -> None:
     """The main job end to end on a phantom cohort, ending with one HTML page. Minutes on two cores."""
-    from simcrop.studies.demo import demo as run
+    from simcrop.experiments.demo import demo as run
 
     page = run(out, seed, patients, set_, resume, overwrite)
     typer.echo(f"open {page}")
@@ -77,7 +77,7 @@ def reproduce(
     overwrite: Overwrite = False,
 ) -> None:
     """A table of the paper on cohorts with known truth: methods trained alike, controls beside them. About an hour."""
-    from simcrop.studies.table3 import reproduce_table3
+    from simcrop.experiments.table3 import reproduce_table3
 
     if what != "table3":
         raise SimcropError("bad-setting", f"cannot reproduce {what!r}: there is table3")
@@ -104,7 +104,7 @@ def phantom(
     background: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Insert findings into the real scans below FOLDER.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="DistributedContext; the result is the same.")] = 1,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a synthetic cohort with known truth in the raw layout of a data set."""

@@ -29,7 +29,7 @@ def ingest(
     layout: Annotated[
         str, typer.Option(help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv or folder.")
     ] = "folder",
-    workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="DistributedContext; the result is the same.")] = 1,
     spacing: Annotated[str, typer.Option(help="Grid of the store in mm: x,y,z.")] = "1.5,1.5,3",
     antialias: Annotated[
         bool, typer.Option("--antialias", help="Average where voxels grow, instead of skipping slices.")
@@ -60,10 +60,10 @@ def ingest(
     overwrite: Overwrite = False,
 ) -> None:
     """Raw scans and reports into a cohort store. Interrupted, the same command continues."""
-    from simcrop.tasks.ingest import Wish, ingest_as, merge_shards
+    from simcrop.tasks.ingest import IngestOptions, ingest_as, merge_shards
 
     del resume  # state is kept per scan: the same command always continues
-    wish = Wish(layout, spacing, antialias, codec, pseudonymise, reports, key, split)
+    wish = IngestOptions(layout, spacing, antialias, codec, pseudonymise, reports, key, split)
     if merge:
         result = merge_shards(out or source, source if out else None, wish)
     else:

@@ -63,12 +63,12 @@ def decide(
 
     `slope` and `intercept` are what the file says. Refuses numbers that no candidate makes a CT.
     """
-    witness = Witness(values.shape)
+    witness = HuSampler(values.shape)
     witness.see_all(values)
     return witness.decide(slope, intercept, hint, source)
 
 
-class Witness:
+class HuSampler:
     """Looks at a scan's numbers, all at once or plane by plane, and remembers its range and about `SAMPLE` voxels."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Processes:
+class DistributedContext:
     """This process among all: `rank` of `world`, and the device it computes on."""
 
     rank: int
@@ -56,7 +56,7 @@ class Processes:
         return nn.parallel.DistributedDataParallel(module, find_unused_parameters=may_skip)
 
 
-def join_processes() -> Processes:
+def join_distributed() -> DistributedContext:
     """What `torchrun` started, or this process alone."""
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     cuda = torch.cuda.is_available()
@@ -65,11 +65,11 @@ def join_processes() -> Processes:
         torch.cuda.set_device(device)
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if cuda else "gloo")
-    return Processes(rank, world, device)
+    return DistributedContext(rank, world, device)
 
 
-def leave_processes() -> None:
-    """Close what `join_processes` opened."""
+def leave_distributed() -> None:
+    """Close what `join_distributed` opened."""
     if dist.is_available() and dist.is_initialized():
         # A wrapped module that waits for the garbage collector still holds the group; its threads would
         # then be torn down with the interpreter, which now and then aborts a run that had succeeded.

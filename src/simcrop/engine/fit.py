@@ -25,11 +25,11 @@ from simcrop.engine.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from simcrop.engine.distributed import Processes
-from simcrop.engine.examine import Examine, examined, examined_steps
+from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.journal import Journal
 from simcrop.engine.loading import lost_workers, micro_batches, next_batch
 from simcrop.engine.memory import keep_freed_memory
+from simcrop.engine.monitor import Monitor, monitored, monitored_steps
 from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
 from simcrop.engine.order import Order, Share, step_seed
 from simcrop.engine.precision import Precision, settled
@@ -44,20 +44,20 @@ class EngineSettings(Settings):
 
     `micro_batch`: samples per forward pass and process (all of the process's share when not set; losses that compare
     the samples of a batch see only a micro-batch, and a mean over words or sentences is taken within each, then
-    averaged). `recompute`: less memory for about an eighth more time. `examine`: how often a run is looked at in the
+    averaged). `recompute`: less memory for about an eighth more time. `monitor`: how often a run is looked at in the
     course of its training, the last time at its end, where its method gives something to look at.
     """
 
     precision: Literal["auto"] | Precision = "auto"
     micro_batch: int | None = Field(default=None, ge=1)
     recompute: bool = False
-    examine: int = Field(default=5, ge=0)
+    monitor: int = Field(default=5, ge=0)
 
 
 @dataclass(frozen=True)
 class Job:
     """One training run. `dataset[draw]` gives a sample, `collate` makes a batch with `.ids` and `.to(device)`,
-    `examine` gives figures of the objective that no batch gives.
+    `monitor` gives figures of the objective that no batch gives.
     """
 
     dataset: Dataset
@@ -69,7 +69,7 @@ class Job:
     engine: EngineSettings
     checkpoint: CheckpointSettings
     workers: int = 0
-    examine: Examine | None = None
+    monitor: Monitor | None = None
 
     @property
     def order(self) -> Order:
@@ -80,7 +80,7 @@ class Job:
         whole = ceil(self.optim.epochs * self.order.count / self.optim.batch)
         return min(whole, self.optim.steps or whole)
 
-    def share(self, processes: Processes) -> Share:
+    def share(self, processes: DistributedContext) -> Share:
         per_process, rest = divmod(self.optim.batch, processes.world)
         micro = self.engine.micro_batch or per_process
         if rest or per_process % micro:
@@ -102,7 +102,11 @@ class Fitted:
 
 
 def fit(
-    objective: nn.Module, job: Job, processes: Processes, resume: bool = False, progress: Progress = silent
+    objective: nn.Module,
+    job: Job,
+    processes: DistributedContext,
+    resume: bool = False,
+    progress: Progress = silent,
 ) -> Fitted:
     """Train `objective` to the end of `job`, or from its newest checkpoint with `resume`."""
     if processes.device.type == "cpu":
@@ -117,7 +121,7 @@ def fit(
     journal = Journal(job.folder / "journal.jsonl", done) if processes.leads else None
     last: dict[str, float] = {}
     step, stopping = done, False
-    looks = examined_steps(job.steps, job.engine.examine)
+    looks = monitored_steps(job.steps, job.engine.monitor)
 
     with (
         closing(journal) if journal else nullcontext(),
@@ -142,8 +146,8 @@ def fit(
                 "data_wait": round(waited / seconds, 4),
             }
             if journal is not None:
-                if job.examine is not None and step in looks:
-                    row["examined"] = examined(objective, job.examine, processes.device)
+                if job.monitor is not None and step in looks:
+                    row["monitored"] = monitored(objective, job.monitor, processes.device)
                 journal.write(row)
             speed, wait = row["volumes_per_s"], row["data_wait"]
             words = f"loss {last['loss']:.3f}  {speed:.2f} volumes/s  waiting for data {wait:.0%}"
@@ -163,7 +167,7 @@ class Stepper:
         wrapped: nn.Module,
         optimizer: torch.optim.Optimizer,
         job: Job,
-        processes: Processes,
+        processes: DistributedContext,
     ) -> None:
         self.objective, self.wrapped, self.optimizer = objective, wrapped, optimizer
         self.job, self.processes = job, processes
@@ -231,7 +235,7 @@ def restore(objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, re
 
 
 def save(
-    objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, step: int, processes: Processes
+    objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, step: int, processes: DistributedContext
 ) -> None:
     if processes.leads:
         save_checkpoint(

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from simcrop.engine.order import MicroBatches, Order, Share
+from simcrop.engine.order import MicroBatchSampler, Order, Share
 from simcrop.errors import SimcropError
 
 
@@ -21,7 +21,7 @@ def micro_batches(
     batches = iter(
         DataLoader(
             dataset,
-            batch_sampler=MicroBatches(order, share, steps.start, steps.stop),
+            batch_sampler=MicroBatchSampler(order, share, steps.start, steps.stop),
             collate_fn=collate,
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),

@@ -65,7 +65,7 @@ class Share:
         return [mine[i : i + self.micro] for i in range(0, per_rank, self.micro)]
 
 
-class MicroBatches(Sampler[list[Draw]]):
+class MicroBatchSampler(Sampler[list[Draw]]):
     """For a DataLoader: the micro-batches of this process from one step to another."""
 
     def __init__(self, order: Order, share: Share, start: int, stop: int) -> None:

@@ -16,7 +16,7 @@ from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import regions
 from simcrop.evaluation.lesions import lesion_shares, placement_of
-from simcrop.evaluation.pointing import Pointed, Pointing, score_pointing
+from simcrop.evaluation.pointing_game import Pointed, PointingGame, score_pointing_game
 from simcrop.model import Model
 from simcrop.phantom.truth import Truth, TruthSentence
 
@@ -35,13 +35,13 @@ class Question:
     swapped: str | None
 
 
-def measure_pointing(
+def play_pointing_game(
     model: Model, studies: Cohort | Sequence[Study], truth: Truth, seed: int = 0
-) -> Pointing:
+) -> PointingGame:
     """Whether the sentences of these studies point at their lesions. The same seed asks any model the same questions,
     so that a trained one and an untrained one can be compared.
     """
-    return score_pointing(ask(model, studies, questions(studies, truth, seed), truth), seed)
+    return score_pointing_game(ask(model, studies, questions(studies, truth, seed), truth), seed)
 
 
 def questions(studies: Cohort | Sequence[Study], truth: Truth, seed: int) -> list[Question]:

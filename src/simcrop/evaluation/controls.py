@@ -30,25 +30,32 @@ def control_figures(
 
     `blank`: features of an image of air; `pooled`: mean patch feature of each image; `k`: patches of a region.
     """
-    owner, key = sentences.owner, sentences.key
+    image_index, sentence_id = sentences.image_index, sentences.sentence_id
     studies, patches = seen.shape[:2]
     figures = {
-        "align_accuracy": align_accuracy(said, owner, key, seen, k),
-        "align_accuracy_blank": align_accuracy(said, owner, key, blank.expand(studies, -1, -1), k),
+        "align_accuracy": align_accuracy(said, image_index, sentence_id, seen, k),
+        "align_accuracy_blank": align_accuracy(
+            said, image_index, sentence_id, blank.expand(studies, -1, -1), k
+        ),
         "retrieval_auc": retrieval_auc(
-            image_scores(said, seen, max(1, round(TOP_SHARE * patches))), owner, key, sentences.share
+            image_scores(said, seen, max(1, round(TOP_SHARE * patches))),
+            image_index,
+            sentence_id,
+            sentences.document_frequency,
         ),
         "effective_rank": effective_rank(pooled.float().cpu().numpy()),
     }
     if studies > 1:
-        figures["align_accuracy_shuffled"] = align_accuracy(said, owner, key, seen.roll(1, 0), k)
+        figures["align_accuracy_mispaired"] = align_accuracy(
+            said, image_index, sentence_id, seen.roll(1, 0), k
+        )
     return {name: value for name, value in figures.items() if value == value}
 
 
 def align_accuracy(
     said: Float[Tensor, "s e"],
-    owner: Int[Tensor, " s"],
-    key: Int[Tensor, " s"],
+    image_index: Int[Tensor, " s"],
+    sentence_id: Int[Tensor, " s"],
     seen: Float[Tensor, "b n e"],
     k: int,
 ) -> float:
@@ -57,11 +64,11 @@ def align_accuracy(
     report asks.
     """
     right: list[Tensor] = []
-    for study in owner.unique().tolist():
-        mine = owner == study
-        if len(key[mine].unique()) < 2:
+    for study in image_index.unique().tolist():
+        mine = image_index == study
+        if len(sentence_id[mine].unique()) < 2:
             continue
-        text, name = normalize(said[mine], dim=-1), key[mine]
+        text, name = normalize(said[mine], dim=-1), sentence_id[mine]
         likeness = products(normalize(regions(text, seen[study], k), dim=-1), text, "i e, j e -> i j")
         right += [name[likeness.argmax(1)] == name, name[likeness.argmax(0)] == name]
     return float(torch.cat(right).float().mean()) if right else float("nan")
@@ -83,8 +90,8 @@ def image_scores(said: Float[Tensor, "s e"], seen: Float[Tensor, "b n e"], k: in
 
 def retrieval_auc(
     scores: Float[Tensor, "s b"],
-    owner: Int[Tensor, " s"],
-    key: Int[Tensor, " s"],
+    image_index: Int[Tensor, " s"],
+    sentence_id: Int[Tensor, " s"],
     share: Float[Tensor, " s"],
 ) -> float:
     """Chance that a rare sentence scores its own image above one whose report lacks it; a tie counts half.
@@ -92,11 +99,11 @@ def retrieval_auc(
     The mean over sentences; NaN when no sentence is rare enough or none has an image to be told from.
     """
     images = torch.arange(scores.shape[1], device=scores.device)
-    own = owner[:, None] == images[None, :]
-    lacks = (key[:, None] == key[None, :]).float() @ own.float() == 0
+    own = image_index[:, None] == images[None, :]
+    lacks = (sentence_id[:, None] == sentence_id[None, :]).float() @ own.float() == 0
     asked = (share < MAX_SHARE) & lacks.any(1)
     if not asked.any():
         return float("nan")
-    mine = scores.gather(1, owner[:, None])
+    mine = scores.gather(1, image_index[:, None])
     won = (mine > scores).float() + 0.5 * (mine == scores).float()
     return float(((won * lacks).sum(1) / lacks.sum(1).clamp(min=1))[asked].mean())

@@ -1,6 +1,6 @@
-"""Which patches the encoder sees, and which the painter must guess.
+"""Which patches the encoder sees, and which the vision_decoder must guess.
 
-Axes: b batch, n all patches, v visible patches, m hidden patches, d features.
+Axes: b batch, n all patches, v visible patches, m masked patches, d features.
 """
 
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Mask:
-    """`keep`: numbers of the visible patches in rising order; `hidden`: true where a patch is not visible."""
+    """`keep`: numbers of the visible patches in rising order; `masked`: true where a patch is not visible."""
 
     keep: Int[Tensor, "b v"]
-    hidden: Bool[Tensor, "b n"]
+    masked: Bool[Tensor, "b n"]
 
-    def visible(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b v d"]:
+    def take_visible(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b v d"]:
         """Only the patches that the encoder may see."""
         return patches.gather(1, repeat(self.keep, "b v -> b v d", d=patches.shape[-1]))
 
-    def concealed(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b m d"]:
+    def take_masked(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b m d"]:
         """Only the patches that must be guessed, in rising order."""
         # A stable sort and not `nonzero`: every sample hides equally many, and a GPU need not be waited for.
-        count = self.hidden.shape[1] - self.keep.shape[1]
-        index = self.hidden.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
+        count = self.masked.shape[1] - self.keep.shape[1]
+        index = self.masked.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
         return patches.gather(1, repeat(index, "b m -> b m d", d=patches.shape[-1]))
 
-    def fill(self, visible: Float[Tensor, "b v d"], token: Float[Tensor, " d"]) -> Float[Tensor, "b n d"]:
+    def restore(self, visible: Float[Tensor, "b v d"], token: Float[Tensor, " d"]) -> Float[Tensor, "b n d"]:
         """The whole grid again: visible features in their places, `token` everywhere else."""
-        full = repeat(token, "d -> b n d", b=visible.shape[0], n=self.hidden.shape[1]).to(visible.dtype)
+        full = repeat(token, "d -> b n d", b=visible.shape[0], n=self.masked.shape[1]).to(visible.dtype)
         return full.scatter(1, repeat(self.keep, "b v -> b v d", d=visible.shape[-1]), visible)
 
 
 def visible_count(count: int, ratio: float) -> int:
-    """How many of `count` patches stay visible when `ratio` of them is hidden: int(n * (1 - ratio)), at least 1."""
+    """How many of `count` patches stay visible when `ratio` of them is masked: int(n * (1 - ratio)), at least 1."""
     return max(1, int(count * (1 - ratio)))
 
 
@@ -56,5 +56,5 @@ def random_mask(
     if preferred is not None:
         noise = noise + (~preferred).to(noise.dtype)
     keep = noise.topk(visible_count(count, ratio), largest=False).indices.sort().values
-    hidden = torch.ones(batch, count, dtype=torch.bool, device=device).scatter(1, keep, False)
-    return Mask(keep, hidden)
+    masked = torch.ones(batch, count, dtype=torch.bool, device=device).scatter(1, keep, False)
+    return Mask(keep, masked)

@@ -201,7 +201,7 @@ class ReportDecoder(nn.Module):
         return self.encoder(fused, attention_mask=rearrange(mask, "b t -> b 1 1 t"))[0]
 
 
-class WordHead(nn.Module):
+class MlmHead(nn.Module):
     """From a decoded feature to the words of the vocabulary; runs on hidden pieces only.
 
     Starts from the text encoder's own masked-word head where it has one and the widths agree, otherwise from its word
@@ -232,7 +232,7 @@ class WordHead(nn.Module):
     def forward(self, x: Float[Tensor, "m d"]) -> Float[Tensor, "m w"]:
         return self.words(self.norm(gelu(self.dense(x))))
 
-    def numbers(self, ids: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
+    def vocabulary_index(self, ids: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
         """Where each word-piece id stands in this head's vocabulary (rising, and holding every id asked for)."""
         return torch.searchsorted(self.vocabulary, ids)
 

@@ -1,4 +1,4 @@
-"""The 3D ViT: an encoder that sees the visible patches only, and a painter that guesses the hidden ones.
+"""The 3D ViT: an encoder that sees the visible patches only, and a vision_decoder that guesses the hidden ones.
 
 Axes: b batch, n all patches, v visible patches, p voxels of a patch, d features.
 """
@@ -46,7 +46,7 @@ class VisionSettings(Settings):
         return windows
 
 
-class PainterSettings(Settings):
+class VisionDecoderSettings(Settings):
     """The decoder of Eq. 1. The paper: 4 layers of ViT-B."""
 
     depth: int = Field(default=4, ge=1)
@@ -55,8 +55,8 @@ class PainterSettings(Settings):
     mlp_ratio: float = Field(default=4.0, gt=0)
 
 
-QUIET = 0.05  # 50 HU: where the cohort varies less than noise does, noise must not be blown up
-FARTHEST = 5.0  # standard deviations
+MIN_STD = 0.05  # 50 HU: where the cohort varies less than noise does, noise must not be blown up
+CLIP_SIGMA = 5.0  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ class Atlas(nn.Module):
     def learn(self, mean: Float[Tensor, "n p"], deviation: Float[Tensor, "n p"]) -> None:
         """Take the mean and the standard deviation of a cohort's patches, on the [-1, 1] scale of the input."""
         self.mean.copy_(mean)
-        self.spread.copy_(deviation + QUIET)
+        self.spread.copy_(deviation + MIN_STD)
 
     def forward(self, patches: Float[Tensor, "b n p"]) -> Float[Tensor, "b n p"]:
-        return ((patches - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
+        return ((patches - self.mean) / self.spread).clamp(-CLIP_SIGMA, CLIP_SIGMA)
 
 
 class VisionEncoder(nn.Module):
@@ -122,7 +122,7 @@ class VisionEncoder(nn.Module):
         # Keep first, embed afterwards: three quarters of the patches are never multiplied.
         position = repeat(self.position, "n d -> b n d", b=patches.shape[0])
         if mask is not None:
-            patches, position = mask.visible(patches), mask.visible(position)
+            patches, position = mask.take_visible(patches), mask.take_visible(position)
         tokens = self.embed(patches) + position
         if self.cls_token is None:
             return VisionFeatures(None, self.transformer(tokens, alone))
@@ -138,12 +138,12 @@ class VisionEncoder(nn.Module):
         return self.patch_embed(patches)
 
 
-class Painter(nn.Module):
+class VisionDecoder(nn.Module):
     """D_v of the paper: visible features and mask tokens in, voxels out: of every patch, or of the hidden ones only."""
 
     position: Tensor
 
-    def __init__(self, settings: PainterSettings, vision: VisionSettings, grid: PatchGrid) -> None:
+    def __init__(self, settings: VisionDecoderSettings, vision: VisionSettings, grid: PatchGrid) -> None:
         super().__init__()
         check_heads("vision_decoder", settings.dim, settings.heads)
         self.embed = nn.Linear(vision.dim, settings.dim)
@@ -155,10 +155,10 @@ class Painter(nn.Module):
         init_linear(self.voxels)
 
     def forward(
-        self, features: VisionFeatures, mask: Mask, hidden_only: bool = False
+        self, features: VisionFeatures, mask: Mask, masked_only: bool = False
     ) -> Float[Tensor, "b m p"]:
-        tokens = mask.fill(self.embed(features.patches), self.mask_token) + self.position
+        tokens = mask.restore(self.embed(features.patches), self.mask_token) + self.position
         if features.cls is not None:
             tokens = torch.cat([self.embed(features.cls)[:, None], tokens], dim=1)
-        painted = self.transformer(tokens)[:, -mask.hidden.shape[1] :]
-        return self.voxels(mask.concealed(painted) if hidden_only else painted)
+        painted = self.transformer(tokens)[:, -mask.masked.shape[1] :]
+        return self.voxels(mask.take_masked(painted) if masked_only else painted)

@@ -20,7 +20,7 @@ from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text import Pool, TextEncoder
 from simcrop.nn.transformer import check_heads, init_linear
 from simcrop.nn.vision import VisionEncoder
-from simcrop.objectives.method import MethodSettings, Objective, Parts, Reading, TextSpace
+from simcrop.objectives.method import Components, MethodSettings, Objective, ProjectionHead, TextNeeds
 from simcrop.objectives.texts import has_spare_head, text_features
 from simcrop.settings import Settings
 
@@ -48,18 +48,18 @@ class CtClipSettings(MethodSettings):
         check_heads("vision", self.vision.dim, self.vision.heads)
         return self
 
-    def build(self, parts: Parts) -> "CtClip":
+    def build(self, parts: Components) -> "CtClip":
         return CtClip(self, parts.grid, parts.reader[0], parts.center)
 
     @property
-    def reading(self) -> Reading:
-        return Reading(self.contrast.text, self.contrast.pool, centred=self.contrast.center_text)
+    def reading(self) -> TextNeeds:
+        return TextNeeds(self.contrast.text, self.contrast.pool, centred=self.contrast.center_text)
 
-    def text_space(self, text: TextEncoder) -> "ClipSpace":
-        return ClipSpace(self.contrast, self.vision.dim, text.width_of(self.contrast.pool))
+    def projection_head(self, text: TextEncoder) -> "ContrastProjection":
+        return ContrastProjection(self.contrast, self.vision.dim, text.width_of(self.contrast.pool))
 
 
-class ClipSpace(TextSpace):
+class ContrastProjection(ProjectionHead):
     """Two projections without a bias, then length one. A mean of patches is projected like a patch."""
 
     center: Tensor
@@ -88,9 +88,9 @@ class CtClip(Objective):
         super().__init__()
         self.settings, self.grid, self.text = settings, grid, text
         self.vision = VisionEncoder(settings.vision, grid)
-        self.aligner = settings.text_space(text)
+        self.projection = settings.projection_head(text)
         if center is not None:
-            self.aligner.center.copy_(center)
+            self.projection.center.copy_(center)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -103,10 +103,10 @@ class CtClip(Objective):
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         del generator  # nothing is hidden
         pooled = self.vision(self.grid.split(batch.volume)).pooled
-        images = self.aligner.patches(pooled[:, None])[:, 0]
+        images = self.projection.patches(pooled[:, None])[:, 0]
         said = batch.sentences
-        texts = self.aligner.sentences(text_features(said, self.text, self.settings.contrast.pool))
+        texts = self.projection.sentences(text_features(said, self.text, self.settings.contrast.pool))
         # Eq. 4 over one group, the batch, sums both directions; the scale is learned, so it goes into one side.
-        scaled = images[said.owner] * self.aligner.log_scale.exp()
-        group = torch.zeros_like(said.owner)
+        scaled = images[said.image_index] * self.projection.log_scale.exp()
+        group = torch.zeros_like(said.image_index)
         return {"contrast": losses.info_nce(scaled, texts, group, temperature=1.0, l2=False) / 2}

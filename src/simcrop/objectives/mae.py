@@ -1,7 +1,7 @@
 """MAE in 3D: paint the hidden patches, and nothing else (Eq. 1 alone). No report is read.
 
 Axes: b study, n all patches, p voxel of a patch. After He et al., Masked Autoencoders Are Scalable Vision Learners,
-2022. Encoder, painter and target are SimCroP's, so that only the objective differs; MAE itself normalises the target
+2022. Encoder, vision_decoder and target are SimCroP's, so that only the objective differs; MAE itself normalises the target
 (`mim.norm_pix`) and paints with 8 layers of 512 features.
 """
 
@@ -12,15 +12,15 @@ from torch import Tensor
 from simcrop.data.samples.batch import Batch
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.transformer import check_heads
-from simcrop.nn.vision import Painter, PainterSettings, VisionEncoder
-from simcrop.objectives.method import MethodSettings, Objective, Parts
+from simcrop.nn.vision import VisionDecoder, VisionDecoderSettings, VisionEncoder
+from simcrop.objectives.method import Components, MethodSettings, Objective
 from simcrop.objectives.volume import MimSettings, hide, preferred_patches, volume_loss
 
 
 class MaeSettings(MethodSettings):
     """The parts of SimCroP that Eq. 1 needs, with the same defaults."""
 
-    vision_decoder: PainterSettings = PainterSettings()
+    vision_decoder: VisionDecoderSettings = VisionDecoderSettings()
     mim: MimSettings = MimSettings()
 
     @model_validator(mode="after")
@@ -30,7 +30,7 @@ class MaeSettings(MethodSettings):
         check_heads("vision_decoder", self.vision_decoder.dim, self.vision_decoder.heads)
         return self
 
-    def build(self, parts: Parts) -> "Mae":
+    def build(self, parts: Components) -> "Mae":
         return Mae(self, parts.grid)
 
 
@@ -41,7 +41,7 @@ class Mae(Objective):
         super().__init__()
         self.settings, self.grid = settings, grid
         self.vision = VisionEncoder(settings.vision, grid)
-        self.painter = Painter(settings.vision_decoder, settings.vision, grid)
+        self.vision_decoder = VisionDecoder(settings.vision_decoder, settings.vision, grid)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -51,4 +51,4 @@ class Mae(Objective):
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         mask = hide(patches, mim, generator, preferred_patches(patches, mim))
         features = self.vision(patches, mask)
-        return {"volume": volume_loss(self.painter, mim, patches, features, mask)}
+        return {"volume": volume_loss(self.vision_decoder, mim, patches, features, mask)}

@@ -23,7 +23,7 @@ from simcrop.settings import Settings
 
 
 @dataclass(frozen=True)
-class Reading:
+class TextNeeds:
     """What a method wants of the reports. `unit`: which texts meet the image, and `pool`: how each becomes one vector;
     `centred`: their mean is known beforehand; `spelled`: whole reports come as word pieces, too, to be guessed among
     all pieces of the tokenizer or among those that the cohort uses (`compact`); `alone`: a sentence is sought among
@@ -38,7 +38,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class Components:
     """What a method may be built from; it takes what it asked for. `vocabulary`: ids of the words that it may have to
     spell, all when None; `center`: mean feature of the texts.
     """
@@ -85,7 +85,7 @@ class Objective(nn.Module):
         raise NotImplementedError
 
 
-class TextSpace(nn.Module):
+class ProjectionHead(nn.Module):
     """Where the patches and the texts of one model meet; what grounding needs beside the encoders."""
 
     def patches(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b v e"]:
@@ -103,11 +103,11 @@ class MethodSettings(Settings):
     vision: VisionSettings = VisionSettings()
 
     @abstractmethod
-    def build(self, parts: Parts) -> Objective:
+    def build(self, parts: Components) -> Objective:
         """The method, ready to be trained."""
 
     @property
-    def reading(self) -> Reading | None:
+    def reading(self) -> TextNeeds | None:
         """What it wants of the reports; None when it reads none."""
         return None
 
@@ -121,7 +121,7 @@ class MethodSettings(Settings):
         del names
         return {}
 
-    def text_space(self, text: TextEncoder) -> TextSpace | None:
+    def projection_head(self, text: TextEncoder) -> ProjectionHead | None:
         """Where patches meet sentences; None when they never do."""
         del text
         return None

@@ -14,15 +14,15 @@ from torch.nn.functional import normalize
 
 from simcrop import losses
 from simcrop.data.samples.batch import Batch, Sentences
-from simcrop.data.samples.tokenizer import Tokenizer, Tokens, hide_words
+from simcrop.data.samples.tokenizer import Tokenizer, Tokens, mask_tokens
 from simcrop.errors import SimcropError
 from simcrop.nn.fusion import Fusion, FusionSettings
 from simcrop.nn.masking import random_mask, visible_count
 from simcrop.nn.patch import PatchGrid
-from simcrop.nn.text import Pool, ReportDecoder, ReportDecoderSettings, TextEncoder, WordHead
+from simcrop.nn.text import MlmHead, Pool, ReportDecoder, ReportDecoderSettings, TextEncoder
 from simcrop.nn.transformer import check_heads, identity_linear
-from simcrop.nn.vision import Painter, PainterSettings, VisionEncoder, VisionFeatures
-from simcrop.objectives.method import MethodSettings, Objective, Parts, Reading, TextSpace
+from simcrop.nn.vision import VisionDecoder, VisionDecoderSettings, VisionEncoder, VisionFeatures
+from simcrop.objectives.method import Components, MethodSettings, Objective, ProjectionHead, TextNeeds
 from simcrop.objectives.texts import has_spare_head, text_features
 from simcrop.objectives.volume import MimSettings, hide, preferred_patches, volume_loss
 from simcrop.settings import Settings
@@ -32,7 +32,7 @@ class CrossImageSettings(Settings):
     """Our extension, not in the paper: a sentence must find its own image among those of the batch.
 
     `visible`: share of the patches that its own pass through the encoder sees; `top_share`: patches averaged, as a
-    share of those; `max_share`: a sentence in this share of the training reports or more tells images apart no longer.
+    share of those; `max_document_frequency`: a sentence in this share of the training reports or more tells images apart no longer.
 
     `alone`: share of the steps in which the patches of that pass do not see each other. What one patch shows can
     otherwise be told by any other, and a sentence is then found in the right scan at the wrong place. With any such
@@ -44,7 +44,7 @@ class CrossImageSettings(Settings):
     temperature: float = Field(default=0.07, gt=0)
     visible: float = Field(default=1.0, gt=0, le=1)
     top_share: float = Field(default=0.05, gt=0, le=1)
-    max_share: float = Field(default=0.15, gt=0, le=1)
+    max_document_frequency: float = Field(default=0.15, gt=0, le=1)
     alone: float = Field(default=0.0, ge=0, le=1)
 
 
@@ -76,14 +76,14 @@ class MlmSettings(Settings):
     ratio: float = Field(default=0.75, gt=0, lt=1)
     unit: Literal["word", "token"] = "word"
     replace: Literal["mask_only", "bert"] = "mask_only"
-    loss_on: Literal["hidden", "all"] = "hidden"
+    loss_on: Literal["masked", "all"] = "masked"
     vocabulary: Literal["full", "compact"] = "full"
 
 
 class SimCroPSettings(MethodSettings):
     """Every choice of the method; the defaults are the paper's, or the reading of it that the evidence favours."""
 
-    vision_decoder: PainterSettings = PainterSettings()
+    vision_decoder: VisionDecoderSettings = VisionDecoderSettings()
     mim: MimSettings = MimSettings()
     align: AlignSettings = AlignSettings()
     fusion: FusionSettings = FusionSettings()
@@ -99,24 +99,24 @@ class SimCroPSettings(MethodSettings):
         check_heads("fusion", self.report_decoder.dim, self.fusion.heads)
         return self
 
-    def build(self, parts: Parts) -> "SimCroP":
+    def build(self, parts: Components) -> "SimCroP":
         return SimCroP(self, parts.grid, *parts.reader, parts.vocabulary, parts.center)
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> TextNeeds:
         align = self.align
         alone = align.cross_image.enabled and align.cross_image.alone > 0
-        return Reading("sentence", align.sent_pool, align.center_text, self.mlm.vocabulary, alone)
+        return TextNeeds("sentence", align.sent_pool, align.center_text, self.mlm.vocabulary, alone)
 
-    def text_space(self, text: TextEncoder) -> "Aligner":
-        return Aligner(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
+    def projection_head(self, text: TextEncoder) -> "AlignProjection":
+        return AlignProjection(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
 
     def boxes(self, patches: int) -> int:
         """K of the paper counts visible patches only, so all patches hold as many more."""
         return min(patches, max(1, round(self.align.top_k / (1 - self.mim.mask_ratio))))
 
 
-class Aligner(TextSpace):
+class AlignProjection(ProjectionHead):
     """Brings patches and sentences into one space: projection, centring, L2."""
 
     center: Tensor
@@ -161,13 +161,13 @@ class SimCroP(Objective):
         width = settings.report_decoder.dim
         self.text = text
         self.vision = VisionEncoder(settings.vision, grid)
-        self.painter = Painter(settings.vision_decoder, settings.vision, grid)
-        self.aligner = settings.text_space(text)
+        self.vision_decoder = VisionDecoder(settings.vision_decoder, settings.vision, grid)
+        self.projection = settings.projection_head(text)
         self.fusion = Fusion(settings.fusion, text.width, settings.vision.dim, width)
         self.report_decoder = ReportDecoder(settings.report_decoder)
-        self.word_head = WordHead(width, text, vocabulary)
+        self.mlm_head = MlmHead(width, text, vocabulary)
         if center is not None:
-            self.aligner.center.copy_(center)
+            self.projection.center.copy_(center)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -194,7 +194,7 @@ class SimCroP(Objective):
         mask = hide(patches, mim, generator, body)
         features = self.vision(patches, mask)
         terms = {
-            "volume": volume_loss(self.painter, mim, patches, features, mask),
+            "volume": volume_loss(self.vision_decoder, mim, patches, features, mask),
             "report": self.report_loss(batch, features, generator),
         }
         if self.settings.align.use_sa:
@@ -208,22 +208,24 @@ class SimCroP(Objective):
         align = self.settings.align
         said = self.sentence_features(sentences)
         regions = losses.nearest_patches_of(
-            said, self.aligner.patches(features.patches), sentences.owner, align.top_k
+            said, self.projection.patches(features.patches), sentences.image_index, align.top_k
         )
-        owner = sentences.owner if align.scope == "report" else torch.zeros_like(sentences.owner)
-        return losses.info_nce(regions, said, owner, align.temperature, align.l2)
+        image_index = (
+            sentences.image_index if align.scope == "report" else torch.zeros_like(sentences.image_index)
+        )
+        return losses.info_nce(regions, said, image_index, align.temperature, align.l2)
 
     def report_loss(
         self, batch: Batch, features: VisionFeatures, generator: torch.Generator
     ) -> Float[Tensor, ""]:
         """Eq. 5-6."""
         mlm, tokens = self.settings.mlm, batch.report
-        masked = hide_words(tokens, self.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
-        states = self.text(replace(tokens, ids=masked.ids))
+        shown = mask_tokens(tokens, self.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
+        states = self.text(replace(tokens, ids=shown.ids))
         decoded = self.report_decoder(self.fusion(states, features), tokens.mask)
-        spelled = masked.hidden if mlm.loss_on == "hidden" else tokens.mask
+        spelled = shown.masked if mlm.loss_on == "masked" else tokens.mask
         return losses.masked_word_loss(
-            self.word_head(decoded[spelled]), self.word_head.numbers(tokens.ids[spelled])
+            self.mlm_head(decoded[spelled]), self.mlm_head.vocabulary_index(tokens.ids[spelled])
         )
 
     def cross_image_loss(
@@ -241,15 +243,17 @@ class SimCroP(Objective):
                 len(patches), self.grid.count, 1 - cross.visible, generator, body, patches.device
             )
         alone = cross.alone > 0 and float(torch.rand((), generator=generator)) < cross.alone
-        seen = self.aligner.patches(self.vision(patches, mask, alone).patches)
+        seen = self.projection.patches(self.vision(patches, mask, alone).patches)
         k = visible_count(seen.shape[1], 1 - cross.top_share)
         scores = losses.region_scores(self.sentence_features(sentences), seen, k)
-        telling = sentences.share < cross.max_share
-        return losses.cross_image_nce(scores, sentences.owner, sentences.key, telling, cross.temperature)
+        discriminative = sentences.document_frequency < cross.max_document_frequency
+        return losses.cross_image_nce(
+            scores, sentences.image_index, sentences.sentence_id, discriminative, cross.temperature
+        )
 
     def sentence_features(self, sentences: Sentences) -> Float[Tensor, "s e"]:
         """f_sent of the paper: cached when the text encoder is frozen, encoded here when it is trained."""
-        return self.aligner.sentences(text_features(sentences, self.text, self.settings.align.sent_pool))
+        return self.projection.sentences(text_features(sentences, self.text, self.settings.align.sent_pool))
 
     def encode(self, tokens: Tokens) -> Float[Tensor, "s e"]:
         """One pooled vector per sentence, as `align.sent_pool` says."""

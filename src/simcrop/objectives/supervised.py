@@ -18,7 +18,7 @@ from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.transformer import check_heads
 from simcrop.nn.vision import VisionEncoder
-from simcrop.objectives.method import MethodSettings, Objective, Parts
+from simcrop.objectives.method import Components, MethodSettings, Objective
 from simcrop.settings import Settings
 
 PatchPool = Literal["mean", "max"]
@@ -42,7 +42,7 @@ class SupervisedSettings(MethodSettings):
         check_heads("vision", self.vision.dim, self.vision.heads)
         return self
 
-    def build(self, parts: Parts) -> "Supervised":
+    def build(self, parts: Components) -> "Supervised":
         return Supervised(self, parts.grid)
 
     @property

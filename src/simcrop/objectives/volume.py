@@ -13,7 +13,7 @@ from torch import Tensor
 from simcrop import losses
 from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.patch import in_body
-from simcrop.nn.vision import Painter, VisionFeatures
+from simcrop.nn.vision import VisionDecoder, VisionFeatures
 from simcrop.settings import Settings
 
 
@@ -44,11 +44,15 @@ def hide(
 
 
 def volume_loss(
-    painter: Painter, mim: MimSettings, patches: Float[Tensor, "b n p"], features: VisionFeatures, mask: Mask
+    vision_decoder: VisionDecoder,
+    mim: MimSettings,
+    patches: Float[Tensor, "b n p"],
+    features: VisionFeatures,
+    mask: Mask,
 ) -> Float[Tensor, ""]:
     """Eq. 1. Visible patches that do not count are not painted at all."""
-    hidden_only = mim.loss_on == "masked"
-    target = mask.concealed(patches) if hidden_only else patches
+    masked_only = mim.loss_on == "masked"
+    target = mask.take_masked(patches) if masked_only else patches
     target = losses.normalized_patches(target) if mim.norm_pix else target
-    painted = painter(features, mask, hidden_only).float()
+    painted = vision_decoder(features, mask, masked_only).float()
     return losses.masked_patch_mse(painted, target, target.new_ones(target.shape[:2], dtype=torch.bool))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simcrop.data.quality.facts import Oddity, count_by
+from simcrop.data.quality.facts import Outlier, count_by
 from simcrop.data.quality.geometry import cut_by
 from simcrop.data.quality.histograms import BONE, TISSUES, Histograms, Tissue
 from simcrop.figures.bars import draw_histogram, draw_shares, side_by_side
@@ -186,7 +186,7 @@ def decision_of(text: str) -> str:
     return decision["source"] if decision else "not decided"
 
 
-def add_oddities(page: Page, found: list[Oddity], caption: str) -> None:
+def add_oddities(page: Page, found: list[Outlier], caption: str) -> None:
     """Which studies, and why; those with the same to say share a row."""
     by_sentence: dict[str, list[str]] = {}
     for odd in found:
@@ -225,7 +225,7 @@ def add_twins(page: Page, checked: Checked) -> None:
     extra = sum(len(group.ids) - 1 for group in checked.twins)
     page.section(
         "Duplicates",
-        f"Scans that repeat another one voxel by voxel: {written(extra)}. Twins in two splits spoil an evaluation."
+        f"Scans that repeat another one voxel by voxel: {written(extra)}. Duplicates in two splits spoil an evaluation."
         if extra
         else "No two scans have the same voxels.",
     )

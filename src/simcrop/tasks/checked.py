@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simcrop.data.preprocess import InputSpec
-from simcrop.data.quality.facts import LabelCount, Oddity, Refused, Reports, Twins
+from simcrop.data.quality.facts import Duplicates, LabelCount, Outlier, Refused, Reports
 from simcrop.data.quality.geometry import Measure
 from simcrop.data.quality.histograms import Histograms
 from simcrop.data.store.cohort import Cohort
@@ -35,12 +35,12 @@ class Checked:
     seen: Seen
     geometry: list[Measure]
     refused: list[Refused]
-    twins: list[Twins]
+    twins: list[Duplicates]
     crossing: int  # patients in more than one split
     reports: Reports
     labels: list[LabelCount]
-    odd_numbers: list[Oddity]
-    odd_geometry: list[Oddity]
+    odd_numbers: list[Outlier]
+    odd_geometry: list[Outlier]
 
     @property
     def odd(self) -> dict[str, tuple[str, ...]]:

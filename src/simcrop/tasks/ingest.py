@@ -13,7 +13,7 @@ from simcrop.data.ingest.journal import Record
 from simcrop.data.ingest.merge import merge
 from simcrop.data.ingest.pseudonyms import KEY
 from simcrop.data.ingest.shards import SHARDS, parse_shard
-from simcrop.data.ingest.source import Inputs
+from simcrop.data.ingest.source import RawSource
 from simcrop.data.layouts.raw import ListingOptions
 from simcrop.data.store.schema import NAMELESS
 from simcrop.data.store.volume_file import Codec
@@ -24,7 +24,7 @@ from simcrop.tasks.folder import check_folder, read_run, start_folder, unspoiled
 
 
 @dataclass(frozen=True)
-class Wish:
+class IngestOptions:
     """What a user may ask of an ingest beside source and target, as the command line says it."""
 
     layout: str = "folder"
@@ -60,13 +60,13 @@ def ingest(
 ) -> IngestResult:
     """Read, resample and store every scan of `source`; interrupted, the same call continues."""
     del resume  # State is kept per scan, so that continuing is always safe: no --resume needed.
-    return ingest_as(source, out, Wish(layout, spacing), workers, overwrite)
+    return ingest_as(source, out, IngestOptions(layout, spacing), workers, overwrite)
 
 
 def ingest_as(
     source: Path,
     out: Path,
-    wish: Wish,
+    wish: IngestOptions,
     workers: int = 1,
     overwrite: bool = False,
     shard: str | None = None,
@@ -113,9 +113,9 @@ def holds_more_than_a_key(home: Path) -> bool:
     return not home.is_dir() or {path.name for path in home.iterdir()} != {KEY}
 
 
-def merge_shards(out: Path, source: Path | None, wish: Wish) -> IngestResult:
+def merge_shards(out: Path, source: Path | None, wish: IngestOptions) -> IngestResult:
     """One cohort of what the shards below `out` have stored. Without `source` all is as the shards were told."""
-    inputs = Inputs(source.absolute(), wish.layout, wish.options) if source else None
+    inputs = RawSource(source.absolute(), wish.layout, wish.options) if source else None
     earlier = next((run for p in sorted((out / SHARDS).glob("*")) if (run := read_run(p))), None)
     with unspoiled(out):
         if earlier is not None:

@@ -7,22 +7,22 @@ from pathlib import Path
 import torch
 
 from simcrop.config import Recipe, flat
-from simcrop.data.samples.dataset import Collate, StudyCrops, strangers
+from simcrop.data.samples.dataset import Collate, StudyCrops, derangement
 from simcrop.data.store.cohort import Cohort, open_cohort
-from simcrop.engine.distributed import Processes, join_processes, leave_processes
+from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
 from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
 from simcrop.engine.precision import settled
 from simcrop.engine.progress import Progress, show_progress
 from simcrop.errors import SimcropError
-from simcrop.evaluation.examiner import build_examiner
+from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import writing
 from simcrop.model import describe_model, save_model
 from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective
+from simcrop.tasks.components import gather_components, with_known_labels
 from simcrop.tasks.folder import check_folder, open_folder, read_run, staged, unspoiled, write_metrics
-from simcrop.tasks.parts import gather_parts, with_known_labels
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.start import start_encoder
 
@@ -42,7 +42,7 @@ def pretrain(
     cohort = open_cohort(cohort_path)
     studies = training_studies(cohort, recipe)
     recipe = with_known_labels(recipe, studies)
-    processes = join_processes()
+    processes = join_distributed()
     try:
         recipe = with_precision(recipe, out, processes, resume)
         settings = {"cohort": digest_of_files(cohort_path / "studies.parquet"), **flat(recipe)}
@@ -59,10 +59,10 @@ def pretrain(
                 finish(objective, job, recipe, out)
         return fitted
     finally:
-        leave_processes()
+        leave_distributed()
 
 
-def with_precision(recipe: Recipe, out: Path, processes: Processes, resume: bool) -> Recipe:
+def with_precision(recipe: Recipe, out: Path, processes: DistributedContext, resume: bool) -> Recipe:
     """The recipe with `engine.precision` settled: a run that is continued keeps what it began with."""
     asked = recipe.engine.precision
     begun = read_run(out) if resume and asked == "auto" else None
@@ -86,7 +86,7 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
 
 def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> tuple[Objective, Job]:
     """Network and data, joined for the engine."""
-    gathered = gather_parts(cohort, studies, recipe)
+    gathered = gather_components(cohort, studies, recipe)
     objective = recipe.build(gathered.parts)
     start_encoder(objective, recipe, studies)
     for module in objective.modules():
@@ -108,7 +108,7 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
             recipe.input.spec,
             recipe.aug.crop == "random",
             recipe.aug.flip_lr,
-            strangers(len(studies), recipe.seed) if recipe.data.shuffled else None,
+            derangement(len(studies), recipe.seed) if recipe.data.mispaired else None,
         ),
         collate=Collate(gathered.texts, recipe.label_names or ()),
         folder=out,
@@ -118,7 +118,7 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
         engine=recipe.engine,
         checkpoint=recipe.checkpoint,
         workers=recipe.data.workers,
-        examine=build_examiner(objective, cohort, recipe, gathered.parts.tokenizer),
+        monitor=build_monitor(objective, cohort, recipe, gathered.parts.tokenizer),
     )
     return objective, job
 

@@ -9,7 +9,7 @@ from simcrop.figures.curves import draw_curves
 from simcrop.figures.page import Page
 
 BLIND = 0.05  # other images that retrieve this little worse than the true ones say that nobody looks at these
-NO_TERMS = {"step", "epoch", "loss", "lr", "grad_norm", "volumes_per_s", "data_wait", "examined"}
+NO_TERMS = {"step", "epoch", "loss", "lr", "grad_norm", "volumes_per_s", "data_wait", "monitored"}
 WHAT = {
     "volume": "volume: hidden patches painted (Eq. 1)",
     "align": "align: sentences and their nearest patches, within a report (Eq. 4)",
@@ -39,7 +39,7 @@ def write_run_page(run: Path, recipe: Recipe, metrics: dict[str, Any]) -> None:
     )
     page.section("Loss terms")
     page.drawing(draw_curves(rows, ["loss", *terms, "grad_norm"], "Over steps"))
-    if looks := examined_rows(rows):
+    if looks := monitored_rows(rows):
         page.section("Does it look at the image?", verdict(looks[-1]))
         page.drawing(draw_curves(looks, list(looks[-1])[1:], "Held-out studies, over steps"))
     page.section("Settings", "Every setting of the run, defaults included.")
@@ -47,9 +47,9 @@ def write_run_page(run: Path, recipe: Recipe, metrics: dict[str, Any]) -> None:
     page.write(run / "report.html")
 
 
-def examined_rows(rows: list[Row]) -> list[Row]:
+def monitored_rows(rows: list[Row]) -> list[Row]:
     """The looks that were taken at the run: their steps and figures."""
-    return [{"step": row["step"], **row["examined"]} for row in rows if row.get("examined")]
+    return [{"step": row["step"], **row["monitored"]} for row in rows if row.get("monitored")]
 
 
 def verdict(figures: Row) -> str:
@@ -57,7 +57,7 @@ def verdict(figures: Row) -> str:
     true, blank = figures.get("align_accuracy"), figures.get("align_accuracy_blank")
     if true is None or blank is None:
         return "The reports of the held-out studies are too short to ask."
-    foreign = figures.get("align_accuracy_shuffled", 0.0)
+    foreign = figures.get("align_accuracy_mispaired", 0.0)
     found = (
         f"sentences and regions of a held-out report find each other in {true:.0%} of cases with the true image, "
         f"in {foreign:.0%} with another patient's and in {blank:.0%} with an empty one"
@@ -89,5 +89,5 @@ def summary(rows: list[Row]) -> dict[str, Any]:
         out[f"{name}_last"] = sum(row[name] for row in rows[-tenth:]) / tenth
     out["volumes_per_s"] = sorted(row["volumes_per_s"] for row in rows)[len(rows) // 2]
     out["data_wait"] = sum(row["data_wait"] for row in rows) / len(rows)
-    out |= rows[-1].get("examined", {})
+    out |= rows[-1].get("monitored", {})
     return out

@@ -31,7 +31,7 @@ def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None
         )
     if recipe.init.mae is not None and recipe.init.attention != 1:
         raise SimcropError("bad-setting", "init.attention scales a random start: not with init.mae")
-    quieten_attention(vision, recipe.init.attention)
+    scale_attention_output(vision, recipe.init.attention)
     if vision.atlas is not None:
         vision.atlas.learn(*mean_and_deviation(studies, recipe))
     if recipe.init.mae is not None:
@@ -43,7 +43,7 @@ def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None
 
 
 @torch.no_grad()
-def quieten_attention(vision: VisionEncoder, share: float) -> None:
+def scale_attention_output(vision: VisionEncoder, share: float) -> None:
     """What attention adds to a token at the start, times `share`."""
     for module in vision.transformer.modules():
         if isinstance(module, Attention):

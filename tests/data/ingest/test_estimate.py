@@ -10,7 +10,7 @@ import pytest
 from simcrop.data.ingest import ingest
 from simcrop.data.ingest.estimate import TRIED, WORTH_IT, Estimate, duration, raw_bytes, size
 from simcrop.data.ingest.job import Job
-from simcrop.data.ingest.target import Making
+from simcrop.data.ingest.target import StoreSettings
 
 COUNT = WORTH_IT + 1
 EXPECTED = Estimate(46, 4.6e9, 92e6, 7200.0, 3, 1e9)
@@ -68,7 +68,7 @@ def test_archive_of_many_scans_counts_once(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "NCP-1.zip", "w") as archive:
         archive.writestr("NCP/1/2/0.png", b"")
     jobs = [
-        Job(id, tmp_path / path, None, Making(), tmp_path / id, "", count)
+        Job(id, tmp_path / path, None, StoreSettings(), tmp_path / id, "", count)
         for id, path, count in (
             ("a", "NCP-1.zip/NCP/1/2", 900),
             ("b", "NCP-1.zip/NCP/1/3", 900),

@@ -14,7 +14,7 @@ from simcrop.data.ingest import ingest
 from simcrop.data.ingest.merge import merge
 from simcrop.data.ingest.pseudonyms import KEY, Pseudonyms, read_key, without_names
 from simcrop.data.ingest.shards import Shard
-from simcrop.data.ingest.source import Inputs
+from simcrop.data.ingest.source import RawSource
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
 
@@ -119,8 +119,8 @@ def test_shards_share_one_key_and_merge_into_the_same_cohort(
     with pytest.raises(SimcropError, match="say where the raw scans are"):
         merge(tmp_path / "c")
     with pytest.raises(SimcropError, match="source"):
-        merge(tmp_path / "c", Inputs(tmp_path, "folder"))
-    merge(tmp_path / "c", Inputs(raw, "folder"))
+        merge(tmp_path / "c", RawSource(tmp_path, "folder"))
+    merge(tmp_path / "c", RawSource(raw, "folder"))
     assert content(tmp_path / "c") == content(tmp_path / "one")
 
 

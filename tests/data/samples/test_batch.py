@@ -1,4 +1,4 @@
-"""From stored studies to a batch: crops, sentences of the bank, owners and padding."""
+"""From stored studies to a batch: crops, sentences of the bank, image_indices and padding."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, to_un
 from simcrop.data.report import Report
 from simcrop.data.resampling.plan import resample
 from simcrop.data.samples import text_features
-from simcrop.data.samples.batch import Batch, owners
+from simcrop.data.samples.batch import Batch, image_indices
 from simcrop.data.samples.dataset import Collate, Sample, StudyCrops, Texts, crop_start, cut
 from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
@@ -39,21 +39,21 @@ def sample(i: int, findings: str) -> Sample:
 
 
 def test_owners_by_hand() -> None:
-    assert owners([2, 0, 3]).tolist() == [0, 0, 2, 2, 2]
-    assert owners([]).tolist() == owners([0, 0]).tolist() == []
+    assert image_indices([2, 0, 3]).tolist() == [0, 0, 2, 2, 2]
+    assert image_indices([]).tolist() == image_indices([0, 0]).tolist() == []
 
 
 def test_bank_holds_every_sentence_once_with_its_share_and_feature() -> None:
     bank = build_bank(REPORTS, encode, chunk=2)
-    assert sorted(bank.number) == ["a nodule.", "clear.", "no effusion."]
-    assert bank.share[bank.numbers(["no effusion.", "a nodule.", "clear."])].tolist() == pytest.approx(
-        [2 / 3, 1 / 3, 1 / 3]
-    )
+    assert sorted(bank.index) == ["a nodule.", "clear.", "no effusion."]
+    assert bank.document_frequency[
+        bank.ids(["no effusion.", "a nodule.", "clear."])
+    ].tolist() == pytest.approx([2 / 3, 1 / 3, 1 / 3])
     assert bank.features is not None
-    for text in bank.number:
-        assert torch.equal(bank.features[bank.number[text]], encode([text])[0])
+    for text in bank.index:
+        assert torch.equal(bank.features[bank.index[text]], encode([text])[0])
     assert bank.center() is not None
-    torch.testing.assert_close(bank.center(), encode(sorted(bank.number)).mean(0))
+    torch.testing.assert_close(bank.center(), encode(sorted(bank.index)).mean(0))
 
 
 def test_cache_is_read_when_the_sentences_are_the_same_and_only_then(tmp_path: Path) -> None:
@@ -105,12 +105,12 @@ def test_bank_of_a_trained_encoder_holds_no_features() -> None:
     bank = build_bank(REPORTS, None)
     assert bank.features is None
     assert bank.center() is None
-    assert len(bank.share) == 3
+    assert len(bank.document_frequency) == 3
 
 
 def test_cohort_without_a_sentence_has_an_empty_bank() -> None:
     bank = build_bank([[], []], encode)
-    assert bank.number == {}
+    assert bank.index == {}
     assert bank.center() is not None
     assert not bank.center().isnan().any()  # type: ignore[union-attr]
 
@@ -125,14 +125,14 @@ def test_batch_holds_the_samples_in_order_with_their_sentences(tiny_bert: Path) 
     assert len(batch) == 3
     assert batch.volume.shape == (3, 1, 3, 5, 2)
     assert batch.volume[:, 0, 0, 0, 0].tolist() == [0, 1, 2]
-    assert batch.sentences.owner.tolist() == [0, 0, 2, 2]
+    assert batch.sentences.image_index.tolist() == [0, 0, 2, 2]
     said = [text for s in samples for text in s.report.sentences]
     assert batch.sentences.features is not None
     assert torch.equal(batch.sentences.features, encode(said))
-    assert batch.sentences.share.tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1 / 3])
-    key = batch.sentences.key.tolist()
-    assert key[1] == key[2]
-    assert len(set(key)) == 3
+    assert batch.sentences.document_frequency.tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1 / 3])
+    sentence_id = batch.sentences.sentence_id.tolist()
+    assert sentence_id[1] == sentence_id[2]
+    assert len(set(sentence_id)) == 3
     for i, s in enumerate(samples):
         alone = tokenizer.encode([s.report.text], 32)
         length = alone.ids.shape[1]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcrop.data.report import sentences
-from simcrop.data.samples.tokenizer import Hidden, Tokenizer, Tokens, hide_words
+from simcrop.data.samples.tokenizer import MaskedTokens, Tokenizer, Tokens, mask_tokens
 from simcrop.errors import SimcropError
 
 PIECES = (
@@ -183,7 +183,7 @@ def hidden_by_hand(tokens: Tokens, draw: list[list[float]], ratio: float) -> lis
 def test_hidden_words_equal_a_loop_over_words(seed: int, ratio: float) -> None:
     tokens = TOY.encode(["no pneumothorax in lungs . no", "", "pneumothorax", "lungs in lungs"])
     draw = torch.rand(tuple(tokens.ids.shape), generator=seeded(seed), dtype=torch.float64).tolist()
-    seen = hide_words(tokens, TOY, ratio, seeded(seed))
+    seen = mask_tokens(tokens, TOY, ratio, seeded(seed))
     assert seen.hidden.tolist() == hidden_by_hand(tokens, draw, ratio)
     assert torch.equal(seen.ids, tokens.ids.masked_fill(seen.hidden, TOY.mask_id))
 
@@ -194,7 +194,7 @@ def test_special_tokens_and_padding_are_never_hidden_and_one_word_always_is(
     seed: int, unit: str, replace: str
 ) -> None:
     tokens = TOY.encode(["no pneumothorax in lungs", "", "in"])
-    seen = hide_words(tokens, TOY, 0.2, seeded(seed), unit=unit, replace=replace)  # type: ignore[arg-type]
+    seen = mask_tokens(tokens, TOY, 0.2, seeded(seed), unit=unit, replace=replace)  # type: ignore[arg-type]
     special = tokens.word < 0
     assert not seen.hidden[special].any()
     assert torch.equal(seen.ids[special], tokens.ids[special])
@@ -205,12 +205,12 @@ def test_special_tokens_and_padding_are_never_hidden_and_one_word_always_is(
 def test_same_seed_hides_the_same_words_and_another_does_not(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:3])
-    first = hide_words(tokens, tokenizer, generator=seeded(7))
-    assert torch.equal(first.hidden, hide_words(tokens, tokenizer, generator=seeded(7)).hidden)
-    assert not torch.equal(first.hidden, hide_words(tokens, tokenizer, generator=seeded(8)).hidden)
+    first = mask_tokens(tokens, tokenizer, generator=seeded(7))
+    assert torch.equal(first.hidden, mask_tokens(tokens, tokenizer, generator=seeded(7)).hidden)
+    assert not torch.equal(first.hidden, mask_tokens(tokens, tokenizer, generator=seeded(8)).hidden)
 
 
-def words_of(tokens: Tokens, seen: Hidden) -> tuple[list[set[bool]], int]:
+def words_of(tokens: Tokens, seen: MaskedTokens) -> tuple[list[set[bool]], int]:
     """For each word of each text, the set of its pieces' fates; and how many pieces there are."""
     fates: dict[tuple[int, int], set[bool]] = {}
     for row, (words, hidden) in enumerate(zip(tokens.word.tolist(), seen.hidden.tolist(), strict=True)):
@@ -226,7 +226,7 @@ def test_three_words_in_four_of_real_reports_are_hidden_whole(
 ) -> None:
     tokenizer = Tokenizer.load(request.getfixturevalue(folder))
     tokens = tokenizer.encode(real_reports[:100])
-    seen = hide_words(tokens, tokenizer, generator=seeded(3))
+    seen = mask_tokens(tokens, tokenizer, generator=seeded(3))
     fates, pieces = words_of(tokens, seen)
     assert pieces > len(fates) > 10_000
     assert all(len(fate) == 1 for fate in fates)
@@ -236,7 +236,7 @@ def test_three_words_in_four_of_real_reports_are_hidden_whole(
 def test_single_pieces_are_hidden_apart_when_asked(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:20])
-    seen = hide_words(tokens, tokenizer, generator=seeded(3), unit="token")
+    seen = mask_tokens(tokens, tokenizer, generator=seeded(3), unit="token")
     fates, pieces = words_of(tokens, seen)
     assert any(len(fate) == 2 for fate in fates)
     assert int(seen.hidden.sum()) / pieces == pytest.approx(0.75, abs=0.03)
@@ -245,7 +245,7 @@ def test_single_pieces_are_hidden_apart_when_asked(real_reports: list[str], mini
 def test_bert_replacement_shows_mask_random_and_true_pieces(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:100])
-    seen = hide_words(tokens, tokenizer, generator=seeded(5), replace="bert")
+    seen = mask_tokens(tokens, tokenizer, generator=seeded(5), replace="bert")
     shown, true = seen.ids[seen.hidden], tokens.ids[seen.hidden]
     masked, kept = shown == tokenizer.mask_id, shown == true
     assert float(masked.double().mean()) == pytest.approx(0.8, abs=0.015)
@@ -260,7 +260,7 @@ def test_bert_replacement_shows_mask_random_and_true_pieces(real_reports: list[s
 @pytest.mark.parametrize("ratio", [0.0, -0.1, 1.1])
 def test_impossible_share_is_refused(ratio: float) -> None:
     with pytest.raises(ValueError, match="share of hidden words"):
-        hide_words(TOY.encode(["no"]), TOY, ratio)
+        mask_tokens(TOY.encode(["no"]), TOY, ratio)
 
 
 def test_no_room_for_the_special_tokens_is_refused() -> None:
@@ -271,7 +271,7 @@ def test_no_room_for_the_special_tokens_is_refused() -> None:
 def test_no_texts_are_no_rows_and_nothing_is_hidden_in_them() -> None:
     tokens = TOY.encode([])
     assert tokens.ids.shape == tokens.word.shape == tokens.mask.shape == (0, 2)
-    assert hide_words(tokens, TOY).hidden.shape == (0, 2)
+    assert mask_tokens(tokens, TOY).hidden.shape == (0, 2)
 
 
 def test_tokens_move_as_one() -> None:

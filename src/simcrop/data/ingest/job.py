@@ -12,7 +12,7 @@ from simcrop.data.hounsfield import Hint
 from simcrop.data.ingest.journal import Record
 from simcrop.data.ingest.pseudonyms import Pseudonyms, meaning, without_names
 from simcrop.data.ingest.streamed import Resampled, read_resampled
-from simcrop.data.ingest.target import Making
+from simcrop.data.ingest.target import StoreSettings
 from simcrop.data.layouts.raw import RawStudy
 from simcrop.data.readers.slices import zip_above
 from simcrop.data.store.format import VOLUMES
@@ -31,7 +31,7 @@ class Job:
     id: str
     path: Path
     hint: Hint | None
-    making: Making
+    making: StoreSettings
     target: Path
     fingerprint: str
     raw_bytes: int
@@ -41,7 +41,7 @@ class Job:
 FileStat = tuple[str, int, int]  # name, bytes, time of the last change in ns
 
 
-def job_of(study: RawStudy, making: Making, out: Path, key: Pseudonyms | None = None) -> Job:
+def job_of(study: RawStudy, making: StoreSettings, out: Path, key: Pseudonyms | None = None) -> Job:
     stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files_of(study.path) if p.exists()]
     target, mark = volume_path(out / VOLUMES, study.id, making.codec), fingerprint(study, stats)
     if key is not None:

@@ -14,8 +14,8 @@ from simcrop.data.ingest.journal import Journal, Record, open_journal, same_sett
 from simcrop.data.ingest.pseudonyms import Pseudonyms, lost_key, read_key
 from simcrop.data.ingest.run import IngestResult
 from simcrop.data.ingest.shards import SHARDS, Shard, find_shards
-from simcrop.data.ingest.source import Inputs, inputs_of
-from simcrop.data.ingest.target import check_target, first_line, making_of
+from simcrop.data.ingest.source import RawSource, source_of
+from simcrop.data.ingest.target import check_target, first_line, store_settings_of
 from simcrop.data.store.format import COHORT, VOLUMES
 from simcrop.errors import SimcropError
 from simcrop.files.whole import remove_temporary, writing
@@ -23,7 +23,7 @@ from simcrop.files.whole import remove_temporary, writing
 MERGED = ".merged-shards"  # what a merge has done with and not yet removed
 
 
-def merge(out: str | Path, inputs: Inputs | None = None) -> IngestResult:
+def merge(out: str | Path, inputs: RawSource | None = None) -> IngestResult:
     """Join what `--shard` has written below `out`. The raw scans are listed again, so they must still be there.
 
     `inputs` says where, which a cohort of pseudonyms does not know.
@@ -43,7 +43,7 @@ def merge(out: str | Path, inputs: Inputs | None = None) -> IngestResult:
     with ExitStack() as stack:
         journals = {s: stack.enter_context(closing(open_shard(out, s, settings))) for s in shards}
         listing = inputs.listing(key)
-        jobs = [job_of(study, making_of(settings), out, key) for study in listing.studies]
+        jobs = [job_of(study, store_settings_of(settings), out, key) for study in listing.studies]
         records = gather(out, jobs, journals)
         journal = stack.enter_context(closing(open_journal(out, settings)))
         with writing(out):
@@ -78,10 +78,12 @@ def common_settings(out: Path, shards: list[Shard]) -> Record:
     return common
 
 
-def checked_inputs(out: Path, settings: Record, inputs: Inputs | None, key: Pseudonyms | None) -> Inputs:
+def checked_inputs(
+    out: Path, settings: Record, inputs: RawSource | None, key: Pseudonyms | None
+) -> RawSource:
     """Where the raw scans are; if it is said, it must be where the shards found them."""
     if "pseudonyms" not in settings:
-        inputs = inputs or inputs_of(settings)
+        inputs = inputs or source_of(settings)
     elif key is None or key.fingerprint != settings["pseudonyms"]:
         raise lost_key(out)
     elif inputs is None:

@@ -16,9 +16,9 @@ from simcrop.data.ingest.job import Job, died, is_stored, job_of, store_scan, st
 from simcrop.data.ingest.journal import Journal, Record, open_journal
 from simcrop.data.ingest.pseudonyms import Pseudonyms, lost_key, new_key, read_key, save_key
 from simcrop.data.ingest.shards import Shard
-from simcrop.data.ingest.source import Inputs
+from simcrop.data.ingest.source import RawSource
 from simcrop.data.ingest.streamed import read_resampled
-from simcrop.data.ingest.target import Making, Spacing, check_target, clear, first_line, settings_of
+from simcrop.data.ingest.target import Spacing, StoreSettings, check_target, clear, first_line, settings_of
 from simcrop.data.layouts import Listing, ListingOptions
 from simcrop.data.preprocess import InputSpec, Placement, cut_out, paper
 from simcrop.data.store.format import COHORT, VOLUMES
@@ -82,7 +82,10 @@ def ingest(
     """
     if workers < 1:
         raise SimcropError("bad-setting", f"need workers >= 1, got {workers}")
-    inputs, making = Inputs(Path(source).absolute(), layout, options), Making(spacing_mm, antialias, codec)
+    inputs, making = (
+        RawSource(Path(source).absolute(), layout, options),
+        StoreSettings(spacing_mm, antialias, codec),
+    )
     out = Path(out).absolute()
     home = shard.folder(out) if shard else out
     key = key_of(out, home, overwrite) if pseudonymise else None

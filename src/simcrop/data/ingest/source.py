@@ -12,7 +12,7 @@ from simcrop.data.layouts import Listing, ListingOptions, list_studies
 
 
 @dataclass(frozen=True)
-class Inputs:
+class RawSource:
     """`source` is absolute, so that it is found again from anywhere."""
 
     source: Path
@@ -43,11 +43,11 @@ def hidden(path: Path | None, key: Pseudonyms | None) -> str | None:
     return key.of("path", str(path))
 
 
-def inputs_of(settings: dict[str, Any]) -> Inputs:
+def source_of(settings: dict[str, Any]) -> RawSource:
     """What a journal without pseudonyms kept."""
     options = settings["options"]
     reports = Path(options["reports"]) if options["reports"] else None
-    return Inputs(
+    return RawSource(
         Path(settings["source"]),
         settings["layout"],
         ListingOptions(reports, options["key"], options["split"]),

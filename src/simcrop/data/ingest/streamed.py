@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from simcrop.data.hounsfield import Hint, Witness, decide
+from simcrop.data.hounsfield import Hint, HuSampler, decide
 from simcrop.data.readers import is_nifti, naming, read_stored
 from simcrop.data.readers.geometry import place
-from simcrop.data.readers.stored import Stream, Told
+from simcrop.data.readers.stored import Header, Stream
 from simcrop.data.resampling.plan import (
     Resampler,
     Spacing,
@@ -57,7 +57,7 @@ def read_on(path: Path, spacing_mm: Spacing, hint: Hint | None, antialias: bool)
     if path.stat().st_size == 0:
         return None
     with open_nifti(path) as stream:
-        told, witness = place(stream.told, stream.shape, hint), Witness(stream.shape)
+        told, witness = place(stream.told, stream.shape, hint), HuSampler(stream.shape)
         to = plan(stream.shape, told.affine, spacing_mm, antialias)
         ahead = look_ahead(stream, witness)
         guess = verdict(witness, told, hint)
@@ -76,7 +76,7 @@ def read_on(path: Path, spacing_mm: Spacing, hint: Hint | None, antialias: bool)
     return Resampled(resampler.volume(told.notes), stream.shape, told.affine)
 
 
-def look_ahead(stream: Stream, witness: Witness) -> list[np.ndarray]:
+def look_ahead(stream: Stream, witness: HuSampler) -> list[np.ndarray]:
     """The first planes, copied: the stream gives every plane in the same memory."""
     ahead: list[np.ndarray] = []
     for _, plane in zip(range(min(LOOKED_AHEAD, stream.shape[2])), stream.planes, strict=False):
@@ -85,7 +85,7 @@ def look_ahead(stream: Stream, witness: Witness) -> list[np.ndarray]:
     return ahead
 
 
-def verdict(witness: Witness, told: Told, hint: Hint | None) -> HuDecision | None:
+def verdict(witness: HuSampler, told: Header, hint: Hint | None) -> HuDecision | None:
     """What the planes seen so far say of the numbers, if anything."""
     try:
         return witness.decide(told.slope, told.intercept, hint, told.source)

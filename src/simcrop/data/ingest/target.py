@@ -9,7 +9,7 @@ from pathlib import Path
 from simcrop.data.ingest.journal import Record, is_record, lock, same_settings
 from simcrop.data.ingest.pseudonyms import KEY, Pseudonyms
 from simcrop.data.ingest.shards import SHARDS
-from simcrop.data.ingest.source import Inputs
+from simcrop.data.ingest.source import RawSource
 from simcrop.data.preprocess import paper
 from simcrop.data.store.format import COHORT, FORMAT, JOURNAL, LEDGER, STUDIES, VOLUMES
 from simcrop.data.store.volume_file import ENDINGS, Codec
@@ -23,7 +23,7 @@ Spacing = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Making:
+class StoreSettings:
     """What is the same for every scan of a cohort. `spacing_mm`: of the stored grid along x, y, z."""
 
     spacing_mm: Spacing = paper.spacing_mm
@@ -37,7 +37,7 @@ class Making:
             raise SimcropError("bad-setting", f"no codec {self.codec!r}, known are {', '.join(ENDINGS)}")
 
 
-def settings_of(inputs: Inputs, making: Making, key: Pseudonyms | None = None) -> Record:
+def settings_of(inputs: RawSource, making: StoreSettings, key: Pseudonyms | None = None) -> Record:
     """What makes two ingests the same; the first line of the journal and the body of `cohort.json`."""
     settings = {
         "format": FORMAT,
@@ -51,10 +51,10 @@ def settings_of(inputs: Inputs, making: Making, key: Pseudonyms | None = None) -
     return settings if key is None else settings | {"pseudonyms": key.fingerprint}
 
 
-def making_of(settings: Record) -> Making:
+def store_settings_of(settings: Record) -> StoreSettings:
     """The part of the settings that is about single scans."""
     x, y, z = settings["spacing_mm"]
-    return Making((x, y, z), settings["antialias"], settings["codec"])
+    return StoreSettings((x, y, z), settings["antialias"], settings["codec"])
 
 
 def check_target(out: Path, settings: Record, overwrite: bool, shards: bool = False) -> None:

@@ -20,7 +20,7 @@ PLACE = re.compile(r"[^\s'\"()]*[/\\]\S*")
 
 
 @dataclass(frozen=True)
-class Oddity:
+class Outlier:
     """One study that is unlike what was expected, and how."""
 
     id: str
@@ -38,8 +38,8 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Twins:
-    """Studies with the very same voxels. Twins of two patients or in two splits spoil an evaluation."""
+class Duplicates:
+    """Studies with the very same voxels. Duplicates of two patients or in two splits spoil an evaluation."""
 
     ids: tuple[str, ...]
     patients: int
@@ -105,7 +105,7 @@ def without_places(sentence: str, path: str | None) -> str:
     return FILE_NAME.sub(lambda found: found[0] if found["ending"] in TABLE_ENDINGS else "(a file)", sentence)
 
 
-def twins(cohort: Cohort) -> list[Twins]:
+def twins(cohort: Cohort) -> list[Duplicates]:
     """Groups of studies with one checksum, in the order of the index."""
     groups = (
         cohort.index.group_by("checksum", maintain_order=True)
@@ -113,7 +113,7 @@ def twins(cohort: Cohort) -> list[Twins]:
         .filter(pl.col("id").list.len() > 1)
     )
     return [
-        Twins(tuple(row["id"]), row["patient"], tuple(sorted(part for part in row["split"] if part)))
+        Duplicates(tuple(row["id"]), row["patient"], tuple(sorted(part for part in row["split"] if part)))
         for row in groups.iter_rows(named=True)
     ]
 

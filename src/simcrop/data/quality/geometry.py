@@ -9,7 +9,7 @@ import numpy as np
 from nibabel.orientations import io_orientation
 
 from simcrop.data.preprocess import InputSpec
-from simcrop.data.quality.facts import Oddity
+from simcrop.data.quality.facts import Outlier
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.volume import spacing_of
 
@@ -68,10 +68,10 @@ def measures(cohort: Cohort) -> list[Measure]:
     ]
 
 
-def odd_geometry(ids: list[str], found: list[Measure]) -> list[Oddity]:
+def odd_geometry(ids: list[str], found: list[Measure]) -> list[Outlier]:
     """Studies that stand out, with every length that does."""
     odd = np.any([measure.unusual | measure.alone for measure in found], axis=0)
-    return [Oddity(ids[row], said(found, row)) for row in np.flatnonzero(odd).tolist()]
+    return [Outlier(ids[row], said(found, row)) for row in np.flatnonzero(odd).tolist()]
 
 
 def said(found: list[Measure], row: int) -> str:

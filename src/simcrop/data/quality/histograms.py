@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcrop.data.quality.facts import Oddity
+from simcrop.data.quality.facts import Outlier
 
 LOW_HU, HIGH_HU, STEP_HU = -1100, 1600, 10
 BINS = (HIGH_HU - LOW_HU) // STEP_HU
@@ -87,7 +87,7 @@ def gathered(found: dict[str, np.ndarray]) -> Histograms:
     return Histograms(tuple(found), shares)
 
 
-def odd_numbers(seen: Histograms) -> list[Oddity]:
+def odd_numbers(seen: Histograms) -> list[Outlier]:
     """Scans whose HU are far from those of a chest, or from those of the cohort, the furthest first."""
     apart = seen.apart_hu if len(seen) >= FEWEST else np.zeros(len(seen))
     limit = max(SHIFTED_HU, 4 * float(np.median(apart))) if len(seen) else SHIFTED_HU
@@ -107,4 +107,4 @@ def odd_numbers(seen: Histograms) -> list[Oddity]:
     for row in np.flatnonzero(apart > limit):
         reasons[row].append(f"{apart[row]:.0f} HU from the cohort's median scan")
     order = np.argsort(-apart, kind="stable")
-    return [Oddity(seen.ids[row], "; ".join(reasons[row])) for row in order if reasons[row]]
+    return [Outlier(seen.ids[row], "; ".join(reasons[row])) for row in order if reasons[row]]

@@ -90,10 +90,10 @@ def is_nifti(path: Path) -> bool:
 
 def single_slice(path: Path) -> Stored:
     """One DICOM file goes through the same proof, which says why it is no volume."""
-    from simcrop.data.readers.dicom import Source, looks_like_dicom, read_series
+    from simcrop.data.readers.dicom import DicomFile, looks_like_dicom, read_series
 
     if looks_like_dicom(path):
-        return read_series([Source(path.name, lambda: path.open("rb"))])
+        return read_series([DicomFile(path.name, lambda: path.open("rb"))])
     raise SimcropError(
         "unknown-format",
         "no reader for this file, expected .nii, .nii.gz, .mhd, .mha, .nrrd, .npz, "

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from simcrop.data.readers.dicom import PREAMBLE, SUFFIXES, Source, is_dicom, read_series
+from simcrop.data.readers.dicom import PREAMBLE, SUFFIXES, DicomFile, is_dicom, read_series
 from simcrop.data.readers.stored import Stored, check_promise
 from simcrop.errors import SimcropError
 
@@ -25,7 +25,7 @@ def read_zip(path: Path) -> Stored:
     """The one CT series in a zip, in whatever folders inside it."""
     with open_zip(path) as archive:
         members = [m for m in checked_members(archive) if starts_like_dicom(archive, m)]
-        return read_series([Source(m.filename, partial(archive.open, m)) for m in members])
+        return read_series([DicomFile(m.filename, partial(archive.open, m)) for m in members])
 
 
 @contextmanager

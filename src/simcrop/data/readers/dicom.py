@@ -58,7 +58,7 @@ NO_PICTURE = tuple(
 
 
 @dataclass(frozen=True)
-class Source:
+class DicomFile:
     """One DICOM file wherever it lies: its name for messages, and how to open it."""
 
     name: str
@@ -70,7 +70,7 @@ def read_dicom_folder(path: Path) -> Stored:
     files = [p for p in sorted(path.iterdir()) if p.is_file() and looks_like_dicom(p)]
     for file in files:
         check_inside(file, path)
-    return read_series([Source(p.name, partial(p.open, "rb")) for p in files])
+    return read_series([DicomFile(p.name, partial(p.open, "rb")) for p in files])
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -96,7 +96,7 @@ def holds_picture(path: Path) -> bool:
     return not storage.startswith(NO_PICTURE)
 
 
-def read_series(sources: list[Source]) -> Stored:
+def read_series(sources: list[DicomFile]) -> Stored:
     """Sort out what is no CT slice, choose one series, prove its geometry, then read its pixels."""
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore", UserWarning)
@@ -118,7 +118,7 @@ def read_series(sources: list[Source]) -> Stored:
     return Stored(affine, slope, intercept, notes=notes, values=values)
 
 
-def inspect(source: Source, index: int) -> Found | str:
+def inspect(source: DicomFile, index: int) -> Found | str:
     """What a CT picture's header says, or the modality of a file that is none."""
     header = read_file(source, pixels=False)
     # Values are parsed when asked for, so a damaged one shows itself only here.
@@ -131,7 +131,7 @@ def inspect(source: Source, index: int) -> Found | str:
     return modality if modality.isalnum() and len(modality) <= 16 else "unknown"
 
 
-def read_file(source: Source, pixels: bool) -> FileDataset:
+def read_file(source: DicomFile, pixels: bool) -> FileDataset:
     """One file; old files without the preamble are read too."""
     try:
         with source.open() as file:
@@ -226,7 +226,7 @@ def missing_geometry(name: str) -> SimcropError:
     )
 
 
-def read_pixels(sources: list[Source], slices: list[Slice]) -> tuple[np.ndarray, float, float]:
+def read_pixels(sources: list[DicomFile], slices: list[Slice]) -> tuple[np.ndarray, float, float]:
     """`(x, y, z)` and the rescale still to be applied; where slices differ in theirs it is applied here."""
     first = slices[0]
     shape = shape_3d((first.columns, first.rows, len(slices)))
@@ -247,7 +247,7 @@ def read_pixels(sources: list[Source], slices: list[Slice]) -> tuple[np.ndarray,
     return stack.T, slope, intercept
 
 
-def pixel_array(source: Source, shape: tuple[int, int], count: int) -> np.ndarray:
+def pixel_array(source: DicomFile, shape: tuple[int, int], count: int) -> np.ndarray:
     """Stored numbers of one slice of `count`, decompressed."""
     data = read_file(source, pixels=True)
     packed = len(data.get("PixelData", None) or b"")

@@ -9,11 +9,11 @@ from typing import TypeVar
 import numpy as np
 
 from simcrop.data.hounsfield import Hint
-from simcrop.data.readers.stored import Told
+from simcrop.data.readers.stored import Header
 from simcrop.data.volume import check_affine, spacing_of
 from simcrop.errors import SimcropError
 
-Some = TypeVar("Some", bound=Told)
+Some = TypeVar("Some", bound=Header)
 SMALLEST_MM, LARGEST_MM = 0.01, 100.0  # of a voxel
 LARGEST_LITRES = 1000.0  # a whole body in the widest field of view, 2 m x 0.7 m x 0.7 m, has 980
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from simcrop.errors import SimcropError
 
 if TYPE_CHECKING:
-    from simcrop.data.readers.dicom import Source
+    from simcrop.data.readers.dicom import DicomFile
 
 SERIES = "SeriesInstanceUID"
 KEYWORDS = ("StudyInstanceUID", SERIES, "AccessionNumber", "PatientID")
@@ -77,23 +77,23 @@ def header_names(path: Path, every: bool = False) -> HeaderNames | None:
     )
 
 
-def sources_of(path: Path) -> "Iterator[Source]":
+def sources_of(path: Path) -> "Iterator[DicomFile]":
     """The DICOM files of a folder or a zip, in the order of their names."""
     from simcrop.data.readers.archive import checked_members, starts_like_dicom
-    from simcrop.data.readers.dicom import Source, looks_like_dicom
+    from simcrop.data.readers.dicom import DicomFile, looks_like_dicom
 
     if path.is_dir():
         for file in sorted(path.iterdir()):
             if file.is_file() and looks_like_dicom(file):
-                yield Source(file.name, partial(file.open, "rb"))
+                yield DicomFile(file.name, partial(file.open, "rb"))
     elif path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
             for member in sorted(checked_members(archive), key=lambda m: m.filename):
                 if starts_like_dicom(archive, member):
-                    yield Source(member.filename, partial(archive.open, member))
+                    yield DicomFile(member.filename, partial(archive.open, member))
 
 
-def names_in(source: "Source") -> HeaderNames | None:
+def names_in(source: "DicomFile") -> HeaderNames | None:
     """Of one file, if it is a CT picture with a sound header."""
     from pydicom.errors import BytesLengthException
 

@@ -18,9 +18,9 @@ from nibabel.spatialimages import HeaderDataError
 
 from simcrop.data.readers.stored import (
     AFTER_VOXELS_LIMIT,
+    Header,
     Stored,
     Stream,
-    Told,
     check_promise,
     check_scalar,
     drain,
@@ -33,7 +33,7 @@ from simcrop.errors import SimcropError
 GZIP_MAGIC = b"\x1f\x8b"
 # The first four bytes are the length of the header, in the byte order of the whole file.
 HEADERS = {n.to_bytes(4, "little"): (n, kind) for n, kind in ((348, Nifti1Header), (540, Nifti2Header))}
-QUIET = logging.Logger(
+MIN_STD = logging.Logger(
     "nifti", logging.CRITICAL + 1
 )  # nibabel would tell the terminal what it mends in a header
 UNIT_MM = {"meter": 1000.0, "micron": 0.001}
@@ -75,7 +75,7 @@ def stream_of(file: BufferedIOBase, on_disk: int, compressed: bool) -> Stream:
     affine, placed, notes = affine_of(header)
     skip(file, header.get_data_offset() - file.tell())
     return Stream(
-        Told(affine, slope, intercept, placed=placed, notes=notes), shape, planes_in(file, shape, dtype)
+        Header(affine, slope, intercept, placed=placed, notes=notes), shape, planes_in(file, shape, dtype)
     )
 
 
@@ -103,7 +103,7 @@ def read_header(stream: BufferedIOBase) -> Nifti1Header:
         raise SimcropError("truncated-file", "the file ends inside its NIfTI header")
     try:
         header = kind.from_fileobj(BytesIO(block), check=False)
-        header.check_fix(QUIET)
+        header.check_fix(MIN_STD)
         _ = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
     except (HeaderDataError, ValueError, KeyError, OverflowError) as error:
         raise SimcropError("unreadable", "the NIfTI header contradicts itself") from error

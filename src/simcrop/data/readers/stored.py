@@ -19,7 +19,7 @@ AFTER_VOXELS_LIMIT = 64 << 20  # bytes tolerated behind the voxels before the fi
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class Header:
     """What a file says of its numbers; `slope` and `intercept` would make them HU if it is right.
 
     `placed` is false where the file does not know how it lies in the patient and the affine is a guess; `sized`
@@ -36,7 +36,7 @@ class Told:
 
 
 @dataclass(frozen=True, eq=False)
-class Stored(Told):
+class Stored(Header):
     """The same with the numbers as stored, any integer or float type."""
 
     values: np.ndarray = field(kw_only=True)
@@ -46,7 +46,7 @@ class Stored(Told):
 class Stream:
     """A scan whose planes `(y, x)` come one after the other along z, each in memory only until the next one."""
 
-    told: Told
+    told: Header
     shape: tuple[int, int, int]
     planes: Iterator[np.ndarray]
 

@@ -1,4 +1,4 @@
-"""What a training step works on: volumes, masked-to-be reports and sentences, padded and flat.
+"""What a training step works on: volumes, reports that will be masked and sentences, padded and flat.
 
 Axes: b study, x y z voxels (RAS+), t word piece, s sentence (of all reports, one after the other), d features, l label.
 """
@@ -21,21 +21,21 @@ class Sentences:
     """The Findings sentences of a batch, flat; for methods that compare whole reports, one text per study instead.
     Either `features` (frozen, cached) or `tokens` (to be encoded) is set.
 
-    `owner`: which study of the batch said it; `key`: equal for equal sentences; `share`: in what share of the training
-    reports it stands.
+    `image_index`: whose study of the batch it is; `sentence_id`: equal for equal sentences; `document_frequency`: in
+    what share of the training reports it stands.
     """
 
-    owner: Int[Tensor, " s"]
-    key: Int[Tensor, " s"]
-    share: Float[Tensor, " s"]
+    image_index: Int[Tensor, " s"]
+    sentence_id: Int[Tensor, " s"]
+    document_frequency: Float[Tensor, " s"]
     features: Float[Tensor, "s d"] | None = None
     tokens: Tokens | None = None
 
     def to(self, device: torch.device) -> "Sentences":
         return Sentences(
-            self.owner.to(device),
-            self.key.to(device),
-            self.share.to(device),
+            self.image_index.to(device),
+            self.sentence_id.to(device),
+            self.document_frequency.to(device),
             None if self.features is None else self.features.to(device),
             None if self.tokens is None else self.tokens.to(device),
         )
@@ -43,7 +43,7 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Batch:
-    """`volume` in [-1, 1]; `report` whole, nothing hidden yet, no word piece long when the method reads none; `labels`
+    """`volume` in [-1, 1]; `report` whole, nothing masked yet, no word piece long when the method reads none; `labels`
     0, 1 or NaN where unknown; `ids` name the studies in messages.
     """
 
@@ -66,6 +66,6 @@ class Batch:
         )
 
 
-def owners(counts: Sequence[int]) -> Int[Tensor, " s"]:
+def image_indices(counts: Sequence[int]) -> Int[Tensor, " s"]:
     """`[2, 0, 3]` sentences per study -> `[0, 0, 2, 2, 2]`."""
     return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(list(counts), dtype=torch.long))

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from simcrop.data.preprocess import InputSpec, Triple, centred_start, crop_or_pad, resample, to_unit
 from simcrop.data.report import Report
-from simcrop.data.samples.batch import Batch, Sentences, Unit, owners
+from simcrop.data.samples.batch import Batch, Sentences, Unit, image_indices
 from simcrop.data.samples.text_features import SentenceBank
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.data.store.cohort import Cohort, Study
@@ -81,7 +81,7 @@ class StudyCrops(Dataset):
         return self.studies[index if self.scan_of is None else self.scan_of[index]]
 
 
-def strangers(count: int, seed: int) -> list[int]:
+def derangement(count: int, seed: int) -> list[int]:
     """For each of `count` studies another one, each used once: in a ring of random order, everyone takes the next."""
     ring = np.random.default_rng((seed, 5)).permutation(count)
     taken = np.empty(count, dtype=int)
@@ -153,13 +153,13 @@ class Texts:
         """Flat, those of one report after those of the other."""
         texts = [texts_of(report, self.unit) for report in reports]
         said = [text for of_one in texts for text in of_one]
-        key = torch.tensor(self.bank.numbers(said), dtype=torch.long)
+        sentence_id = torch.tensor(self.bank.ids(said), dtype=torch.long)
         cached = self.bank.features
         return Sentences(
-            owner=owners([len(of_one) for of_one in texts]),
-            key=key,
-            share=self.bank.share[key],
-            features=None if cached is None else cached[key],
+            image_index=image_indices([len(of_one) for of_one in texts]),
+            sentence_id=sentence_id,
+            document_frequency=self.bank.document_frequency[sentence_id],
+            features=None if cached is None else cached[sentence_id],
             tokens=self.tokenizer.encode(said, self.text_length) if cached is None else None,
         )
 
@@ -193,7 +193,9 @@ class Collate:
 def unread(studies: int) -> tuple[Tokens, Sentences]:
     """Reports nobody read: no word piece long, and no sentence."""
     ids, nobody = torch.zeros(studies, 0, dtype=torch.long), torch.zeros(0, dtype=torch.long)
-    return Tokens(ids, ids.bool(), ids), Sentences(owner=nobody, key=nobody, share=torch.zeros(0))
+    return Tokens(ids, ids.bool(), ids), Sentences(
+        image_index=nobody, sentence_id=nobody, document_frequency=torch.zeros(0)
+    )
 
 
 def label_table(known: Sequence[Mapping[str, int | None]], names: Sequence[str]) -> Float[Tensor, "b l"]:

@@ -24,13 +24,13 @@ Encode = Callable[[list[str]], Tensor]
 class SentenceBank:
     """`features` is None when the text encoder is trained and nothing may be cached."""
 
-    number: dict[str, int]
-    share: Float[Tensor, " u"]
+    index: dict[str, int]
+    document_frequency: Float[Tensor, " u"]
     features: Float[Tensor, "u d"] | None
 
-    def numbers(self, sentences: Sequence[str]) -> list[int]:
+    def ids(self, sentences: Sequence[str]) -> list[int]:
         """Where each sentence stands in the bank."""
-        return [self.number[sentence] for sentence in sentences]
+        return [self.index[sentence] for sentence in sentences]
 
     def center(self) -> Float[Tensor, " d"] | None:
         """Mean feature over distinct sentences, for `align.center_text`."""
@@ -45,18 +45,18 @@ def build_bank(
     reports: Sequence[Sequence[str]], encode: Encode | None, cache: Path | None = None, chunk: int = 256
 ) -> SentenceBank:
     """Count the sentences of all reports and encode each distinct one once, or read the cache that did."""
-    said_by = Counter(sentence for report in reports for sentence in set(report))
-    texts = sorted(said_by)
-    share = torch.tensor([said_by[text] / len(reports) for text in texts], dtype=torch.float32)
-    number = {text: i for i, text in enumerate(texts)}
+    reports_with = Counter(sentence for report in reports for sentence in set(report))
+    texts = sorted(reports_with)
+    frequency = torch.tensor([reports_with[text] / len(reports) for text in texts], dtype=torch.float32)
+    index = {text: i for i, text in enumerate(texts)}
     if encode is None:
-        return SentenceBank(number, share, None)
+        return SentenceBank(index, frequency, None)
     digest = digest_of_texts(texts)
     features = read_cache(cache, digest)
     if features is None:
         features = encode_all(texts, encode, chunk)
         write_cache(cache, digest, features)
-    return SentenceBank(number, share, features)
+    return SentenceBank(index, frequency, features)
 
 
 def encode_all(texts: list[str], encode: Encode, chunk: int) -> Float[Tensor, "u d"]:

@@ -1,4 +1,4 @@
-"""A report as word pieces: the vocabulary, the token ids, and which words are hidden from the model.
+"""A report as word pieces: the vocabulary, the token ids, and which words are masked.
 
 b: text in the batch, t: token in the text ([CLS] pieces [SEP], then padding).
 """
@@ -23,7 +23,7 @@ from simcrop.errors import SimcropError
 
 REPORT_LENGTH = 512  # tokens; BERT has no positions beyond
 SENTENCE_LENGTH = 64  # tokens
-HIDDEN_SHARE = 0.75
+MASKED_SHARE = 0.75
 
 PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL = (PAD, UNKNOWN, CLS, SEP, MASK)
@@ -43,11 +43,11 @@ class Tokens:
 
 
 @dataclass(frozen=True, eq=False)
-class Hidden:
+class MaskedTokens:
     """The ids the model sees, and where it has to guess."""
 
     ids: Int[Tensor, "b t"]
-    hidden: Bool[Tensor, "b t"]
+    masked: Bool[Tensor, "b t"]
 
 
 @dataclass(frozen=True)
@@ -146,27 +146,27 @@ class Tokenizer:
         return Tokens(ids, mask, word)
 
 
-def hide_words(
+def mask_tokens(
     tokens: Tokens,
     tokenizer: Tokenizer,
-    ratio: float = HIDDEN_SHARE,
+    ratio: float = MASKED_SHARE,
     generator: torch.Generator | None = None,
     unit: Literal["word", "token"] = "word",
     replace: Literal["mask_only", "bert"] = "mask_only",
-) -> Hidden:
-    """Hide each word (or each piece) with probability `ratio`, and at least one in every text that has any.
+) -> MaskedTokens:
+    """Mask each word (or each piece) with probability `ratio`, and at least one in every text that has any.
 
-    `bert` shows [MASK] at 80 % of the hidden pieces, a random piece at 10 %, the true one at 10 %.
+    `bert` shows [MASK] at 80 % of the masked pieces, a random piece at 10 %, the true one at 10 %.
     """
     if not 0 < ratio <= 1:
-        raise ValueError(f"expected a share of hidden words above 0 and at most 1, got {ratio}")
+        raise ValueError(f"expected a share of masked words above 0 and at most 1, got {ratio}")
     draw = _draw(tokens, generator)
     if unit == "word":
         draw = draw.gather(1, tokens.word.clamp(min=0))
     draw = draw.masked_fill(tokens.word < 0, 2.0)  # beyond every ratio: special tokens and padding stay
 
-    lowest = draw.amin(dim=1, keepdim=True)  # the first to be hidden, whatever the ratio
-    hidden = ((draw < ratio) | (draw == lowest)) & (tokens.word >= 0)
+    lowest = draw.amin(dim=1, keepdim=True)  # the first to be masked, whatever the ratio
+    masked = ((draw < ratio) | (draw == lowest)) & (tokens.word >= 0)
 
     shown = torch.full_like(tokens.ids, tokenizer.mask_id)
     if replace == "bert":
@@ -174,7 +174,7 @@ def hide_words(
         ordinary = tokenizer._ordinary.to(tokens.ids.device)
         shown = torch.where(lot >= 0.8, ordinary[(piece * len(ordinary)).long()], shown)
         shown = torch.where(lot >= 0.9, tokens.ids, shown)
-    return Hidden(torch.where(hidden, shown, tokens.ids), hidden)
+    return MaskedTokens(torch.where(masked, shown, tokens.ids), masked)
 
 
 def _draw(tokens: Tokens, generator: torch.Generator | None) -> Tensor:

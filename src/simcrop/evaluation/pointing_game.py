@@ -48,7 +48,7 @@ class KindHits:
 
 
 @dataclass(frozen=True)
-class Pointing:
+class PointingGame:
     """Shares of sentences whose nearest patch touches the lesion, with intervals by patient.
 
     `hit`: the sentence itself. What it must beat: `swapped`, a sentence about a finding that the scan does not have;
@@ -123,7 +123,7 @@ def chance(maps: np.ndarray, lesion: np.ndarray, touches: float = TOUCHES) -> np
     return ((lesion > touches) & inside).sum(1) / inside.sum(1)
 
 
-def score_pointing(pointed: Pointed, seed: int, touches: float = TOUCHES) -> Pointing:
+def score_pointing_game(pointed: Pointed, seed: int, touches: float = TOUCHES) -> PointingGame:
     """All rates. Sentences whose lesion lies outside the crop cannot be hit by anyone: left out and counted."""
     reachable = (pointed.lesion > touches).any(1)
     kind, patient = np.asarray(pointed.kind)[reachable], np.asarray(pointed.patient)[reachable]
@@ -156,7 +156,7 @@ def score_pointing(pointed: Pointed, seed: int, touches: float = TOUCHES) -> Poi
         )
         for name in ("swapped", "prior")
     }
-    return Pointing(
+    return PointingGame(
         len(maps),
         len(np.unique(patient)),
         int((~reachable).sum()),

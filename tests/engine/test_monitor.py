@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from simcrop.engine.examine import examined, examined_steps
+from simcrop.engine.monitor import monitored, monitored_steps
 
 CPU = torch.device("cpu")
 
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 def test_looks_are_spread_evenly_and_the_last_is_at_the_end(
     steps: int, times: int, expected: set[int]
 ) -> None:
-    assert examined_steps(steps, times) == expected
+    assert monitored_steps(steps, times) == expected
 
 
 def test_look_is_taken_in_eval_mode_and_leaves_mode_gradients_and_randomness_as_they_were() -> None:
@@ -31,9 +31,9 @@ def test_look_is_taken_in_eval_mode_and_leaves_mode_gradients_and_randomness_as_
         torch.manual_seed(99)
         return {"drawn": float(torch.rand(()))}
 
-    first = examined(net, look, CPU)
+    first = monitored(net, look, CPU)
     assert torch.equal(torch.rand(7), expected)
-    assert examined(net, look, CPU) == first
+    assert monitored(net, look, CPU) == first
     assert seen == [(False, False, False)] * 2
     assert net.training
     assert net[1].training

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from simcrop.errors import SimcropError
+from simcrop.experiments.arms import CT_CLIP, MAE, MISPAIRED, PAPER, PLUS, RANDOM
+from simcrop.experiments.cohorts import Plan
+from simcrop.experiments.scores import Reached, over_cohorts
+from simcrop.experiments.table3 import ARMS, BESIDE, HARDER, INPUTS, reproduce_table3
+from simcrop.experiments.table3_results import aims
 from simcrop.files.whole import read_json
-from simcrop.studies.arms import CT_CLIP, MAE, PAPER, PLUS, RANDOM, SHUFFLED
-from simcrop.studies.cohorts import Plan
-from simcrop.studies.scores import Reached, over_cohorts
-from simcrop.studies.table3 import ARMS, BESIDE, HARDER, INPUTS, reproduce_table3
-from simcrop.studies.table3_results import aims
 
 SMALL = (
     "optim.steps=1",
@@ -20,7 +20,7 @@ SMALL = (
     "vision.depth=1",
     "vision.dim=48",
     "vision.heads=2",
-    "engine.examine=1",
+    "engine.monitor=1",
 )
 EASY, HARD = Plan(20, 14, 14, 15), Plan(16, 14, 0, 15, "real")
 
@@ -89,7 +89,7 @@ def test_unknown_size_is_refused_before_anything_is_written(tmp_path: Path) -> N
 
 def test_arms_differ_in_their_objective_only() -> None:
     plus = PLUS.build(1)
-    for arm in (RANDOM, MAE, PAPER, CT_CLIP, SHUFFLED):
+    for arm in (RANDOM, MAE, PAPER, CT_CLIP, MISPAIRED):
         recipe = arm.build(1)
         assert (recipe.input, recipe.optim, recipe.aug, recipe.init) == (
             plus.input,
@@ -98,8 +98,8 @@ def test_arms_differ_in_their_objective_only() -> None:
             plus.init,
         )
         assert recipe.vision == plus.vision, arm.name
-    assert SHUFFLED.build(1).data.shuffled
-    assert not PLUS.build(1).data.shuffled
+    assert MISPAIRED.build(1).data.mispaired
+    assert not PLUS.build(1).data.mispaired
 
 
 def test_an_interval_over_seeds_and_patients_holds_the_mean() -> None:

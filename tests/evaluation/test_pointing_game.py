@@ -1,4 +1,4 @@
-"""Pointing on hand-made maps: hits, swaps, priors and chance, each by hand.
+"""PointingGame on hand-made maps: hits, swaps, priors and chance, each by hand.
 
 Axes: s sentence, n patch (6 of them).
 """
@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.pointing import (
+from simcrop.evaluation.pointing_game import (
     Pointed,
     chance,
     compare_pointing,
     point,
     prior_maps,
-    score_pointing,
+    score_pointing_game,
 )
 
 NAN, OUT = float("nan"), -np.inf
@@ -63,7 +63,7 @@ def pointed(maps: np.ndarray, swapped: np.ndarray, lesion: np.ndarray) -> Pointe
 
 def test_model_that_looks_is_told_from_one_that_knows_places_only() -> None:
     lesion = one_hot(0, 3, 4, 5)
-    looks = score_pointing(pointed(lesion, one_hot(1, 1, 1, 1), lesion), seed=0)
+    looks = score_pointing_game(pointed(lesion, one_hot(1, 1, 1, 1), lesion), seed=0)
     assert (looks.hit.value, looks.swapped.value) == (1.0, 0.0)
     assert looks.prior.value == 0.0
     assert looks.chance.value == pytest.approx(1 / 6)
@@ -72,7 +72,7 @@ def test_model_that_looks_is_told_from_one_that_knows_places_only() -> None:
     assert (looks.sentences, looks.patients, looks.unreachable) == (4, 3, 0)
 
     same_place = one_hot(2, 2, 2, 2)
-    knows = score_pointing(pointed(same_place, same_place, same_place), seed=0)
+    knows = score_pointing_game(pointed(same_place, same_place, same_place), seed=0)
     assert (knows.hit.value, knows.swapped.value, knows.prior.value) == (1.0, 1.0, 1.0)
     assert knows.prior_any.value == 1.0
     assert knows.over_swapped.value == knows.over_prior.value == 0.0
@@ -80,15 +80,15 @@ def test_model_that_looks_is_told_from_one_that_knows_places_only() -> None:
 
 def test_left_and_right_exchanged_is_a_miss() -> None:
     lesion = one_hot(0, 1, 2, 0)
-    assert score_pointing(pointed(lesion, lesion, lesion), seed=0).hit.value == 1.0
+    assert score_pointing_game(pointed(lesion, lesion, lesion), seed=0).hit.value == 1.0
     mirrored = lesion[:, ::-1]
-    assert score_pointing(pointed(lesion, lesion, mirrored), seed=0).hit.value == 0.0
+    assert score_pointing_game(pointed(lesion, lesion, mirrored), seed=0).hit.value == 0.0
 
 
 def test_kinds_are_told_apart() -> None:
     lesion = one_hot(0, 3, 4, 5)
     maps = np.concatenate([lesion[:2], one_hot(0, 0)])
-    kinds = score_pointing(pointed(maps, lesion, lesion), seed=0).kinds
+    kinds = score_pointing_game(pointed(maps, lesion, lesion), seed=0).kinds
     assert [(k.kind, k.sentences, k.hit, k.swapped) for k in kinds] == [
         ("effusion", 2, 0.0, 1.0),
         ("nodule", 2, 1.0, 1.0),
@@ -98,21 +98,21 @@ def test_kinds_are_told_apart() -> None:
 def test_lesion_outside_the_crop_is_left_out_and_counted() -> None:
     lesion = one_hot(0, 3, 4, 5)
     lesion[2] = 0
-    found = score_pointing(pointed(one_hot(0, 3, 4, 1), lesion, lesion), seed=0)
+    found = score_pointing_game(pointed(one_hot(0, 3, 4, 1), lesion, lesion), seed=0)
     assert (found.sentences, found.unreachable) == (3, 1)
     assert found.hit.value == pytest.approx(2 / 3)
     with pytest.raises(SimcropError, match="inside the crop"):
-        score_pointing(pointed(lesion, lesion, lesion * 0), seed=0)
+        score_pointing_game(pointed(lesion, lesion, lesion * 0), seed=0)
 
 
 def test_difference_to_swapped_is_taken_where_both_were_asked() -> None:
     lesion, swapped = one_hot(0, 3, 4, 5), one_hot(0, 3, 4, 5)
     swapped[:2] = NAN
     maps = np.concatenate([lesion[:2], one_hot(1, 1)])
-    found = score_pointing(pointed(maps, swapped, lesion), seed=0)
+    found = score_pointing_game(pointed(maps, swapped, lesion), seed=0)
     assert (found.hit.value, found.swapped.value) == (0.5, 1.0)
     assert found.over_swapped.value == -1.0
-    nobody = score_pointing(pointed(maps, np.full((4, 6), NAN), lesion), seed=0)
+    nobody = score_pointing_game(pointed(maps, np.full((4, 6), NAN), lesion), seed=0)
     assert math.isnan(nobody.over_swapped.value)
 
 
@@ -126,7 +126,7 @@ def test_maps_that_are_no_numbers_or_do_not_fit_are_refused() -> None:
 
 def test_figures_are_plain_numbers_and_leave_out_what_is_not_defined() -> None:
     lesion = one_hot(0, 3, 4, 5)
-    figures = score_pointing(pointed(lesion, np.full((4, 6), NAN), lesion), seed=0).figures()
+    figures = score_pointing_game(pointed(lesion, np.full((4, 6), NAN), lesion), seed=0).figures()
     assert (figures["pointing_hit"], figures["pointing_prior"]) == (1.0, 0.0)
     assert (figures["pointing_sentences"], figures["pointing_patients"]) == (4, 3)
     assert "pointing_hit_swapped" not in figures

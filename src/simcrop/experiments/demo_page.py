@@ -11,18 +11,18 @@ from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import Study
 from simcrop.engine.journal import read_journal
 from simcrop.evaluation.asking import Question, questions, read_mask
+from simcrop.experiments.cohorts import PhantomCohorts
 from simcrop.figures.curves import draw_curves
 from simcrop.figures.cuts import draw_cuts
 from simcrop.figures.page import Page
 from simcrop.model import Heat, Model, load
-from simcrop.studies.cohorts import PhantomCohorts
 
 PICTURES = 6
 AIMS = {  # what the demo is held to: at least so much
     "probe_auroc": 0.78,
     "probe AUROC over random init": 0.10,
     "probe AUROC over MAE": 0.12,
-    "shuffled scans: distance from random init": -0.03,
+    "mispaired scans: distance from random init": -0.03,
     "retrieval_auc": 0.80,
     "pointing_hit": 0.25,
     "pointing, times a swapped sentence": 2.0,
@@ -142,7 +142,7 @@ def reached(metrics: Mapping[str, Any]) -> dict[str, float]:
         "probe_auroc": probe,
         "probe AUROC over random init": probe - random,
         "probe AUROC over MAE": probe - metrics["probe_auroc_mae"],
-        "shuffled scans: distance from random init": -abs(metrics["probe_auroc_shuffled"] - random),
+        "mispaired scans: distance from random init": -abs(metrics["probe_auroc_shuffled"] - random),
         "retrieval_auc": metrics["retrieval_auc"],
         "pointing_hit": metrics["pointing_hit"],
         "pointing, times a swapped sentence": metrics["pointing_hit"]
@@ -158,13 +158,13 @@ def words(metrics: Mapping[str, Any]) -> str:
         f"A linear probe on frozen features reaches a macro AUROC of {found['probe_auroc']}; the same encoder "
         f"untrained {found['probe_auroc_random']}, trained as MAE {found['probe_auroc_mae']}, and trained on other "
         f"patients' reports {found['probe_auroc_shuffled']}. Taught the labels themselves, it reaches "
-        f"{found['gate_supervised']}."
+        f"{found['learnability_supervised']}."
         f"\n\nOf {metrics['pointing_sentences']} test sentences that name a lesion, {metrics['pointing_hit']:.0%} have "
         f"their nearest patch on it; asked for a finding that the scan lacks, the same lesions are met in "
         f"{metrics['pointing_hit_swapped']:.0%}, the usual place of such findings meets them in "
         f"{metrics['pointing_prior']:.0%}, and a patch taken blindly in {metrics['pointing_chance']:.0%}."
         "\n\nEq. 4 alone can be met by a fixed map from place to sentence: within a report, sentences find their "
         f"regions in {metrics.get('align_accuracy') or float('nan'):.0%} of cases with the true scan and in "
-        f"{metrics.get('align_accuracy_shuffled') or float('nan'):.0%} with another patient's. Judge the method by the "
+        f"{metrics.get('align_accuracy_mispaired') or float('nan'):.0%} with another patient's. Judge the method by the "
         "figures above, not by that one."
     )

@@ -13,15 +13,15 @@ from simcrop.data.report import Report
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.journal import read_journal
-from simcrop.evaluation.examiner import Aligning, build_examiner, held_out, shares
+from simcrop.evaluation.monitor import Aligning, build_monitor, held_out, shares
 from simcrop.model import load
-from simcrop.objectives.method import Objective, Parts
+from simcrop.objectives.method import Components, Objective
 from simcrop.tasks.folder import read_json
 
 FIGURES = {
     "align_accuracy",
     "align_accuracy_blank",
-    "align_accuracy_shuffled",
+    "align_accuracy_mispaired",
     "retrieval_auc",
     "effective_rank",
 }
@@ -34,13 +34,13 @@ def build(line, **align: object) -> tuple[Objective, Recipe, Tokenizer]:
     recipe = build_recipe({**tree, "align": {**tree["align"], **align}}, "test")
     assert trained.tokenizer is not None
     torch.manual_seed(0)
-    parts = Parts(recipe.input.grid, trained.text, trained.tokenizer)
+    parts = Components(recipe.input.grid, trained.text, trained.tokenizer)
     return recipe.build(parts).eval(), recipe, trained.tokenizer
 
 
 def test_figures_are_whole_and_the_same_when_asked_again(line) -> None:
     objective, recipe, tokenizer = build(line)
-    examiner = build_examiner(objective, open_cohort(line.cohort), recipe, tokenizer)
+    examiner = build_monitor(objective, open_cohort(line.cohort), recipe, tokenizer)
     assert examiner is not None
     figures = examiner()
     assert set(figures) <= FIGURES
@@ -56,12 +56,12 @@ def test_trained_text_is_encoded_anew_and_frozen_text_gives_the_same_once(line) 
     objective, recipe, tokenizer = build(line)
     cohort = open_cohort(line.cohort)
     assert isinstance(objective, Aligning)
-    cached = build_examiner(objective, cohort, recipe, tokenizer)
+    cached = build_monitor(objective, cohort, recipe, tokenizer)
     assert cached is not None
     frozen = cached()
     assert cached.sentences.features is not None
     objective.text.frozen = False
-    trained = build_examiner(objective, cohort, recipe, tokenizer)
+    trained = build_monitor(objective, cohort, recipe, tokenizer)
     assert trained is not None
     assert trained() == pytest.approx(frozen, abs=1e-4)
     assert trained.sentences.tokens is not None
@@ -74,11 +74,11 @@ def test_method_that_aligns_nothing_or_keeps_nobody_out_is_not_examined(line) ->
     cohort = open_cohort(line.cohort)
     objective, recipe, tokenizer = build(line, use_sa=False)
     assert isinstance(objective, Aligning)
-    assert build_examiner(objective, cohort, recipe, tokenizer) is None
-    assert build_examiner(nn.Linear(2, 3), cohort, recipe, tokenizer) is None
+    assert build_monitor(objective, cohort, recipe, tokenizer) is None
+    assert build_monitor(nn.Linear(2, 3), cohort, recipe, tokenizer) is None
     objective, recipe, tokenizer = build(line)
     everyone = build_recipe({**recipe.model_dump(mode="json"), "data": {"split": ""}}, "test")
-    assert build_examiner(objective, cohort, everyone, tokenizer) is None
+    assert build_monitor(objective, cohort, everyone, tokenizer) is None
 
 
 def test_held_out_are_one_study_per_patient_never_one_trained_on(line) -> None:
@@ -105,11 +105,11 @@ def test_share_of_a_sentence_is_that_among_the_training_reports() -> None:
 
 def test_run_writes_its_controls_into_journal_figures_and_page(line) -> None:
     rows = read_journal(line.run / "journal.jsonl")
-    looked = [row for row in rows if "examined" in row]
+    looked = [row for row in rows if "monitored" in row]
     assert looked
     assert looked[-1]["step"] == rows[-1]["step"]
     metrics = read_json(line.run / "metrics.json")
-    assert {name: metrics[name] for name in looked[-1]["examined"]} == looked[-1]["examined"]
+    assert {name: metrics[name] for name in looked[-1]["monitored"]} == looked[-1]["monitored"]
     page = Path(line.run / "report.html").read_text()
     assert "Does it look at the image?" in page
-    assert "examined" not in [name.removesuffix("_last") for name in metrics]
+    assert "monitored" not in [name.removesuffix("_last") for name in metrics]

@@ -62,7 +62,7 @@ def gate_by_hand(
     return macro_auroc(probe.scores(features_by_hand(unseen, known)), truth).value
 
 
-def gate_supervised(model: Model, studies: Cohort, truth: np.ndarray) -> float:
+def learnability_supervised(model: Model, studies: Cohort, truth: np.ndarray) -> float:
     """Macro AUROC of an encoder that was taught the labels themselves, on the scans of another part."""
     scores = [model.scores_of(features) for _, features in patch_features(model, studies)]
     return macro_auroc(torch.cat(scores).cpu().numpy(), truth).value

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from simcrop.evaluation.features import Pooling
-from simcrop.studies.arms import Arm
-from simcrop.studies.cohorts import Part, PhantomCohorts
-from simcrop.studies.looks import Look, look
-from simcrop.studies.scores import probe_scores
-from simcrop.studies.side_by_side import Say, Training, train_all
+from simcrop.experiments.arms import Arm
+from simcrop.experiments.cached import Look, look
+from simcrop.experiments.cohorts import Part, PhantomCohorts
+from simcrop.experiments.scores import probe_scores
+from simcrop.experiments.side_by_side import Say, Training, train_all
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A look at a model in training that leaves no trace: how often, in which mode, with whose randomness.
 
-No axes. What is looked at is the caller's business; the figures go into the journal under `examined`.
+No axes. What is looked at is the caller's business; the figures go into the journal under `monitored`.
 """
 
 from collections.abc import Callable
@@ -9,20 +9,20 @@ import torch
 from torch import nn
 
 # Named figures of the objective as it stands.
-Examine = Callable[[], dict[str, float]]
+Monitor = Callable[[], dict[str, float]]
 
 
-def examined_steps(steps: int, times: int) -> set[int]:
+def monitored_steps(steps: int, times: int) -> set[int]:
     """After which of `steps` steps: evenly spread, the last one always, none when `times` is 0."""
     return {max(1, round(steps * i / times)) for i in range(1, times + 1)}
 
 
-def examined(objective: nn.Module, examine: Examine, device: torch.device) -> dict[str, float]:
+def monitored(objective: nn.Module, monitor: Monitor, device: torch.device) -> dict[str, float]:
     """The figures, taken in eval mode without gradients; the run goes on as if nobody had looked."""
     devices = [device] if device.type == "cuda" else []
     training = objective.training
     objective.eval()
     with torch.random.fork_rng(devices), torch.no_grad():
-        figures = examine()
+        figures = monitor()
     objective.train(training)
     return figures

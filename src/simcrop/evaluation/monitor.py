@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from simcrop.config import Recipe
 from simcrop.data.preprocess import InputSpec
 from simcrop.data.report import Report
-from simcrop.data.samples.batch import Sentences, owners
+from simcrop.data.samples.batch import Sentences, image_indices
 from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort, Study
@@ -26,7 +26,7 @@ from simcrop.evaluation.features import in_passes, volumes_of
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text import Pool, TextEncoder
 from simcrop.nn.vision import VisionEncoder
-from simcrop.objectives.method import TextSpace
+from simcrop.objectives.method import ProjectionHead
 from simcrop.objectives.texts import text_features
 
 HELD_OUT, AT_MOST, AT_ONCE = "valid", 64, 8
@@ -40,7 +40,7 @@ class Aligning(Protocol):
 
     grid: PatchGrid
     vision: VisionEncoder
-    aligner: TextSpace
+    projection: ProjectionHead
     text: TextEncoder
 
     @property
@@ -48,7 +48,7 @@ class Aligning(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Examiner:
+class AlignmentMonitor:
     """Called without a word, it gives the controls of `objective` as it stands, which should be in eval mode.
 
     `training`: the studies whose reports say how common a sentence is; `k`: patches of a region; `alone`: sentences are
@@ -67,13 +67,13 @@ class Examiner:
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
-        aligner, sentences = self.objective.aligner, self.sentences
+        projection, sentences = self.objective.projection, self.sentences
         volumes = [volumes_of(some, self.spec) for some in in_passes(self.studies, AT_ONCE)]
         features = torch.cat([self.look(some, self.alone) for some in volumes])
         pooled = torch.cat([self.look(some).mean(1) for some in volumes]) if self.alone else features.mean(1)
         blank = self.look(torch.full((1, 1, *self.spec.shape), AIR), self.alone)
-        said = aligner.sentences(text_features(sentences, self.objective.text, self.pool))
-        patches, air = aligner.patches(features), aligner.patches(blank)[0]
+        said = projection.sentences(text_features(sentences, self.objective.text, self.pool))
+        patches, air = projection.patches(features), projection.patches(blank)[0]
         return control_figures(said, sentences, patches, air, pooled, self.k)
 
     def look(self, volumes: Tensor, alone: bool = False) -> Tensor:
@@ -90,13 +90,15 @@ class Examiner:
         said = [Report(study.findings, study.impression).sentences for study in self.studies]
         flat = [sentence for of_one in said for sentence in of_one]
         bank = build_bank(said, self.encode if self.objective.text.frozen else None)
-        key = torch.tensor(bank.numbers(flat), dtype=torch.long)
+        sentence_id = torch.tensor(bank.ids(flat), dtype=torch.long)
         cached = bank.features
         return Sentences(
-            owner=owners([len(of_one) for of_one in said]),
-            key=key,
-            share=shares(flat, (Report(study.findings, study.impression) for study in self.training)),
-            features=None if cached is None else cached[key.to(cached.device)],
+            image_index=image_indices([len(of_one) for of_one in said]),
+            sentence_id=sentence_id,
+            document_frequency=shares(
+                flat, (Report(study.findings, study.impression) for study in self.training)
+            ),
+            features=None if cached is None else cached[sentence_id.to(cached.device)],
             tokens=self.tokenizer.encode(flat, self.length) if cached is None else None,
         ).to(self.device)
 
@@ -107,9 +109,9 @@ class Examiner:
         return text.pool(text(tokens), tokens.mask, self.pool).float()
 
 
-def build_examiner(
+def build_monitor(
     objective: nn.Module, cohort: Cohort, recipe: Recipe, tokenizer: Tokenizer | None
-) -> Examiner | None:
+) -> AlignmentMonitor | None:
     """The examiner of a run on this cohort; None when the method aligns nothing or no study is held out."""
     reading, split = recipe.reading, recipe.data.split
     if reading is None or tokenizer is None or not isinstance(objective, Aligning):
@@ -117,7 +119,7 @@ def build_examiner(
     studies = held_out(cohort, split) if ALIGNING & set(objective.weights) else []
     if not studies:
         return None
-    return Examiner(
+    return AlignmentMonitor(
         objective,
         tokenizer,
         tuple(studies),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.studies.demo import demo
+from simcrop.experiments.demo import demo
 
 SMALL = ["optim.steps=2", "optim.batch=4", "vision.depth=1", "checkpoint.every=2"]
 PROMISED = {
@@ -14,7 +14,7 @@ PROMISED = {
     "probe_auroc_random",
     "probe_auroc_mae",
     "probe_auroc_shuffled",
-    "gate_supervised",
+    "learnability_supervised",
     "pointing_hit",
     "pointing_hit_swapped",
     "pointing_prior",
@@ -53,7 +53,7 @@ def test_page_stands_alone_and_shows_every_station(out: Path) -> None:
     page = (out / "report.html").read_text()
     assert page.count("data:image/png;base64") >= 4
     assert page.count("<svg") >= 4
-    for word in ("Eq. 4", "not in the paper", "shuffled scans", "at least"):
+    for word in ("Eq. 4", "not in the paper", "mispaired scans", "at least"):
         assert word in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from simcrop.engine.progress import PlainProgress
 from simcrop.errors import SimcropError
+from simcrop.experiments.arms import Arm, train
 from simcrop.parallel.processes import ONE_THREAD, leave_with_parent
-from simcrop.studies.arms import Arm, train
 
 INTERRUPTED = 130
 PATIENCE_S = 10.0  # for a process that heard the same Ctrl-C to finish its step

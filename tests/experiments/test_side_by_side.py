@@ -12,8 +12,8 @@ import pytest
 
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.errors import SimcropError
-from simcrop.studies.arms import MAE, RANDOM
-from simcrop.studies.side_by_side import Training, train_all
+from simcrop.experiments.arms import MAE, RANDOM
+from simcrop.experiments.side_by_side import Training, train_all
 
 SMALL = (
     "input.spacing_mm=[14, 12, 24]",
@@ -64,7 +64,7 @@ def test_an_error_of_one_is_raised_and_stops_the_others(training: Build) -> None
 
 
 def test_interrupted_trainings_are_saved(training: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simcrop.studies.side_by_side.PATIENCE_S", 0.5)  # only this process hears it here
+    monkeypatch.setattr("simcrop.experiments.side_by_side.PATIENCE_S", 0.5)  # only this process hears it here
     first, second = training("a", common=LONG), training("b", 2, common=LONG)
 
     def interrupt() -> None:
@@ -82,7 +82,7 @@ def test_interrupted_trainings_are_saved(training: Build, monkeypatch: pytest.Mo
 
 
 def test_a_killed_process_is_one_line(training: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    from simcrop.studies import side_by_side
+    from simcrop.experiments import side_by_side
 
     real = side_by_side.start
 

@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 
 from simcrop.engine.precision import best_precision
-from simcrop.evaluation.gate import gate_supervised
-from simcrop.evaluation.pointing import score_pointing
+from simcrop.evaluation.learnability import learnability_supervised
+from simcrop.evaluation.pointing_game import score_pointing_game
 from simcrop.evaluation.probe import fit_probe
 from simcrop.evaluation.retrieval import measure_retrieval
+from simcrop.experiments.arms import MAE, MISPAIRED, PLUS, RANDOM, Arm, supervised
+from simcrop.experiments.cached import Look, look
+from simcrop.experiments.cohorts import PhantomCohorts, Plan, draw_cohorts
+from simcrop.experiments.demo_page import write_page
+from simcrop.experiments.side_by_side import Training, processors, train_all
 from simcrop.files.whole import read_json, write_json
 from simcrop.metrics import effective_rank, macro_auroc
 from simcrop.model import load
-from simcrop.studies.arms import MAE, PLUS, RANDOM, SHUFFLED, Arm, supervised
-from simcrop.studies.cohorts import PhantomCohorts, Plan, draw_cohorts
-from simcrop.studies.demo_page import write_page
-from simcrop.studies.looks import Look, look
-from simcrop.studies.side_by_side import Training, processors, train_all
 from simcrop.tasks.folder import open_folder, write_metrics
 
 PATIENTS, PARTS = 600, 3  # a third as many patients to fit probes on, and as many again to test on
-FEWER = ("engine.examine=1",)  # the page shows the controls at the end
+FEWER = ("engine.monitor=1",)  # the page shows the controls at the end
 # Without bf16 instructions a step takes two to three times as long. So that the demo still ends in about ten minutes on
 # such a processor, it makes fewer of them there, and cheaper ones where sentences are read.
 SHORTER = ("optim.steps=125",)
@@ -53,8 +53,8 @@ class Demo:
     @property
     def arms(self) -> dict[str, Arm]:
         """By the end of the names of their figures; what takes longest comes first."""
-        shuffled = replace(SHUFFLED, settings=(*SHUFFLED.settings, *self.cheaper))
-        return {"": self.plus, "_shuffled": shuffled, "_mae": MAE, "_random": RANDOM}
+        mispaired = replace(MISPAIRED, settings=(*MISPAIRED.settings, *self.cheaper))
+        return {"": self.plus, "_shuffled": mispaired, "_mae": MAE, "_random": RANDOM}
 
     @property
     def gate(self) -> Arm:
@@ -135,14 +135,14 @@ def measure(shown: Demo) -> dict[str, Any]:
         probe = fit_probe(shown.look(arm, "probe").pooled["mean"], labels, patients, shown.seed)
         scores = probe.scores(shown.look(arm, "test").pooled["mean"])
         metrics[f"probe_auroc{suffix}"] = macro_auroc(scores, truth).value
-    metrics["gate_supervised"] = gate_supervised(load(shown.run(shown.gate)), test, truth)
+    metrics["learnability_supervised"] = learnability_supervised(load(shown.run(shown.gate)), test, truth)
     seen = shown.look(shown.plus, "test")
     if seen.pointed is not None:
-        metrics |= score_pointing(seen.pointed, shown.seed).figures()
+        metrics |= score_pointing_game(seen.pointed, shown.seed).figures()
     metrics["retrieval_auc"] = measure_retrieval(load(shown.run(shown.plus)), test, cohorts.truth("test"))
     metrics["effective_rank"] = effective_rank(seen.pooled["mean"])
     logged = read_json(shown.run(shown.plus) / "metrics.json")
-    for name in ("align_accuracy", "align_accuracy_blank", "align_accuracy_shuffled"):
+    for name in ("align_accuracy", "align_accuracy_blank", "align_accuracy_mispaired"):
         metrics |= {name: logged[name]} if name in logged else {}
     return {name: None if value != value else value for name, value in plain(metrics).items()}
 

@@ -13,7 +13,7 @@ from einops import reduce
 from simcrop.data.store.cohort import Cohort
 from simcrop.evaluation.asking import ask, questions
 from simcrop.evaluation.features import Pooling, patch_features
-from simcrop.evaluation.pointing import Pointed
+from simcrop.evaluation.pointing_game import Pointed
 from simcrop.files.whole import write_whole
 from simcrop.model import Model, load
 from simcrop.phantom.truth import Truth

@@ -9,25 +9,25 @@ import numpy as np
 
 from simcrop.data.split import Split
 from simcrop.evaluation.features import Pooling
-from simcrop.evaluation.pointing import Pointed
-from simcrop.files.whole import read_json
-from simcrop.metrics import Interval
-from simcrop.studies.arms import MAE, PLUS, RANDOM, Arm
-from simcrop.studies.cohorts import SEEDS, Part
-from simcrop.studies.looks import POOLS
-from simcrop.studies.scores import (
+from simcrop.evaluation.pointing_game import Pointed
+from simcrop.experiments.arms import MAE, PLUS, RANDOM, Arm
+from simcrop.experiments.cached import POOLS
+from simcrop.experiments.cohorts import SEEDS, Part
+from simcrop.experiments.experiment import Study
+from simcrop.experiments.scores import (
     Reached,
     hits_by_kind,
     reached_by_label,
     reached_by_pointing,
     reached_by_probe,
 )
-from simcrop.studies.study import Study
+from simcrop.files.whole import read_json
+from simcrop.metrics import Interval
 
 CONTROLS = (
     "align_accuracy",
     "align_accuracy_blank",
-    "align_accuracy_shuffled",
+    "align_accuracy_mispaired",
     "retrieval_auc",
     "effective_rank",
 )

@@ -14,32 +14,32 @@ import numpy as np
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import Pooling
-from simcrop.evaluation.gate import gate_by_hand, gate_supervised, statistics_of_patches
-from simcrop.files.whole import read_json, write_json
-from simcrop.model import load
-from simcrop.studies.arms import (
+from simcrop.evaluation.learnability import gate_by_hand, learnability_supervised, statistics_of_patches
+from simcrop.experiments.arms import (
     ATLAS,
     BASE,
     CT_CLIP,
     LOUD,
     MAE,
+    MISPAIRED,
     MIXED,
     NO_SA,
     PAPER,
     PLAIN,
     PLUS,
     RANDOM,
-    SHUFFLED,
     Arm,
     supervised,
 )
-from simcrop.studies.cohorts import Part, Plan, draw_cohorts
-from simcrop.studies.looks import POOLS
-from simcrop.studies.scores import reached_by_probe
-from simcrop.studies.side_by_side import Say, processors, train_all
-from simcrop.studies.study import Study
-from simcrop.studies.table3_results import gather_results
-from simcrop.studies.table3_text import write_texts
+from simcrop.experiments.cached import POOLS
+from simcrop.experiments.cohorts import Part, Plan, draw_cohorts
+from simcrop.experiments.experiment import Study
+from simcrop.experiments.scores import reached_by_probe
+from simcrop.experiments.side_by_side import Say, processors, train_all
+from simcrop.experiments.table3_results import gather_results
+from simcrop.experiments.table3_text import write_texts
+from simcrop.files.whole import read_json, write_json
+from simcrop.model import load
 from simcrop.tasks.folder import open_folder, write_metrics
 
 # The recipes' own input, and one of voxels half as long, in patches of the same mm.
@@ -55,7 +55,7 @@ EASY = Plan(pretrain=600, probe=220, choose=220, test=320)
 HARD = Plan(pretrain=600, probe=220, choose=0, test=320, difficulty="real")
 ARMS = (RANDOM, MAE, NO_SA, PAPER, PLUS, CT_CLIP)
 BESIDE = (
-    SHUFFLED,
+    MISPAIRED,
     Arm("Random init, plain input", BASE, PLAIN, trained=False, seeds=1),
     Arm("SimCroP plus, plain input", BASE, PLAIN, seeds=1),
     Arm("Random init, atlas", BASE, ATLAS, trained=False, seeds=1),
@@ -135,7 +135,7 @@ def pass_gate(study: Study, path: Path, at_once: int, say: Say) -> dict[str, flo
         trainings = [study.training(supervised(cohorts.plan.labels, pool), seed) for pool in POOLS]
         train_all(trainings, at_once, say)
         taught = {
-            f"supervised_{pool}": gate_supervised(
+            f"supervised_{pool}": learnability_supervised(
                 load(training.folder), cohorts.open("choose"), cohorts.labels("choose")
             )
             for pool, training in zip(POOLS, trainings, strict=True)

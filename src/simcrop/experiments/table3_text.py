@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from simcrop.experiments.table3_results import aims
 from simcrop.figures.page import Page
 from simcrop.files.whole import write_whole
-from simcrop.studies.table3_results import aims
 
 COLUMNS = (
     "method",
@@ -31,7 +31,7 @@ PAPER_NOTE = (
 )
 NOTE = (
     "Probe: logistic regression on frozen, pooled patch features, fitted on the probe part, judged on the test part. "
-    "Pointing: share of test sentences naming a lesion whose nearest patch touches that lesion; swapped: the same "
+    "PointingGame: share of test sentences naming a lesion whose nearest patch touches that lesion; swapped: the same "
     "scans asked for a finding they do not have; prior: the mean map of the same kind of sentence over other patients. "
     "Brackets: 95 % intervals over patients and seeds. Retrieval AUC and effective rank are logged by the runs on "
     "held-out patients of the pre-training part."
@@ -71,12 +71,12 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
         ]
         if pointing:
             lines += [
-                "Pointing hit by finding, seed by seed:",
+                "PointingGame hit by finding, seed by seed:",
                 "",
                 *markdown(("finding", *pointing), kinds),
                 "",
             ]
-            page.table(kinds, ("finding", *pointing), "Pointing hit by finding, seed by seed")
+            page.table(kinds, ("finding", *pointing), "PointingGame hit by finding, seed by seed")
     rows = [
         [what, f"{value:.3f}", f"{aim:.2f}", "met" if met else "missed"]
         for what, value, aim, met in aims(dict(results))

@@ -19,25 +19,25 @@ from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.nn.text import TextEncoder, read_text_encoder
-from simcrop.objectives.method import Parts, Reading
+from simcrop.objectives.method import Components, TextNeeds
 from simcrop.weights.embedded import text_encoder_folder
 
 REPORTS_AT_ONCE, SENTENCES_AT_ONCE = 32, 256
 
 
 @dataclass(frozen=True, eq=False)
-class Gathered:
+class TrainingInputs:
     """`parts` for the network, `texts` for its batches; `texts` is None when the method reads none."""
 
-    parts: Parts
+    parts: Components
     texts: Texts | None
 
 
-def gather_parts(cohort: Cohort, studies: Cohort, recipe: Recipe) -> Gathered:
+def gather_components(cohort: Cohort, studies: Cohort, recipe: Recipe) -> TrainingInputs:
     """Read the text encoder and every report, when the method wants them."""
     reading = recipe.reading
     if reading is None:
-        return Gathered(Parts(recipe.input.grid), None)
+        return TrainingInputs(Components(recipe.input.grid), None)
     folder = text_encoder_folder(recipe.text.model)
     tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
     reports = [Report(study.findings, study.impression) for study in studies]
@@ -53,17 +53,17 @@ def gather_parts(cohort: Cohort, studies: Cohort, recipe: Recipe) -> Gathered:
     if reading.spelled == "compact":
         tokens = tokenizer.encode([report.text for report in reports], recipe.text.report_length)
         vocabulary = tokens.ids[tokens.mask].unique()
-    parts = Parts(
+    parts = Components(
         recipe.input.grid, text, tokenizer, vocabulary, center_of(bank) if reading.centred else None
     )
     lengths = recipe.text.report_length, recipe.text_length
-    return Gathered(parts, Texts(tokenizer, bank, *lengths, reading.unit, reading.spelled != "no"))
+    return TrainingInputs(parts, Texts(tokenizer, bank, *lengths, reading.unit, reading.spelled != "no"))
 
 
 def text_bank(
     reports: Sequence[Report],
     recipe: Recipe,
-    reading: Reading,
+    reading: TextNeeds,
     text: TextEncoder,
     tokenizer: Tokenizer,
     cohort: Path,

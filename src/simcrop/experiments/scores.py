@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcrop.evaluation.pointing import Pointed, chance, point, prior_maps
+from simcrop.evaluation.pointing_game import Pointed, chance, point, prior_maps
 from simcrop.evaluation.probe import fit_probe
 from simcrop.metrics import Interval, interval_of, macro_auroc, resampled
 from simcrop.metrics.ranking import mean_of_defined
