@@ -3,10 +3,10 @@
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from simcrop.data.preprocess import InputSpec
 from simcrop.data.samples.tokenizer import REPORT_LENGTH, SENTENCE_LENGTH
@@ -15,11 +15,8 @@ from simcrop.engine.fit import EngineSettings
 from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
-from simcrop.objectives.ct_clip import CtClipSettings
-from simcrop.objectives.mae import MaeSettings
 from simcrop.objectives.method import MethodSettings
-from simcrop.objectives.simcrop import SimCroPSettings
-from simcrop.objectives.supervised import SupervisedSettings
+from simcrop.objectives.registry import methods
 from simcrop.settings import Settings
 
 Triple = tuple[int, int, int]
@@ -74,14 +71,15 @@ class InitSettings(Settings):
     `position = centred`, for learned positions: from each is taken away what the embedding makes of the training scans'
     mean patch there, so that a token first says how a patch differs from what is usual at its place.
 
-    `attention`: our extension: what each attention layer adds at the start, times this. From 0 every token speaks of
-    its own patch at first, so that a sentence is tied to the patches that show its finding before tokens mix.
+    `attention_out`: our extension: the output of each attention layer starts multiplied by this. Initialised at zero,
+    every token speaks of its own patch at first, so that a sentence is tied to the patches that show its finding before
+    tokens mix.
     """
 
     mae: str | None = None
     patch_embed: Literal["mean_inflate", "skip", "pca"] = "mean_inflate"
     position: Literal["sines", "centred"] = "sines"
-    attention: float = Field(default=1.0, ge=0, le=1)
+    attention_out: float = Field(default=1.0, ge=0, le=1)
 
 
 class AugSettings(Settings):
@@ -117,33 +115,21 @@ class Recipe(MethodSettings):
     engine: EngineSettings = EngineSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The class is made when it is asked for, so another process makes its own."""
+        return build_recipe, (self.model_dump(mode="json"), "a recipe")
+
     @property
     def text_length(self) -> int:
         """Word pieces of one text that meets the image: a sentence, or a whole report."""
-        whole = self.reading is not None and self.reading.unit != "sentence"
+        whole = self.text_needs is not None and self.text_needs.unit != "sentence"
         return self.text.report_length if whole else self.text.sentence_length
 
 
-class SimCroPRecipe(SimCroPSettings, Recipe):
-    method: str = "simcrop"
-
-
-class MaeRecipe(MaeSettings, Recipe):
-    method: str = "mae"
-
-
-class CtClipRecipe(CtClipSettings, Recipe):
-    method: str = "ct-clip"
-
-
-class SupervisedRecipe(SupervisedSettings, Recipe):
-    method: str = "supervised"
-
-
-RECIPES: dict[str, type[Recipe]] = {
-    kind.model_fields["method"].default: kind
-    for kind in (SimCroPRecipe, MaeRecipe, CtClipRecipe, SupervisedRecipe)
-}
+def recipe_class(method: type[MethodSettings]) -> type[Recipe]:
+    """The recipe of a method: its own settings beside those that every run has."""
+    made = create_model(f"{method.__name__}Recipe", __base__=(method, Recipe), method=(str, method.name))
+    return cast(type[Recipe], made)
 
 
 def recipe_names() -> list[str]:
@@ -184,13 +170,15 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
 def build_recipe(tree: dict[str, Any], source: str) -> Recipe:
     """A recipe of the method that `tree` names, SimCroP when it names none; every bad or unknown name in one line."""
     method = tree.get("method", "simcrop")
-    if not isinstance(method, str) or method not in RECIPES:
-        known = f"{nearest(str(method), list(RECIPES))} (there are {', '.join(RECIPES)})"
-        raise SimcropError("bad-setting", f"{source}: method = {method!r} is not known{known}")
+    known = methods()
+    if not isinstance(method, str) or method not in known:
+        hint = f"{nearest(str(method), list(known))} (there are {', '.join(known)})"
+        raise SimcropError("bad-setting", f"{source}: method = {method!r} is not known{hint}")
+    kind = recipe_class(known[method])
     try:
-        return RECIPES[method].model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
-        names = setting_names(RECIPES[method])
+        names = setting_names(kind)
         complaints = [complaint(e["loc"], e["msg"], e["type"], e["input"], names) for e in error.errors()]
         raise SimcropError("bad-setting", f"{source}: {'; '.join(complaints[:4])}") from error
     except SimcropError as error:

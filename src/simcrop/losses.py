@@ -1,7 +1,7 @@
 """Every loss as a pure function of tensors; weights, gathering and logging live elsewhere.
 
 Axes: b image or report, n patch, p voxel of a patch, s sentence (of all reports of a batch, flat), d features,
-m hidden word, w word of the vocabulary.
+m masked word, w word of the vocabulary.
 """
 
 import torch
@@ -48,13 +48,15 @@ def nearest_patches(
 def nearest_patches_of(
     sentences: Float[Tensor, "s d"],
     patches: Float[Tensor, "b n d"],
-    owner: Int[Tensor, " s"],
+    image_index: Int[Tensor, " s"],
     k: int,
 ) -> Float[Tensor, "s d"]:
-    """`nearest_patches(sentences, patches[owner], k)` without a copy of all patches for every sentence."""
-    similarity = products(sentences, patches, "s d, b n d -> s b n")[torch.arange(len(owner)), owner]
+    """`nearest_patches(sentences, patches[image_index], k)` without a copy of all patches for every sentence."""
+    similarity = products(sentences, patches, "s d, b n d -> s b n")[
+        torch.arange(len(image_index)), image_index
+    ]
     chosen = similarity.topk(min(k, patches.shape[1])).indices
-    return reduce(patches[owner[:, None], chosen], "s k d -> s d", "mean")
+    return reduce(patches[image_index[:, None], chosen], "s k d -> s d", "mean")
 
 
 def info_nce(
@@ -95,29 +97,29 @@ def region_scores(
 
 def cross_image_nce(
     scores: Float[Tensor, "s b"],
-    owner: Int[Tensor, " s"],
-    key: Int[Tensor, " s"],
+    image_index: Int[Tensor, " s"],
+    sentence_id: Int[Tensor, " s"],
     discriminative: Bool[Tensor, " s"],
     temperature: float = 0.07,
 ) -> Float[Tensor, ""]:
     """Each sentence must find its own image among those of the batch. Our extension, not in the paper.
 
-    `owner`: number of the sentence's own image; `key`: equal for equal sentences, so that another image whose report
-    says the same is left out; `discriminative`: sentences rare enough to tell images apart. A batch without a comparison gives
-    a 0 that can be back-propagated.
+    `image_index`: number of the sentence's own image; `sentence_id`: equal for equal sentences, so that another image
+    whose report says the same is left out; `discriminative`: sentences rare enough to tell images apart. A batch
+    without a comparison gives a 0 that can be back-propagated.
     """
     images = torch.arange(scores.shape[1], device=scores.device)
-    own = owner[:, None] == images[None, :]
-    says_same = (key[:, None] == key[None, :]).float() @ own.float() > 0
+    own = image_index[:, None] == images[None, :]
+    says_same = (sentence_id[:, None] == sentence_id[None, :]).float() @ own.float() > 0
     logits = (scores.float() / temperature).masked_fill(says_same & ~own, float("-inf"))
     counts = discriminative & (~says_same).any(1)
     if not counts.any():
         return scores.sum() * 0.0
-    return cross_entropy(logits[counts], owner[counts])
+    return cross_entropy(logits[counts], image_index[counts])
 
 
 def masked_word_loss(logits: Float[Tensor, "m w"], target: Int[Tensor, " m"]) -> Float[Tensor, ""]:
-    """Cross-entropy averaged over the hidden word pieces of the batch (Eq. 6); none gives a 0 with a gradient."""
+    """Cross-entropy averaged over the masked word pieces of the batch (Eq. 6); none gives a 0 with a gradient."""
     if len(target) == 0:
         return logits.sum() * 0.0
     return cross_entropy(logits.float(), target)

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from simcrop.engine.checkpoint import CheckpointSettings
 from simcrop.engine.fit import EngineSettings, Job
 from simcrop.engine.optim import OptimSettings
-from simcrop.engine.order import Draw
+from simcrop.engine.order import SampleDraw
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class LineData(Dataset):
     def __len__(self) -> int:
         return 11
 
-    def __getitem__(self, draw: Draw) -> tuple[str, Tensor]:
+    def __getitem__(self, draw: SampleDraw) -> tuple[str, Tensor]:
         x = torch.randn(4, generator=torch.Generator().manual_seed(draw.seed))
         return f"line-{draw.index}", x * float("nan") if draw.index in self.broken else x
 

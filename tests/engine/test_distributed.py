@@ -1,4 +1,4 @@
-"""Two processes on one machine, started as torchrun starts them: equal weights, and one decision to stop."""
+"""Two context on one machine, started as torchrun starts them: equal weights, and one decision to stop."""
 
 import json
 import subprocess
@@ -30,8 +30,8 @@ from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
 
 torch.set_num_threads(1)
-processes = join_distributed()
-rank, out = processes.rank, Path(sys.argv[2])
+context = join_distributed()
+rank, out = context.rank, Path(sys.argv[2])
 
 
 def job(name, broken, batch=6, micro=None):
@@ -49,14 +49,14 @@ def stop_one(done, total, words):
 told = {}
 for name, micro in (("whole", None), ("parts", 1)):
     objective = Sum()
-    fit(objective, job(name, (), micro=micro), processes)
+    fit(objective, job(name, (), micro=micro), context)
     save_file(objective.state_dict(), out / f"{name}-{rank}.safetensors")
-stopped = fit(Sum(), job("stopped", ()), processes, progress=stop_one)
+stopped = fit(Sum(), job("stopped", ()), context, progress=stop_one)
 told["stopped"] = [stopped.steps, stopped.finished]
 # The first global batch of two is lines x and y: only the second process reads y.
 mine = job("nan", (), batch=2).order.draws(0)
 try:
-    fit(Sum(), job("nan", (mine[1].index,), batch=2), processes)
+    fit(Sum(), job("nan", (mine[1].index,), batch=2), context)
 except SimcropError as error:
     told["reason"], told["sentence"] = error.reason, error.sentence
 told["draws"] = [draw.index for draw in mine]
@@ -67,7 +67,7 @@ leave_distributed()
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two processes left behind."""
+    """What two context left behind."""
     out = tmp_path_factory.mktemp("two")
     (out / "program.py").write_text(PROGRAM)
     here = str(Path(__file__).parent)
@@ -131,6 +131,6 @@ def test_one_process_alone_agrees_with_itself() -> None:
 def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    processes = join_distributed()
+    context = join_distributed()
     leave_distributed()
-    assert (processes.rank, processes.world) == (0, 1)
+    assert (context.rank, context.world) == (0, 1)

@@ -114,7 +114,7 @@ def test_second_interrupt_ends_at_once(toy: Toy, job: Build) -> None:
 
 
 class SignalToWorkers:
-    """Progress that sends a signal to both loading processes after five steps."""
+    """Progress that sends a signal to both loading context after five steps."""
 
     def __init__(self, number: int) -> None:
         self.number = number

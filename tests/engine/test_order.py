@@ -2,14 +2,14 @@
 
 import pytest
 
-from simcrop.engine.order import Draw, MicroBatchSampler, Order, Share, step_seed
+from simcrop.engine.order import MicroBatchSampler, RankShare, SampleDraw, SampleOrder, step_seed
 
-ORDER = Order(count=7, batch=3, seed=11)
+ORDER = SampleOrder(count=7, batch=3, seed=11)
 
 
 def test_resumed_run_sees_the_draws_it_would_have_seen() -> None:
     whole = [draw for step in range(20) for draw in ORDER.draws(step)]
-    resumed = [draw for step in range(13, 20) for draw in Order(7, 3, 11).draws(step)]
+    resumed = [draw for step in range(13, 20) for draw in SampleOrder(7, 3, 11).draws(step)]
     assert resumed == whole[13 * 3 :]
 
 
@@ -23,7 +23,7 @@ def test_every_epoch_is_a_permutation_and_no_two_are_alike() -> None:
 def test_every_draw_has_its_own_seed_and_another_run_others() -> None:
     seeds = [ORDER.draw(position).seed for position in range(500)]
     assert len(set(seeds)) == 500
-    assert not set(seeds) & {Order(7, 3, 12).draw(position).seed for position in range(500)}
+    assert not set(seeds) & {SampleOrder(7, 3, 12).draw(position).seed for position in range(500)}
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
@@ -43,14 +43,14 @@ def test_epochs_passed_by_hand() -> None:
 
 @pytest.mark.parametrize(("world", "micro"), [(1, 12), (2, 3), (3, 2), (4, 1)])
 def test_shares_of_all_processes_are_the_global_batch_once(world: int, micro: int) -> None:
-    draws = [Draw(i, i) for i in range(12)]
-    shares = [Share(rank, world, micro).of(draws) for rank in range(world)]
+    draws = [SampleDraw(i, i) for i in range(12)]
+    shares = [RankShare(rank, world, micro).of(draws) for rank in range(world)]
     assert [draw for share in shares for part in share for draw in part] == draws
     assert {len(part) for share in shares for part in share} == {micro}
 
 
 def test_sampler_gives_the_micro_batches_of_the_steps_asked_for() -> None:
-    order, share = Order(count=5, batch=6, seed=1), Share(rank=1, world=2, micro=1)
+    order, share = SampleOrder(count=5, batch=6, seed=1), RankShare(rank=1, world=2, micro=1)
     sampler = MicroBatchSampler(order, share, start=2, stop=5)
     assert list(sampler) == [part for step in (2, 3, 4) for part in share.of(order.draws(step))]
     assert len(sampler) == len(list(sampler)) == 9

@@ -76,6 +76,24 @@ class Placement:
         spread[~(inside[0][:, None, None] & inside[1][None, :, None] & inside[2][None, None, :])] = np.nan
         return np.ascontiguousarray(spread.transpose(np.argsort(permutation)))
 
+    def cut_nearest(self, source: np.ndarray) -> np.ndarray:
+        """What of a volume on the source grid lies in the input, `(x, y, z)`: each voxel takes the source voxel that
+        holds its centre; 0 where there is none. For labels, which cannot be interpolated.
+        """
+        to_source = np.linalg.inv(self.source_affine) @ self.affine
+        permutation = np.abs(to_source[:3, :3]).argmax(0)  # the source's axis of each of the input's
+        index, inside = [], []
+        for axis, source_axis in enumerate(permutation):
+            line = np.arange(self.spec.shape[axis])
+            position = np.floor(
+                line * to_source[source_axis, axis] + to_source[source_axis, 3] + 0.5 + 1e-6
+            ).astype(int)
+            inside.append((position >= 0) & (position < source.shape[source_axis]))
+            index.append(position.clip(0, source.shape[source_axis] - 1))
+        found = source.transpose(permutation)[np.ix_(*index)]
+        x, y, z = inside
+        return np.where(x[:, None, None] & y[None, :, None] & z[None, None, :], found, 0)
+
     def holds_scan(self, grid: tuple[int, ...]) -> np.ndarray:
         """Bool `(gx, gy, gz)`: which patches contain a voxel of the scan, and not only the padding around it."""
         index, inside, _ = self.patch_of_source(grid)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,6 +16,8 @@ from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
 from simcrop.files.whole import StoreError
 from simcrop.settings import Settings
+
+STATE = "state.json"  # lies in a checkpoint and in no model folder
 
 Describe = Callable[[Path], None]
 
@@ -37,23 +40,30 @@ def load_trained_state(module: nn.Module, state: dict[str, Tensor]) -> None:
     load_state(module, state, trained_state(module))
 
 
-def save_checkpoint(
-    folder: Path,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    describe: Describe,
-    keep: int,
-) -> Path:
-    """Write `folder/step-XXXXXXXX` beside itself under another name, then rename it; drop old ones."""
-    final = folder / f"step-{step:08d}"
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a run needs to go on: what the training changes, and what the optimiser remembers of it, by name."""
+
+    step: int
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+
+
+def training_state(module: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> TrainingState:
+    """Gathered in every process, since a module that is spread over them can be read by all of them only."""
+    return TrainingState(step, trained_state(module), optimizer_state(module, optimizer))
+
+
+def save_checkpoint(folder: Path, state: TrainingState, describe: Describe, keep: int) -> Path:
+    """Write `folder/step-XXXXXXXX` beside itself under another name, then rename it; drop old ones. By one process."""
+    final = folder / f"step-{state.step:08d}"
     partial = folder / f"{final.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        save_tensors(trained_state(module), partial / "model.safetensors")
-        save_tensors(optimizer_state(optimizer), partial / "optimizer.safetensors")
-        (partial / "state.json").write_text(json.dumps({"step": step}))
+        save_tensors(state.weights, partial / "model.safetensors")
+        save_tensors(state.optimizer, partial / "optimizer.safetensors")
+        (partial / STATE).write_text(json.dumps({"step": state.step}))
         describe(partial)
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
@@ -73,26 +83,24 @@ def save_checkpoint(
 def checkpoints(folder: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
     found = folder.glob("step-" + "[0-9]" * 8) if folder.is_dir() else []
-    return sorted(p for p in found if (p / "state.json").is_file())
+    return sorted(p for p in found if (p / STATE).is_file())
 
 
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Weights and optimiser state back in place; the number of steps done."""
     try:
         weights, state = (load_file(path / f"{name}.safetensors") for name in ("model", "optimizer"))
-        step = int(json.loads((path / "state.json").read_text())["step"])
+        step = int(json.loads((path / STATE).read_text())["step"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise SimcropError(
             "bad-checkpoint",
             f"{path}: the checkpoint is damaged; delete this folder and --resume continues from the one before",
         ) from error
     load_trained_state(module, weights)
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
     for name, tensor in state.items():
-        number, kind = name.split(".")
-        parameter = parameters[int(number)]
-        place = torch.device("cpu") if kind == "step" and parameter.device.type == "cpu" else parameter.device
-        optimizer.state[parameter][kind] = tensor.to(place)
+        of, kind = name.rsplit(".", 1)
+        optimizer.state[trained[of]][kind] = tensor.to(trained[of].device)
     return step
 
 
@@ -101,11 +109,10 @@ def in_one_line(error: BaseException) -> str:
     return " ".join(str(error.strerror if isinstance(error, OSError) and error.strerror else error).split())
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Flat names: number of the parameter in the optimiser's own order, then the kind of state."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+def optimizer_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Flat names: the parameter's own, then the kind of state."""
     return {
-        f"{number}.{kind}": tensor.detach().contiguous()
-        for number, parameter in enumerate(parameters)
+        f"{name}.{kind}": tensor.detach().contiguous()
+        for name, parameter in module.named_parameters()
         for kind, tensor in optimizer.state.get(parameter, {}).items()
     }

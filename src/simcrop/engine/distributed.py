@@ -1,4 +1,4 @@
-"""One process or many: who I am, and what all processes agree on. Nothing else imports `torch.distributed`."""
+"""One process or many: which one this is, and what all of them agree on. Nothing else imports `torch.distributed`."""
 
 import gc
 import os
@@ -18,11 +18,11 @@ class DistributedContext:
     device: torch.device
 
     @property
-    def leads(self) -> bool:
-        """The one process that writes files and prints."""
+    def is_main(self) -> bool:
+        """Whether this is the main process, the one that writes files and prints."""
         return self.rank == 0
 
-    def any(self, flag: bool) -> bool:
+    def any_rank(self, flag: bool) -> bool:
         """True everywhere when it is true anywhere."""
         if self.world == 1:
             return flag
@@ -30,7 +30,7 @@ class DistributedContext:
         dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return bool(shared.item())
 
-    def gather(self, mine: list[str]) -> list[str]:
+    def all_gather(self, mine: list[str]) -> list[str]:
         """The lists of all processes, one after the other."""
         if self.world == 1:
             return mine
@@ -45,7 +45,7 @@ class DistributedContext:
         dist.all_reduce(values)
         return values / self.world
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         if self.world > 1:
             dist.barrier()
 

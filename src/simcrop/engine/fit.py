@@ -24,6 +24,7 @@ from simcrop.engine.checkpoint import (
     checkpoints,
     load_checkpoint,
     save_checkpoint,
+    training_state,
 )
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.journal import Journal
@@ -31,7 +32,7 @@ from simcrop.engine.loading import lost_workers, micro_batches, next_batch
 from simcrop.engine.memory import keep_freed_memory
 from simcrop.engine.monitor import Monitor, monitored, monitored_steps
 from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
-from simcrop.engine.order import Order, Share, step_seed
+from simcrop.engine.order import RankShare, SampleOrder, step_seed
 from simcrop.engine.precision import Precision, settled
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
@@ -72,24 +73,24 @@ class Job:
     monitor: Monitor | None = None
 
     @property
-    def order(self) -> Order:
-        return Order(len(self.dataset), self.optim.batch, self.seed)  # type: ignore[arg-type]
+    def order(self) -> SampleOrder:
+        return SampleOrder(len(self.dataset), self.optim.batch, self.seed)  # type: ignore[arg-type]
 
     @property
     def steps(self) -> int:
         whole = ceil(self.optim.epochs * self.order.count / self.optim.batch)
         return min(whole, self.optim.steps or whole)
 
-    def share(self, processes: DistributedContext) -> Share:
-        per_process, rest = divmod(self.optim.batch, processes.world)
+    def share(self, context: DistributedContext) -> RankShare:
+        per_process, rest = divmod(self.optim.batch, context.world)
         micro = self.engine.micro_batch or per_process
         if rest or per_process % micro:
             raise SimcropError(
                 "bad-setting",
-                f"optim.batch = {self.optim.batch} cannot be shared by {processes.world} processes "
+                f"optim.batch = {self.optim.batch} cannot be shared by {context.world} processes "
                 f"in micro-batches of {micro}",
             )
-        return Share(processes.rank, processes.world, micro)
+        return RankShare(context.rank, context.world, micro)
 
 
 @dataclass(frozen=True)
@@ -104,24 +105,25 @@ class Fitted:
 def fit(
     objective: nn.Module,
     job: Job,
-    processes: DistributedContext,
+    context: DistributedContext,
     resume: bool = False,
     progress: Progress = silent,
 ) -> Fitted:
     """Train `objective` to the end of `job`, or from its newest checkpoint with `resume`."""
-    if processes.device.type == "cpu":
+    if context.device.type == "cpu":
         keep_freed_memory()
-    objective.to(processes.device).train()
+    objective.to(context.device).train()
+    share = job.share(context)
+    accumulate = len(share.of(job.order.draws(0)))
+    # Wrapped first: a wrapper may put other parameters in place of these, which optimiser and checkpoint must know.
+    wrapped = context.wrap(objective, getattr(objective, "skips_parameters", False))
     optimizer = build_optimizer(objective, job.optim)
     done = restore(objective, optimizer, job, resume)
-    share = job.share(processes)
-    accumulate = len(share.of(job.order.draws(0)))
-    wrapped = processes.wrap(objective, getattr(objective, "skips_parameters", False))
-    stepper = Stepper(objective, wrapped, optimizer, job, processes)
-    journal = Journal(job.folder / "journal.jsonl", done) if processes.leads else None
+    stepper = Stepper(objective, wrapped, optimizer, job, context)
+    journal = Journal(job.folder / "journal.jsonl", done) if context.is_main else None
     last: dict[str, float] = {}
     step, stopping = done, False
-    looks = monitored_steps(job.steps, job.engine.monitor)
+    monitored_at = monitored_steps(job.steps, job.engine.monitor)
 
     with (
         closing(journal) if journal else nullcontext(),
@@ -145,16 +147,16 @@ def fit(
                 "volumes_per_s": round(job.optim.batch / seconds, 4),
                 "data_wait": round(waited / seconds, 4),
             }
+            if job.monitor is not None and step in monitored_at:
+                row["monitored"] = monitored(objective, job.monitor, context.device)
             if journal is not None:
-                if job.monitor is not None and step in looks:
-                    row["monitored"] = monitored(objective, job.monitor, processes.device)
                 journal.write(row)
             speed, wait = row["volumes_per_s"], row["data_wait"]
             words = f"loss {last['loss']:.3f}  {speed:.2f} volumes/s  waiting for data {wait:.0%}"
             progress(step, job.steps, words)
-            stopping = processes.any(asked.stop)
+            stopping = context.any_rank(asked.stop)
             if stopping or step % job.checkpoint.every == 0 or step == job.steps:
-                save(objective, optimizer, job, step, processes)
+                save(objective, optimizer, job, step, context)
     return Fitted(step, step == job.steps, last)
 
 
@@ -167,17 +169,17 @@ class Stepper:
         wrapped: nn.Module,
         optimizer: torch.optim.Optimizer,
         job: Job,
-        processes: DistributedContext,
+        context: DistributedContext,
     ) -> None:
         self.objective, self.wrapped, self.optimizer = objective, wrapped, optimizer
-        self.job, self.processes = job, processes
-        self.weights: dict[str, float] = objective.weights  # type: ignore[assignment]
+        self.job, self.context = job, context
+        self.weights = {name: term.weight for name, term in objective.terms.items()}  # type: ignore[union-attr]
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.steps_per_epoch = job.order.count / job.optim.batch
-        self.half = settled(job.engine.precision, processes.device) == "bf16"
+        self.half = settled(job.engine.precision, context.device) == "bf16"
 
     def step(self, step: int, micro: list[Any]) -> dict[str, float]:
-        """The journal's figures of this step."""
+        """What the journal says of this step."""
         lr = learning_rate(self.job.optim, step, self.job.steps, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]
@@ -186,24 +188,24 @@ class Stepper:
         for number, batch in enumerate(micro):
             sums += self.backward(step, number, len(micro), batch)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        figures = self.processes.mean(sums.to(self.processes.device)).tolist()
-        self.refuse_non_finite(step, figures, float(norm), micro)
+        means = self.context.mean(sums.to(self.context.device)).tolist()
+        self.refuse_non_finite(step, means, float(norm), micro)
         if self.job.optim.clip_grad is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.job.optim.clip_grad, norm)
         self.optimizer.step()
         return {
-            **dict(zip(["loss", *self.weights], figures, strict=True)),
+            **dict(zip(["loss", *self.weights], means, strict=True)),
             "lr": lr,
             "grad_norm": float(norm),
         }
 
     def backward(self, step: int, number: int, accumulate: int, batch: Any) -> Tensor:
         """Forward and backward of one micro-batch; its loss and terms, divided by their number."""
-        seed = step_seed(self.job.seed, 2, step, number, self.processes.rank)
+        seed = step_seed(self.job.seed, 2, step, number, self.context.rank)
         generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)  # dropout in a trained text encoder asks the global generator
-        device = self.processes.device
-        waits = self.processes.world > 1 and number + 1 < accumulate
+        device = self.context.device
+        waits = self.context.world > 1 and number + 1 < accumulate
         with self.wrapped.no_sync() if waits else nullcontext():  # type: ignore[operator]
             with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
                 terms = self.wrapped(batch.to(device), generator)
@@ -212,15 +214,13 @@ class Stepper:
         parts = [loss.detach(), *(terms[name].detach() / accumulate for name in self.weights)]  # type: ignore[union-attr]
         return torch.stack([part.float() for part in parts]).cpu()
 
-    def refuse_non_finite(self, step: int, figures: list[float], norm: float, micro: list[Any]) -> None:
+    def refuse_non_finite(self, step: int, means: list[float], norm: float, micro: list[Any]) -> None:
         """Every process stops when the loss or a gradient of any is not finite; the message names the studies."""
-        bad = not (all(map(isfinite, figures)) and isfinite(norm))
-        if not self.processes.any(bad):
+        bad = not (all(map(isfinite, means)) and isfinite(norm))
+        if not self.context.any_rank(bad):
             return
-        studies = self.processes.gather([name for batch in micro for name in batch.ids])
-        terms = ", ".join(
-            f"{name} {value:.4g}" for name, value in zip(self.weights, figures[1:], strict=True)
-        )
+        studies = self.context.all_gather([name for batch in micro for name in batch.ids])
+        terms = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.weights, means[1:], strict=True))
         raise SimcropError(
             "non-finite-loss",
             f"step {step + 1}: the loss is not finite ({terms}, gradient norm {norm:.4g}) on studies "
@@ -235,13 +235,12 @@ def restore(objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, re
 
 
 def save(
-    objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, step: int, processes: DistributedContext
+    objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, step: int, context: DistributedContext
 ) -> None:
-    if processes.leads:
-        save_checkpoint(
-            job.folder / "checkpoints", objective, optimizer, step, job.describe, job.checkpoint.keep
-        )
-    processes.wait()
+    state = training_state(objective, optimizer, step)
+    if context.is_main:
+        save_checkpoint(job.folder / "checkpoints", state, job.describe, job.checkpoint.keep)
+    context.barrier()
 
 
 class StopRequest:

@@ -9,13 +9,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from simcrop.engine.order import MicroBatchSampler, Order, Share
+from simcrop.engine.order import MicroBatchSampler, RankShare, SampleOrder
 from simcrop.errors import SimcropError
 
 
 @contextmanager
 def micro_batches(
-    dataset: Dataset, collate: Any, order: Order, share: Share, steps: range, workers: int
+    dataset: Dataset, collate: Any, order: SampleOrder, share: RankShare, steps: range, workers: int
 ) -> Iterator[Iterator[Any]]:
     """The micro-batches of this process, step after step; its loading processes end with the block."""
     batches = iter(

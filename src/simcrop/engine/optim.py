@@ -5,7 +5,7 @@ from math import cos, pi
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from simcrop.settings import Settings
 
@@ -30,11 +30,13 @@ class OptimSettings(Settings):
 
 
 def build_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.AdamW:
-    """AdamW over what is trained; no weight decay on biases, norms, tokens and other vectors.
+    """AdamW over what is trained, in groups that share weight decay and the `scale` of their rate.
 
-    With `layer_decay` each group carries the `scale` of its rate, by the depth that `module.depth_of(name)` tells:
-    `layer_decay ** (layers above it)`, 1 for all that has no depth.
+    A module may say of its parameters by name: `decays` (else all but vectors do), `rate_of` (a factor), `depth_of`,
+    which with `layer_decay` gives another one: `layer_decay ** (layers above it)`, 1 for all that has no depth.
     """
+    decays: Callable[[str, Tensor], bool] = getattr(module, "decays", lambda _, p: p.ndim >= 2)
+    rate_of: Callable[[str], float] = getattr(module, "rate_of", lambda _: 1.0)
     depth_of: Callable[[str], int | None] = getattr(module, "depth_of", lambda _: None)
     trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     depths = {name: depth_of(name) for name, _ in trained}
@@ -42,8 +44,8 @@ def build_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.A
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in trained:
         depth = depths[name]
-        scale = 1.0 if depth is None else (settings.layer_decay or 1.0) ** (top + 1 - depth)
-        decay = settings.weight_decay if parameter.ndim >= 2 else 0.0
+        slower = 1.0 if depth is None else (settings.layer_decay or 1.0) ** (top + 1 - depth)
+        decay, scale = settings.weight_decay if decays(name, parameter) else 0.0, rate_of(name) * slower
         groups.setdefault((decay, scale), []).append(parameter)
     listed = [
         {"params": p, "weight_decay": decay, "scale": scale}

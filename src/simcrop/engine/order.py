@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 
 
 @dataclass(frozen=True)
-class Draw:
+class SampleDraw:
     """One sample to read: its index in the data set, and the seed of everything random about it."""
 
     index: int
@@ -20,21 +20,23 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Order:
+class SampleOrder:
     """Epoch after epoch of seeded permutations, cut into global batches of `batch` samples."""
 
     count: int
     batch: int
     seed: int
 
-    def draws(self, step: int) -> list[Draw]:
+    def draws(self, step: int) -> list[SampleDraw]:
         """The global batch of a step."""
         first = step * self.batch
         return [self.draw(position) for position in range(first, first + self.batch)]
 
-    def draw(self, position: int) -> Draw:
+    def draw(self, position: int) -> SampleDraw:
         epoch, within = divmod(position, self.count)
-        return Draw(int(permutation(self.count, self.seed, epoch)[within]), step_seed(self.seed, 1, position))
+        return SampleDraw(
+            int(permutation(self.count, self.seed, epoch)[within]), step_seed(self.seed, 1, position)
+        )
 
     def epoch(self, step: int) -> float:
         """Epochs passed when `step` steps are done."""
@@ -52,28 +54,28 @@ def step_seed(seed: int, *key: int) -> int:
 
 
 @dataclass(frozen=True)
-class Share:
+class RankShare:
     """What one process takes of every global batch, in micro-batches of equal size."""
 
     rank: int
     world: int
     micro: int
 
-    def of(self, draws: list[Draw]) -> list[list[Draw]]:
+    def of(self, draws: list[SampleDraw]) -> list[list[SampleDraw]]:
         per_rank = len(draws) // self.world
         mine = draws[self.rank * per_rank : (self.rank + 1) * per_rank]
         return [mine[i : i + self.micro] for i in range(0, per_rank, self.micro)]
 
 
-class MicroBatchSampler(Sampler[list[Draw]]):
+class MicroBatchSampler(Sampler[list[SampleDraw]]):
     """For a DataLoader: the micro-batches of this process from one step to another."""
 
-    def __init__(self, order: Order, share: Share, start: int, stop: int) -> None:
+    def __init__(self, order: SampleOrder, share: RankShare, start: int, stop: int) -> None:
         self.order, self.share, self.start, self.stop = order, share, start, stop
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleDraw]]:
         for step in range(self.start, self.stop):
             yield from self.share.of(self.order.draws(step))
 
     def __len__(self) -> int:
-        return (self.stop - self.start) * len(self.share.of([Draw(0, 0)] * self.order.batch))
+        return (self.stop - self.start) * len(self.share.of([SampleDraw(0, 0)] * self.order.batch))

@@ -12,13 +12,14 @@ import torch
 
 from simcrop.data.readers import read_stored
 from simcrop.data.report import sentences
+from simcrop.data.samples.dataset import placement_of
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import regions
-from simcrop.evaluation.lesions import lesion_shares, placement_of
+from simcrop.evaluation.lesions import lesion_shares
 from simcrop.evaluation.pointing_game import Pointed, PointingGame, score_pointing_game
+from simcrop.evaluation.truth import KnownSentence, Truth
 from simcrop.model import Model
-from simcrop.phantom.truth import Truth, TruthSentence
 
 TEXTS_AT_ONCE = 256
 
@@ -41,54 +42,56 @@ def play_pointing_game(
     """Whether the sentences of these studies point at their lesions. The same seed asks any model the same questions,
     so that a trained one and an untrained one can be compared.
     """
-    return score_pointing_game(ask(model, studies, questions(studies, truth, seed), truth), seed)
+    return score_pointing_game(ask(model, studies, draw_questions(studies, truth, seed), truth), seed)
 
 
-def questions(studies: Cohort | Sequence[Study], truth: Truth, seed: int) -> list[Question]:
+def draw_questions(studies: Cohort | Sequence[Study], truth: Truth, seed: int) -> list[Question]:
     """Every sentence that shows something, each with a swapped one drawn from other patients' findings."""
-    told = [(study, truth.of(study.id)) for study in studies]
+    known = [(study, truth.of(study.id)) for study in studies]
     shown = [
         (study, sentence, text_of(study, sentence))
-        for study, all_said in told
-        for sentence in all_said
+        for study, of_study in known
+        for sentence in of_study
         if sentence.shows
     ]
-    has = {study.id: {s.finding for s in all_said if not s.negated} for study, all_said in told}
+    has = {study.id: {s.finding for s in of_study if not s.negated} for study, of_study in known}
     rng = np.random.default_rng((seed, 4))
-    asked = []
+    drawn = []
     for study, sentence, text in shown:
         foreign = [
             other_text
-            for other, said, other_text in shown
-            if other.patient != study.patient and said.finding not in has[study.id]
+            for other, other_sentence, other_text in shown
+            if other.patient != study.patient and other_sentence.finding not in has[study.id]
         ]
         swapped = foreign[int(rng.integers(len(foreign)))] if foreign else None
         kind = sentence.finding or ""
-        asked.append(Question(study.id, study.patient, kind, sentence.mask_value, text, swapped))
-    return asked
+        drawn.append(Question(study.id, study.patient, kind, sentence.mask_value, text, swapped))
+    return drawn
 
 
-def text_of(study: Study, sentence: TruthSentence) -> str:
+def text_of(study: Study, sentence: KnownSentence) -> str:
     """The sentence's words, read from the report as the training reads them."""
-    said = sentences(study.findings)
-    if sentence.sentence_index >= len(said):
+    texts = sentences(study.findings)
+    if sentence.sentence_index >= len(texts):
         raise SimcropError(
             "bad-truth", f"study {study.id}: its report is not the one that the truth describes"
         )
-    return said[sentence.sentence_index]
+    return texts[sentence.sentence_index]
 
 
 @torch.no_grad()
-def ask(model: Model, studies: Cohort | Sequence[Study], asked: Sequence[Question], truth: Truth) -> Pointed:
+def ask(
+    model: Model, studies: Cohort | Sequence[Study], questions: Sequence[Question], truth: Truth
+) -> Pointed:
     """Similarity maps and lesion shares of all questions, in their order by study."""
-    told: dict[str, list[Question]] = {}
-    for question in asked:
-        told.setdefault(question.study, []).append(question)
-    texts = encode_once(model, [text for q in asked for text in (q.text, q.swapped) if text is not None])
+    of_study: dict[str, list[Question]] = {}
+    for question in questions:
+        of_study.setdefault(question.study, []).append(question)
+    texts = encode_once(model, [text for q in questions for text in (q.text, q.swapped) if text is not None])
     maps, swapped, lesion, order = [], [], [], []
-    for some, seen in regions(model, [study for study in studies if study.id in told]):
-        for study, patches in zip(some, seen.numpy(), strict=True):
-            own, placement = told[study.id], placement_of(study, model.spec)
+    for batch, seen in regions(model, [study for study in studies if study.id in of_study]):
+        for study, patches in zip(batch, seen.numpy(), strict=True):
+            own, placement = of_study[study.id], placement_of(study, model.spec)
             outside = ~placement.holds_scan(model.grid.shape).reshape(-1)
             mask = read_mask(truth.mask_path(study.id))
             lesion.append(lesion_shares(mask, [q.mask_value for q in own], placement, model.grid))
@@ -107,11 +110,11 @@ def ask(model: Model, studies: Cohort | Sequence[Study], asked: Sequence[Questio
 
 
 def similarity(
-    asked: Sequence[str | None], texts: dict[str, np.ndarray], patches: np.ndarray, outside: np.ndarray
+    sentences: Sequence[str | None], texts: dict[str, np.ndarray], patches: np.ndarray, outside: np.ndarray
 ) -> np.ndarray:
     """Cosine similarity `(s, n)`; -inf where a patch holds none of the scan, a NaN row where nothing is asked."""
-    maps = np.full((len(asked), len(patches)), np.nan)
-    for row, text in enumerate(asked):
+    maps = np.full((len(sentences), len(patches)), np.nan)
+    for row, text in enumerate(sentences):
         if text is not None:
             maps[row] = np.where(outside, -np.inf, patches @ texts[text])
     return maps

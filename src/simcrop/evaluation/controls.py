@@ -1,4 +1,4 @@
-"""Figures that can refute an alignment: what a sentence finds in its own image, in none, and in another one's.
+"""Metrics that can refute an alignment: what a sentence finds in its own image, in none, and in another one's.
 
 Axes: b image with its report, s sentence (of all reports, flat), n patch, e features that sentences and patches share.
 Eq. 4 can be met by a fixed map from place to sentence. A model that does so retrieves as well from empty images as
@@ -14,31 +14,33 @@ from simcrop.data.samples.batch import Sentences
 from simcrop.losses import products
 from simcrop.metrics import effective_rank
 
-MAX_SHARE = 0.15  # sentences in this share of the training reports or more tell images apart no longer
+MAX_DOCUMENT_FREQUENCY = (
+    0.15  # sentences in this share of the training reports or more tell images apart no longer
+)
 TOP_SHARE = 0.05  # of the patches, averaged to a score of a sentence in an image
 
 
-def control_figures(
-    said: Float[Tensor, "s e"],
+def control_metrics(
+    embeddings: Float[Tensor, "s e"],
     sentences: Sentences,
     seen: Float[Tensor, "b n e"],
     blank: Float[Tensor, "n e"],
     pooled: Float[Tensor, "b d"],
     k: int,
 ) -> dict[str, float]:
-    """All controls that can be computed; a figure that is not defined is not there.
+    """All controls that can be computed; a one that is not defined is not there.
 
     `blank`: features of an image of air; `pooled`: mean patch feature of each image; `k`: patches of a region.
     """
     image_index, sentence_id = sentences.image_index, sentences.sentence_id
     studies, patches = seen.shape[:2]
-    figures = {
-        "align_accuracy": align_accuracy(said, image_index, sentence_id, seen, k),
+    metrics = {
+        "align_accuracy": align_accuracy(embeddings, image_index, sentence_id, seen, k),
         "align_accuracy_blank": align_accuracy(
-            said, image_index, sentence_id, blank.expand(studies, -1, -1), k
+            embeddings, image_index, sentence_id, blank.expand(studies, -1, -1), k
         ),
         "retrieval_auc": retrieval_auc(
-            image_scores(said, seen, max(1, round(TOP_SHARE * patches))),
+            image_scores(embeddings, seen, max(1, round(TOP_SHARE * patches))),
             image_index,
             sentence_id,
             sentences.document_frequency,
@@ -46,14 +48,14 @@ def control_figures(
         "effective_rank": effective_rank(pooled.float().cpu().numpy()),
     }
     if studies > 1:
-        figures["align_accuracy_mispaired"] = align_accuracy(
-            said, image_index, sentence_id, seen.roll(1, 0), k
+        metrics["align_accuracy_mispaired"] = align_accuracy(
+            embeddings, image_index, sentence_id, seen.roll(1, 0), k
         )
-    return {name: value for name, value in figures.items() if value == value}
+    return {name: value for name, value in metrics.items() if value == value}
 
 
 def align_accuracy(
-    said: Float[Tensor, "s e"],
+    embeddings: Float[Tensor, "s e"],
     image_index: Int[Tensor, " s"],
     sentence_id: Int[Tensor, " s"],
     seen: Float[Tensor, "b n e"],
@@ -68,7 +70,7 @@ def align_accuracy(
         mine = image_index == study
         if len(sentence_id[mine].unique()) < 2:
             continue
-        text, name = normalize(said[mine], dim=-1), sentence_id[mine]
+        text, name = normalize(embeddings[mine], dim=-1), sentence_id[mine]
         likeness = products(normalize(regions(text, seen[study], k), dim=-1), text, "i e, j e -> i j")
         right += [name[likeness.argmax(1)] == name, name[likeness.argmax(0)] == name]
     return float(torch.cat(right).float().mean()) if right else float("nan")
@@ -80,10 +82,13 @@ def regions(text: Float[Tensor, "s e"], patches: Float[Tensor, "n e"], k: int) -
     return patches[nearest].mean(1)
 
 
-def image_scores(said: Float[Tensor, "s e"], seen: Float[Tensor, "b n e"], k: int) -> Float[Tensor, "s b"]:
+def image_scores(
+    embeddings: Float[Tensor, "s e"], seen: Float[Tensor, "b n e"], k: int
+) -> Float[Tensor, "s b"]:
     """`losses.region_scores`, one image after the other: a sentence's similarity with all patches of all is large."""
     scores = [
-        products(said, image, "s e, n e -> s n").topk(min(k, len(image))).values.mean(-1) for image in seen
+        products(embeddings, image, "s e, n e -> s n").topk(min(k, len(image))).values.mean(-1)
+        for image in seen
     ]
     return torch.stack(scores, dim=1)
 
@@ -92,7 +97,7 @@ def retrieval_auc(
     scores: Float[Tensor, "s b"],
     image_index: Int[Tensor, " s"],
     sentence_id: Int[Tensor, " s"],
-    share: Float[Tensor, " s"],
+    document_frequency: Float[Tensor, " s"],
 ) -> float:
     """Chance that a rare sentence scores its own image above one whose report lacks it; a tie counts half.
 
@@ -101,7 +106,7 @@ def retrieval_auc(
     images = torch.arange(scores.shape[1], device=scores.device)
     own = image_index[:, None] == images[None, :]
     lacks = (sentence_id[:, None] == sentence_id[None, :]).float() @ own.float() == 0
-    asked = (share < MAX_SHARE) & lacks.any(1)
+    asked = (document_frequency < MAX_DOCUMENT_FREQUENCY) & lacks.any(1)
     if not asked.any():
         return float("nan")
     mine = scores.gather(1, image_index[:, None])

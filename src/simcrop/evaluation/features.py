@@ -1,4 +1,4 @@
-"""Features of stored studies, nothing hidden, some studies at a time.
+"""Features of stored studies, nothing masked, some studies at a time.
 
 Axes: b study, n patch, d features, e features that patches and sentences share.
 """
@@ -45,16 +45,16 @@ def patch_features(
     model: Model, studies: Cohort | Sequence[Study], at_once: int = AT_ONCE
 ) -> Iterator[tuple[list[Study], Float[Tensor, "b n d"]]]:
     """Features of every patch, pass after pass, beside the studies they belong to."""
-    for some in in_passes(studies, at_once):
-        yield some, model.features_of(volumes_of(some, model.spec))
+    for batch in in_passes(studies, at_once):
+        yield batch, model.features_of(volumes_of(batch, model.spec))
 
 
 def regions(
     model: Model, studies: Cohort | Sequence[Study], at_once: int = AT_ONCE
 ) -> Iterator[tuple[list[Study], Float[Tensor, "b n e"]]]:
     """Every patch in the space of sentences, each of length one, pass after pass."""
-    for some in in_passes(studies, at_once):
-        yield some, model.regions_of(volumes_of(some, model.spec)).cpu()
+    for batch in in_passes(studies, at_once):
+        yield batch, model.regions_of(volumes_of(batch, model.spec)).cpu()
 
 
 def pooled_features(

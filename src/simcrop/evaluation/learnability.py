@@ -1,4 +1,4 @@
-"""The gate: whether a cohort can be learned at all. Without it, methods would only be compared in their troughs.
+"""The learnability check: can a cohort be learned at all? Without it, methods would be compared in their troughs.
 
 Axes: s scan, n patch, p voxel of a patch, f statistic.
 """
@@ -31,8 +31,8 @@ QUANTILES = (0.0, 0.01, 0.5, 0.75, 0.9, 0.95, 0.98, 1.0)
 def statistics_of_patches(studies: Cohort | Sequence[Study], spec: InputSpec, grid: PatchGrid) -> np.ndarray:
     """Hand-made `(s, n, f)`: mean, deviation, extremes, and the share of voxels in each range of density."""
     found = []
-    for some in in_passes(studies):
-        patches = grid.split(volumes_of(some, spec)).numpy()
+    for batch in in_passes(studies):
+        patches = grid.split(volumes_of(batch, spec)).numpy()
         shares = [((patches > low) & (patches <= high)).mean(-1) for low, high in pairwise(DENSITIES)]
         found.append(
             np.stack([patches.mean(-1), patches.std(-1), patches.max(-1), patches.min(-1), *shares], -1)
@@ -49,7 +49,7 @@ def features_by_hand(statistics: np.ndarray, usual: np.ndarray) -> np.ndarray:
     return np.concatenate([*anywhere, statistics.reshape(len(statistics), -1)], axis=1)
 
 
-def gate_by_hand(
+def learnability_by_hand(
     known: np.ndarray,
     labels: np.ndarray,
     patients: np.ndarray,

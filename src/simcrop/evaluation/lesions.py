@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simcrop.data.preprocess import InputSpec, Placement, centred_start, resample
-from simcrop.data.store.cohort import Study
-from simcrop.data.volume import spacing_of
+from simcrop.data.preprocess import Placement
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
 
@@ -39,12 +37,3 @@ def lesion_shares(
 
 def voxel_mm3(affine: np.ndarray) -> float:
     return float(abs(np.linalg.det(affine[:3, :3])))
-
-
-def placement_of(study: Study, spec: InputSpec) -> Placement:
-    """Where the middle crop of a stored study lies in its source scan, whatever spacing the cohort is stored at."""
-    if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
-        return study.placement(spec)
-    again = resample(study.volume(), spec.spacing_mm)
-    start = centred_start(again.shape, spec.shape)
-    return Placement(spec, study.source_shape, study.source_affine, again.shape, again.affine, start)

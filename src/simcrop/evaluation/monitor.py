@@ -21,16 +21,14 @@ from simcrop.data.samples.batch import Sentences, image_indices
 from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort, Study
-from simcrop.evaluation.controls import control_figures
+from simcrop.evaluation.controls import control_metrics
 from simcrop.evaluation.features import in_passes, volumes_of
-from simcrop.nn.patch import PatchGrid
-from simcrop.nn.text import Pool, TextEncoder
-from simcrop.nn.vision import VisionEncoder
-from simcrop.objectives.method import ProjectionHead
-from simcrop.objectives.texts import text_features
+from simcrop.nn.encoder import VisionEncoder
+from simcrop.nn.text_encoder import Pool, TextEncoder
+from simcrop.objectives.method import ProjectionHead, Term
+from simcrop.objectives.texts import encode_texts, text_features
 
 HELD_OUT, AT_MOST, AT_ONCE = "valid", 64, 8
-ALIGNING = {"align", "cross_image", "contrast"}  # terms that bring images and texts together
 AIR = -1.0
 
 
@@ -38,21 +36,20 @@ AIR = -1.0
 class Aligning(Protocol):
     """A method in training that brings patches and sentences into one space."""
 
-    grid: PatchGrid
     vision: VisionEncoder
     projection: ProjectionHead
     text: TextEncoder
 
     @property
-    def weights(self) -> dict[str, float]: ...
+    def terms(self) -> dict[str, Term]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class AlignmentMonitor:
     """Called without a word, it gives the controls of `objective` as it stands, which should be in eval mode.
 
-    `training`: the studies whose reports say how common a sentence is; `k`: patches of a region; `alone`: sentences are
-    sought among patches that do not see each other.
+    `training`: the studies whose reports say how common a sentence is; `k`: patches of a region;
+    `skip_attention`: sentences are sought among patches that do not see each other.
     """
 
     objective: Aligning
@@ -63,39 +60,41 @@ class AlignmentMonitor:
     pool: Pool
     length: int
     k: int
-    alone: bool = False
+    skip_attention: bool = False
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
         projection, sentences = self.objective.projection, self.sentences
-        volumes = [volumes_of(some, self.spec) for some in in_passes(self.studies, AT_ONCE)]
-        features = torch.cat([self.look(some, self.alone) for some in volumes])
-        pooled = torch.cat([self.look(some).mean(1) for some in volumes]) if self.alone else features.mean(1)
-        blank = self.look(torch.full((1, 1, *self.spec.shape), AIR), self.alone)
-        said = projection.sentences(text_features(sentences, self.objective.text, self.pool))
+        volumes = [volumes_of(studies, self.spec) for studies in in_passes(self.studies, AT_ONCE)]
+        features = torch.cat([self.features(batch, self.skip_attention) for batch in volumes])
+        pooled = features.mean(1)
+        if self.skip_attention:
+            pooled = torch.cat([self.features(batch).mean(1) for batch in volumes])
+        blank = self.features(torch.full((1, 1, *self.spec.shape), AIR), self.skip_attention)
+        embeddings = projection.sentences(text_features(sentences, self.objective.text, self.pool))
         patches, air = projection.patches(features), projection.patches(blank)[0]
-        return control_figures(said, sentences, patches, air, pooled, self.k)
+        return control_metrics(embeddings, sentences, patches, air, pooled, self.k)
 
-    def look(self, volumes: Tensor, alone: bool = False) -> Tensor:
-        """Features `(b, n, d)` of all patches of `(b, 1, x, y, z)`, nothing hidden."""
-        return self.objective.vision(self.objective.grid.split(volumes.to(self.device)), alone=alone).patches
+    def features(self, volumes: Tensor, skip_attention: bool = False) -> Tensor:
+        """Features `(b, n, d)` of all patches of `(b, 1, x, y, z)`, nothing masked."""
+        return self.objective.vision.tokens(volumes.to(self.device), skip_attention=skip_attention).patches
 
     @property
     def device(self) -> torch.device:
-        return self.objective.vision.patch_embed.weight.device
+        return self.objective.vision.device
 
     @cached_property
     def sentences(self) -> Sentences:
         """Of all reports; encoded once when the text encoder is frozen, kept as word pieces when it is trained."""
-        said = [Report(study.findings, study.impression).sentences for study in self.studies]
-        flat = [sentence for of_one in said for sentence in of_one]
-        bank = build_bank(said, self.encode if self.objective.text.frozen else None)
+        reports = [Report(study.findings, study.impression).sentences for study in self.studies]
+        flat = [sentence for sentences in reports for sentence in sentences]
+        bank = build_bank(reports, self.encode if self.objective.text.frozen else None)
         sentence_id = torch.tensor(bank.ids(flat), dtype=torch.long)
         cached = bank.features
         return Sentences(
-            image_index=image_indices([len(of_one) for of_one in said]),
+            image_index=image_indices([len(sentences) for sentences in reports]),
             sentence_id=sentence_id,
-            document_frequency=shares(
+            document_frequency=document_frequencies(
                 flat, (Report(study.findings, study.impression) for study in self.training)
             ),
             features=None if cached is None else cached[sentence_id.to(cached.device)],
@@ -105,18 +104,18 @@ class AlignmentMonitor:
     def encode(self, texts: list[str]) -> Tensor:
         """One pooled vector per sentence, `(s, d)`."""
         tokens = self.tokenizer.encode(texts, self.length).to(self.device)
-        text = self.objective.text
-        return text.pool(text(tokens), tokens.mask, self.pool).float()
+        return encode_texts(tokens, self.objective.text, self.pool).float()
 
 
 def build_monitor(
     objective: nn.Module, cohort: Cohort, recipe: Recipe, tokenizer: Tokenizer | None
 ) -> AlignmentMonitor | None:
-    """The examiner of a run on this cohort; None when the method aligns nothing or no study is held out."""
-    reading, split = recipe.reading, recipe.data.split
-    if reading is None or tokenizer is None or not isinstance(objective, Aligning):
+    """The monitor of a run on this cohort; None when the method aligns nothing or no study is held out."""
+    needs, split = recipe.text_needs, recipe.data.split
+    if needs is None or tokenizer is None or not isinstance(objective, Aligning):
         return None
-    studies = held_out(cohort, split) if ALIGNING & set(objective.weights) else []
+    aligns = any(term.aligns for term in objective.terms.values())
+    studies = held_out(cohort, split) if aligns else []
     if not studies:
         return None
     return AlignmentMonitor(
@@ -125,10 +124,10 @@ def build_monitor(
         tuple(studies),
         cohort.select(split),
         recipe.input.spec,
-        reading.pool,
+        needs.pool,
         recipe.text.sentence_length,
-        recipe.boxes(objective.grid.count),
-        reading.alone,
+        recipe.boxes(objective.vision.grid.count),
+        needs.skip_attention,
     )
 
 
@@ -148,10 +147,10 @@ def held_out(cohort: Cohort, trained_on: str, at_most: int = AT_MOST) -> list[St
     return [cohort[int(first[int(i)])] for i in chosen]
 
 
-def shares(said: Sequence[str], reports: Iterable[Report]) -> Tensor:
+def document_frequencies(sentences: Sequence[str], reports: Iterable[Report]) -> Tensor:
     """In what share of the training reports each sentence stands; 0 for one that no training report says."""
-    wanted, count, total = set(said), Counter[str](), 0
+    wanted, count, total = set(sentences), Counter[str](), 0
     for report in reports:
         count.update(wanted & set(report.sentences))
         total += 1
-    return torch.tensor([count[sentence] / max(1, total) for sentence in said], dtype=torch.float32)
+    return torch.tensor([count[sentence] / max(1, total) for sentence in sentences], dtype=torch.float32)

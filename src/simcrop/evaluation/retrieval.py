@@ -13,9 +13,9 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import encode_once, text_of
 from simcrop.evaluation.controls import TOP_SHARE, image_scores
 from simcrop.evaluation.features import regions
+from simcrop.evaluation.truth import KnownSentence, Truth
 from simcrop.metrics import auroc
 from simcrop.model import Model
-from simcrop.phantom.truth import Truth, TruthSentence
 
 Claim = tuple[str | None, str | None, str | None]  # finding, side, lobe
 
@@ -26,27 +26,27 @@ def measure_retrieval(model: Model, studies: Cohort | Sequence[Study], truth: Tr
 
     A scan's score is the mean similarity of its nearest patches, TOP_SHARE of them.
     """
-    told = [[sentence for sentence in truth.of(study.id) if sentence.shows] for study in studies]
-    claims = [{claim_of(sentence) for sentence in said} for said in told]
-    asked = [(own, sentence) for own, said in enumerate(told) for sentence in said]
-    if not asked:
+    shown = [[sentence for sentence in truth.of(study.id) if sentence.shows] for study in studies]
+    claims = [{claim_of(sentence) for sentence in of_study} for of_study in shown]
+    questions = [(own, sentence) for own, of_study in enumerate(shown) for sentence in of_study]
+    if not questions:
         raise SimcropError("nothing-to-point-at", "no sentence of these studies names a lesion")
-    texts = [text_of(studies[own], sentence) for own, sentence in asked]
+    texts = [text_of(studies[own], sentence) for own, sentence in questions]
     vectors = encode_once(model, texts)
-    said = torch.from_numpy(np.stack([vectors[text] for text in texts])).float()
+    embeddings = torch.from_numpy(np.stack([vectors[text] for text in texts])).float()
     k = max(1, round(TOP_SHARE * model.grid.count))
     scores = np.concatenate(
-        [image_scores(said, seen, k).numpy() for _, seen in regions(model, studies)],
+        [image_scores(embeddings, seen, k).numpy() for _, seen in regions(model, studies)],
         axis=1,
     )
     found = [
         auroc(row, np.array([label(claim_of(sentence), has, scan == own) for scan, has in enumerate(claims)]))
-        for row, (own, sentence) in zip(scores, asked, strict=True)
+        for row, (own, sentence) in zip(scores, questions, strict=True)
     ]
     return float(np.nanmean(found))
 
 
-def claim_of(sentence: TruthSentence) -> Claim:
+def claim_of(sentence: KnownSentence) -> Claim:
     """What a sentence says is there, and where."""
     return sentence.finding, sentence.side, sentence.lobe
 

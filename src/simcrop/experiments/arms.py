@@ -14,20 +14,14 @@ from simcrop.evaluation.features import Pooling
 from simcrop.tasks.pretrain import pretrain, untrained
 
 BASE = "simcrop-plus-tiny"
-SHARED = ("input", "vision", "init", "aug", "optim", "engine", "checkpoint")
-PARTS = {
-    "simcrop": (),
-    "mae": ("vision_decoder",),
-    "ct-clip": (),
-    "supervised": (),
-}  # shared where a method has them
+SHARED = ("input", "init", "aug", "optim", "engine", "checkpoint")
 
 
 @dataclass(frozen=True)
 class Arm:
     """`settings` are changes to `recipe`, which otherwise shares everything with BASE; untrained: a random start.
 
-    `seeds`: how many of the study's seeds it runs with; a control or a side question needs fewer.
+    `seeds`: how many of the experiment's seeds it runs with; a control or a side question needs fewer.
     """
 
     name: str
@@ -42,10 +36,11 @@ class Arm:
         return "-".join("".join(c if c.isalnum() else " " for c in self.name.lower()).split())
 
     def build(self, seed: int, common: tuple[str, ...] = ()) -> Recipe:
-        """Its recipe: BASE's shared groups, what all arms of the study change (`common`), then its own settings."""
+        """Its recipe: BASE's shared groups, what all arms of an experiment change (`common`), then its own settings."""
         base = load_recipe(BASE)
-        method = load_recipe(self.recipe).method
-        shared = [] if self.recipe == BASE else [*SHARED, *PARTS[method]]
+        own = load_recipe(self.recipe).architecture
+        sizes = [name for name in base.architecture if name in own]
+        shared = [] if self.recipe == BASE else [*SHARED, *sizes]
         taken = [f"{name}={json.dumps(getattr(base, name).model_dump(mode='json'))}" for name in shared]
         return load_recipe(self.recipe, [*taken, *common, *self.settings, f"seed={seed}"])
 
@@ -59,13 +54,13 @@ PLUS = Arm("SimCroP plus", BASE)
 CT_CLIP = Arm("CT-CLIP-like", "ct-clip-tiny")
 MISPAIRED = Arm("SimCroP plus, mispaired scans", BASE, ("data.mispaired=true",), seeds=1)
 PLAIN = ("vision.windows=[]", "vision.pos_embed=sincos3d", "init.position=sines")
-LOUD = ("init.attention=1",)
-MIXED = (*LOUD, "align.cross_image.alone=0")
+FULL_ATTENTION = ("init.attention_out=1",)
+MIXED = (*FULL_ATTENTION, "align.cross_image.skip_attention=0")
 ATLAS = (*PLAIN, "vision.atlas=true")
 
 
 def supervised(labels: Sequence[str], pool: Pooling) -> Arm:
-    """The gate: the encoder taught the labels that the study judges. It sees the atlas' distances, with which a
+    """A learnability check: the encoder taught the labels that are judged. It sees the atlas' distances, with which a
     cohort's lesions are easiest to learn: the question is whether they can be learned at all.
     """
     named = ", ".join(f'"{label}"' for label in labels)

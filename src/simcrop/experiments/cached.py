@@ -11,19 +11,19 @@ import numpy as np
 from einops import reduce
 
 from simcrop.data.store.cohort import Cohort
-from simcrop.evaluation.asking import ask, questions
+from simcrop.evaluation.asking import ask, draw_questions
 from simcrop.evaluation.features import Pooling, patch_features
 from simcrop.evaluation.pointing_game import Pointed
+from simcrop.evaluation.truth import Truth
 from simcrop.files.whole import write_whole
 from simcrop.model import Model, load
-from simcrop.phantom.truth import Truth
 
 POOLS: tuple[Pooling, ...] = ("mean", "max")
-QUESTIONS_SEED = 0  # every model of a study is asked the same questions
+QUESTIONS_SEED = 0  # every model of an experiment is asked the same questions
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class CachedFeatures:
     """`pooled`: features `(s, d)` per way of pooling; `pointed`: answers to the questions about lesions, None where the
     method knows no sentences or was not asked.
     """
@@ -32,19 +32,19 @@ class Look:
     pointed: Pointed | None
 
 
-def look(folder: Path, cohort: Cohort, truth: Truth | None, path: Path) -> Look:
+def cached_features(folder: Path, cohort: Cohort, truth: Truth | None, path: Path) -> CachedFeatures:
     """Read what was seen before from `path`, or look now. `truth` None: no questions."""
     if not path.exists():
         model = load(folder)
         seen = {f"pooled_{pool}": features for pool, features in pooled(model, cohort).items()}
-        if truth is not None and model.recipe.reading is not None:
-            seen |= vars(ask(model, cohort, questions(cohort, truth, QUESTIONS_SEED), truth))
+        if truth is not None and model.recipe.text_needs is not None:
+            seen |= vars(ask(model, cohort, draw_questions(cohort, truth, QUESTIONS_SEED), truth))
         write_arrays(path, seen)
     with np.load(path, allow_pickle=False) as stored:
         arrays = dict(stored)
     features: dict[Pooling, np.ndarray] = {pool: arrays.pop(f"pooled_{pool}") for pool in POOLS}
     names = {name: arrays.pop(name).tolist() for name in ("kind", "patient") if name in arrays}
-    return Look(features, Pointed(**arrays, **names) if arrays else None)
+    return CachedFeatures(features, Pointed(**arrays, **names) if arrays else None)
 
 
 def pooled(model: Model, cohort: Cohort) -> dict[Pooling, np.ndarray]:

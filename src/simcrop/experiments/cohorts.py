@@ -1,4 +1,4 @@
-"""The phantom cohorts of a study: to pre-train on, to fit probes on, to choose on, and to test on.
+"""The phantom cohorts of an experiment: to pre-train on, to fit probes on, to choose on, and to test on.
 
 Each part is drawn from a seed of its own, so that no patient is in two of them. No axes or units.
 """
@@ -19,7 +19,7 @@ from simcrop.tasks.probe import label_matrix
 Part = Literal["pretrain", "probe", "choose", "test"]
 SEEDS: dict[Part, int] = {"pretrain": 1, "probe": 2, "choose": 3, "test": 4}
 SPACINGS = {"tiny": "5.5,5.5,10", "small": "2.75,2.75,5"}
-APART = 10  # seeds between two studies, so that no part of one is a part of another
+APART = 10  # seeds between two experiments, so that no part of one is a part of another
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from simcrop.evaluation.pointing_game import score_pointing_game
 from simcrop.evaluation.probe import fit_probe
 from simcrop.evaluation.retrieval import measure_retrieval
 from simcrop.experiments.arms import MAE, MISPAIRED, PLUS, RANDOM, Arm, supervised
-from simcrop.experiments.cached import Look, look
+from simcrop.experiments.cached import CachedFeatures, cached_features
 from simcrop.experiments.cohorts import PhantomCohorts, Plan, draw_cohorts
 from simcrop.experiments.demo_page import write_page
 from simcrop.experiments.side_by_side import Training, processors, train_all
@@ -66,11 +66,11 @@ class Demo:
     def training(self, arm: Arm) -> Training:
         return Training(arm, self.cohorts.path("pretrain"), self.run(arm), self.seed, self.common)
 
-    def look(self, arm: Arm, part: Any) -> Look:
+    def features(self, arm: Arm, part: Any) -> CachedFeatures:
         """Only the method itself is asked sentences."""
         truth = self.cohorts.truth(part) if part == "test" and arm == self.plus else None
-        path = self.out / "looks" / f"{arm.key}-{part}.npz"
-        return look(self.run(arm), self.cohorts.open(part), truth, path)
+        path = self.out / "features" / f"{arm.key}-{part}.npz"
+        return cached_features(self.run(arm), self.cohorts.open(part), truth, path)
 
 
 def demo(
@@ -132,11 +132,11 @@ def measure(shown: Demo) -> dict[str, Any]:
     labels, patients, truth = cohorts.labels("probe"), cohorts.patients("probe"), cohorts.labels("test")
     metrics: dict[str, Any] = {}
     for suffix, arm in shown.arms.items():
-        probe = fit_probe(shown.look(arm, "probe").pooled["mean"], labels, patients, shown.seed)
-        scores = probe.scores(shown.look(arm, "test").pooled["mean"])
+        probe = fit_probe(shown.features(arm, "probe").pooled["mean"], labels, patients, shown.seed)
+        scores = probe.scores(shown.features(arm, "test").pooled["mean"])
         metrics[f"probe_auroc{suffix}"] = macro_auroc(scores, truth).value
     metrics["learnability_supervised"] = learnability_supervised(load(shown.run(shown.gate)), test, truth)
-    seen = shown.look(shown.plus, "test")
+    seen = shown.features(shown.plus, "test")
     if seen.pointed is not None:
         metrics |= score_pointing_game(seen.pointed, shown.seed).figures()
     metrics["retrieval_auc"] = measure_retrieval(load(shown.run(shown.plus)), test, cohorts.truth("test"))

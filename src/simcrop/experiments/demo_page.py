@@ -10,7 +10,7 @@ import numpy as np
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import Study
 from simcrop.engine.journal import read_journal
-from simcrop.evaluation.asking import Question, questions, read_mask
+from simcrop.evaluation.asking import Question, draw_questions, read_mask
 from simcrop.experiments.cohorts import PhantomCohorts
 from simcrop.figures.curves import draw_curves
 from simcrop.figures.cuts import draw_cuts
@@ -122,7 +122,7 @@ def examples(model: Model, cohorts: PhantomCohorts) -> list[Example]:
     """The first test sentence of each kind of finding."""
     truth, studies = cohorts.truth("test"), cohorts.open("test")
     first: dict[str, Question] = {}
-    for question in questions(studies, truth, 0):
+    for question in draw_questions(studies, truth, 0):
         first.setdefault(question.kind, question)
     by_id = {study.id: study for study in studies}
     shown = []
@@ -165,6 +165,6 @@ def words(metrics: Mapping[str, Any]) -> str:
         f"{metrics['pointing_prior']:.0%}, and a patch taken blindly in {metrics['pointing_chance']:.0%}."
         "\n\nEq. 4 alone can be met by a fixed map from place to sentence: within a report, sentences find their "
         f"regions in {metrics.get('align_accuracy') or float('nan'):.0%} of cases with the true scan and in "
-        f"{metrics.get('align_accuracy_mispaired') or float('nan'):.0%} with another patient's. Judge the method by the "
-        "figures above, not by that one."
+        f"{metrics.get('align_accuracy_mispaired') or float('nan'):.0%} with another patient's. Judge the method "
+        "by the figures above, not by that one."
     )

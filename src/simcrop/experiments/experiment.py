@@ -1,4 +1,4 @@
-"""Arms trained, looked at and probed on one set of cohorts. No axes or units.
+"""Arms trained, their features kept, and probed on one set of cohorts. No axes or units.
 
 Every step leaves a file and is not repeated.
 """
@@ -10,15 +10,15 @@ import numpy as np
 
 from simcrop.evaluation.features import Pooling
 from simcrop.experiments.arms import Arm
-from simcrop.experiments.cached import Look, look
+from simcrop.experiments.cached import CachedFeatures, cached_features
 from simcrop.experiments.cohorts import Part, PhantomCohorts
 from simcrop.experiments.scores import probe_scores
 from simcrop.experiments.side_by_side import Say, Training, train_all
 
 
 @dataclass(frozen=True)
-class Study:
-    """Arms on one set of cohorts. `common`: settings that every arm of the study gets."""
+class Experiment:
+    """Arms on one set of cohorts. `common`: settings that every arm gets."""
 
     folder: Path
     cohorts: PhantomCohorts
@@ -37,25 +37,25 @@ class Study:
         return Training(arm, self.cohorts.path("pretrain"), self.run(arm, seed), seed, self.common)
 
     def train(self, at_once: int, say: Say) -> None:
-        """Seed after seed, so that an unfinished study has whole comparisons."""
+        """Seed after seed, so that an unfinished experiment has whole comparisons."""
         pairs = [(arm, seed) for seed in self.seeds for arm in self.arms if seed in self.seeds_of(arm)]
         train_all([self.training(*pair) for pair in pairs], at_once, say)
 
-    def look(self, arm: Arm, seed: int, part: Part) -> Look:
+    def features(self, arm: Arm, seed: int, part: Part) -> CachedFeatures:
         """Sentences are asked on the test part only."""
         truth = self.cohorts.truth(part) if part == "test" else None
-        path = self.folder / "looks" / f"{arm.key}-{seed}-{part}.npz"
-        return look(self.run(arm, seed), self.cohorts.open(part), truth, path)
+        path = self.folder / "features" / f"{arm.key}-{seed}-{part}.npz"
+        return cached_features(self.run(arm, seed), self.cohorts.open(part), truth, path)
 
     def scores(self, arm: Arm, part: Part, pool: Pooling) -> list[np.ndarray]:
         """Probe scores of a part's scans, `(s, l)` per seed."""
         labels, patients = self.cohorts.labels("probe"), self.cohorts.patients("probe")
         return [
             probe_scores(
-                self.look(arm, seed, "probe").pooled[pool],
+                self.features(arm, seed, "probe").pooled[pool],
                 labels,
                 patients,
-                self.look(arm, seed, part).pooled[pool],
+                self.features(arm, seed, part).pooled[pool],
                 seed,
             )
             for seed in self.seeds_of(arm)

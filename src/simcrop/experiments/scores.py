@@ -89,7 +89,7 @@ def reached_by_pointing(pointed: Sequence[Pointed]) -> dict[str, Reached]:
 
 
 def hits_by_kind(pointed: Sequence[Pointed]) -> dict[str, list[float]]:
-    """Hit rate of each kind of finding, seed by seed: a mean over kinds can hide one that is never pointed at."""
+    """Hit rate of each kind of finding, seed by seed: a mean over kinds can miss one that is never pointed at."""
     kinds, reachable = np.asarray(pointed[0].kind), (pointed[0].lesion > 0).any(1)
     hits = [point(asked.maps, asked.lesion) for asked in pointed]
     return {

@@ -1,7 +1,7 @@
 """`simcrop reproduce table3`: what each part of the method is worth, on phantoms whose truth is known.
 
-No axes or units. Every step leaves a file and is not repeated: killed anywhere, the study resumes. The test part is
-opened once, after everything that is chosen has been chosen on another part and written down.
+No axes or units. Every step leaves a file and is not repeated: killed anywhere, it resumes. The test part is opened once,
+after everything that is chosen has been chosen on another part and written down.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,16 @@ import numpy as np
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import Pooling
-from simcrop.evaluation.learnability import gate_by_hand, learnability_supervised, statistics_of_patches
+from simcrop.evaluation.learnability import (
+    learnability_by_hand,
+    learnability_supervised,
+    statistics_of_patches,
+)
 from simcrop.experiments.arms import (
     ATLAS,
     BASE,
     CT_CLIP,
-    LOUD,
+    FULL_ATTENTION,
     MAE,
     MISPAIRED,
     MIXED,
@@ -33,7 +37,7 @@ from simcrop.experiments.arms import (
 )
 from simcrop.experiments.cached import POOLS
 from simcrop.experiments.cohorts import Part, Plan, draw_cohorts
-from simcrop.experiments.experiment import Study
+from simcrop.experiments.experiment import Experiment
 from simcrop.experiments.scores import reached_by_probe
 from simcrop.experiments.side_by_side import Say, processors, train_all
 from simcrop.experiments.table3_results import gather_results
@@ -61,7 +65,7 @@ BESIDE = (
     Arm("Random init, atlas", BASE, ATLAS, trained=False, seeds=1),
     Arm("SimCroP plus, atlas", BASE, ATLAS, seeds=1),
     Arm("SimCroP plus, patches never alone", BASE, MIXED),
-    Arm("MAE, attention from the start", "mae-tiny", LOUD, seeds=1),
+    Arm("MAE, attention from the start", "mae-tiny", FULL_ATTENTION, seeds=1),
 )
 HARDER = (
     Arm("Random init", BASE, trained=False, seeds=1),
@@ -82,7 +86,7 @@ def reproduce_table3(
     hard: Plan = HARD,
     at_once: int | None = None,
 ) -> dict[str, Any]:
-    """The whole study under `out`; its results, which `results.json`, `table3.md` and `report.html` hold too.
+    """The whole experiment under `out`; its results, which `results.json`, `table3.md` and `report.html` hold too.
 
     `size`: of scans and inputs, `tiny` or, for a GPU, `small`. `common` changes every arm's recipe. `at_once`: how many
     arms are trained at once, one per core if not given.
@@ -92,8 +96,8 @@ def reproduce_table3(
     easy, hard, common = replace(easy, size=size), replace(hard, size=size), (*INPUTS[size], *common)
     settings = {"seeds": list(seeds), "easy": asdict(easy), "hard": asdict(hard), "common": list(common)}
     open_folder(out, "reproduce", {"table": "table3", **settings}, resume, overwrite)
-    studies = {
-        name: Study(
+    experiments = {
+        name: Experiment(
             out / name, draw_cohorts(out / name / "cohorts", plan, at), arms, tuple(seeds), tuple(common)
         )
         for at, (name, plan, arms) in enumerate(
@@ -101,13 +105,13 @@ def reproduce_table3(
         )
     }
     at_once = at_once or processors()
-    gate = pass_gate(studies["easy"], out / "gate.json", at_once, say)
-    for study in studies.values():
-        study.train(at_once, say)
-    chosen = choose(studies["easy"], out / "chosen.json", say)
+    learnable = check_learnability(experiments["easy"], out / "learnability.json", at_once, say)
+    for experiment in experiments.values():
+        experiment.train(at_once, say)
+    chosen = choose(experiments["easy"], out / "chosen.json", say)
     say("the test part is opened")
-    results = {"gate": gate, "chosen": chosen} | {
-        name: gather_results(study, chosen) for name, study in studies.items()
+    results = {"learnability": learnable, "chosen": chosen} | {
+        name: gather_results(experiment, chosen) for name, experiment in experiments.items()
     }
     write_json(out / "results.json", results)
     write_texts(out, results)
@@ -115,16 +119,16 @@ def reproduce_table3(
     return results
 
 
-def pass_gate(study: Study, path: Path, at_once: int, say: Say) -> dict[str, float]:
+def check_learnability(experiment: Experiment, path: Path, at_once: int, say: Say) -> dict[str, float]:
     """Before any comparison: hand-made statistics, and the same encoder taught the labels; on the choosing part."""
     if not path.exists():
-        cohorts, seed = study.cohorts, study.seeds[0]
-        recipe = PLUS.build(seed, study.common)
+        cohorts, seed = experiment.cohorts, experiment.seeds[0]
+        recipe = PLUS.build(seed, experiment.common)
 
         def statistics(part: Part) -> np.ndarray:
             return statistics_of_patches(cohorts.open(part), recipe.input.spec, recipe.input.grid)
 
-        by_hand = gate_by_hand(
+        by_hand = learnability_by_hand(
             statistics("probe"),
             cohorts.labels("probe"),
             cohorts.patients("probe"),
@@ -132,7 +136,7 @@ def pass_gate(study: Study, path: Path, at_once: int, say: Say) -> dict[str, flo
             cohorts.labels("choose"),
             seed,
         )
-        trainings = [study.training(supervised(cohorts.plan.labels, pool), seed) for pool in POOLS]
+        trainings = [experiment.training(supervised(cohorts.plan.labels, pool), seed) for pool in POOLS]
         train_all(trainings, at_once, say)
         taught = {
             f"supervised_{pool}": learnability_supervised(
@@ -141,20 +145,20 @@ def pass_gate(study: Study, path: Path, at_once: int, say: Say) -> dict[str, flo
             for pool, training in zip(POOLS, trainings, strict=True)
         }
         write_json(path, {"by_hand": by_hand} | taught)
-    gate = read_json(path)
-    say("gate: " + ", ".join(f"{name} {value:.3f}" for name, value in gate.items()))
-    return gate
+    learnable = read_json(path)
+    say("learnability: " + ", ".join(f"{name} {value:.3f}" for name, value in learnable.items()))
+    return learnable
 
 
-def choose(study: Study, path: Path, say: Say) -> dict[str, Pooling]:
+def choose(experiment: Experiment, path: Path, say: Say) -> dict[str, Pooling]:
     """How each arm's patches are pooled: the better way on the choosing part, written down before the test."""
     if not path.exists():
-        cohort: Cohort = study.cohorts.open("choose")
-        truth, patients = study.cohorts.labels("choose"), cohort.index["patient"].to_numpy()
+        cohort: Cohort = experiment.cohorts.open("choose")
+        truth, patients = experiment.cohorts.labels("choose"), cohort.index["patient"].to_numpy()
         chosen = {}
-        for arm in study.arms:
+        for arm in experiment.arms:
             means = {
-                pool: reached_by_probe(study.scores(arm, "choose", pool), truth, patients).mean
+                pool: reached_by_probe(experiment.scores(arm, "choose", pool), truth, patients).mean
                 for pool in POOLS
             }
             chosen[arm.name] = {"pool": max(means, key=lambda pool: means[pool]), **means}

@@ -1,4 +1,4 @@
-"""The figures of the study: every arm on the test part, its differences to the others, and the aims they are held to.
+"""What the experiment found: every arm on the test part, its differences to the others, and the aims it is held to.
 
 No axes or units; rates and AUROCs are in [0, 1].
 """
@@ -13,7 +13,7 @@ from simcrop.evaluation.pointing_game import Pointed
 from simcrop.experiments.arms import MAE, PLUS, RANDOM, Arm
 from simcrop.experiments.cached import POOLS
 from simcrop.experiments.cohorts import SEEDS, Part
-from simcrop.experiments.experiment import Study
+from simcrop.experiments.experiment import Experiment
 from simcrop.experiments.scores import (
     Reached,
     hits_by_kind,
@@ -33,49 +33,59 @@ CONTROLS = (
 )
 
 
-def gather_results(study: Study, chosen: dict[str, Pooling]) -> dict[str, Any]:
-    """Everything that is said of one study, as plain values."""
-    truth, patients = study.cohorts.labels("test"), study.cohorts.patients("test")
+def gather_results(experiment: Experiment, chosen: dict[str, Pooling]) -> dict[str, Any]:
+    """Everything that is said of one experiment, as plain values."""
+    truth, patients = experiment.cohorts.labels("test"), experiment.cohorts.patients("test")
     probed: dict[str, Reached] = {}
     arms: dict[str, dict[str, Any]] = {}
-    for arm in study.arms:
-        by_pool = {pool: study.scores(arm, "test", pool) for pool in POOLS}
+    for arm in experiment.arms:
+        by_pool = {pool: experiment.scores(arm, "test", pool) for pool in POOLS}
         reached = {pool: reached_by_probe(scores, truth, patients) for pool, scores in by_pool.items()}
         pool = chosen.get(arm.name, "mean")
         probed[arm.name] = reached[pool]
         arms[arm.name] = {
-            "seeds": list(study.seeds_of(arm)),
+            "seeds": list(experiment.seeds_of(arm)),
             "pool": pool,
             "probe": figures(reached[pool]),
             **{f"probe_{pool}": figures(reached[pool]) for pool in POOLS},
             "labels": dict(
-                zip(study.cohorts.plan.labels, reached_by_label(by_pool[pool], truth).tolist(), strict=True)
+                zip(
+                    experiment.cohorts.plan.labels,
+                    reached_by_label(by_pool[pool], truth).tolist(),
+                    strict=True,
+                )
             ),
-            **pointing_of(study, arm),
-            **controls_of(study, arm),
+            **pointing_of(experiment, arm),
+            **controls_of(experiment, arm),
         }
     plus = probed[PLUS.name]
     return {
         "arms": arms,
         "plus_over": {name: bounds(plus.over(other)) for name, other in probed.items() if name != PLUS.name},
-        "scans": {part: len(study.cohorts.patients(part)) for part in parts_of(study)},
+        "scans": {part: len(experiment.cohorts.patients(part)) for part in parts_of(experiment)},
         "split_hash": Split(
-            {f"{part}/{name}": part for part in parts_of(study) for name in study.cohorts.patients(part)},
+            {
+                f"{part}/{name}": part
+                for part in parts_of(experiment)
+                for name in experiment.cohorts.patients(part)
+            },
             0,
             {},
         ).hash,
-        "positives": dict(zip(study.cohorts.plan.labels, truth.sum(0).astype(int).tolist(), strict=True)),
+        "positives": dict(
+            zip(experiment.cohorts.plan.labels, truth.sum(0).astype(int).tolist(), strict=True)
+        ),
     }
 
 
-def parts_of(study: Study) -> list[Part]:
-    return [part for part in SEEDS if study.cohorts.path(part).is_dir()]
+def parts_of(experiment: Experiment) -> list[Part]:
+    return [part for part in SEEDS if experiment.cohorts.path(part).is_dir()]
 
 
-def pointing_of(study: Study, arm: Arm) -> dict[str, Any]:
+def pointing_of(experiment: Experiment, arm: Arm) -> dict[str, Any]:
     """Hit rates, where the method knows sentences."""
-    looks = [study.look(arm, seed, "test").pointed for seed in study.seeds_of(arm)]
-    pointed: list[Pointed] = [asked for asked in looks if asked is not None]
+    answers = [experiment.features(arm, seed, "test").pointed for seed in experiment.seeds_of(arm)]
+    pointed: list[Pointed] = [answer for answer in answers if answer is not None]
     if not pointed:
         return {}
     reached = reached_by_pointing(pointed)
@@ -89,11 +99,11 @@ def pointing_of(study: Study, arm: Arm) -> dict[str, Any]:
     }
 
 
-def controls_of(study: Study, arm: Arm) -> dict[str, Any]:
-    """What the runs logged at their end on held-out studies of the pre-training part, averaged over seeds."""
+def controls_of(experiment: Experiment, arm: Arm) -> dict[str, Any]:
+    """What the runs logged at their end on held-out experiments of the pre-training part, averaged over seeds."""
     if not arm.trained:
         return {}
-    logged = [read_json(study.run(arm, seed) / "metrics.json") for seed in study.seeds_of(arm)]
+    logged = [read_json(experiment.run(arm, seed) / "metrics.json") for seed in experiment.seeds_of(arm)]
     found = {name: [run[name] for run in logged if name in run] for name in CONTROLS}
     controls = {name: float(np.mean(values)) for name, values in found.items() if values}
     return {"controls": controls} if controls else {}
@@ -108,14 +118,14 @@ def bounds(found: Interval) -> dict[str, float]:
 
 
 def aims(results: dict[str, Any]) -> list[tuple[str, float, float, bool]]:
-    """What the study set out to reach: what, how much was reached, how much was aimed at, and whether it was met."""
+    """What it set out to reach: what, how much was reached, how much was aimed at, and whether it was met."""
     easy = results["easy"]
     arms = easy["arms"]
     plus, pointing = arms[PLUS.name]["probe"], arms[PLUS.name]["pointing"]
     hit = pointing["hit"]["value"]
     reached = [
-        ("gate: hand-made statistics", results["gate"]["by_hand"], 0.83),
-        ("gate: supervised, mean-pooled", results["gate"]["supervised_mean"], 0.78),
+        ("learnability: hand-made statistics", results["learnability"]["by_hand"], 0.83),
+        ("learnability: supervised, mean-pooled", results["learnability"]["supervised_mean"], 0.78),
         ("plus, probe AUROC", plus["value"], 0.82),
         ("plus, probe AUROC of the worst seed", min(plus["by_seed"]), 0.79),
         ("plus over random init", plus["value"] - arms[RANDOM.name]["probe"]["value"], 0.12),

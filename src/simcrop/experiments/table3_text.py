@@ -1,4 +1,4 @@
-"""The study in words: a Markdown table for the repository and one HTML page. No axes or units."""
+"""The experiment in words: a Markdown table for the repository and one HTML page. No axes or units."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +31,7 @@ PAPER_NOTE = (
 )
 NOTE = (
     "Probe: logistic regression on frozen, pooled patch features, fitted on the probe part, judged on the test part. "
-    "PointingGame: share of test sentences naming a lesion whose nearest patch touches that lesion; swapped: the same "
+    "Pointing game: share of test sentences naming a lesion whose nearest patch touches that lesion; swapped: the same "
     "scans asked for a finding they do not have; prior: the mean map of the same kind of sentence over other patients. "
     "Brackets: 95 % intervals over patients and seeds. Retrieval AUC and effective rank are logged by the runs on "
     "held-out patients of the pre-training part."
@@ -47,36 +47,36 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
     lines = ["# SimCroP's parts on phantoms with known truth", "", NOTE, ""]
     page = Page("SimCroP's parts, on phantoms with known truth", NOTE)
     for name, title in TITLES.items():
-        study = results[name]
-        rows = [row_of(arm, found) for arm, found in study["arms"].items()]
-        scans = ", ".join(f"{part} {count}" for part, count in study["scans"].items())
-        caption = f"Scans: {scans}. Split {study['split_hash'][:12]}."
+        experiment = results[name]
+        rows = [row_of(arm, found) for arm, found in experiment["arms"].items()]
+        scans = ", ".join(f"{part} {count}" for part, count in experiment["scans"].items())
+        caption = f"Scans: {scans}. Split {experiment['split_hash'][:12]}."
         lines += [f"## {title}", "", caption, "", *markdown(COLUMNS, rows), ""]
         page.section(title, caption).table(rows, COLUMNS)
         kinds = [
             [
                 kind,
-                study["positives"][kind],
-                *(round(found["labels"][kind], 3) for found in study["arms"].values()),
+                experiment["positives"][kind],
+                *(round(found["labels"][kind], 3) for found in experiment["arms"].values()),
             ]
-            for kind in study["positives"]
+            for kind in experiment["positives"]
         ]
-        heads = ("finding", "positive", *study["arms"])
+        heads = ("finding", "positive", *experiment["arms"])
         lines += ["AUROC by finding:", "", *markdown(heads, kinds), ""]
         page.table(kinds, heads, "AUROC by finding")
-        pointing = [arm for arm, found in study["arms"].items() if "pointing_kinds" in found]
+        pointing = [arm for arm, found in experiment["arms"].items() if "pointing_kinds" in found]
         kinds = [
-            [kind, *(seed_by_seed(study["arms"][arm], kind) for arm in pointing)]
-            for kind in study["positives"]
+            [kind, *(seed_by_seed(experiment["arms"][arm], kind) for arm in pointing)]
+            for kind in experiment["positives"]
         ]
         if pointing:
             lines += [
-                "PointingGame hit by finding, seed by seed:",
+                "Pointing game, hits by finding, seed by seed:",
                 "",
                 *markdown(("finding", *pointing), kinds),
                 "",
             ]
-            page.table(kinds, ("finding", *pointing), "PointingGame hit by finding, seed by seed")
+            page.table(kinds, ("finding", *pointing), "Pointing game, hits by finding, seed by seed")
     rows = [
         [what, f"{value:.3f}", f"{aim:.2f}", "met" if met else "missed"]
         for what, value, aim, met in aims(dict(results))

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from simcrop.errors import SimcropError
+from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.transformer import check_heads, identity_linear, init_linear
-from simcrop.nn.vision import VisionFeatures
 from simcrop.settings import Settings
 
 

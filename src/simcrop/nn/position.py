@@ -51,3 +51,14 @@ def sincos_hw(shape: Triple, width: int) -> Float[Tensor, "n width"]:
     code[..., 0 : 2 * half : 2] = x[:, None, None]
     code[..., 1 : 2 * half : 2] = y[None, :, None]
     return rearrange(code, "x y z d -> (x y z) d").float()
+
+
+def interpolate_positions(code: Float[Tensor, "n d"], shape: Triple, other: Triple) -> Float[Tensor, "m d"]:
+    """Learned codes of a grid of `shape`, brought to a grid of `other` shape over the same extent: trilinear, patch
+    centres against patch centres, as ViTs are brought to another resolution.
+    """
+    if shape == other:
+        return code.clone()
+    grid = rearrange(code, "(x y z) d -> 1 d x y z", x=shape[0], y=shape[1], z=shape[2])
+    spread = torch.nn.functional.interpolate(grid, other, mode="trilinear", align_corners=False)
+    return rearrange(spread, "1 d x y z -> (x y z) d")

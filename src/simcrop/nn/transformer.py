@@ -3,6 +3,9 @@
 Axes: b batch, n token, h head, d features. Parameter names follow the common ViT checkpoints (`attn.qkv`, `mlp.fc1`).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -39,7 +42,10 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then MLP, each on normalised input and added to the stream. `alone`: tokens do not see each other."""
+    """Attention, then MLP, each on normalised input and added to the stream.
+
+    With `skip_attention` only the MLP, so that tokens do not see each other.
+    """
 
     def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0) -> None:
         super().__init__()
@@ -48,10 +54,18 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.mlp = Mlp(width, int(width * mlp_ratio))
 
-    def forward(self, x: Float[Tensor, "b n d"], alone: bool = False) -> Float[Tensor, "b n d"]:
-        if not alone:
+    def forward(self, x: Float[Tensor, "b n d"], skip_attention: bool = False) -> Float[Tensor, "b n d"]:
+        if not skip_attention:
             x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
+
+
+@dataclass(frozen=True)
+class Depths:
+    """`last`: after the final norm; `taps`: after the blocks that were asked for, before any further norm."""
+
+    last: Float[Tensor, "b n d"]
+    taps: tuple[Float[Tensor, "b n d"], ...]
 
 
 class Transformer(nn.Module):
@@ -64,13 +78,24 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.apply(init_linear)
 
-    def forward(self, x: Float[Tensor, "b n d"], alone: bool = False) -> Float[Tensor, "b n d"]:
-        for block in self.blocks:
+    def forward(self, x: Float[Tensor, "b n d"], skip_attention: bool = False) -> Float[Tensor, "b n d"]:
+        return self.depths(x, skip_attention).last
+
+    def depths(
+        self, x: Float[Tensor, "b n d"], skip_attention: bool = False, taps: Sequence[int] = ()
+    ) -> Depths:
+        """The stream at the end, and after each block that `taps` names, counted from 1."""
+        if wrong := [tap for tap in taps if not 1 <= tap <= len(self.blocks)]:
+            raise SimcropError("bad-setting", f"there are layers 1 to {len(self.blocks)}, not {wrong[0]}")
+        streams: dict[int, Tensor] = {}
+        for number, block in enumerate(self.blocks, 1):
             if self.recompute and self.training:
-                x = checkpoint(block, x, alone, use_reentrant=False)  # type: ignore[assignment]
+                x = checkpoint(block, x, skip_attention, use_reentrant=False)  # type: ignore[assignment]
             else:
-                x = block(x, alone)
-        return self.norm(x)
+                x = block(x, skip_attention)
+            if number in taps:
+                streams[number] = x
+        return Depths(self.norm(x), tuple(streams[tap] for tap in taps))
 
 
 def init_linear(module: nn.Module) -> None:

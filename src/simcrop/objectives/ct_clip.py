@@ -6,21 +6,20 @@ exp(t) with a learned t, mean of both directions. The 3D ViT, pooled by its mean
 only the objective differs. Negatives come from one process's micro-batch, never from other processes.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from simcrop import losses
 from simcrop.data.samples.batch import Batch
 from simcrop.nn.patch import PatchGrid
-from simcrop.nn.text import Pool, TextEncoder
-from simcrop.nn.transformer import check_heads, init_linear
-from simcrop.nn.vision import VisionEncoder
-from simcrop.objectives.method import Components, MethodSettings, Objective, ProjectionHead, TextNeeds
+from simcrop.nn.text_encoder import Pool, TextEncoder
+from simcrop.nn.transformer import init_linear
+from simcrop.objectives.method import Components, MethodSettings, Objective, ProjectionHead, Term, TextNeeds
 from simcrop.objectives.texts import has_spare_head, text_features
 from simcrop.settings import Settings
 
@@ -40,19 +39,16 @@ class ContrastSettings(Settings):
 class CtClipSettings(MethodSettings):
     """Encoder and contrast; `text.freeze = false` in the recipe trains the text encoder, as CT-CLIP does."""
 
+    name: ClassVar[str] = "ct-clip"
+    kept: ClassVar[tuple[str, ...]] = ("vision.", "projection.")
+
     contrast: ContrastSettings = ContrastSettings()
 
-    @model_validator(mode="after")
-    def heads_share_features(self) -> "CtClipSettings":
-        """Here too, so that a bad recipe dies before a run folder is made."""
-        check_heads("vision", self.vision.dim, self.vision.heads)
-        return self
-
-    def build(self, parts: Components) -> "CtClip":
-        return CtClip(self, parts.grid, parts.reader[0], parts.center)
+    def build(self, components: Components) -> "CtClip":
+        return CtClip(self, components.grid, components.reader[0], components.center)
 
     @property
-    def reading(self) -> TextNeeds:
+    def text_needs(self) -> TextNeeds:
         return TextNeeds(self.contrast.text, self.contrast.pool, centred=self.contrast.center_text)
 
     def projection_head(self, text: TextEncoder) -> "ContrastProjection":
@@ -87,26 +83,29 @@ class CtClip(Objective):
     ) -> None:
         super().__init__()
         self.settings, self.grid, self.text = settings, grid, text
-        self.vision = VisionEncoder(settings.vision, grid)
+        self.vision = settings.vision.build(grid)
         self.projection = settings.projection_head(text)
         if center is not None:
             self.projection.center.copy_(center)
 
     @property
-    def weights(self) -> dict[str, float]:
-        return {"contrast": 1.0}
+    def terms(self) -> dict[str, Term]:
+        words = "whole volumes and their reports, among those of a batch"
+        return {"contrast": Term(1.0, words, compares_samples=True, aligns=True)}
 
     @property
     def skips_parameters(self) -> bool:
         return has_spare_head(self.text, self.settings.contrast.pool)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        del generator  # nothing is hidden
-        pooled = self.vision(self.grid.split(batch.volume)).pooled
+        del generator  # nothing is masked
+        pooled = self.vision.tokens(batch.volume).pooled
         images = self.projection.patches(pooled[:, None])[:, 0]
-        said = batch.sentences
-        texts = self.projection.sentences(text_features(said, self.text, self.settings.contrast.pool))
+        image_index = batch.sentences.image_index
+        texts = self.projection.sentences(
+            text_features(batch.sentences, self.text, self.settings.contrast.pool)
+        )
         # Eq. 4 over one group, the batch, sums both directions; the scale is learned, so it goes into one side.
-        scaled = images[said.image_index] * self.projection.log_scale.exp()
-        group = torch.zeros_like(said.image_index)
+        scaled = images[image_index] * self.projection.log_scale.exp()
+        group = torch.zeros_like(image_index)
         return {"contrast": losses.info_nce(scaled, texts, group, temperature=1.0, l2=False) / 2}

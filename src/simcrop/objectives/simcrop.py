@@ -1,10 +1,9 @@
-"""SimCroP: paint hidden patches, align sentences with their nearest patches, spell hidden words (Eq. 1-7).
+"""SimCroP: reconstruct masked patches, align sentences with their nearest patches, predict masked words (Eq. 1-7).
 
 Axes: b study, n all patches, v visible patches, p voxel of a patch, s sentence, t word piece, d features.
 """
 
-from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -16,15 +15,18 @@ from simcrop import losses
 from simcrop.data.samples.batch import Batch, Sentences
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens, mask_tokens
 from simcrop.errors import SimcropError
+from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.fusion import Fusion, FusionSettings
 from simcrop.nn.masking import random_mask, visible_count
+from simcrop.nn.mlm_head import MlmHead
 from simcrop.nn.patch import PatchGrid
-from simcrop.nn.text import MlmHead, Pool, ReportDecoder, ReportDecoderSettings, TextEncoder
+from simcrop.nn.report_decoder import ReportDecoder, ReportDecoderSettings
+from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.nn.transformer import check_heads, identity_linear
-from simcrop.nn.vision import VisionDecoder, VisionDecoderSettings, VisionEncoder, VisionFeatures
-from simcrop.objectives.method import Components, MethodSettings, Objective, ProjectionHead, TextNeeds
-from simcrop.objectives.texts import has_spare_head, text_features
-from simcrop.objectives.volume import MimSettings, hide, preferred_patches, volume_loss
+from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
+from simcrop.objectives.method import Components, MethodSettings, Objective, ProjectionHead, Term, TextNeeds
+from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
+from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, draw_mask, preferred_patches, volume_loss
 from simcrop.settings import Settings
 
 
@@ -32,11 +34,12 @@ class CrossImageSettings(Settings):
     """Our extension, not in the paper: a sentence must find its own image among those of the batch.
 
     `visible`: share of the patches that its own pass through the encoder sees; `top_share`: patches averaged, as a
-    share of those; `max_document_frequency`: a sentence in this share of the training reports or more tells images apart no longer.
+    share of those; `max_document_frequency`: a sentence in this share of the training reports or more tells images
+    apart no longer.
 
-    `alone`: share of the steps in which the patches of that pass do not see each other. What one patch shows can
-    otherwise be told by any other, and a sentence is then found in the right scan at the wrong place. With any such
-    steps, sentences are grounded among patches that stand alone.
+    `skip_attention`: share of the steps in which attention is left out of that pass, so that its patches do not see
+    each other. What one patch shows can otherwise be told by any other, and a sentence is then found in the right scan
+    at the wrong place. With any such steps, sentences are grounded among patches that do not see each other.
     """
 
     enabled: bool = False
@@ -45,7 +48,7 @@ class CrossImageSettings(Settings):
     visible: float = Field(default=1.0, gt=0, le=1)
     top_share: float = Field(default=0.05, gt=0, le=1)
     max_document_frequency: float = Field(default=0.15, gt=0, le=1)
-    alone: float = Field(default=0.0, ge=0, le=1)
+    skip_attention: float = Field(default=0.0, ge=0, le=1)
 
 
 class AlignSettings(Settings):
@@ -70,7 +73,7 @@ class AlignSettings(Settings):
 
 
 class MlmSettings(Settings):
-    """Masked report (Eq. 6). `weight` is lambda 2; `vocabulary = compact` spells only words that the cohort uses."""
+    """Masked report (Eq. 6). `weight` is lambda 2; `vocabulary = compact` predicts only words that the cohort uses."""
 
     weight: float = Field(default=1.0, ge=0)
     ratio: float = Field(default=0.75, gt=0, lt=1)
@@ -83,6 +86,10 @@ class MlmSettings(Settings):
 class SimCroPSettings(MethodSettings):
     """Every choice of the method; the defaults are the paper's, or the reading of it that the evidence favours."""
 
+    name: ClassVar[str] = "simcrop"
+    kept: ClassVar[tuple[str, ...]] = ("vision.", "projection.")
+    architecture: ClassVar[tuple[str, ...]] = ("vision", "vision_decoder", "report_decoder", "fusion")
+
     vision_decoder: VisionDecoderSettings = VisionDecoderSettings()
     mim: MimSettings = MimSettings()
     align: AlignSettings = AlignSettings()
@@ -91,22 +98,19 @@ class SimCroPSettings(MethodSettings):
     mlm: MlmSettings = MlmSettings()
 
     @model_validator(mode="after")
-    def heads_share_features(self) -> "SimCroPSettings":
-        """Here too, so that a bad recipe dies before a run folder is made."""
-        check_heads("vision", self.vision.dim, self.vision.heads)
-        check_heads("vision_decoder", self.vision_decoder.dim, self.vision_decoder.heads)
-        check_heads("report_decoder", self.report_decoder.dim, self.report_decoder.heads)
+    def fusion_heads_share_features(self) -> "SimCroPSettings":
+        """Fusion is as wide as the report decoder; each part checks itself."""
         check_heads("fusion", self.report_decoder.dim, self.fusion.heads)
         return self
 
-    def build(self, parts: Components) -> "SimCroP":
-        return SimCroP(self, parts.grid, *parts.reader, parts.vocabulary, parts.center)
+    def build(self, components: Components) -> "SimCroP":
+        return SimCroP(self, components.grid, *components.reader, components.vocabulary, components.center)
 
     @property
-    def reading(self) -> TextNeeds:
+    def text_needs(self) -> TextNeeds:
         align = self.align
-        alone = align.cross_image.enabled and align.cross_image.alone > 0
-        return TextNeeds("sentence", align.sent_pool, align.center_text, self.mlm.vocabulary, alone)
+        skip_attention = align.cross_image.enabled and align.cross_image.skip_attention > 0
+        return TextNeeds("sentence", align.sent_pool, align.center_text, self.mlm.vocabulary, skip_attention)
 
     def projection_head(self, text: TextEncoder) -> "AlignProjection":
         return AlignProjection(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
@@ -124,9 +128,9 @@ class AlignProjection(ProjectionHead):
     def __init__(self, settings: AlignSettings, vision_width: int, text_width: int) -> None:
         super().__init__()
         self.l2 = settings.l2
-        self.projection: nn.Module = nn.Identity()
+        self.vision_proj: nn.Module = nn.Identity()
         if settings.vision_proj == "linear":
-            self.projection = identity_linear(vision_width, text_width)
+            self.vision_proj = identity_linear(vision_width, text_width)
         elif vision_width != text_width:
             raise SimcropError(
                 "bad-setting",
@@ -136,7 +140,7 @@ class AlignProjection(ProjectionHead):
         self.register_buffer("center", torch.zeros(text_width))
 
     def patches(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b v e"]:
-        projected = self.projection(features).float()
+        projected = self.vision_proj(features).float()
         return normalize(projected, dim=-1) if self.l2 else projected
 
     def sentences(self, features: Float[Tensor, "s e"]) -> Float[Tensor, "s e"]:
@@ -145,7 +149,7 @@ class AlignProjection(ProjectionHead):
 
 
 class SimCroP(Objective):
-    """The method of the paper. `forward` gives one named, unweighted term per loss; `weights` how they add (Eq. 7)."""
+    """The method of the paper. `terms` says how its losses add up (Eq. 7)."""
 
     def __init__(
         self,
@@ -160,24 +164,30 @@ class SimCroP(Objective):
         self.settings, self.grid, self.tokenizer = settings, grid, tokenizer
         width = settings.report_decoder.dim
         self.text = text
-        self.vision = VisionEncoder(settings.vision, grid)
-        self.vision_decoder = VisionDecoder(settings.vision_decoder, settings.vision, grid)
+        self.vision = settings.vision.build(grid)
+        self.vision_decoder = VisionDecoder(settings.vision_decoder, self.vision.width, grid)
         self.projection = settings.projection_head(text)
-        self.fusion = Fusion(settings.fusion, text.width, settings.vision.dim, width)
+        self.fusion = Fusion(settings.fusion, text.width, self.vision.width, width)
         self.report_decoder = ReportDecoder(settings.report_decoder)
         self.mlm_head = MlmHead(width, text, vocabulary)
         if center is not None:
             self.projection.center.copy_(center)
 
     @property
-    def weights(self) -> dict[str, float]:
+    def terms(self) -> dict[str, Term]:
         """L = L_MIM + lambda 1 L_align + lambda 2 L_MLM (Eq. 7), and our extension when it is on."""
-        weights = {"volume": 1.0, "report": self.settings.mlm.weight}
-        if self.settings.align.use_sa:
-            weights["align"] = self.settings.align.weight
-        if self.settings.align.cross_image.enabled:
-            weights["cross_image"] = self.settings.align.cross_image.weight
-        return weights
+        align, cross = self.settings.align, self.settings.align.cross_image
+        terms = {
+            "volume": Term(1.0, RECONSTRUCTION),
+            "report": Term(self.settings.mlm.weight, "masked words predicted (Eq. 6)"),
+        }
+        if align.use_sa:
+            words = "sentences and their nearest patches, within a report (Eq. 4)"
+            terms["align"] = Term(align.weight, words, align.scope == "batch", aligns=True)
+        if cross.enabled:
+            words = "sentences and images of a batch (our extension)"
+            terms["cross_image"] = Term(cross.weight, words, compares_samples=True, aligns=True)
+        return terms
 
     @property
     def skips_parameters(self) -> bool:
@@ -191,8 +201,8 @@ class SimCroP(Objective):
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         body = preferred_patches(patches, mim)
-        mask = hide(patches, mim, generator, body)
-        features = self.vision(patches, mask)
+        mask = draw_mask(patches, mim, generator, body)
+        features = self.vision.tokens(batch.volume, mask)
         terms = {
             "volume": volume_loss(self.vision_decoder, mim, patches, features, mask),
             "report": self.report_loss(batch, features, generator),
@@ -200,20 +210,18 @@ class SimCroP(Objective):
         if self.settings.align.use_sa:
             terms["align"] = self.align_loss(batch.sentences, features)
         if self.settings.align.cross_image.enabled:
-            terms["cross_image"] = self.cross_image_loss(batch.sentences, patches, generator, body)
+            terms["cross_image"] = self.cross_image_loss(batch, generator, body)
         return terms
 
     def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""]:
         """Eq. 2-4, over visible patches."""
-        align = self.settings.align
-        said = self.sentence_features(sentences)
+        align, image_index = self.settings.align, sentences.image_index
+        embeddings = self.sentence_features(sentences)
         regions = losses.nearest_patches_of(
-            said, self.projection.patches(features.patches), sentences.image_index, align.top_k
+            embeddings, self.projection.patches(features.patches), image_index, align.top_k
         )
-        image_index = (
-            sentences.image_index if align.scope == "report" else torch.zeros_like(sentences.image_index)
-        )
-        return losses.info_nce(regions, said, image_index, align.temperature, align.l2)
+        group = image_index if align.scope == "report" else torch.zeros_like(image_index)
+        return losses.info_nce(regions, embeddings, group, align.temperature, align.l2)
 
     def report_loss(
         self, batch: Batch, features: VisionFeatures, generator: torch.Generator
@@ -221,31 +229,25 @@ class SimCroP(Objective):
         """Eq. 5-6."""
         mlm, tokens = self.settings.mlm, batch.report
         shown = mask_tokens(tokens, self.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
-        states = self.text(replace(tokens, ids=shown.ids))
+        states = self.text(shown.ids, tokens.mask)
         decoded = self.report_decoder(self.fusion(states, features), tokens.mask)
-        spelled = shown.masked if mlm.loss_on == "masked" else tokens.mask
+        predicted = shown.masked if mlm.loss_on == "masked" else tokens.mask
         return losses.masked_word_loss(
-            self.mlm_head(decoded[spelled]), self.mlm_head.vocabulary_index(tokens.ids[spelled])
+            self.mlm_head(decoded[predicted]), self.mlm_head.vocabulary_index(tokens.ids[predicted])
         )
 
     def cross_image_loss(
-        self,
-        sentences: Sentences,
-        patches: Float[Tensor, "b n p"],
-        generator: torch.Generator,
-        body: Tensor | None,
+        self, batch: Batch, generator: torch.Generator, body: Tensor | None
     ) -> Float[Tensor, ""]:
         """Our extension, on a pass of its own that sees more of the volume."""
-        cross = self.settings.align.cross_image
+        cross, sentences, device = self.settings.align.cross_image, batch.sentences, batch.volume.device
         mask = None
         if cross.visible < 1:
-            mask = random_mask(
-                len(patches), self.grid.count, 1 - cross.visible, generator, body, patches.device
-            )
-        alone = cross.alone > 0 and float(torch.rand((), generator=generator)) < cross.alone
-        seen = self.projection.patches(self.vision(patches, mask, alone).patches)
-        k = visible_count(seen.shape[1], 1 - cross.top_share)
-        scores = losses.region_scores(self.sentence_features(sentences), seen, k)
+            mask = random_mask(len(batch), self.grid.count, 1 - cross.visible, generator, body, device)
+        skip = cross.skip_attention > 0 and float(torch.rand((), generator=generator)) < cross.skip_attention
+        patches = self.projection.patches(self.vision.tokens(batch.volume, mask, skip).patches)
+        k = visible_count(patches.shape[1], 1 - cross.top_share)
+        scores = losses.region_scores(self.sentence_features(sentences), patches, k)
         discriminative = sentences.document_frequency < cross.max_document_frequency
         return losses.cross_image_nce(
             scores, sentences.image_index, sentences.sentence_id, discriminative, cross.temperature
@@ -257,4 +259,4 @@ class SimCroP(Objective):
 
     def encode(self, tokens: Tokens) -> Float[Tensor, "s e"]:
         """One pooled vector per sentence, as `align.sent_pool` says."""
-        return self.text.pool(self.text(tokens), tokens.mask, self.settings.align.sent_pool)
+        return encode_texts(tokens, self.text, self.settings.align.sent_pool)

@@ -1,24 +1,21 @@
-"""Supervised labels: the gate. If labels cannot be learned from these scans directly, no comparison means anything.
+"""Supervised labels: a learnability check. Where labels cannot be learned directly, nothing can be compared.
 
 Axes: b study, v patch, l label, d features. The same encoder on all patches, pooled, normalised, one linear layer;
 binary cross-entropy over the labels that are known.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from einops import reduce
 from jaxtyping import Float
-from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from simcrop.data.samples.batch import Batch
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
-from simcrop.nn.transformer import check_heads
-from simcrop.nn.vision import VisionEncoder
-from simcrop.objectives.method import Components, MethodSettings, Objective
+from simcrop.objectives.method import Components, MethodSettings, Objective, Term
 from simcrop.settings import Settings
 
 PatchPool = Literal["mean", "max"]
@@ -34,16 +31,13 @@ class HeadSettings(Settings):
 class SupervisedSettings(MethodSettings):
     """Encoder and head."""
 
+    name: ClassVar[str] = "supervised"
+    kept: ClassVar[tuple[str, ...]] = ("vision.", "head.")
+
     head: HeadSettings = HeadSettings()
 
-    @model_validator(mode="after")
-    def heads_share_features(self) -> "SupervisedSettings":
-        """Here too, so that a bad recipe dies before a run folder is made."""
-        check_heads("vision", self.vision.dim, self.vision.heads)
-        return self
-
-    def build(self, parts: Components) -> "Supervised":
-        return Supervised(self, parts.grid)
+    def build(self, components: Components) -> "Supervised":
+        return Supervised(self, components.grid)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -79,18 +73,18 @@ class Supervised(Objective):
     def __init__(self, settings: SupervisedSettings, grid: PatchGrid) -> None:
         super().__init__()
         self.settings, self.grid = settings, grid
-        self.vision = VisionEncoder(settings.vision, grid)
+        self.vision = settings.vision.build(grid)
         self.head = settings.label_head()
 
     @property
-    def weights(self) -> dict[str, float]:
-        return {"labels": 1.0}
+    def terms(self) -> dict[str, Term]:
+        return {"labels": Term(1.0, "known labels, by cross-entropy")}
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        del generator  # nothing is hidden
+        del generator  # nothing is masked
         if batch.labels is None:
             raise SimcropError("bad-batch", "the batch carries no labels")
-        logits = self.head(self.vision(self.grid.split(batch.volume)).patches)
+        logits = self.head(self.vision.tokens(batch.volume).patches)
         return {"labels": known_label_loss(logits, batch.labels)}
 
 

@@ -7,17 +7,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from simcrop.data.samples.batch import Sentences
+from simcrop.data.samples.tokenizer import Tokens
 from simcrop.errors import SimcropError
-from simcrop.nn.text import Pool, TextEncoder
+from simcrop.nn.text_encoder import Pool, TextEncoder
 
 
-def text_features(said: Sentences, text: TextEncoder, pool: Pool) -> Float[Tensor, "s d"]:
+def text_features(texts: Sentences, text: TextEncoder, pool: Pool) -> Float[Tensor, "s d"]:
     """One vector per text of the batch."""
-    if said.features is not None:
-        return said.features
-    if said.tokens is None:
+    if texts.features is not None:
+        return texts.features
+    if texts.tokens is None:
         raise SimcropError("bad-batch", "the batch carries neither features nor tokens of its sentences")
-    return text.pool(text(said.tokens), said.tokens.mask, pool)
+    return encode_texts(texts.tokens, text, pool)
+
+
+def encode_texts(tokens: Tokens, text: TextEncoder, pool: Pool) -> Float[Tensor, "s d"]:
+    """One vector per text, encoded now."""
+    return text.pool(text(tokens.ids, tokens.mask), tokens.mask, pool)
 
 
 def has_spare_head(text: TextEncoder, pool: Pool) -> bool:

@@ -1,4 +1,4 @@
-"""Hide patches and paint them: Eq. 1, which several methods share.
+"""Mask patches and reconstruct them: Eq. 1, which several methods share.
 
 Axes: b study, n all patches, v visible patches, p voxel of a patch.
 """
@@ -11,10 +11,13 @@ from pydantic import Field
 from torch import Tensor
 
 from simcrop import losses
+from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.patch import in_body
-from simcrop.nn.vision import VisionDecoder, VisionFeatures
+from simcrop.nn.vision_decoder import VisionDecoder
 from simcrop.settings import Settings
+
+RECONSTRUCTION = "masked patches reconstructed (Eq. 1)"
 
 
 class MimSettings(Settings):
@@ -31,7 +34,7 @@ def preferred_patches(patches: Float[Tensor, "b n p"], mim: MimSettings) -> Bool
     return in_body(patches) if mim.visible == "body" else None
 
 
-def hide(
+def draw_mask(
     patches: Float[Tensor, "b n p"],
     mim: MimSettings,
     generator: torch.Generator,
@@ -50,9 +53,11 @@ def volume_loss(
     features: VisionFeatures,
     mask: Mask,
 ) -> Float[Tensor, ""]:
-    """Eq. 1. Visible patches that do not count are not painted at all."""
+    """Eq. 1. Visible patches that do not count are not decoded at all."""
     masked_only = mim.loss_on == "masked"
     target = mask.take_masked(patches) if masked_only else patches
     target = losses.normalized_patches(target) if mim.norm_pix else target
-    painted = vision_decoder(features, mask, masked_only).float()
-    return losses.masked_patch_mse(painted, target, target.new_ones(target.shape[:2], dtype=torch.bool))
+    reconstruction = vision_decoder(features, mask, masked_only).float()
+    return losses.masked_patch_mse(
+        reconstruction, target, target.new_ones(target.shape[:2], dtype=torch.bool)
+    )

@@ -1,4 +1,4 @@
-"""What a method is built from, gathered from a cohort: the text side, the words to spell, the labels to learn.
+"""What a method is built from, gathered from a cohort: the text side, the words to predict, the labels to learn.
 
 Axes: s text, t word piece, d features.
 """
@@ -18,8 +18,9 @@ from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
-from simcrop.nn.text import TextEncoder, read_text_encoder
+from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
 from simcrop.objectives.method import Components, TextNeeds
+from simcrop.objectives.texts import encode_texts
 from simcrop.weights.embedded import text_encoder_folder
 
 REPORTS_AT_ONCE, SENTENCES_AT_ONCE = 32, 256
@@ -27,61 +28,60 @@ REPORTS_AT_ONCE, SENTENCES_AT_ONCE = 32, 256
 
 @dataclass(frozen=True, eq=False)
 class TrainingInputs:
-    """`parts` for the network, `texts` for its batches; `texts` is None when the method reads none."""
+    """`components` of the network, `texts` for its batches; `texts` is None when the method reads none."""
 
-    parts: Components
+    components: Components
     texts: Texts | None
 
 
-def gather_components(cohort: Cohort, studies: Cohort, recipe: Recipe) -> TrainingInputs:
+def gather_inputs(cohort: Cohort, studies: Cohort, recipe: Recipe) -> TrainingInputs:
     """Read the text encoder and every report, when the method wants them."""
-    reading = recipe.reading
-    if reading is None:
+    needs = recipe.text_needs
+    if needs is None:
         return TrainingInputs(Components(recipe.input.grid), None)
     folder = text_encoder_folder(recipe.text.model)
     tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
     reports = [Report(study.findings, study.impression) for study in studies]
-    if not any(texts_of(report, reading.unit) for report in reports):
-        what = "a report" if reading.unit == "report" else "a sentence of findings"
+    if not any(texts_of(report, needs.unit) for report in reports):
+        what = "a report" if needs.unit == "report" else "a sentence of findings"
         raise SimcropError(
             "no-reports",
             f"{cohort.path}: none of its {len(studies)} studies has {what}, and {recipe.method} learns "
             "from reports; put them into reports.csv beside the scans and ingest again",
         )
-    bank = text_bank(reports, recipe, reading, text, tokenizer, cohort.path)
+    bank = text_bank(reports, recipe, needs, text, tokenizer, cohort.path)
     vocabulary = None
-    if reading.spelled == "compact":
+    if needs.predicted == "compact":
         tokens = tokenizer.encode([report.text for report in reports], recipe.text.report_length)
         vocabulary = tokens.ids[tokens.mask].unique()
-    parts = Components(
-        recipe.input.grid, text, tokenizer, vocabulary, center_of(bank) if reading.centred else None
+    components = Components(
+        recipe.input.grid, text, tokenizer, vocabulary, center_of(bank) if needs.centred else None
     )
     lengths = recipe.text.report_length, recipe.text_length
-    return TrainingInputs(parts, Texts(tokenizer, bank, *lengths, reading.unit, reading.spelled != "no"))
+    return TrainingInputs(components, Texts(tokenizer, bank, *lengths, needs.unit, needs.predicted != "no"))
 
 
 def text_bank(
     reports: Sequence[Report],
     recipe: Recipe,
-    reading: TextNeeds,
+    needs: TextNeeds,
     text: TextEncoder,
     tokenizer: Tokenizer,
     cohort: Path,
 ) -> SentenceBank:
     """All texts, encoded once when the text encoder is frozen; the cache's name tells what made it."""
-    texts = [texts_of(report, reading.unit) for report in reports]
+    texts = [texts_of(report, needs.unit) for report in reports]
     if not recipe.text.freeze:
         return build_bank(texts, None)
 
     @torch.no_grad()
-    def encode(some: list[str]) -> Tensor:
-        tokens = tokenizer.encode(some, recipe.text_length)
-        return text.pool(text(tokens), tokens.mask, reading.pool).float()
+    def encode(chunk: list[str]) -> Tensor:
+        return encode_texts(tokenizer.encode(chunk, recipe.text_length), text, needs.pool).float()
 
     weights = digest_of_files(text_encoder_folder(recipe.text.model) / "model.safetensors")[:12]
-    sentences = reading.unit == "sentence"
-    kind = "" if sentences else f"-{reading.unit}"
-    cache = cohort / "sentences" / f"{weights}-{reading.pool}-{recipe.text_length}{kind}.safetensors"
+    sentences = needs.unit == "sentence"
+    kind = "" if sentences else f"-{needs.unit}"
+    cache = cohort / "sentences" / f"{weights}-{needs.pool}-{recipe.text_length}{kind}.safetensors"
     at_once = SENTENCES_AT_ONCE if sentences else REPORTS_AT_ONCE
     return build_bank(texts, encode, cache if recipe.text.cache_sentences else None, at_once)
 

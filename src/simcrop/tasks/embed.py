@@ -21,7 +21,8 @@ from simcrop.files.digest import digest_of_files
 from simcrop.files.lines import as_line, cut_torn_end
 from simcrop.files.whole import write_whole, writing
 from simcrop.metrics import effective_rank
-from simcrop.model import Model, load, model_folder
+from simcrop.model import Model, load
+from simcrop.model.folder import model_folder
 from simcrop.parallel.cluster import check_cluster
 from simcrop.tasks.folder import check_folder, open_folder, unspoiled, write_metrics
 

@@ -16,7 +16,8 @@ from simcrop.figures.cuts import draw_cuts
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import write_json
-from simcrop.model import Heat, load, model_folder
+from simcrop.model import Heat, load
+from simcrop.model.folder import model_folder
 from simcrop.tasks.folder import check_folder, staged, write_metrics
 
 

@@ -1,14 +1,17 @@
 """`simcrop pretrain`: a cohort and a recipe become a run folder with a journal, checkpoints and a model."""
 
 import shutil
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from simcrop.config import Recipe, flat
 from simcrop.data.samples.dataset import Collate, StudyCrops, derangement
 from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.engine.checkpoint import Describe, trained_state
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
 from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
@@ -18,10 +21,10 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import writing
-from simcrop.model import describe_model, save_model
+from simcrop.model.folder import describe_model, save_model
 from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective
-from simcrop.tasks.components import gather_components, with_known_labels
+from simcrop.tasks.components import gather_inputs, with_known_labels
 from simcrop.tasks.folder import check_folder, open_folder, read_run, staged, unspoiled, write_metrics
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.start import start_encoder
@@ -42,34 +45,35 @@ def pretrain(
     cohort = open_cohort(cohort_path)
     studies = training_studies(cohort, recipe)
     recipe = with_known_labels(recipe, studies)
-    processes = join_distributed()
+    context = join_distributed()
     try:
-        recipe = with_precision(recipe, out, processes, resume)
+        recipe = with_precision(recipe, out, context, resume)
         settings = {"cohort": digest_of_files(cohort_path / "studies.parquet"), **flat(recipe)}
-        if processes.leads:
+        if context.is_main:
             check_folder(out, "pretrain", settings, resume, overwrite)
         torch.manual_seed(recipe.seed)
         objective, job = prepare_job(cohort, studies, recipe, out)
-        with unspoiled(out) if processes.leads else nullcontext():
-            continued = processes.leads and open_folder(out, "pretrain", settings, resume, overwrite)
-            continued = processes.any(continued)
-            progress = progress or show_progress("pretrain", processes.leads)
-            fitted = fit(objective, job, processes, continued, progress)
-            if processes.leads and fitted.finished:
-                finish(objective, job, recipe, out)
+        with unspoiled(out) if context.is_main else nullcontext():
+            continued = context.is_main and open_folder(out, "pretrain", settings, resume, overwrite)
+            continued = context.any_rank(continued)
+            progress = progress or show_progress("pretrain", context.is_main)
+            fitted = fit(objective, job, context, continued, progress)
+            trained = trained_state(objective)  # gathered by all, written by one
+            if context.is_main and fitted.finished:
+                finish(objective, trained, job, recipe, out)
         return fitted
     finally:
         leave_distributed()
 
 
-def with_precision(recipe: Recipe, out: Path, processes: DistributedContext, resume: bool) -> Recipe:
+def with_precision(recipe: Recipe, out: Path, context: DistributedContext, resume: bool) -> Recipe:
     """The recipe with `engine.precision` settled: a run that is continued keeps what it began with."""
     asked = recipe.engine.precision
     begun = read_run(out) if resume and asked == "auto" else None
     if begun is not None:
         asked = begun["settings"].get("engine.precision", asked)
-    slow = settled(asked, processes.device) == "fp32"
-    precision = "fp32" if processes.any(slow) else "bf16"
+    slow = settled(asked, context.device) == "fp32"
+    precision = "fp32" if context.any_rank(slow) else "bf16"
     return recipe.model_copy(update={"engine": recipe.engine.model_copy(update={"precision": precision})})
 
 
@@ -86,8 +90,8 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
 
 def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> tuple[Objective, Job]:
     """Network and data, joined for the engine."""
-    gathered = gather_components(cohort, studies, recipe)
-    objective = recipe.build(gathered.parts)
+    inputs = gather_inputs(cohort, studies, recipe)
+    objective = recipe.build(inputs.components)
     start_encoder(objective, recipe, studies)
     for module in objective.modules():
         if isinstance(module, Transformer):
@@ -100,7 +104,7 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
     }
 
     def describe(folder: Path) -> None:
-        describe_model(recipe, gathered.parts.text, gathered.parts.tokenizer, provenance, folder)
+        describe_model(recipe, inputs.components.text, inputs.components.tokenizer, provenance, folder)
 
     job = Job(
         dataset=StudyCrops(
@@ -109,8 +113,9 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
             recipe.aug.crop == "random",
             recipe.aug.flip_lr,
             derangement(len(studies), recipe.seed) if recipe.data.mispaired else None,
+            recipe.wants_masks,
         ),
-        collate=Collate(gathered.texts, recipe.label_names or ()),
+        collate=Collate(inputs.texts, recipe.label_names or (), recipe.wants_masks, recipe.extra),
         folder=out,
         describe=describe,
         seed=recipe.seed,
@@ -118,28 +123,29 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
         engine=recipe.engine,
         checkpoint=recipe.checkpoint,
         workers=recipe.data.workers,
-        monitor=build_monitor(objective, cohort, recipe, gathered.parts.tokenizer),
+        monitor=build_monitor(objective, cohort, recipe, inputs.components.tokenizer),
     )
     return objective, job
 
 
-def finish(objective: Objective, job: Job, recipe: Recipe, out: Path) -> None:
+def finish(objective: Objective, trained: Mapping[str, Tensor], job: Job, recipe: Recipe, out: Path) -> None:
     """`model/`, `metrics.json` and `report.html`, once the last step is done."""
-    write_model(objective, job, out)
-    metrics = summary(read_journal(out / "journal.jsonl"))
-    write_run_page(out, recipe, metrics)
+    write_model(trained, recipe, job.describe, out)
+    rows = read_journal(out / "journal.jsonl")
+    metrics = summary(rows, list(objective.terms))
+    write_run_page(out, recipe, objective.terms, rows, metrics)
     write_metrics(out, metrics)
 
 
-def write_model(objective: Objective, job: Job, out: Path) -> None:
+def write_model(trained: Mapping[str, Tensor], recipe: Recipe, describe: Describe, out: Path) -> None:
     """`model/`, whole or not at all."""
     partial = out / "model.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with writing(out / "model"):
             partial.mkdir(parents=True)
-            save_model(objective, partial)
-            job.describe(partial)
+            save_model(trained, recipe, partial)
+            describe(partial)
             shutil.rmtree(out / "model", ignore_errors=True)
             partial.rename(out / "model")
     finally:
@@ -156,5 +162,6 @@ def untrained(cohort_path: Path, recipe: Recipe, out: Path, overwrite: bool = Fa
     settings = {"cohort": digest_of_files(cohort_path / "studies.parquet"), **flat(recipe)}
     torch.manual_seed(recipe.seed)
     with staged(out, "untrained", settings, overwrite) as stage:
-        write_model(*prepare_job(cohort, studies, recipe, stage), stage)
+        objective, job = prepare_job(cohort, studies, recipe, stage)
+        write_model(trained_state(objective), recipe, job.describe, stage)
     return out

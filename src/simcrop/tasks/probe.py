@@ -24,7 +24,8 @@ from simcrop.evaluation.probe import Probe, ProbeResult, evaluate_probe, fit_pro
 from simcrop.files.digest import digest_of_files, digest_of_names, digest_of_texts
 from simcrop.files.whole import write_whole
 from simcrop.metrics import Interval
-from simcrop.model import load, model_folder, read_config
+from simcrop.model import load
+from simcrop.model.folder import model_folder, read_config
 from simcrop.tasks.folder import staged, write_metrics
 
 

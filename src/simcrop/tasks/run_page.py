@@ -1,33 +1,26 @@
 """A pre-training run in figures and on a page: its curves, its speed and its settings."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from simcrop.config import Recipe, flat
-from simcrop.engine.journal import Row, read_journal
+from simcrop.engine.journal import Row
 from simcrop.figures.curves import draw_curves
 from simcrop.figures.page import Page
+from simcrop.objectives.method import Term
 
 BLIND = 0.05  # other images that retrieve this little worse than the true ones say that nobody looks at these
-NO_TERMS = {"step", "epoch", "loss", "lr", "grad_norm", "volumes_per_s", "data_wait", "monitored"}
-WHAT = {
-    "volume": "volume: hidden patches painted (Eq. 1)",
-    "align": "align: sentences and their nearest patches, within a report (Eq. 4)",
-    "report": "report: hidden words spelled (Eq. 6)",
-    "cross_image": "cross_image: sentences and images of a batch (our extension)",
-    "contrast": "contrast: whole volumes and their reports, among those of a batch",
-    "labels": "labels: known labels, by cross-entropy",
-}
 
 
-def write_run_page(run: Path, recipe: Recipe, metrics: dict[str, Any]) -> None:
-    """`report.html` of a finished run."""
-    rows = read_journal(run / "journal.jsonl")
-    terms = terms_of(rows)
+def write_run_page(
+    run: Path, recipe: Recipe, terms: Mapping[str, Term], rows: list[Row], metrics: dict[str, Any]
+) -> None:
+    """`report.html` of a finished run; what its `terms` are, the method says."""
     page = Page(
         f"Pre-training with {recipe.method}",
-        "; ".join(WHAT[name] for name in terms)
-        + ". A falling loss alone proves nothing about what was learned.",
+        "; ".join(f"{name}: {term.words}" for name, term in terms.items())
+        + f". {compared(terms, recipe)}A falling loss alone proves nothing about what was learned.",
     )
     page.figures(
         {
@@ -39,16 +32,16 @@ def write_run_page(run: Path, recipe: Recipe, metrics: dict[str, Any]) -> None:
     )
     page.section("Loss terms")
     page.drawing(draw_curves(rows, ["loss", *terms, "grad_norm"], "Over steps"))
-    if looks := monitored_rows(rows):
-        page.section("Does it look at the image?", verdict(looks[-1]))
-        page.drawing(draw_curves(looks, list(looks[-1])[1:], "Held-out studies, over steps"))
+    if found := monitored_rows(rows):
+        page.section("Does it look at the image?", verdict(found[-1]))
+        page.drawing(draw_curves(found, list(found[-1])[1:], "Held-out studies, over steps"))
     page.section("Settings", "Every setting of the run, defaults included.")
     page.table([[name, str(value)] for name, value in flat(recipe).items()], ["setting", "value"])
     page.write(run / "report.html")
 
 
 def monitored_rows(rows: list[Row]) -> list[Row]:
-    """The looks that were taken at the run: their steps and figures."""
+    """What the monitor found: steps and figures."""
     return [{"step": row["step"], **row["monitored"]} for row in rows if row.get("monitored")]
 
 
@@ -75,16 +68,20 @@ def verdict(figures: Row) -> str:
     return f"This alignment needs the image: {found}."
 
 
-def terms_of(rows: list[Row]) -> list[str]:
-    """Names of the loss terms in a journal."""
-    return [name for name in rows[-1] if name not in NO_TERMS]
+def compared(terms: Mapping[str, Term], recipe: Recipe) -> str:
+    """Which terms depend on what shares a batch, and how much does; nothing where none does."""
+    names = [name for name, term in terms.items() if term.compares_samples]
+    if not names:
+        return ""
+    size = recipe.engine.micro_batch or recipe.optim.batch
+    return f"Samples are compared in {', '.join(names)}: at most {size} of them, those of one process. "
 
 
-def summary(rows: list[Row]) -> dict[str, Any]:
-    """First and last tenth of the loss and of every term, the speed, and the last look at the model."""
+def summary(rows: list[Row], terms: Sequence[str]) -> dict[str, Any]:
+    """First and last tenth of the loss and of every term, the speed, and what the monitor found last."""
     tenth = max(1, len(rows) // 10)
     out: dict[str, Any] = {"steps": rows[-1]["step"]}
-    for name in ("loss", *terms_of(rows)):
+    for name in ("loss", *terms):
         out[f"{name}_first"] = sum(row[name] for row in rows[:tenth]) / tenth
         out[f"{name}_last"] = sum(row[name] for row in rows[-tenth:]) / tenth
     out["volumes_per_s"] = sorted(row["volumes_per_s"] for row in rows)[len(rows) // 2]

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from simcrop.config import Recipe
+from simcrop.config import InitSettings, Recipe
 from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.nn.transformer import Attention
-from simcrop.nn.vision import VisionEncoder
+from simcrop.nn.vit import ViT
 from simcrop.objectives.method import Objective
 from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
 
@@ -24,26 +24,32 @@ PCA_PATCHES = 20_000
 def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None:
     """ImageNet MAE weights, principal components, the cohort's atlas: what the recipe asks for."""
     vision = objective.vision
+    if not isinstance(vision, ViT):
+        if recipe.init != InitSettings():
+            raise SimcropError(
+                "bad-setting", "the settings of init are about a ViT, which this encoder is not"
+            )
+        return
     if recipe.init.patch_embed == "pca" and (vision.atlas is not None or vision.windows):
         raise SimcropError(
             "bad-setting",
             "init.patch_embed = pca reads plain patches: not with vision.atlas or vision.windows",
         )
-    if recipe.init.mae is not None and recipe.init.attention != 1:
-        raise SimcropError("bad-setting", "init.attention scales a random start: not with init.mae")
-    scale_attention_output(vision, recipe.init.attention)
+    if recipe.init.mae is not None and recipe.init.attention_out != 1:
+        raise SimcropError("bad-setting", "init.attention_out scales a random start: not with init.mae")
+    scale_attention_output(vision, recipe.init.attention_out)
     if vision.atlas is not None:
         vision.atlas.learn(*mean_and_deviation(studies, recipe))
     if recipe.init.mae is not None:
-        load_mae(objective.vision, Path(recipe.init.mae), recipe.init.patch_embed)
+        load_mae(vision, Path(recipe.init.mae), recipe.init.patch_embed)
     if recipe.init.patch_embed == "pca":
-        init_patch_embed_by_pca(objective.vision, some_patches(studies, recipe))
+        init_patch_embed_by_pca(vision, some_patches(studies, recipe))
     if recipe.init.position == "centred":
         centre_positions(vision, studies, recipe)
 
 
 @torch.no_grad()
-def scale_attention_output(vision: VisionEncoder, share: float) -> None:
+def scale_attention_output(vision: ViT, share: float) -> None:
     """What attention adds to a token at the start, times `share`."""
     for module in vision.transformer.modules():
         if isinstance(module, Attention):
@@ -51,7 +57,7 @@ def scale_attention_output(vision: VisionEncoder, share: float) -> None:
 
 
 @torch.no_grad()
-def centre_positions(vision: VisionEncoder, studies: Cohort, recipe: Recipe) -> None:
+def centre_positions(vision: ViT, studies: Cohort, recipe: Recipe) -> None:
     """Take what is usual at each place away from its learned code."""
     if not isinstance(vision.position, nn.Parameter):
         raise SimcropError("bad-setting", "init.position = centred needs vision.pos_embed = learned")

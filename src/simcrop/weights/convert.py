@@ -30,7 +30,7 @@ def convert(kind: str, source: Path, out: Path) -> str:
 
 def cxr_bert(source: Path, out: Path) -> str:
     """A downloaded BERT folder, its pickle replaced by safetensors; the result is read back before it counts."""
-    from simcrop.nn.text import read_text_encoder
+    from simcrop.nn.text_encoder import read_text_encoder
 
     for name in ("config.json", "vocab.txt", "tokenizer_config.json"):
         if (source / name).is_file():

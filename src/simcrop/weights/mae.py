@@ -15,7 +15,7 @@ from torch import Tensor
 
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state
-from simcrop.nn.vision import VisionEncoder
+from simcrop.nn.vit import ViT
 
 SKIPPED = ("pos_embed", "decoder_", "mask_token", "head.", "fc_norm.")
 
@@ -42,7 +42,7 @@ def inflate(weight: Float[Tensor, "d c h w"], patch: tuple[int, int, int]) -> Fl
     return rearrange(repeat(grey, "d y x -> d x y z", z=pz), "d x y z -> d (x y z)")
 
 
-def load_mae(encoder: VisionEncoder, path: Path, patch_embed: str) -> Imported:
+def load_mae(encoder: ViT, path: Path, patch_embed: str) -> Imported:
     """Blocks, norm and CLS from the file; positions always stay ours; deeper blocks than ours are named as skipped."""
     try:
         theirs = load_file(path)
@@ -60,7 +60,7 @@ def load_mae(encoder: VisionEncoder, path: Path, patch_embed: str) -> Imported:
 
 
 def translate(
-    theirs: dict[str, Tensor], encoder: VisionEncoder, patch_embed: str
+    theirs: dict[str, Tensor], encoder: ViT, patch_embed: str
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Their names to ours: the transformer's own names agree; CLS loses its batch axes."""
     state: dict[str, Tensor] = {}
@@ -85,7 +85,7 @@ def translate(
     return state, skipped
 
 
-def init_patch_embed_by_pca(encoder: VisionEncoder, patches: Float[Tensor, "m p"]) -> None:
+def init_patch_embed_by_pca(encoder: ViT, patches: Float[Tensor, "m p"]) -> None:
     """Start the patch embedding from the principal components of the cohort's own patches.
 
     Components come scaled to unit variance; features beyond their number keep their random start.

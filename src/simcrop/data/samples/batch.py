@@ -3,8 +3,8 @@
 Axes: b study, x y z voxels (RAS+), t word piece, s sentence (of all reports, one after the other), d features, l label.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -44,7 +44,9 @@ class Sentences:
 @dataclass(frozen=True)
 class Batch:
     """`volume` in [-1, 1]; `report` whole, nothing masked yet, no word piece long when the method reads none; `labels`
-    0, 1 or NaN where unknown; `ids` name the studies in messages.
+    0, 1 or NaN where unknown; `ids` name the studies in messages. `mask`: the data set's own label volume, cut as the
+    scan is, 0 outside of it; `extra`: what else a method has asked for, a row per study. None and nothing when the
+    method wants none.
     """
 
     ids: tuple[str, ...]
@@ -52,6 +54,8 @@ class Batch:
     report: Tokens
     sentences: Sentences
     labels: Float[Tensor, "b l"] | None = None
+    mask: Int[Tensor, "b 1 x y z"] | None = None
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -63,6 +67,8 @@ class Batch:
             report=self.report.to(device),
             sentences=self.sentences.to(device),
             labels=None if self.labels is None else self.labels.to(device),
+            mask=None if self.mask is None else self.mask.to(device),
+            extra={name: tensor.to(device) for name, tensor in self.extra.items()},
         )
 
 

@@ -3,17 +3,26 @@
 Axes: b study, x y z voxels (RAS+), l label. Everything random about a sample comes from the seed of its draw.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from simcrop.data.preprocess import InputSpec, Triple, centred_start, crop_or_pad, resample, to_unit
+from simcrop.data.preprocess import (
+    InputSpec,
+    Placement,
+    Triple,
+    centred_start,
+    crop_or_pad,
+    resample,
+    to_unit,
+)
+from simcrop.data.readers import read_stored
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch, Sentences, Unit, image_indices
 from simcrop.data.samples.text_features import SentenceBank
@@ -36,18 +45,20 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """One study, read and cut."""
+    """One study, read and cut; `mask` where the data set has one and it was asked for."""
 
     id: str
     volume: Float[Tensor, "1 x y z"]
     report: Report
     labels: Mapping[str, int | None] = field(default_factory=dict)
+    mask: Int[Tensor, "1 x y z"] | None = None
 
 
 class StudyCrops(Dataset):
     """Reads a crop of `spec.shape` from each study, in the middle or anywhere.
 
-    `scan_of`, when given, names for each study the one whose scan stands in for its own: a control.
+    `scan_of`, when given, names for each study the one whose scan stands in for its own: a control. With `masks` the
+    label volume is cut alike.
     """
 
     def __init__(
@@ -57,25 +68,35 @@ class StudyCrops(Dataset):
         random_crop: bool,
         flip_lr: bool = False,
         scan_of: Sequence[int] | None = None,
+        masks: bool = False,
     ) -> None:
         self.studies, self.spec, self.random_crop, self.flip_lr = studies, spec, random_crop, flip_lr
-        self.scan_of = scan_of
+        self.scan_of, self.masks = scan_of, masks
 
     def __len__(self) -> int:
         return len(self.studies)
 
     def __getitem__(self, draw: Draw) -> Sample | SimcropError:
         """A sample; or its error as a value, because an exception loses its fields on the way between processes."""
-        study = self.studies[draw.index]
-        random = np.random.default_rng(draw.seed) if self.random_crop else None
+        study, scan = self.studies[draw.index], self.scan(draw.index)
+        flip = self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5
         try:
-            volume = cut(self.scan(draw.index), self.spec, random)
+            volume = cut(scan, self.spec, self.random(draw))
+            mask = cut_mask(scan, self.spec, self.random(draw)) if self.masks else None
         except SimcropError as error:
             return SimcropError(error.reason, f"study {study.id}: {error.sentence}")
-        if self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5:
-            volume = volume[::-1].copy()
         report = Report(study.findings, study.impression)
-        return Sample(study.id, torch.from_numpy(volume)[None], report, study.labels)
+        return Sample(
+            study.id,
+            as_tensor(volume, flip),
+            report,
+            study.labels,
+            None if mask is None else as_tensor(mask, flip),
+        )
+
+    def random(self, draw: Draw) -> np.random.Generator | None:
+        """Says where the crop lies, anew for each call: what is cut with the same draw lies at the same place."""
+        return np.random.default_rng(draw.seed) if self.random_crop else None
 
     def scan(self, index: int) -> Study:
         return self.studies[index if self.scan_of is None else self.scan_of[index]]
@@ -98,6 +119,35 @@ def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np
     hu = resample(study.volume(), spec.spacing_mm, spec.antialias).hu
     x, y, z = hu.shape
     return to_unit(crop_or_pad(hu, crop_start((x, y, z), spec.shape, random), spec.shape), spec.window_hu)
+
+
+def placement_of(study: Study, spec: InputSpec, random: np.random.Generator | None = None) -> Placement:
+    """Where that crop lies in the scan's file, whatever spacing the cohort is stored at."""
+    if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
+        return study.placement(spec, crop_start(study.shape, spec.shape, random))
+    again = resample(study.volume(), spec.spacing_mm)
+    start = crop_start(again.shape, spec.shape, random)
+    return Placement(spec, study.source_shape, study.source_affine, again.shape, again.affine, start)
+
+
+def cut_mask(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray | None:
+    """The same crop of the study's label volume, int64: each voxel takes the label at its centre, 0 outside the scan.
+
+    None for a study that has none.
+    """
+    if study.mask_path is None:
+        return None
+    labels = read_stored(study.mask_path).values
+    if labels.shape != study.source_shape:
+        raise SimcropError(
+            "bad-mask", f"a mask of {labels.shape} voxels cannot lie on a scan of {study.source_shape}"
+        )
+    return placement_of(study, spec, random).cut_nearest(labels).astype(np.int64)
+
+
+def as_tensor(voxels: np.ndarray, flip: bool) -> Tensor:
+    """With its channel axis, left and right exchanged when `flip` is set."""
+    return torch.from_numpy(voxels[::-1].copy() if flip else voxels)[None]
 
 
 def check_alike(study: Study, spec: InputSpec) -> None:
@@ -133,7 +183,7 @@ def texts_of(report: Report, unit: Unit) -> list[str]:
 @dataclass(frozen=True)
 class Texts:
     """How reports enter a batch. `bank`: every distinct text of the cohort. Lengths in word pieces, specials included;
-    `spelled`: whole reports come as word pieces, too.
+    `predicted`: whole reports come as word pieces, too.
     """
 
     tokenizer: Tokenizer
@@ -141,35 +191,43 @@ class Texts:
     report_length: int
     text_length: int
     unit: Unit = "sentence"
-    spelled: bool = True
+    predicted: bool = True
 
     def report(self, reports: list[Report]) -> Tokens:
         """Padded to the longest."""
-        if not self.spelled:
+        if not self.predicted:
             return unread(len(reports))[0]
         return self.tokenizer.encode([report.text for report in reports], self.report_length)
 
     def sentences(self, reports: list[Report]) -> Sentences:
         """Flat, those of one report after those of the other."""
         texts = [texts_of(report, self.unit) for report in reports]
-        said = [text for of_one in texts for text in of_one]
-        sentence_id = torch.tensor(self.bank.ids(said), dtype=torch.long)
+        flat = [text for of_one in texts for text in of_one]
+        sentence_id = torch.tensor(self.bank.ids(flat), dtype=torch.long)
         cached = self.bank.features
         return Sentences(
             image_index=image_indices([len(of_one) for of_one in texts]),
             sentence_id=sentence_id,
             document_frequency=self.bank.document_frequency[sentence_id],
             features=None if cached is None else cached[sentence_id],
-            tokens=self.tokenizer.encode(said, self.text_length) if cached is None else None,
+            tokens=self.tokenizer.encode(flat, self.text_length) if cached is None else None,
         )
+
+
+# Further tensors of a batch, by name.
+Extra = Callable[[Sequence[Sample]], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
 class Collate:
-    """Samples to a batch. Without `texts` no report is read; `labels` names the columns of the batch's labels."""
+    """Samples to a batch. Without `texts` no report is read; `labels` names the columns of the batch's labels; `masks`:
+    label volumes are joined, a study without one has zeros; `extra` makes what else the method wants.
+    """
 
     texts: Texts | None = None
     labels: tuple[str, ...] = ()
+    masks: bool = False
+    extra: Extra | None = None
 
     def __call__(self, samples: list[Sample | SimcropError]) -> Batch | SimcropError:
         good: list[Sample] = []
@@ -178,16 +236,22 @@ class Collate:
                 return sample
             good.append(sample)
         reports = [sample.report for sample in good]
-        report, said = unread(len(good))
+        report, sentences = unread(len(good))
         if self.texts is not None:
-            report, said = self.texts.report(reports), self.texts.sentences(reports)
+            report, sentences = self.texts.report(reports), self.texts.sentences(reports)
         return Batch(
             ids=tuple(sample.id for sample in good),
             volume=torch.stack([sample.volume for sample in good]),
             report=report,
-            sentences=said,
+            sentences=sentences,
             labels=label_table([sample.labels for sample in good], self.labels) if self.labels else None,
+            mask=torch.stack([mask_of(sample) for sample in good]) if self.masks else None,
+            extra={} if self.extra is None else self.extra(good),
         )
+
+
+def mask_of(sample: Sample) -> Int[Tensor, "1 x y z"]:
+    return torch.zeros_like(sample.volume, dtype=torch.long) if sample.mask is None else sample.mask
 
 
 def unread(studies: int) -> tuple[Tokens, Sentences]:

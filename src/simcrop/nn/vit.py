@@ -1,22 +1,28 @@
-"""The 3D ViT: an encoder that sees the visible patches only, and a vision_decoder that guesses the hidden ones.
+"""The 3D ViT: an encoder that sees the visible patches only.
 
-Axes: b batch, n all patches, v visible patches, p voxels of a patch, d features.
+Axes: b batch, n all patches, v visible patches, p voxels of a patch, x y z voxels, d features.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from einops import reduce, repeat
+from einops import repeat
 from jaxtyping import Float
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from simcrop.errors import SimcropError
+from simcrop.files.tensors import load_state
+from simcrop.nn.encoder import VisionEncoder, VisionFeatures
 from simcrop.nn.masking import Mask
 from simcrop.nn.patch import PatchGrid
-from simcrop.nn.position import sincos_3d, sincos_hw
+from simcrop.nn.position import interpolate_positions, sincos_3d, sincos_hw
 from simcrop.nn.transformer import Transformer, check_heads, init_linear
 from simcrop.settings import Settings
+
+MIN_STD = 0.05  # 50 HU: where the cohort varies less than noise does, noise must not be blown up
+CLIP_SIGMA = 5.0  # standard deviations
 
 
 class VisionSettings(Settings):
@@ -45,31 +51,15 @@ class VisionSettings(Settings):
                 raise ValueError(f"a window must end above its start, got {low} to {high}")
         return windows
 
+    @model_validator(mode="after")
+    def heads_share_features(self) -> "VisionSettings":
+        """Here, so that a bad recipe dies before a run folder is made."""
+        check_heads("vision", self.dim, self.heads)
+        return self
 
-class VisionDecoderSettings(Settings):
-    """The decoder of Eq. 1. The paper: 4 layers of ViT-B."""
-
-    depth: int = Field(default=4, ge=1)
-    dim: int = Field(default=768, ge=6)
-    heads: int = Field(default=12, ge=1)
-    mlp_ratio: float = Field(default=4.0, gt=0)
-
-
-MIN_STD = 0.05  # 50 HU: where the cohort varies less than noise does, noise must not be blown up
-CLIP_SIGMA = 5.0  # standard deviations
-
-
-@dataclass(frozen=True)
-class VisionFeatures:
-    """What the encoder made of a volume, after its final norm."""
-
-    cls: Float[Tensor, "b d"] | None
-    patches: Float[Tensor, "b v d"]
-
-    @property
-    def pooled(self) -> Float[Tensor, "b d"]:
-        """f^I = GAP(f_v): the mean of the patch features, without CLS."""
-        return reduce(self.patches, "b v d -> b d", "mean")
+    def build(self, grid: PatchGrid) -> "ViT":
+        """The encoder that these settings describe, with random weights."""
+        return ViT(self, grid)
 
 
 class Atlas(nn.Module):
@@ -92,15 +82,14 @@ class Atlas(nn.Module):
         return ((patches - self.mean) / self.spread).clamp(-CLIP_SIGMA, CLIP_SIGMA)
 
 
-class VisionEncoder(nn.Module):
+class ViT(VisionEncoder):
     """E_v of the paper: `b v d` features of the visible patches."""
 
     position: Tensor
 
     def __init__(self, settings: VisionSettings, grid: PatchGrid) -> None:
         super().__init__()
-        check_heads("vision", settings.dim, settings.heads)
-        self.grid = grid
+        self.settings, self.grid, self.width, self.layers = settings, grid, settings.dim, settings.depth
         self.atlas = Atlas(grid) if settings.atlas else None
         self.windows = settings.windows
         self.patch_embed = nn.Linear(grid.voxels * max(1, len(settings.windows)), settings.dim)
@@ -113,10 +102,23 @@ class VisionEncoder(nn.Module):
         self.cls_token = nn.Parameter(torch.randn(settings.dim) * 0.02) if settings.cls_token else None
         self.transformer = Transformer(settings.dim, settings.depth, settings.heads, settings.mlp_ratio)
 
-    def forward(
-        self, patches: Float[Tensor, "b n p"], mask: Mask | None = None, alone: bool = False
+    def tokens(
+        self,
+        volume: Float[Tensor, "b 1 x y z"],
+        mask: Mask | None = None,
+        skip_attention: bool = False,
+        taps: Sequence[int] = (),
     ) -> VisionFeatures:
-        """`alone`: attention is left out, so that a feature tells of its own patch and its place only."""
+        return self.encode(self.grid.split(volume), mask, skip_attention, taps)
+
+    def encode(
+        self,
+        patches: Float[Tensor, "b n p"],
+        mask: Mask | None = None,
+        skip_attention: bool = False,
+        taps: Sequence[int] = (),
+    ) -> VisionFeatures:
+        """The same for a volume that is split into patches already."""
         if self.atlas is not None:
             patches = self.atlas(patches)
         # Keep first, embed afterwards: three quarters of the patches are never multiplied.
@@ -124,11 +126,14 @@ class VisionEncoder(nn.Module):
         if mask is not None:
             patches, position = mask.take_visible(patches), mask.take_visible(position)
         tokens = self.embed(patches) + position
-        if self.cls_token is None:
-            return VisionFeatures(None, self.transformer(tokens, alone))
-        cls = repeat(self.cls_token, "d -> b 1 d", b=patches.shape[0])
-        features = self.transformer(torch.cat([cls.to(tokens.dtype), tokens], dim=1), alone)
-        return VisionFeatures(features[:, 0], features[:, 1:])
+        first = 0 if self.cls_token is None else 1
+        if self.cls_token is not None:
+            cls = repeat(self.cls_token, "d -> b 1 d", b=patches.shape[0])
+            tokens = torch.cat([cls.to(tokens.dtype), tokens], dim=1)
+        out = self.transformer.depths(tokens, skip_attention, taps)
+        return VisionFeatures(
+            out.last[:, 0] if first else None, out.last[:, first:], tuple(tap[:, first:] for tap in out.taps)
+        )
 
     def embed(self, patches: Float[Tensor, "b v p"]) -> Float[Tensor, "b v d"]:
         """Patches as tokens, before anything tells where they lie."""
@@ -137,28 +142,27 @@ class VisionEncoder(nn.Module):
             patches = torch.cat(seen, dim=-1)
         return self.patch_embed(patches)
 
+    def depth_of(self, name: str) -> int | None:
+        """From 0 for embedding, CLS and positions; the final norm belongs to no layer."""
+        parts = name.split(".")
+        if "blocks" in parts:
+            return int(parts[parts.index("blocks") + 1]) + 1
+        return None if "norm" in parts else 0
 
-class VisionDecoder(nn.Module):
-    """D_v of the paper: visible features and mask tokens in, voxels out: of every patch, or of the hidden ones only."""
-
-    position: Tensor
-
-    def __init__(self, settings: VisionDecoderSettings, vision: VisionSettings, grid: PatchGrid) -> None:
-        super().__init__()
-        check_heads("vision_decoder", settings.dim, settings.heads)
-        self.embed = nn.Linear(vision.dim, settings.dim)
-        self.mask_token = nn.Parameter(torch.randn(settings.dim) * 0.02)
-        self.register_buffer("position", sincos_3d(grid.shape, settings.dim), persistent=False)
-        self.transformer = Transformer(settings.dim, settings.depth, settings.heads, settings.mlp_ratio)
-        self.voxels = nn.Linear(settings.dim, grid.voxels)
-        init_linear(self.embed)
-        init_linear(self.voxels)
-
-    def forward(
-        self, features: VisionFeatures, mask: Mask, masked_only: bool = False
-    ) -> Float[Tensor, "b m p"]:
-        tokens = mask.restore(self.embed(features.patches), self.mask_token) + self.position
-        if features.cls is not None:
-            tokens = torch.cat([self.embed(features.cls)[:, None], tokens], dim=1)
-        painted = self.transformer(tokens)[:, -mask.masked.shape[1] :]
-        return self.voxels(mask.take_masked(painted) if masked_only else painted)
+    @torch.no_grad()
+    def on_grid(self, grid: PatchGrid) -> "ViT":
+        """The same weights for volumes of another size, patches of the same size: learned positions are interpolated,
+        sines are made anew. An atlas is of one grid and goes nowhere else.
+        """
+        if grid.patch != self.grid.patch or self.atlas is not None:
+            raise SimcropError(
+                "weights-mismatch",
+                f"an encoder for patches of {self.grid.patch} voxels{', with an atlas,' if self.atlas else ''} cannot "
+                f"read {grid.volume} voxels in patches of {grid.patch}",
+            )
+        there = ViT(self.settings, grid)
+        state = self.state_dict()
+        if "position" in state:
+            state["position"] = interpolate_positions(self.position, self.grid.shape, grid.shape)
+        load_state(there, state)
+        return there.train(self.training)

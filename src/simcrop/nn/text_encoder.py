@@ -1,6 +1,6 @@
-"""The text side: a BERT read from a folder, the report decoder and the word head.
+"""The text side: a BERT read from a folder, frozen or trained.
 
-Axes: b report or sentence, t word piece, d features, m hidden word piece, w word of the vocabulary.
+Axes: b report or sentence, t word piece, d features, e features of a pooled text.
 """
 
 import json
@@ -8,31 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float, Int
-from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from simcrop.data.samples.tokenizer import Tokens
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
-from simcrop.nn.transformer import check_heads
-from simcrop.settings import Settings
 
 Pool = Literal["cls", "mean", "proj128"]
 PROJECTION = "cls_projection_head."
-
-
-class ReportDecoderSettings(Settings):
-    """D_t of the paper: a BERT of 6 layers, trained from scratch, reading in both directions."""
-
-    depth: int = Field(default=6, ge=1)
-    dim: int = Field(default=768, ge=1)
-    heads: int = Field(default=12, ge=1)
-    hidden: int = Field(default=3072, ge=1)
 
 
 class TextEncoder(nn.Module):
@@ -47,7 +33,7 @@ class TextEncoder(nn.Module):
         bert_config = BertConfig(**self.config)
         bert_config._attn_implementation = "sdpa"
         self.bert = BertModel(bert_config, add_pooling_layer=False)
-        self.projection, self.word_start = split_off_heads(state, self.config)
+        self.projection, self.mlm_start = split_off_heads(state, self.config)
         load_state(self.bert, bert_part(state))
         self.requires_grad_(not frozen)
         self.train(not frozen)
@@ -63,11 +49,12 @@ class TextEncoder(nn.Module):
     def train(self, mode: bool = True) -> "TextEncoder":
         return super().train(mode and not self.frozen)
 
-    def forward(self, tokens: Tokens) -> Float[Tensor, "b t d"]:
-        if len(tokens.ids) == 0:  # reports without a sentence; transformers cannot reshape nothing
-            return torch.zeros(0, tokens.ids.shape[1], self.width, device=tokens.ids.device)
+    def forward(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+        """`mask`: true where there is a word piece and no padding."""
+        if len(ids) == 0:  # reports without a sentence; transformers cannot reshape nothing
+            return torch.zeros(0, ids.shape[1], self.width, device=ids.device)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return self.bert(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
+            return self.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
 
     def pool(
         self, states: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"], how: Pool
@@ -89,7 +76,7 @@ class TextEncoder(nn.Module):
         state = {f"bert.{k}": v for k, v in self.bert.state_dict().items()}
         heads = {
             **prefixed(self.projection, PROJECTION),
-            **{f"cls.predictions.{k}": v for k, v in self.word_start.items()},
+            **{f"cls.predictions.{k}": v for k, v in self.mlm_start.items()},
         }
         save_tensors({**state, **{k: v.clone() for k, v in heads.items()}}, folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps(self.config, indent=1, sort_keys=True))
@@ -148,17 +135,17 @@ def bert_part(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def split_off_heads(state: dict[str, Tensor], config: dict) -> tuple[nn.Module | None, dict[str, Tensor]]:
-    """CXR-BERT's 128-feature projection when there is one, and the tensors of a masked-word head when there are."""
+    """CXR-BERT's 128-feature projection when there is one, and the tensors of a MLM head when there are."""
     head = {
         k.removeprefix("cls.predictions."): v for k, v in state.items() if k.startswith("cls.predictions.")
     }
     projection = {k.removeprefix(PROJECTION): v for k, v in state.items() if k.startswith(PROJECTION)}
     if not projection:
         return None, head
-    return ProjectionHead(config["hidden_size"], projection), head
+    return CxrBertHead(config["hidden_size"], projection), head
 
 
-class ProjectionHead(nn.Module):
+class CxrBertHead(nn.Module):
     """CXR-BERT's joint-space head: dense, GELU, norm, dense to 128."""
 
     def __init__(self, width: int, state: dict[str, Tensor]) -> None:
@@ -171,70 +158,6 @@ class ProjectionHead(nn.Module):
 
     def forward(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b e"]:
         return self.dense_to_output(self.LayerNorm(gelu(self.dense_to_hidden(x))))
-
-
-class ReportDecoder(nn.Module):
-    """D_t of the paper: fused features in, one feature vector per word piece out; no embeddings of its own."""
-
-    def __init__(self, settings: ReportDecoderSettings) -> None:
-        super().__init__()
-        from transformers import BertConfig
-        from transformers.models.bert.modeling_bert import BertEncoder
-
-        check_heads("report_decoder", settings.dim, settings.heads)
-        config = BertConfig(
-            hidden_size=settings.dim,
-            num_hidden_layers=settings.depth,
-            num_attention_heads=settings.heads,
-            intermediate_size=settings.hidden,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-        )
-        config._attn_implementation = "sdpa"
-        self.encoder = BertEncoder(config)
-        for module in self.encoder.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
-
-    def forward(self, fused: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
-        return self.encoder(fused, attention_mask=rearrange(mask, "b t -> b 1 1 t"))[0]
-
-
-class MlmHead(nn.Module):
-    """From a decoded feature to the words of the vocabulary; runs on hidden pieces only.
-
-    Starts from the text encoder's own masked-word head where it has one and the widths agree, otherwise from its word
-    embeddings; trainable and tied to nothing. `vocabulary` keeps only those ids (`mlm.vocabulary = compact`).
-    """
-
-    vocabulary: Tensor
-
-    def __init__(self, width: int, text: TextEncoder, vocabulary: Int[Tensor, " w"] | None = None) -> None:
-        super().__init__()
-        start, embeddings = text.word_start, text.bert.embeddings.word_embeddings.weight.detach()
-        ids = torch.arange(len(embeddings)) if vocabulary is None else vocabulary
-        self.register_buffer("vocabulary", ids)
-        text_width = embeddings.shape[1]
-        self.dense = nn.Linear(width, text_width)
-        self.norm = nn.LayerNorm(text_width, eps=1e-12)
-        self.words = nn.Linear(text_width, len(ids))
-        bias = start.get("bias", start.get("decoder.bias", torch.zeros(len(embeddings))))
-        with torch.no_grad():
-            self.words.weight.copy_(start.get("decoder.weight", embeddings)[ids])
-            self.words.bias.copy_(bias[ids])
-            if width == text_width and "transform.dense.weight" in start:
-                self.dense.weight.copy_(start["transform.dense.weight"])
-                self.dense.bias.copy_(start["transform.dense.bias"])
-                self.norm.weight.copy_(start["transform.LayerNorm.weight"])
-                self.norm.bias.copy_(start["transform.LayerNorm.bias"])
-
-    def forward(self, x: Float[Tensor, "m d"]) -> Float[Tensor, "m w"]:
-        return self.words(self.norm(gelu(self.dense(x))))
-
-    def vocabulary_index(self, ids: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
-        """Where each word-piece id stands in this head's vocabulary (rising, and holding every id asked for)."""
-        return torch.searchsorted(self.vocabulary, ids)
 
 
 def prefixed(module: nn.Module | None, prefix: str) -> dict[str, Tensor]:

@@ -1,0 +1,129 @@
+"""The folder of a model: `config.json`, `model.safetensors`, and for a method that reads reports its text side.
+
+No axes or units. It describes itself; nothing in it is ever unpickled.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from simcrop.config import Recipe, build_recipe
+from simcrop.data.samples.tokenizer import Tokenizer
+from simcrop.engine.checkpoint import STATE, checkpoints
+from simcrop.errors import SimcropError
+from simcrop.files.tensors import load_state, save_tensors
+from simcrop.files.whole import write_json
+from simcrop.model.model import Model
+from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
+from simcrop.weights.embedded import text_encoder_folder
+
+FORMAT = 2
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def describe_model(
+    recipe: Recipe,
+    text: TextEncoder | None,
+    tokenizer: Tokenizer | None,
+    provenance: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Write what a model folder needs beside its weights: `config.json`, and of a method that reads reports
+    `tokenizer/`, and `text/` unless embedded.
+    """
+    embedded = recipe.text.model == "minilm" and recipe.text.freeze
+    config = {
+        "format": FORMAT,
+        "method": recipe.method,
+        "architecture": recipe.model_dump(mode="json"),
+        "preprocessing": recipe.input.model_dump(mode="json"),
+        "tokenizer": tokenizer.fingerprint if tokenizer else None,
+        "text_encoder": ("minilm" if embedded else "text/") if text else None,
+        "provenance": provenance,
+    }
+    write_json(folder / CONFIG, config)
+    if tokenizer is not None:
+        tokenizer.save(folder / "tokenizer")
+    if text is not None and not embedded:
+        text.save(folder / "text")
+
+
+def save_model(trained: Mapping[str, Tensor], recipe: Recipe, folder: Path) -> None:
+    """`model.safetensors`: of all that was trained, what its method keeps for use; no decoder that recites reports."""
+    kept = {name: tensor for name, tensor in trained.items() if name.startswith(recipe.kept)}
+    save_tensors(kept, folder / WEIGHTS)
+
+
+def load(path: str | Path) -> Model:
+    """A model in eval mode from a model folder, or from a run folder (its newest model)."""
+    folder = model_folder(Path(path))
+    config = read_config(folder)
+    recipe = build_recipe(config["architecture"], str(folder / CONFIG))
+    text, tokenizer = read_text_side(folder, config) if recipe.text_needs else (None, None)
+    model = Model(recipe, text, tokenizer)
+    load_weights(model, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
+    return model
+
+
+def read_text_side(folder: Path, config: dict[str, Any]) -> tuple[TextEncoder, Tokenizer]:
+    """The text encoder of a model folder, embedded or its own, and the tokenizer that belongs to it."""
+    embedded = config["text_encoder"] == "minilm"
+    text_folder = text_encoder_folder("minilm") if embedded else folder / "text"
+    tokenizer = Tokenizer.load(folder / "tokenizer")
+    if tokenizer.fingerprint != config["tokenizer"]:
+        raise SimcropError("bad-model", f"{folder}/tokenizer is not the one this model was trained with")
+    return read_text_encoder(text_folder), tokenizer
+
+
+def model_folder(path: Path) -> Path:
+    """The folder itself, `model/` in it, or its newest checkpoint."""
+    if not path.is_dir():
+        hint = (
+            "hub ids are not read yet, download the model and give its folder"
+            if str(path).startswith("hf:")
+            else "no such folder"
+        )
+        raise SimcropError("bad-model", f"{path} is not a model or run folder: {hint}")
+    candidates = [path, path / "model", *reversed(checkpoints(path / "checkpoints"))]
+    for folder in candidates:
+        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+            return folder
+    raise SimcropError(
+        "bad-model", f"{path} holds no model: expected config.json and model.safetensors in it or in model/"
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        version = int(config["format"])
+        complete = isinstance(config["architecture"], dict) and {"tokenizer", "text_encoder"} <= set(config)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise SimcropError("bad-model", f"{folder}/config.json does not describe a simcrop model") from error
+    if not complete:
+        raise SimcropError("bad-model", f"{folder}/config.json does not describe a simcrop model")
+    if version != FORMAT:
+        mend = "update simcrop" if version > FORMAT else "train it again, or use the simcrop that made it"
+        raise SimcropError(
+            "bad-model", f"{folder}/config.json has format {version}, this simcrop reads {FORMAT}: {mend}"
+        )
+    return config
+
+
+def load_weights(model: Model, path: Path, everything_trained: bool) -> None:
+    """Every tensor is loaded; otherwise it is an error. A checkpoint holds `everything_trained`: of that, what the
+    method keeps for use.
+    """
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise SimcropError("bad-model", f"{path} is damaged or no safetensors file") from error
+    if everything_trained:
+        state = {name: tensor for name, tensor in state.items() if name.startswith(model.recipe.kept)}
+    wanted = {name for name in model.state_dict() if not name.startswith("text.")}
+    load_state(model, state, wanted, f"{path}: the weights, by its config.json,")

@@ -1,0 +1,128 @@
+"""The network of a trained model: the encoder and what its method leaves behind for use.
+
+Axes: b scan, n patch, s sentence, x y z voxels, d features, e features shared with texts, l label.
+A model carries and enforces its preprocessing.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from einops import einsum
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from simcrop.config import Recipe
+from simcrop.data.preprocess import InputSpec, preprocess
+from simcrop.data.samples.tokenizer import Tokenizer
+from simcrop.data.volume import Volume
+from simcrop.errors import SimcropError
+from simcrop.model.seen import Heat, Seen
+from simcrop.nn.text_encoder import Pool, TextEncoder
+from simcrop.objectives.method import ProjectionHead
+from simcrop.objectives.texts import encode_texts
+
+
+class Model(nn.Module):
+    """An encoder with a way into the space of texts and the text encoder, a head for labels, or neither; nothing that
+    only training needs.
+    """
+
+    def __init__(self, recipe: Recipe, text: TextEncoder | None, tokenizer: Tokenizer | None) -> None:
+        super().__init__()
+        self.recipe, self.tokenizer = recipe, tokenizer
+        self.grid = recipe.input.grid
+        self.vision = recipe.vision.build(self.grid)
+        self.projection = None if text is None else recipe.projection_head(text)
+        self.head = recipe.label_head()
+        self.text = text
+        self.eval()
+
+    def look(self, volume: Volume) -> Seen:
+        """A scan to be asked: `seen = model.look(volume)`, then `seen.ground(sentences)` as often as wanted."""
+        tensor, placement = preprocess(volume, self.spec)
+        return Seen(self, tensor[None], placement)
+
+    def embed(self, volume: Volume, pool: Literal["mean", "max"] = "mean") -> np.ndarray:
+        """One float32 vector for a scan: its patch features' mean or largest values, `(768,)` at paper size."""
+        return self.look(volume).embed(pool)
+
+    def ground(self, volume: Volume, sentences: Sequence[str], top_k: int | None = None) -> list[Heat]:
+        """Where each sentence is seen: cosine similarity of its feature with every patch."""
+        _ = self.reader  # a model that cannot is refused before it works
+        return self.look(volume).ground(sentences, top_k)
+
+    def scores(self, volume: Volume) -> dict[str, float]:
+        """Probability of each label by its name."""
+        return self.look(volume).scores()
+
+    @torch.no_grad()
+    def features_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n d"]:
+        """Features of all patches of inputs in [-1, 1], nothing masked; for scans that are cut already."""
+        return self.vision.tokens(volumes.to(self.device)).patches
+
+    @torch.no_grad()
+    def regions_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n e"]:
+        """All patches of inputs in [-1, 1] in the space of sentences, each of length one."""
+        _ = self.reader
+        skip = self.skips_attention
+        return self.projected(self.vision.tokens(volumes.to(self.device), skip_attention=skip).patches)
+
+    @torch.no_grad()
+    def projected(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b n e"]:
+        """Patch features in the space of sentences, each of length one."""
+        return normalize(self.reader[0].patches(features).float(), dim=-1)
+
+    @torch.no_grad()
+    def encode(self, sentences: Sequence[str]) -> Float[Tensor, "s e"]:
+        """Sentences in the space they were aligned in, each of length one."""
+        projection, text, tokenizer, pool = self.reader
+        tokens = tokenizer.encode(list(sentences), self.recipe.text_length).to(self.device)
+        return normalize(projection.sentences(encode_texts(tokens, text, pool)), dim=-1)
+
+    def similarity(
+        self, volumes: Float[Tensor, "b 1 x y z"], sentences: Sequence[str]
+    ) -> Float[Tensor, "b s n"]:
+        """Cosine of every sentence with every patch of inputs in [-1, 1]."""
+        return einsum(self.encode(sentences), self.regions_of(volumes), "s e, b n e -> b s n")
+
+    @torch.no_grad()
+    def scores_of(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b l"]:
+        """Probability of every label that the model was taught; `features` from `features_of`."""
+        if self.head is None:
+            raise SimcropError(
+                "no-labels", f"a {self.recipe.method} model learns no labels; probe it instead"
+            )
+        return self.head(features).sigmoid()
+
+    @property
+    def reader(self) -> tuple[ProjectionHead, TextEncoder, Tokenizer, Pool]:
+        """What reads sentences, or why nothing does."""
+        needs = self.recipe.text_needs
+        if self.projection is None or self.text is None or self.tokenizer is None or needs is None:
+            raise SimcropError(
+                "no-sentences",
+                f"a {self.recipe.method} model learns no sentences and cannot say where one is seen",
+            )
+        return self.projection, self.text, self.tokenizer, needs.pool
+
+    @property
+    def skips_attention(self) -> bool:
+        """Whether sentences are sought among patches that do not see each other, as the method was trained."""
+        needs = self.recipe.text_needs
+        return needs is not None and needs.skip_attention
+
+    @property
+    def spec(self) -> InputSpec:
+        return self.recipe.input.spec
+
+    @property
+    def top_k(self) -> int:
+        """Patches that are shown per sentence unless another number is asked for."""
+        return self.recipe.boxes(self.grid.count)
+
+    @property
+    def device(self) -> torch.device:
+        return self.vision.device

@@ -1,0 +1,82 @@
+"""One scan that a model has looked at, and what can be asked of it then.
+
+Axes: n patch (gx slowest, gz fastest), s sentence, d features, e features shared with texts, k boxes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from einops import einsum, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from simcrop.data.preprocess import Placement
+
+if TYPE_CHECKING:
+    import simcrop.model.model
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """One sentence in one scan. `map`: float32 cosine similarity on the scan's own grid, NaN outside the crop;
+    `patches`: the same per patch `(gx, gy, gz)`; `boxes_mm`: `(k, 2, 3)` low and high corners of the k nearest patches
+    in RAS+ mm, nearest first; `scores`: their similarities.
+    """
+
+    map: np.ndarray
+    patches: np.ndarray
+    boxes_mm: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A scan as `model` sees it: `volume` in [-1, 1] and where it lies in the file. The encoder runs when it is first
+    needed and never again, however many sentences are asked.
+    """
+
+    model: "simcrop.model.model.Model"
+    volume: Float[Tensor, "1 1 x y z"]
+    placement: Placement
+
+    @cached_property
+    def features(self) -> Float[Tensor, "n d"]:
+        """Features of all patches."""
+        return self.model.features_of(self.volume)[0]
+
+    @cached_property
+    def regions(self) -> Float[Tensor, "n e"]:
+        """All patches in the space of sentences, each of length one. Raises SimcropError of a model that knows none."""
+        if self.model.skips_attention:
+            return self.model.regions_of(self.volume)[0]
+        return self.model.projected(self.features[None])[0]
+
+    def embed(self, pool: Literal["mean", "max"] = "mean") -> np.ndarray:
+        """One float32 vector: the patch features' mean or largest values, `(768,)` at paper size."""
+        return reduce(self.features, "n d -> d", pool).float().cpu().numpy()
+
+    def similarity(self, sentences: Sequence[str]) -> Float[Tensor, "s n"]:
+        """Cosine of every sentence with every patch."""
+        return einsum(self.model.encode(sentences), self.regions, "s e, n e -> s n")
+
+    def ground(self, sentences: Sequence[str], top_k: int | None = None) -> list[Heat]:
+        """Where each sentence is seen, with its `top_k` nearest patches as boxes; the model's own K when not given."""
+        similarity = self.similarity(sentences).cpu().numpy()
+        return [self.heat(row, top_k or self.model.top_k) for row in similarity]
+
+    def scores(self) -> dict[str, float]:
+        """Probability of each label that the model was taught."""
+        scores = self.model.scores_of(self.features[None])[0]
+        return dict(zip(self.model.recipe.label_names or (), scores.tolist(), strict=True))
+
+    def heat(self, similarity: np.ndarray, k: int) -> Heat:
+        grid, placement = self.model.grid, self.placement
+        patches = similarity.reshape(grid.shape).astype(np.float32)
+        # A scan smaller than the input is padded with air: a box there would point beside the patient.
+        candidates = np.flatnonzero(placement.holds_scan(grid.shape))
+        nearest = candidates[np.argsort(-similarity[candidates], kind="stable")[:k]]
+        boxes = np.stack([placement.box_mm(grid.index(int(n)), grid.patch) for n in nearest])
+        return Heat(placement.to_source(patches), patches, boxes, similarity[nearest])

@@ -1,0 +1,54 @@
+"""The decoder of masked reports.
+
+Axes: b report, t word piece, d features.
+"""
+
+from einops import rearrange
+from jaxtyping import Bool, Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from simcrop.nn.transformer import check_heads
+from simcrop.settings import Settings
+
+
+class ReportDecoderSettings(Settings):
+    """D_t of the paper: a BERT of 6 layers, trained from scratch, reading in both directions."""
+
+    depth: int = Field(default=6, ge=1)
+    dim: int = Field(default=768, ge=1)
+    heads: int = Field(default=12, ge=1)
+    hidden: int = Field(default=3072, ge=1)
+
+    @model_validator(mode="after")
+    def heads_share_features(self) -> "ReportDecoderSettings":
+        """Here, so that a bad recipe dies before a run folder is made."""
+        check_heads("report_decoder", self.dim, self.heads)
+        return self
+
+
+class ReportDecoder(nn.Module):
+    """D_t of the paper: fused features in, one feature vector per word piece out; no embeddings of its own."""
+
+    def __init__(self, settings: ReportDecoderSettings) -> None:
+        super().__init__()
+        from transformers import BertConfig
+        from transformers.models.bert.modeling_bert import BertEncoder
+
+        config = BertConfig(
+            hidden_size=settings.dim,
+            num_hidden_layers=settings.depth,
+            num_attention_heads=settings.heads,
+            intermediate_size=settings.hidden,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )
+        config._attn_implementation = "sdpa"
+        self.encoder = BertEncoder(config)
+        for module in self.encoder.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, fused: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+        return self.encoder(fused, attention_mask=rearrange(mask, "b t -> b 1 1 t"))[0]
