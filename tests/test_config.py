@@ -8,18 +8,20 @@ import pytest
 import yaml
 
 from simcrop.config import (
-    RECIPES,
     Recipe,
-    SimCroPRecipe,
     build_recipe,
     flat,
     full_yaml,
     load_recipe,
+    recipe_class,
     recipe_names,
     recipe_text,
     setting_names,
 )
 from simcrop.errors import SimcropError
+from simcrop.objectives.registry import methods
+
+RECIPES = {name: recipe_class(settings) for name, settings in methods().items()}
 
 
 def refusal(source: str, *overrides: str) -> str:
@@ -161,7 +163,7 @@ def test_own_recipe_is_read_from_its_path(tmp_path: Path) -> None:
     recipe = load_recipe(str(path), ["optim.batch=5"])
     assert (recipe.seed, recipe.vision.depth, recipe.vision.dim, recipe.optim.batch) == (9, 2, 768, 5)
     path.write_text("")
-    assert load_recipe(str(path)) == SimCroPRecipe()
+    assert load_recipe(str(path)) == build_recipe({}, "nothing")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_method_decides_which_settings_there_are(method: str) -> None:
     recipe = build_recipe(
         {"method": method, **({"head": {"labels": ["a"]}} if method == "supervised" else {})}, "toy"
     )
-    assert type(recipe) is RECIPES[method]
+    assert isinstance(recipe, methods()[method])
     assert recipe.method == method
     with pytest.raises(SimcropError, match=r"toy: unknown setting optim\.lrr, did you mean optim\.lr\?"):
         build_recipe({"method": method, "optim": {"lrr": 1}}, "toy")

@@ -16,9 +16,11 @@ from simcrop.config import Recipe, build_recipe
 from simcrop.data.preprocess import preprocess
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
+from simcrop.engine.checkpoint import trained_state
 from simcrop.errors import SimcropError
-from simcrop.model import Model, describe_model, load, save_model
-from simcrop.nn.text import read_text_encoder
+from simcrop.model import Model, load
+from simcrop.model.folder import describe_model, save_model
+from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.objectives.simcrop import SimCroP
 
 SENTENCES = ["a nodule in the left upper lobe.", "no effusion."]
@@ -38,7 +40,7 @@ def trained(recipe: Recipe, bert: Path) -> SimCroP:
 
 def save(objective: SimCroP, recipe: Recipe, folder: Path) -> Path:
     folder.mkdir(parents=True)
-    save_model(objective, folder)
+    save_model(trained_state(objective), recipe, folder)
     describe_model(recipe, objective.text, objective.tokenizer, {"cohort": "toy"}, folder)
     return folder
 
@@ -94,7 +96,10 @@ def test_loaded_model_grounds_as_the_trained_objective_does(
     tensor, placement = preprocess(volume, recipe.input.spec)
     tokens = objective.tokenizer.encode(SENTENCES, recipe.text.sentence_length)
     with torch.no_grad():
-        said = objective.text.pool(objective.text(tokens), tokens.mask, "cls") - objective.projection.center
+        said = (
+            objective.text.pool(objective.text(tokens.ids, tokens.mask), tokens.mask, "cls")
+            - objective.projection.center
+        )
         seen = objective.projection.projection(objective.vision(objective.grid.split(tensor[None])).patches)[
             0
         ]

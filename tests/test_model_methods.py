@@ -18,9 +18,11 @@ from simcrop.config import build_recipe
 from simcrop.data.preprocess import preprocess
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
+from simcrop.engine.checkpoint import trained_state
 from simcrop.errors import SimcropError
-from simcrop.model import describe_model, load, save_model
-from simcrop.nn.text import read_text_encoder
+from simcrop.model import load
+from simcrop.model.folder import describe_model, save_model
+from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.objectives.method import Components, Objective
 
 SENTENCES = ["a nodule in the left upper lobe.", "no effusion.", "the lung is clear."]
@@ -44,7 +46,7 @@ def saved(toy_tree: dict[str, Any], tiny_bert: Path, tmp_path: Path) -> Saved:
         )
         recipe = build_recipe(tree | {n: {**tree.get(n, {}), **g} for n, g in groups.items()}, "toy")
         text, tokenizer = None, None
-        if recipe.reading is not None:
+        if recipe.text_needs is not None:
             text, tokenizer = read_text_encoder(tiny_bert, recipe.text.freeze), Tokenizer.load(tiny_bert)
         torch.manual_seed(2)
         objective = recipe.build(Components(recipe.input.grid, text, tokenizer, center=torch.randn(24)))
@@ -54,7 +56,7 @@ def saved(toy_tree: dict[str, Any], tiny_bert: Path, tmp_path: Path) -> Saved:
                     parameter += 0.05 * torch.randn_like(parameter)
         folder = tmp_path / method
         folder.mkdir()
-        save_model(objective, folder)
+        save_model(trained_state(objective), recipe, folder)
         describe_model(recipe, text, tokenizer, {"cohort": "toy"}, folder)
         return objective.eval(), folder
 
@@ -105,7 +107,9 @@ def test_ct_clip_grounds_by_the_cosine_of_projected_patches_and_sentences(
     clip: Any = objective
     tokens = Tokenizer.load(folder / "tokenizer").encode(SENTENCES, 40)
     with torch.no_grad():
-        said = clip.text.pool(clip.text(tokens), tokens.mask, "mean") - clip.projection.center
+        said = (
+            clip.text.pool(clip.text(tokens.ids, tokens.mask), tokens.mask, "mean") - clip.projection.center
+        )
         seen = features(objective, volume)[0] @ clip.projection.image.weight.T
         expected = cosine_similarity((said @ clip.projection.words.weight.T)[:, None], seen[None], dim=-1)
     heats = load(folder).ground(volume, SENTENCES)

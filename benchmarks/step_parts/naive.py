@@ -18,10 +18,10 @@ from simcrop import losses
 from simcrop.data.samples.batch import Batch
 from simcrop.data.samples.tokenizer import mask_tokens
 from simcrop.engine.optim import OptimSettings
+from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.fusion import CrossAttention
 from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.transformer import Attention
-from simcrop.nn.vision import VisionFeatures
 from simcrop.objectives.simcrop import SimCroP
 
 

@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel
 from simcrop.config import Recipe, load_recipe
 from simcrop.data.samples.batch import Batch, Sentences, image_indices
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
-from simcrop.nn.text import TextEncoder, read_text_encoder
+from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
 from simcrop.objectives.simcrop import SimCroP
 from simcrop.weights.embedded import text_encoder_folder
 

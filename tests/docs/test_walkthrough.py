@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from simcrop.config import SimCroPRecipe, load_recipe
+from simcrop.config import load_recipe
 from simcrop.nn.masking import visible_count
+from simcrop.objectives.simcrop import SimCroPSettings
 
 WALKTHROUGH = Path(__file__).parents[2] / "docs" / "walkthrough.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -133,7 +134,7 @@ def the_objective_agrees(names: dict[str, Any]) -> None:
 
 def test_table_of_the_walkthrough_states_the_sizes_of_the_paper_recipe() -> None:
     recipe = load_recipe("simcrop-paper")
-    assert isinstance(recipe, SimCroPRecipe)
+    assert isinstance(recipe, SimCroPSettings)
     grid, dim = recipe.input.grid, recipe.vision.dim
     sides = [" x ".join(map(str, lengths)) for lengths in (grid.shape, grid.patch)]
     rows = "\n".join(line for line in WALKTHROUGH.read_text().splitlines() if line.startswith("|"))

@@ -41,6 +41,13 @@ class LineData(Dataset):
         return f"line-{draw.index}", x * float("nan") if draw.index in self.broken else x
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """All that the engine asks of a term."""
+
+    weight: float
+
+
 class Sum(nn.Module):
     """Guesses the sum of a line; `shaky` asks both kinds of randomness."""
 
@@ -52,8 +59,8 @@ class Sum(nn.Module):
         self.spare = nn.Linear(2, 3)  # trained by no term, as parts of an ablated method are
 
     @property
-    def weights(self) -> dict[str, float]:
-        return {"guess": 2.0, "small": 0.5}
+    def terms(self) -> dict[str, Weighed]:
+        return {"guess": Weighed(2.0), "small": Weighed(0.5)}
 
     @property
     def skips_parameters(self) -> bool:

@@ -15,6 +15,7 @@ from simcrop.engine.checkpoint import (
     load_trained_state,
     save_checkpoint,
     trained_state,
+    training_state,
 )
 from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.errors import SimcropError
@@ -44,9 +45,8 @@ def train(module: Small, optimizer: torch.optim.Optimizer, first: int, last: int
 
 
 def save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, step: int, keep: int = 2) -> Path:
-    return save_checkpoint(
-        folder, module, optimizer, step, lambda p: (p / "config.json").write_text("{}") and None, keep
-    )
+    state = training_state(module, optimizer, step)
+    return save_checkpoint(folder, state, lambda p: (p / "config.json").write_text("{}") and None, keep)
 
 
 def test_training_goes_on_from_a_checkpoint_to_the_bit(tmp_path: Path) -> None:
@@ -118,7 +118,8 @@ def test_description_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device", str(folder))
 
     with pytest.raises(SimcropError, match="No space"):
-        save_checkpoint(tmp_path, module, build_optimizer(module, OptimSettings()), 3, fails, 2)
+        state = training_state(module, build_optimizer(module, OptimSettings()), 3)
+        save_checkpoint(tmp_path, state, fails, 2)
     assert checkpoints(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""Two context on one machine, started as torchrun starts them: equal weights, and one decision to stop."""
+"""Two processes on one machine, started as torchrun starts them: equal weights, and one decision to stop."""
 
 import json
 import subprocess
@@ -118,12 +118,12 @@ def test_nan_in_one_process_stops_both_with_the_studies_of_both(two: Path) -> No
 
 def test_one_process_alone_agrees_with_itself() -> None:
     alone = DistributedContext(0, 1, torch.device("cpu"))
-    assert alone.leads
-    assert alone.any(True)
-    assert not alone.any(False)
-    assert alone.gather(["a"]) == ["a"]
+    assert alone.is_main
+    assert alone.any_rank(True)
+    assert not alone.any_rank(False)
+    assert alone.all_gather(["a"]) == ["a"]
     assert alone.mean(torch.tensor([3.0])).tolist() == [3.0]
-    alone.wait()
+    alone.barrier()
     layer = torch.nn.Linear(2, 2)
     assert alone.wrap(layer) is layer
 

@@ -11,7 +11,7 @@ import torch
 from simcrop.data.report import sentences
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
-from simcrop.evaluation.asking import ask, encode_once, play_pointing_game, questions
+from simcrop.evaluation.asking import ask, draw_questions, encode_once, play_pointing_game
 from simcrop.evaluation.features import patch_features
 from simcrop.model import Model, load
 from simcrop.phantom.truth import Truth, read_truth
@@ -35,7 +35,7 @@ def model(line) -> Model:
 def test_every_sentence_that_shows_something_is_asked_and_swapped_with_what_the_scan_lacks(
     cohort: Cohort, truth: Truth
 ) -> None:
-    asked = questions(cohort, truth, seed=1)
+    asked = draw_questions(cohort, truth, seed=1)
     assert len(asked) == sum(sentence.shows for study in cohort for sentence in truth.of(study.id))
     studies = {study.id: study for study in cohort}
     kinds = {q.text: q.kind for q in asked}
@@ -46,12 +46,12 @@ def test_every_sentence_that_shows_something_is_asked_and_swapped_with_what_the_
         assert question.kind in has
         assert kinds[question.swapped] not in has
         assert question.swapped not in sentences(studies[question.study].findings)
-    assert questions(cohort, truth, seed=1) == asked
-    assert [q.swapped for q in questions(cohort, truth, seed=2)] != [q.swapped for q in asked]
+    assert draw_questions(cohort, truth, seed=1) == asked
+    assert [q.swapped for q in draw_questions(cohort, truth, seed=2)] != [q.swapped for q in asked]
 
 
 def test_maps_are_those_of_grounding_one_study_at_a_time(cohort: Cohort, truth: Truth, model: Model) -> None:
-    asked = questions(cohort, truth, seed=1)
+    asked = draw_questions(cohort, truth, seed=1)
     pointed = ask(model, cohort, asked, truth)
     study = next(study for study in cohort if study.id == asked[0].study)
     own = [q for q in asked if q.study == study.id]
@@ -65,7 +65,7 @@ def test_maps_are_those_of_grounding_one_study_at_a_time(cohort: Cohort, truth: 
 def test_lesion_is_found_on_the_side_that_its_sentence_names(
     cohort: Cohort, truth: Truth, model: Model
 ) -> None:
-    asked = questions(cohort, truth, seed=1)
+    asked = draw_questions(cohort, truth, seed=1)
     lesion = ask(model, cohort, asked, truth).lesion
     sides = {
         (sentence.volume, sentence.mask_value): sentence.side
@@ -88,7 +88,7 @@ def test_model_that_sees_the_lesions_hits_them_and_a_mirrored_one_does_not(
     cohort: Cohort, truth: Truth, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stand-in for a perfect model: each patch's feature is its own number, each sentence's vector its lesion."""
-    asked = questions(cohort, truth, seed=1)
+    asked = draw_questions(cohort, truth, seed=1)
     lesion = ask(model, cohort, asked, truth).lesion
     vectors = {q.text: shares for q, shares in zip(asked, lesion, strict=True)}
     shared = {q.text for q in asked if sum(other.text == q.text for other in asked) > 1}
@@ -132,7 +132,7 @@ def test_truth_of_another_cohort_is_one_line(
 ) -> None:
     late = tuple(replace(sentence, sentence_index=99) for sentence in truth.sentences)
     with pytest.raises(SimcropError, match="not the one that the truth describes"):
-        questions(cohort, Truth(truth.folder, late), seed=0)
+        draw_questions(cohort, Truth(truth.folder, late), seed=0)
     with pytest.raises(SimcropError, match="no sentence of these studies"):
         play_pointing_game(model, cohort, Truth(truth.folder, ()))
     with pytest.raises(SimcropError, match=r"lesions\.nii\.gz: no such file"):

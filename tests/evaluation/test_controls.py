@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from simcrop.data.samples.batch import Sentences
-from simcrop.evaluation.controls import align_accuracy, control_figures, image_scores, regions, retrieval_auc
+from simcrop.evaluation.controls import align_accuracy, control_metrics, image_scores, regions, retrieval_auc
 from simcrop.losses import nearest_patches_of, region_scores
 
 OWNER = torch.tensor([0, 0, 1, 1, 1, 2, 2])
@@ -33,7 +33,7 @@ def by_place() -> Tensor:
 
 
 def figures(seen: Tensor, blank: Tensor) -> dict[str, float]:
-    return control_figures(SAID, SENTENCES, seen, blank, seen.mean(1), k=1)
+    return control_metrics(SAID, SENTENCES, seen, blank, seen.mean(1), k=1)
 
 
 def test_model_that_looks_fails_on_empty_and_on_foreign_images() -> None:
@@ -102,9 +102,9 @@ def test_retrieval_agrees_with_a_slow_loop(seed: int) -> None:
 
 def test_figures_that_are_not_defined_are_not_there() -> None:
     one = Sentences(OWNER[:2], KEY[:2], SHARE[:2])
-    found = control_figures(SAID[:2], one, looking()[:1], torch.zeros(5, 8), torch.ones(1, 3), k=1)
+    found = control_metrics(SAID[:2], one, looking()[:1], torch.zeros(5, 8), torch.ones(1, 3), k=1)
     assert set(found) == {"align_accuracy", "align_accuracy_blank", "effective_rank"}
     common = Sentences(OWNER, KEY, torch.ones(7))
-    found = control_figures(SAID, common, looking(), torch.zeros(5, 8), torch.ones(3, 3), k=1)
+    found = control_metrics(SAID, common, looking(), torch.zeros(5, 8), torch.ones(3, 3), k=1)
     assert "retrieval_auc" not in found
     assert "align_accuracy_mispaired" in found

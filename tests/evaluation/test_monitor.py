@@ -1,4 +1,4 @@
-"""The examiner of a run: held-out patients only, the training's own shares, the same answer when asked again."""
+"""The monitor of a run: held-out patients only, the training's own frequencies, the same answer when asked again."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from simcrop.data.report import Report
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.journal import read_journal
-from simcrop.evaluation.monitor import Aligning, build_monitor, held_out, shares
+from simcrop.evaluation.monitor import Aligning, build_monitor, document_frequencies, held_out
 from simcrop.model import load
 from simcrop.objectives.method import Components, Objective
 from simcrop.tasks.folder import read_json
@@ -99,7 +99,7 @@ def test_held_out_are_one_study_per_patient_never_one_trained_on(line) -> None:
 
 def test_share_of_a_sentence_is_that_among_the_training_reports() -> None:
     reports = [Report(text, "") for text in ("A is. B is.", "A is. A is.", "C is.", "A was.")]
-    found = shares(["A is.", "D is.", "C is.", "A is."], reports)
+    found = document_frequencies(["A is.", "D is.", "C is.", "A is."], reports)
     torch.testing.assert_close(found, torch.tensor([0.5, 0.0, 0.25, 0.5]))
 
 

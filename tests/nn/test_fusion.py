@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from simcrop.errors import SimcropError
+from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.fusion import CrossAttention, Fusion, FusionSettings
-from simcrop.nn.vision import VisionFeatures
 
 TEXT, VISION, WIDTH = 6, 10, 8
 

@@ -16,7 +16,9 @@ from torch.nn.functional import gelu, layer_norm, linear
 
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.errors import SimcropError
-from simcrop.nn.text import MlmHead, ReportDecoder, ReportDecoderSettings, TextEncoder, read_text_encoder
+from simcrop.nn.mlm_head import MlmHead
+from simcrop.nn.report_decoder import ReportDecoder, ReportDecoderSettings
+from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
 from simcrop.weights import embedded
 
 Write = Callable[..., Path]
@@ -63,23 +65,27 @@ def test_features_are_those_of_transformers_own_bert(tiny_bert: Path) -> None:
     tokens = tokens_of(tiny_bert)
     with torch.no_grad():
         expected = theirs(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
-    torch.testing.assert_close(read_text_encoder(tiny_bert)(tokens), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        read_text_encoder(tiny_bert)(tokens.ids, tokens.mask), expected, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_padding_changes_nothing(tiny_bert: Path) -> None:
     text = read_text_encoder(tiny_bert)
     together, alone = tokens_of(tiny_bert), tokens_of(tiny_bert, TEXTS[1:])
     assert together.ids.shape[1] > alone.ids.shape[1]
-    short = text(together)[1, : alone.ids.shape[1]]
-    torch.testing.assert_close(short, text(alone)[0], atol=1e-5, rtol=1e-5)
+    short = text(together.ids, together.mask)[1, : alone.ids.shape[1]]
+    torch.testing.assert_close(short, text(alone.ids, alone.mask)[0], atol=1e-5, rtol=1e-5)
     for how in ("cls", "mean"):
-        pooled = text.pool(text(together), together.mask, how)[1]
-        torch.testing.assert_close(pooled, text.pool(text(alone), alone.mask, how)[0], atol=1e-5, rtol=1e-5)
+        pooled = text.pool(text(together.ids, together.mask), together.mask, how)[1]
+        torch.testing.assert_close(
+            pooled, text.pool(text(alone.ids, alone.mask), alone.mask, how)[0], atol=1e-5, rtol=1e-5
+        )
 
 
 def test_no_text_gives_no_rows(tiny_bert: Path) -> None:
     text, none = read_text_encoder(tiny_bert), tokens_of(tiny_bert, [])
-    assert text.pool(text(none), none.mask, "mean").shape == (0, 24)
+    assert text.pool(text(none.ids, none.mask), none.mask, "mean").shape == (0, 24)
 
 
 def test_frozen_encoder_stays_in_eval_whatever_its_owner_does(tiny_bert: Path) -> None:
@@ -91,16 +97,16 @@ def test_frozen_encoder_stays_in_eval_whatever_its_owner_does(tiny_bert: Path) -
 
 
 def test_trained_encoder_follows_its_owner_and_has_gradients(tiny_bert: Path) -> None:
-    text = read_text_encoder(tiny_bert, frozen=False)
+    text, tokens = read_text_encoder(tiny_bert, frozen=False), tokens_of(tiny_bert)
     assert nn.ModuleList([text]).train()[0].bert.training
     assert not nn.ModuleList([text]).eval()[0].bert.training
-    text(tokens_of(tiny_bert)).sum().backward()
+    text(tokens.ids, tokens.mask).sum().backward()
     assert all(p.grad is not None for p in text.parameters())
 
 
 def test_mean_pool_is_the_mean_of_real_tokens_and_cls_the_first(tiny_bert: Path) -> None:
     text, tokens = read_text_encoder(tiny_bert), tokens_of(tiny_bert)
-    states = text(tokens)
+    states = text(tokens.ids, tokens.mask)
     torch.testing.assert_close(
         text.pool(states, tokens.mask, "mean")[1], states[1, : int(tokens.mask[1].sum())].mean(0)
     )
@@ -165,25 +171,28 @@ def test_other_position_embeddings_are_refused(tmp_path: Path, write_bert: Write
 
 def test_cxr_bert_loads_as_the_plain_bert_it_carries(tiny_bert: Path, cxr_bert: Path) -> None:
     tokens = tokens_of(cxr_bert)
-    assert torch.equal(read_text_encoder(cxr_bert)(tokens), read_text_encoder(tiny_bert)(tokens))
+    assert torch.equal(
+        read_text_encoder(cxr_bert)(tokens.ids, tokens.mask),
+        read_text_encoder(tiny_bert)(tokens.ids, tokens.mask),
+    )
 
 
 def test_cxr_bert_projection_is_dense_gelu_norm_dense(cxr_bert: Path) -> None:
     text, tokens = read_text_encoder(cxr_bert), tokens_of(cxr_bert)
     state = load_file(cxr_bert / "model.safetensors")
     weights = {k.removeprefix("cls_projection_head."): v for k, v in state.items()}
-    x = text(tokens)[:, 0]
+    x = text(tokens.ids, tokens.mask)[:, 0]
     x = gelu(linear(x, weights["dense_to_hidden.weight"], weights["dense_to_hidden.bias"]))
     x = layer_norm(x, (128,), weights["LayerNorm.weight"], weights["LayerNorm.bias"], 1e-12)
     x = linear(x, weights["dense_to_output.weight"], weights["dense_to_output.bias"])
-    torch.testing.assert_close(text.pool(text(tokens), tokens.mask, "proj128"), x)
+    torch.testing.assert_close(text.pool(text(tokens.ids, tokens.mask), tokens.mask, "proj128"), x)
     assert text.width_of("proj128") == 128
 
 
 def test_projection_that_is_not_there_is_refused(tiny_bert: Path) -> None:
     text, tokens = read_text_encoder(tiny_bert), tokens_of(tiny_bert)
     with pytest.raises(SimcropError, match="proj128"):
-        text.pool(text(tokens), tokens.mask, "proj128")
+        text.pool(text(tokens.ids, tokens.mask), tokens.mask, "proj128")
 
 
 def test_word_head_starts_from_the_encoders_own(cxr_bert: Path) -> None:
@@ -210,15 +219,15 @@ def test_word_head_without_a_start_takes_the_word_embeddings_and_is_tied_to_noth
     assert embeddings.any()
 
 
-def test_compact_word_head_spells_the_same_words_under_other_numbers(cxr_bert: Path) -> None:
+def test_compact_head_predicts_the_same_words_under_other_numbers(cxr_bert: Path) -> None:
     text = read_text_encoder(cxr_bert)
     vocabulary = torch.tensor([3, 9, 40, 77])
     torch.manual_seed(0)
     full = MlmHead(24, text)
     compact = MlmHead(24, text, vocabulary)
     x, ids = torch.randn(3, 24), torch.tensor([77, 9, 9])
-    assert compact.numbers(ids).tolist() == [3, 1, 1]
-    assert torch.equal(full.numbers(ids), ids)
+    assert compact.vocabulary_index(ids).tolist() == [3, 1, 1]
+    assert torch.equal(full.vocabulary_index(ids), ids)
     torch.testing.assert_close(compact(x), full(x)[:, vocabulary])
 
 
@@ -226,11 +235,11 @@ def test_saved_encoder_reads_back_with_its_heads(tmp_path: Path, cxr_bert: Path)
     text, tokens = read_text_encoder(cxr_bert), tokens_of(cxr_bert)
     text.save(tmp_path / "again")
     again = read_text_encoder(tmp_path / "again")
-    assert torch.equal(again(tokens), text(tokens))
-    states = text(tokens)
+    assert torch.equal(again(tokens.ids, tokens.mask), text(tokens.ids, tokens.mask))
+    states = text(tokens.ids, tokens.mask)
     assert torch.equal(again.pool(states, tokens.mask, "proj128"), text.pool(states, tokens.mask, "proj128"))
-    assert again.word_start.keys() == text.word_start.keys()
-    assert all(torch.equal(again.word_start[k], text.word_start[k]) for k in text.word_start)
+    assert again.mlm_start.keys() == text.mlm_start.keys()
+    assert all(torch.equal(again.mlm_start[k], text.mlm_start[k]) for k in text.mlm_start)
 
 
 def test_report_decoder_reads_both_ways_and_never_the_padding() -> None:
@@ -257,7 +266,7 @@ def test_embedded_minilm_is_the_published_one_and_encodes_meaning() -> None:
     tokens = tokenizer.encode(
         ["There is a nodule in the lung.", "A pulmonary nodule is seen.", "The heart is enlarged."]
     )
-    pooled = nn.functional.normalize(text.pool(text(tokens), tokens.mask, "mean"), dim=-1)
+    pooled = nn.functional.normalize(text.pool(text(tokens.ids, tokens.mask), tokens.mask, "mean"), dim=-1)
     assert text.width == 384
     assert pooled[0] @ pooled[1] > pooled[0] @ pooled[2] + 0.2
 

@@ -1,28 +1,24 @@
-"""The encoder and the vision_decoder on a grid of 2 x 4 x 3 patches."""
+"""The encoder and the decoder on a grid of 2 x 4 x 3 patches."""
 
 import pytest
 import torch
 from torch import nn
 
 from simcrop.errors import SimcropError
+from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.patch import PatchGrid
-from simcrop.nn.vision import (
-    VisionDecoder,
-    VisionDecoderSettings,
-    VisionEncoder,
-    VisionFeatures,
-    VisionSettings,
-)
+from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
+from simcrop.nn.vit import VisionSettings, ViT
 
 GRID = PatchGrid(volume=(6, 20, 21), patch=(3, 5, 7))
 VISION = VisionSettings(depth=2, dim=36, heads=3)
-PAINTER = VisionDecoderSettings(depth=1, dim=30, heads=2)
+DECODER = VisionDecoderSettings(depth=1, dim=30, heads=2)
 
 
-def encoder(**changes: object) -> VisionEncoder:
+def encoder(**changes: object) -> ViT:
     torch.manual_seed(0)
-    return VisionEncoder(VISION.model_copy(update=changes), GRID).eval()
+    return ViT(VISION.model_copy(update=changes), GRID).eval()
 
 
 def mask(batch: int = 2) -> Mask:
@@ -42,14 +38,14 @@ def test_keeping_first_gives_what_embedding_first_with_a_convolution_gives() -> 
         kept = torch.stack([tokens[b, hidden.keep[b]] for b in range(2)])
         assert vision.cls_token is not None
         slow = vision.transformer(torch.cat([vision.cls_token.expand(2, 1, 36), kept], 1))
-        fast = vision(GRID.split(volume), hidden)
+        fast = vision(volume, hidden)
     assert fast.cls is not None
     torch.testing.assert_close(fast.patches, slow[:, 1:], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(fast.cls, slow[:, 0], atol=1e-5, rtol=1e-5)
 
 
 def test_pooled_feature_is_the_mean_of_patches_without_cls() -> None:
-    features = encoder()(torch.randn(2, GRID.count, GRID.voxels))
+    features = encoder().encode(torch.randn(2, GRID.count, GRID.voxels))
     torch.testing.assert_close(features.pooled, features.patches.mean(1))
     moved = VisionFeatures(torch.full((2, 36), 1e6), features.patches)
     assert torch.equal(moved.pooled, features.pooled)
@@ -57,40 +53,40 @@ def test_pooled_feature_is_the_mean_of_patches_without_cls() -> None:
 
 def test_encoder_does_not_see_a_hidden_voxel_and_the_painter_neither() -> None:
     vision, hidden = encoder(), mask()
-    vision_decoder = VisionDecoder(PAINTER, VISION, GRID).eval()
+    vision_decoder = VisionDecoder(DECODER, VISION.dim, GRID).eval()
     patches = torch.randn(2, GRID.count, GRID.voxels)
-    changed = torch.where(hidden.hidden[..., None], torch.randn_like(patches), patches)
-    painted, again = (vision_decoder(vision(p, hidden), hidden) for p in (patches, changed))
+    changed = torch.where(hidden.masked[..., None], torch.randn_like(patches), patches)
+    painted, again = (vision_decoder(vision.encode(p, hidden), hidden) for p in (patches, changed))
     assert painted.shape == patches.shape
     assert torch.equal(painted, again)
 
 
 def test_painter_sees_every_visible_patch() -> None:
     vision, hidden = encoder(), mask(1)
-    vision_decoder = VisionDecoder(PAINTER, VISION, GRID).eval()
+    vision_decoder = VisionDecoder(DECODER, VISION.dim, GRID).eval()
     patches = torch.randn(1, GRID.count, GRID.voxels, requires_grad=True)
-    vision_decoder(vision(patches, hidden), hidden)[hidden.hidden].square().sum().backward()
+    vision_decoder(vision.encode(patches, hidden), hidden)[hidden.masked].square().sum().backward()
     assert patches.grad is not None
     touched = patches.grad.abs().sum(-1) > 0
-    assert torch.equal(touched, ~hidden.hidden)
+    assert torch.equal(touched, ~hidden.masked)
 
 
 def test_mask_tokens_in_one_column_paint_different_depths_differently() -> None:
     vision, hidden = encoder(), mask(1)
-    painted = VisionDecoder(PAINTER, VISION, GRID).eval()(
-        vision(torch.randn(1, GRID.count, GRID.voxels), hidden), hidden
+    painted = VisionDecoder(DECODER, VISION.dim, GRID).eval()(
+        vision.encode(torch.randn(1, GRID.count, GRID.voxels), hidden), hidden
     )
-    assert len(torch.unique(painted[0][hidden.hidden[0]], dim=0)) == int(hidden.hidden.sum())
+    assert len(torch.unique(painted[0][hidden.masked[0]], dim=0)) == int(hidden.masked.sum())
 
 
 def test_one_by_one_equals_batched() -> None:
     vision, hidden = encoder(), mask(3)
     patches = torch.randn(3, GRID.count, GRID.voxels)
-    together = vision(patches, hidden).patches
+    together = vision.encode(patches, hidden).patches
     for b in range(3):
-        single = Mask(hidden.keep[b : b + 1], hidden.hidden[b : b + 1])
+        single = Mask(hidden.keep[b : b + 1], hidden.masked[b : b + 1])
         torch.testing.assert_close(
-            vision(patches[b : b + 1], single).patches[0], together[b], atol=1e-5, rtol=1e-5
+            vision.encode(patches[b : b + 1], single).patches[0], together[b], atol=1e-5, rtol=1e-5
         )
 
 
@@ -98,17 +94,17 @@ def test_no_mask_shows_every_patch() -> None:
     vision = encoder()
     patches = torch.randn(2, GRID.count, GRID.voxels)
     everything = random_mask(2, GRID.count, 0.0, torch.Generator())
-    assert not everything.hidden.any()
-    assert vision(patches).patches.shape == (2, GRID.count, 36)
-    assert torch.equal(vision(patches).patches, vision(patches, everything).patches)
+    assert not everything.masked.any()
+    assert vision.encode(patches).patches.shape == (2, GRID.count, 36)
+    assert torch.equal(vision.encode(patches).patches, vision.encode(patches, everything).patches)
 
 
 def test_encoder_can_do_without_cls() -> None:
     vision = encoder(cls_token=False)
-    features = vision(torch.randn(2, GRID.count, GRID.voxels), mask())
+    features = vision.encode(torch.randn(2, GRID.count, GRID.voxels), mask())
     assert features.cls is None
     assert "cls_token" not in dict(vision.named_parameters())
-    assert VisionDecoder(PAINTER, VISION, GRID)(features, mask()).shape == (2, GRID.count, GRID.voxels)
+    assert VisionDecoder(DECODER, VISION.dim, GRID)(features, mask()).shape == (2, GRID.count, GRID.voxels)
 
 
 def test_only_learned_positions_are_trained_and_they_start_as_sines() -> None:
@@ -124,13 +120,13 @@ def test_recomputing_activations_changes_no_gradient() -> None:
         vision = encoder().train()
         vision.transformer.recompute = recompute
         torch.manual_seed(3)
-        vision(torch.randn(2, GRID.count, GRID.voxels), mask()).pooled.square().sum().backward()
+        vision.encode(torch.randn(2, GRID.count, GRID.voxels), mask()).pooled.square().sum().backward()
         gradients.append(vision.patch_embed.weight.grad)
     assert torch.equal(gradients[0], gradients[1])
 
 
 def test_heads_that_do_not_divide_the_features_are_refused() -> None:
     with pytest.raises(SimcropError, match=r"vision\.dim = 36 .* vision\.heads = 5"):
-        encoder(heads=5)
+        VisionSettings(depth=2, dim=36, heads=5)
     with pytest.raises(SimcropError, match=r"vision_decoder\.dim = 30 .* vision_decoder\.heads = 4"):
-        VisionDecoder(PAINTER.model_copy(update={"heads": 4}), VISION, GRID)
+        VisionDecoderSettings(depth=1, dim=30, heads=4)

@@ -17,7 +17,7 @@ from simcrop.data.samples.dataset import Collate, Sample, Texts, texts_of
 from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
-from simcrop.nn.text import read_text_encoder
+from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.objectives.method import Components, Objective
 
 FINDINGS = (
@@ -59,17 +59,17 @@ def build(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tuple[Obje
 
 def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts | None, Components]:
     """Every report read and every text encoded, when the method wants them."""
-    reading = recipe.reading
+    reading = recipe.text_needs
     if reading is None:
         return None, Components(recipe.input.grid)
     tokenizer, text = Tokenizer.load(bert), read_text_encoder(bert, recipe.text.freeze)
 
     def encode(texts: list[str]) -> torch.Tensor:
         tokens = tokenizer.encode(texts, recipe.text_length)
-        return text.pool(text(tokens), tokens.mask, reading.pool)
+        return text.pool(text(tokens.ids, tokens.mask), tokens.mask, reading.pool)
 
     bank = build_bank([texts_of(r, reading.unit) for r in reports], encode if recipe.text.freeze else None)
-    texts = Texts(tokenizer, bank, 64, recipe.text_length, reading.unit, reading.spelled != "no")
+    texts = Texts(tokenizer, bank, 64, recipe.text_length, reading.unit, reading.predicted != "no")
     center = bank.center() if reading.centred else None
     return texts, Components(recipe.input.grid, text, tokenizer, center=center)
 

@@ -7,9 +7,9 @@ from math import e
 import pytest
 import torch
 
-from simcrop.config import CtClipRecipe, load_recipe
+from simcrop.config import load_recipe
 from simcrop.errors import SimcropError
-from simcrop.objectives.ct_clip import CtClip
+from simcrop.objectives.ct_clip import CtClip, CtClipSettings
 
 HEAD = {"contrast": {"dim": 17}}
 
@@ -22,7 +22,7 @@ def test_its_one_term_is_the_mean_of_both_directions_over_studies_with_a_report(
     objective, batch = build("ct-clip", **HEAD)
     assert isinstance(objective, CtClip)
     terms = objective(batch, seeded())
-    assert set(terms) == {"contrast"} == set(objective.weights)
+    assert set(terms) == {"contrast"} == set(objective.terms)
     assert batch.sentences.image_index.tolist() == [0, 1, 3]  # the third study has no findings
 
     patches = objective.vision(objective.grid.split(batch.volume)).patches
@@ -96,7 +96,7 @@ def test_texts_of_a_batch_that_carries_none_are_asked_for(build: Callable) -> No
 @pytest.mark.parametrize("size", ["tiny", "paper"])
 def test_recipe_differs_from_simcrops_in_nothing_but_the_objective_and_its_text(size: str) -> None:
     ours, simcrop = load_recipe(f"ct-clip-{size}"), load_recipe(f"simcrop-{size}")
-    assert isinstance(ours, CtClipRecipe)
-    for group in set(CtClipRecipe.model_fields) - {"method", "contrast", "text"}:
+    assert isinstance(ours, CtClipSettings)
+    for group in set(type(ours).model_fields) - {"method", "contrast", "text"}:
         assert getattr(ours, group) == getattr(simcrop, group), group
     assert ours.text.freeze is (size == "tiny")

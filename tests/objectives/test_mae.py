@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from simcrop import losses
-from simcrop.config import MaeRecipe, load_recipe
+from simcrop.config import load_recipe
 from simcrop.nn.masking import random_mask
-from simcrop.objectives.mae import Mae
+from simcrop.objectives.mae import Mae, MaeSettings
 
 TINY = {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}}
 
@@ -22,7 +22,7 @@ def test_its_one_term_is_equation_1_on_hidden_patches(build: Callable) -> None:
     objective, batch = build("mae", **TINY)
     assert isinstance(objective, Mae)
     terms = objective(batch, seeded(7))
-    assert set(terms) == {"volume"} == set(objective.weights)
+    assert set(terms) == {"volume"} == set(objective.terms)
     patches = objective.grid.split(batch.volume)
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
     painted = objective.vision_decoder(objective.vision(patches, mask), mask)
@@ -67,6 +67,6 @@ def test_visible_patches_are_those_of_the_body_when_asked(build: Callable) -> No
 @pytest.mark.parametrize("size", ["tiny", "paper"])
 def test_recipe_differs_from_simcrops_in_nothing_but_the_objective(size: str) -> None:
     ours, simcrop = load_recipe(f"mae-{size}"), load_recipe(f"simcrop-{size}")
-    assert isinstance(ours, MaeRecipe)
-    for group in set(MaeRecipe.model_fields) - {"method"}:
+    assert isinstance(ours, MaeSettings)
+    for group in set(type(ours).model_fields) - {"method"}:
         assert getattr(ours, group) == getattr(simcrop, group), group

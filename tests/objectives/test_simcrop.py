@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from simcrop import losses
-from simcrop.config import SimCroPRecipe, build_recipe
+from simcrop.config import build_recipe
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch
 from simcrop.data.samples.dataset import Collate, Sample, Texts
@@ -18,8 +18,8 @@ from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.errors import SimcropError
 from simcrop.nn.masking import random_mask
-from simcrop.nn.text import read_text_encoder
-from simcrop.objectives.simcrop import SimCroP
+from simcrop.nn.text_encoder import read_text_encoder
+from simcrop.objectives.simcrop import SimCroP, SimCroPSettings
 
 FINDINGS = [
     "a nodule in the left upper lobe. no effusion. the lung is clear.",
@@ -41,13 +41,13 @@ def make(toy_tree: dict[str, Any], tiny_bert: Path) -> Make:
     def build(findings: list[str] = FINDINGS, compact: bool = False, **groups: Any) -> tuple[SimCroP, Batch]:
         tree = {k: {**toy_tree.get(k, {}), **groups.get(k, {})} for k in {*toy_tree, *groups}}
         recipe = build_recipe(tree, "toy")
-        assert isinstance(recipe, SimCroPRecipe)
+        assert isinstance(recipe, SimCroPSettings)
         tokenizer, text = Tokenizer.load(tiny_bert), read_text_encoder(tiny_bert, recipe.text.freeze)
         reports = [Report(f, "no effusion.") for f in findings]
 
         def encode(texts: list[str]) -> torch.Tensor:
             tokens = tokenizer.encode(texts, 40)
-            return text.pool(text(tokens), tokens.mask, recipe.align.sent_pool)
+            return text.pool(text(tokens.ids, tokens.mask), tokens.mask, recipe.align.sent_pool)
 
         bank = build_bank([r.sentences for r in reports], encode if recipe.text.freeze else None)
         volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=seeded()) * 2 - 1
@@ -65,8 +65,8 @@ def make(toy_tree: dict[str, Any], tiny_bert: Path) -> Make:
 def test_terms_are_those_of_the_equations_and_add_up_with_weight_one(make: Make) -> None:
     objective, batch = make()
     terms = objective(batch, seeded())
-    assert set(terms) == {"volume", "align", "report"} == set(objective.weights)
-    assert set(objective.weights.values()) == {1.0}
+    assert set(terms) == {"volume", "align", "report"} == set(objective.terms)
+    assert {term.weight for term in objective.terms.values()} == {1.0}
     assert all(term.ndim == 0 and term.isfinite() and term > 0 for term in terms.values())
 
 
@@ -114,16 +114,20 @@ def test_hidden_voxels_matter_to_the_volume_term_alone(make: Make) -> None:
 
 def test_switches_take_their_terms_away(make: Make) -> None:
     objective, batch = make(align={"use_sa": False})
-    assert set(objective(batch, seeded())) == {"volume", "report"} == set(objective.weights)
+    assert set(objective(batch, seeded())) == {"volume", "report"} == set(objective.terms)
     objective, batch = make(
         align={"cross_image": {"enabled": True, "weight": 0.5, "max_document_frequency": 1.0}}
     )
     terms = objective(batch, seeded())
     assert set(terms) == {"volume", "report", "align", "cross_image"}
-    assert objective.weights["cross_image"] == 0.5
+    assert objective.terms["cross_image"].weight == 0.5
     assert terms["cross_image"] > 0
     objective, _ = make(align={"weight": 0.25}, mlm={"weight": 0.75})
-    assert objective.weights == {"volume": 1.0, "align": 0.25, "report": 0.75}
+    assert {name: term.weight for name, term in objective.terms.items()} == {
+        "volume": 1.0,
+        "align": 0.25,
+        "report": 0.75,
+    }
 
 
 def test_without_image_paths_the_report_term_is_blind(make: Make) -> None:

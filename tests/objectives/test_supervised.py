@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from simcrop.config import SupervisedRecipe, load_recipe
+from simcrop.config import load_recipe, recipe_class
 from simcrop.errors import SimcropError
-from simcrop.objectives.supervised import HeadSettings, LabelHead, known_label_loss
+from simcrop.objectives.supervised import HeadSettings, LabelHead, SupervisedSettings, known_label_loss
 
 NAMES = {"head": {"labels": ["nodule", "effusion", "lung"]}}
 NAN = float("nan")
@@ -54,7 +54,7 @@ def test_one_batch_is_learned_by_heart_on_all_patches(
     handle = objective.vision.register_forward_hook(lambda *args: seen.append(args[2].patches.shape[1]))
     first, last = learn_by_heart(objective, batch, steps=40)
     handle.remove()
-    assert set(first) == {"labels"} == set(objective.weights)
+    assert set(first) == {"labels"} == set(objective.terms)
     assert last["labels"] < first["labels"] / 10
     assert set(seen) == {objective.grid.count}
     known = ~batch.labels.isnan()
@@ -89,5 +89,5 @@ def test_labels_that_are_not_there_are_asked_for(build: Callable) -> None:
 
 def test_recipe_differs_from_simcrops_in_nothing_but_the_objective() -> None:
     ours, simcrop = load_recipe("supervised-tiny"), load_recipe("simcrop-tiny")
-    for group in set(SupervisedRecipe.model_fields) - {"method", "head"}:
+    for group in set(recipe_class(SupervisedSettings).model_fields) - {"method", "head"}:
         assert getattr(ours, group) == getattr(simcrop, group), group

@@ -206,9 +206,9 @@ def test_model_that_cannot_be_written_is_one_line_and_resumes(
 ) -> None:
     from simcrop.tasks import pretrain as task
 
-    def full(objective, folder: Path, save=task.save_model) -> None:
+    def full(trained, recipe, folder: Path, save=task.save_model) -> None:
         with files_up_to(100_000):
-            save(objective, folder)
+            save(trained, recipe, folder)
 
     with monkeypatch.context() as patch:
         patch.setattr(task, "save_model", full)

@@ -14,7 +14,7 @@ from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
 from simcrop.model import load
-from simcrop.nn.vision import VisionEncoder
+from simcrop.nn.vit import ViT
 from simcrop.tasks.pretrain import pretrain, training_studies, untrained
 
 Tree = dict[str, Any]
@@ -30,7 +30,7 @@ def changed(tree: Tree, init: Tree, vision: Tree | None = None) -> Recipe:
     return build_recipe({**tree, "vision": {**tree["vision"], **(vision or {})}, "init": init}, "toy")
 
 
-def start(cohort: Path, recipe: Recipe, out: Path) -> VisionEncoder:
+def start(cohort: Path, recipe: Recipe, out: Path) -> ViT:
     return load(untrained(cohort, recipe, out)).vision
 
 

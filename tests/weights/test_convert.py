@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from simcrop.errors import SimcropError
-from simcrop.nn.text import read_text_encoder
+from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.weights.convert import convert
 
 

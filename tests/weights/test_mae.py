@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
-from simcrop.nn.vision import VisionEncoder, VisionSettings
+from simcrop.nn.vit import VisionSettings, ViT
 from simcrop.weights.mae import inflate, init_patch_embed_by_pca, load_mae
 
 PATCH = (5, 7, 3)  # x, y, z: images of 7 rows and 5 columns
@@ -18,9 +18,9 @@ GRID = PatchGrid((10, 28, 9), PATCH)
 State = dict[str, Tensor]
 
 
-def encoder(**changes: object) -> VisionEncoder:
+def encoder(**changes: object) -> ViT:
     torch.manual_seed(0)
-    return VisionEncoder(VisionSettings(depth=2, dim=12, heads=3).model_copy(update=changes), GRID)
+    return ViT(VisionSettings(depth=2, dim=12, heads=3).model_copy(update=changes), GRID)
 
 
 def mae_state(depth: int) -> State:

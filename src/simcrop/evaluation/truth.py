@@ -6,9 +6,10 @@ here need not know which.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class KnownSentence(Protocol):
     """One sentence of a report. `sentence_index` counts from 0 within its findings; `finding`: None for one about none;
     `negated`: it is denied; `mask_value`: its voxels in the mask, 0 where none belong to it.
@@ -38,6 +39,7 @@ class KnownSentence(Protocol):
         ...
 
 
+@runtime_checkable
 class Truth(Protocol):
     """Of a cohort, by the ids of its studies."""
 

@@ -1,7 +1,7 @@
 """`simcrop reproduce table3`: what each part of the method is worth, on phantoms whose truth is known.
 
-No axes or units. Every step leaves a file and is not repeated: killed anywhere, it resumes. The test part is opened once,
-after everything that is chosen has been chosen on another part and written down.
+No axes or units. Every step leaves a file and is not repeated: killed anywhere, it resumes. The test part is opened
+once, after everything that is chosen has been chosen on another part and written down.
 """
 
 from collections.abc import Sequence

@@ -12,13 +12,12 @@ from torch import Tensor
 from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, to_unit
 from simcrop.data.report import Report
 from simcrop.data.resampling.plan import resample
-from simcrop.data.samples import text_features
 from simcrop.data.samples.batch import Batch, image_indices
 from simcrop.data.samples.dataset import Collate, Sample, StudyCrops, Texts, crop_start, cut
 from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort, open_cohort
-from simcrop.engine.order import Draw
+from simcrop.engine.order import SampleDraw
 from simcrop.errors import SimcropError
 
 REPORTS = [["no effusion.", "a nodule."], [], ["no effusion.", "clear.", "no effusion."]]
@@ -96,7 +95,7 @@ def test_disk_that_takes_no_more_keeps_no_cache(tmp_path: Path, monkeypatch: pyt
         path.write_bytes(b"half")
         raise SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr(text_features, "save_file", full)
+    monkeypatch.setattr("simcrop.files.tensors.save_file", full)
     assert build_bank(REPORTS, encode, tmp_path / "minilm.safetensors").features is not None
     assert list(tmp_path.iterdir()) == []
 
@@ -188,7 +187,7 @@ def test_sample_depends_on_its_draw_alone(cohort: Cohort) -> None:
     spec = InputSpec(cohort.spacing_mm, (9, 11, 5))
     data = StudyCrops(cohort, spec, random_crop=True)  # type: ignore[arg-type]
     assert len(data) == len(cohort)
-    first, again, other = (data[Draw(1, seed)] for seed in (5, 5, 6))
+    first, again, other = (data[SampleDraw(1, seed)] for seed in (5, 5, 6))
     assert isinstance(first, Sample)
     assert isinstance(again, Sample)
     assert isinstance(other, Sample)
@@ -204,7 +203,7 @@ def test_left_and_right_are_swapped_only_when_asked(cohort: Cohort) -> None:
     plain, flipped = (StudyCrops(cohort, spec, False, flip_lr=flip) for flip in (False, True))  # type: ignore[arg-type]
     turned = 0
     for seed in range(20):
-        a, b = plain[Draw(0, seed)], flipped[Draw(0, seed)]
+        a, b = plain[SampleDraw(0, seed)], flipped[SampleDraw(0, seed)]
         assert isinstance(a, Sample)
         assert isinstance(b, Sample)
         if torch.equal(b.volume, a.volume.flip(1)) and not torch.equal(a.volume, a.volume.flip(1)):
@@ -218,6 +217,6 @@ def test_damaged_study_is_an_error_that_names_it(cohort: Cohort, tmp_path: Path)
     path = tmp_path / "torn.b2nd"
     path.write_bytes(cohort[0].path.read_bytes()[:50])
     data = StudyCrops([replace(cohort[0], path=path)], InputSpec(cohort.spacing_mm, (9, 11, 5)), False)
-    error = data[Draw(0, 0)]
+    error = data[SampleDraw(0, 0)]
     assert isinstance(error, SimcropError)
     assert error.sentence.startswith(f"study {cohort[0].id}: ")

@@ -184,8 +184,8 @@ def test_hidden_words_equal_a_loop_over_words(seed: int, ratio: float) -> None:
     tokens = TOY.encode(["no pneumothorax in lungs . no", "", "pneumothorax", "lungs in lungs"])
     draw = torch.rand(tuple(tokens.ids.shape), generator=seeded(seed), dtype=torch.float64).tolist()
     seen = mask_tokens(tokens, TOY, ratio, seeded(seed))
-    assert seen.hidden.tolist() == hidden_by_hand(tokens, draw, ratio)
-    assert torch.equal(seen.ids, tokens.ids.masked_fill(seen.hidden, TOY.mask_id))
+    assert seen.masked.tolist() == hidden_by_hand(tokens, draw, ratio)
+    assert torch.equal(seen.ids, tokens.ids.masked_fill(seen.masked, TOY.mask_id))
 
 
 @settings(deadline=None, max_examples=50)
@@ -196,24 +196,24 @@ def test_special_tokens_and_padding_are_never_hidden_and_one_word_always_is(
     tokens = TOY.encode(["no pneumothorax in lungs", "", "in"])
     seen = mask_tokens(tokens, TOY, 0.2, seeded(seed), unit=unit, replace=replace)  # type: ignore[arg-type]
     special = tokens.word < 0
-    assert not seen.hidden[special].any()
+    assert not seen.masked[special].any()
     assert torch.equal(seen.ids[special], tokens.ids[special])
-    assert torch.equal(seen.ids[~seen.hidden], tokens.ids[~seen.hidden])
-    assert seen.hidden.any(1).tolist() == [True, False, True]
+    assert torch.equal(seen.ids[~seen.masked], tokens.ids[~seen.masked])
+    assert seen.masked.any(1).tolist() == [True, False, True]
 
 
 def test_same_seed_hides_the_same_words_and_another_does_not(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:3])
     first = mask_tokens(tokens, tokenizer, generator=seeded(7))
-    assert torch.equal(first.hidden, mask_tokens(tokens, tokenizer, generator=seeded(7)).hidden)
-    assert not torch.equal(first.hidden, mask_tokens(tokens, tokenizer, generator=seeded(8)).hidden)
+    assert torch.equal(first.masked, mask_tokens(tokens, tokenizer, generator=seeded(7)).masked)
+    assert not torch.equal(first.masked, mask_tokens(tokens, tokenizer, generator=seeded(8)).masked)
 
 
 def words_of(tokens: Tokens, seen: MaskedTokens) -> tuple[list[set[bool]], int]:
     """For each word of each text, the set of its pieces' fates; and how many pieces there are."""
     fates: dict[tuple[int, int], set[bool]] = {}
-    for row, (words, hidden) in enumerate(zip(tokens.word.tolist(), seen.hidden.tolist(), strict=True)):
+    for row, (words, hidden) in enumerate(zip(tokens.word.tolist(), seen.masked.tolist(), strict=True)):
         for word, fate in zip(words, hidden, strict=True):
             if word >= 0:
                 fates.setdefault((row, word), set()).add(fate)
@@ -239,14 +239,14 @@ def test_single_pieces_are_hidden_apart_when_asked(real_reports: list[str], mini
     seen = mask_tokens(tokens, tokenizer, generator=seeded(3), unit="token")
     fates, pieces = words_of(tokens, seen)
     assert any(len(fate) == 2 for fate in fates)
-    assert int(seen.hidden.sum()) / pieces == pytest.approx(0.75, abs=0.03)
+    assert int(seen.masked.sum()) / pieces == pytest.approx(0.75, abs=0.03)
 
 
 def test_bert_replacement_shows_mask_random_and_true_pieces(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:100])
     seen = mask_tokens(tokens, tokenizer, generator=seeded(5), replace="bert")
-    shown, true = seen.ids[seen.hidden], tokens.ids[seen.hidden]
+    shown, true = seen.ids[seen.masked], tokens.ids[seen.masked]
     masked, kept = shown == tokenizer.mask_id, shown == true
     assert float(masked.double().mean()) == pytest.approx(0.8, abs=0.015)
     assert float(kept.double().mean()) == pytest.approx(0.1, abs=0.01)
@@ -259,7 +259,7 @@ def test_bert_replacement_shows_mask_random_and_true_pieces(real_reports: list[s
 
 @pytest.mark.parametrize("ratio", [0.0, -0.1, 1.1])
 def test_impossible_share_is_refused(ratio: float) -> None:
-    with pytest.raises(ValueError, match="share of hidden words"):
+    with pytest.raises(ValueError, match="share of masked words"):
         mask_tokens(TOY.encode(["no"]), TOY, ratio)
 
 
@@ -271,7 +271,7 @@ def test_no_room_for_the_special_tokens_is_refused() -> None:
 def test_no_texts_are_no_rows_and_nothing_is_hidden_in_them() -> None:
     tokens = TOY.encode([])
     assert tokens.ids.shape == tokens.word.shape == tokens.mask.shape == (0, 2)
-    assert mask_tokens(tokens, TOY).hidden.shape == (0, 2)
+    assert mask_tokens(tokens, TOY).masked.shape == (0, 2)
 
 
 def test_tokens_move_as_one() -> None:
