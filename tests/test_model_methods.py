@@ -105,9 +105,11 @@ def test_ct_clip_grounds_by_the_cosine_of_projected_patches_and_sentences(
     clip: Any = objective
     tokens = Tokenizer.load(folder / "tokenizer").encode(SENTENCES, 40)
     with torch.no_grad():
-        said = clip.text.pool(clip.text(tokens), tokens.mask, "mean") - clip.projection.center
+        text_features = clip.text.pool(clip.text(tokens), tokens.mask, "mean") - clip.projection.center
         seen = features(objective, volume)[0] @ clip.projection.image.weight.T
-        expected = cosine_similarity((said @ clip.projection.words.weight.T)[:, None], seen[None], dim=-1)
+        expected = cosine_similarity(
+            (text_features @ clip.projection.words.weight.T)[:, None], seen[None], dim=-1
+        )
     heats = load(folder).ground(volume, SENTENCES)
     for heat, patches in zip(heats, expected.numpy(), strict=True):
         np.testing.assert_allclose(heat.patches.ravel(), patches, atol=1e-5)
@@ -172,10 +174,10 @@ def test_weights_that_use_needs_must_be_there_and_none_beside_them(
     _, folder = saved(method)
     path = folder / "model.safetensors"
     state = load_file(path)
-    for changed, said in (
+    for changed, message in (
         ({k: v for k, v in state.items() if k != name}, name),
         ({**state, "head.odd": torch.zeros(2)}, "head.odd"),
     ):
         save_file(changed, path)
-        with pytest.raises(SimcropError, match=said.replace(".", r"\.")):
+        with pytest.raises(SimcropError, match=message.replace(".", r"\.")):
             load(folder)
