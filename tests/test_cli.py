@@ -88,7 +88,7 @@ def test_debug_shows_the_trace_and_keeps_the_exit_code(simcrop: Callable, line, 
 
 
 @pytest.mark.parametrize(
-    ("verb", "target", "said"),
+    ("verb", "target", "message"),
     [
         ("phantom", "simcrop.tasks.phantom.write_cohort", "the same command continues"),
         ("ingest", "simcrop.tasks.ingest.ingest_scans", "the same command continues"),
@@ -102,7 +102,7 @@ def test_interruption_is_130_and_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
     target: str,
-    said: str,
+    message: str,
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -114,7 +114,7 @@ def test_interruption_is_130_and_says_how_to_go_on(
     }[verb]
     monkeypatch.setattr(target, interrupt)
     ran = simcrop(verb, *words)
-    assert (ran.code, ran.err) == (130, f"error: interrupted; {said}\n")
+    assert (ran.code, ran.err) == (130, f"error: interrupted; {message}\n")
     assert not (tmp_path / "out").exists()
 
 

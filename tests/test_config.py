@@ -116,7 +116,7 @@ def test_typo_is_answered_with_the_nearest_name(typo: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("optim.lr=-1", "optim.lr = -1"),
         ("optim.lr=fast", "optim.lr = 'fast'"),
@@ -136,8 +136,8 @@ def test_typo_is_answered_with_the_nearest_name(typo: str, meant: str) -> None:
         ("method=mea", "method = 'mea' is not known, did you mean mae?"),
     ],
 )
-def test_bad_value_is_one_line_that_holds_the_name_and_the_value(override: str, said: str) -> None:
-    assert said in refusal("simcrop-paper", override)
+def test_bad_value_is_one_line_that_holds_the_name_and_the_value(override: str, message: str) -> None:
+    assert message in refusal("simcrop-paper", override)
 
 
 def test_several_mistakes_are_told_together() -> None:
@@ -167,7 +167,7 @@ def test_own_recipe_is_read_from_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"- 1\n- 2\n", "found list"),
         (b"a: [1", "is not YAML"),
@@ -175,12 +175,12 @@ def test_own_recipe_is_read_from_its_path(tmp_path: Path) -> None:
         (b"seed: x", "seed"),
     ],
 )
-def test_own_recipe_that_cannot_be_used_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+def test_own_recipe_that_cannot_be_used_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
     sentence = refusal(str(path))
     assert str(path) in sentence
-    assert said in sentence
+    assert message in sentence
 
 
 def test_recipe_file_that_is_missing_is_named(tmp_path: Path) -> None:

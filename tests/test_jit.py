@@ -14,17 +14,17 @@ def twice(value: int) -> int:
 
 def test_without_a_place_to_keep_it_a_function_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a container whose user has no home: numba then knows no place and raises."""
-    real, asked = jit.njit, []
+    real, cached = jit.njit, []
 
     def njit(**options: Any) -> Any:
-        asked.append(options.get("cache", False))
+        cached.append(options.get("cache", False))
         if options.get("cache"):
             raise RuntimeError("cannot cache function: no locator available")
         return real(**options)
 
     monkeypatch.setattr(jit, "njit", njit)
     assert jit.compiled(twice)(21) == 42
-    assert asked == [True, False]
+    assert cached == [True, False]
 
 
 def test_checks_of_a_test_run_are_not_compiled() -> None:

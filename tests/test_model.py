@@ -81,7 +81,7 @@ def test_loaded_model_embeds_as_the_trained_encoder_does(
 ) -> None:
     tensor, _ = preprocess(volume, recipe.input.spec)
     with torch.no_grad():
-        expected = objective.vision(objective.grid.split(tensor[None])).pooled[0].numpy()
+        expected = objective.vision((tensor[None])).pooled[0].numpy()
     model = load(folder)
     found = model.embed(volume)
     assert found.dtype == np.float32
@@ -96,14 +96,14 @@ def test_loaded_model_grounds_as_the_trained_objective_does(
     tensor, placement = preprocess(volume, recipe.input.spec)
     tokens = objective.tokenizer.encode(SENTENCES, recipe.text.sentence_length)
     with torch.no_grad():
-        said = (
+        text_features = (
             objective.text.pool(objective.text(tokens.ids, tokens.mask), tokens.mask, "cls")
             - objective.projection.center
         )
-        seen = objective.projection.projection(objective.vision(objective.grid.split(tensor[None])).patches)[
+        seen = objective.projection.vision_proj(objective.vision(tensor[None]).patches)[
             0
         ]
-        cosine = torch.nn.functional.cosine_similarity(said[:, None], seen[None], dim=-1)
+        cosine = torch.nn.functional.cosine_similarity(text_features[:, None], seen[None], dim=-1)
     expected = cosine.reshape(len(SENTENCES), *objective.grid.shape).numpy()
     heats = load(folder).ground(volume, SENTENCES)
     for heat, patches in zip(heats, expected, strict=True):
@@ -180,7 +180,7 @@ def test_nothing_in_a_model_folder_is_pickled(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda s: {k: v for k, v in s.items() if k != "vision.patch_embed.bias"}, "vision.patch_embed.bias"),
         (lambda s: {**s, "vision.blocks.odd": torch.zeros(2)}, "vision.blocks.odd"),
@@ -189,13 +189,13 @@ def test_nothing_in_a_model_folder_is_pickled(folder: Path) -> None:
     ids=["missing", "extra", "wrong shape"],
 )
 def test_weights_that_do_not_fit_are_refused_by_name(
-    folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]], said: str
+    folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]], message: str
 ) -> None:
     path = folder / "model.safetensors"
     save_file(change(load_file(path)), path)
     error = refused(folder)
     assert error.reason == "weights-mismatch"
-    assert said in error.sentence
+    assert message in error.sentence
 
 
 def test_parts_that_only_training_needs_may_be_left_out(folder: Path, volume: Volume) -> None:
@@ -233,7 +233,7 @@ def test_damaged_config_is_refused(folder: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("format", 2, "reads up to 1"),
         ("architecture", {"vision": {"deep": 3}}, "unknown setting vision.deep"),
@@ -242,10 +242,10 @@ def test_damaged_config_is_refused(folder: Path, content: bytes) -> None:
         ("tokenizer", "0" * 64, "not the one this model was trained with"),
     ],
 )
-def test_config_of_something_else_is_refused(folder: Path, key: str, value: object, said: str) -> None:
+def test_config_of_something_else_is_refused(folder: Path, key: str, value: object, message: str) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, key: value}))
-    assert said in refused(folder).sentence
+    assert message in refused(folder).sentence
 
 
 def test_changed_tokenizer_is_refused(folder: Path) -> None:

@@ -107,11 +107,13 @@ def test_ct_clip_grounds_by_the_cosine_of_projected_patches_and_sentences(
     clip: Any = objective
     tokens = Tokenizer.load(folder / "tokenizer").encode(SENTENCES, 40)
     with torch.no_grad():
-        said = (
+        text_features = (
             clip.text.pool(clip.text(tokens.ids, tokens.mask), tokens.mask, "mean") - clip.projection.center
         )
         seen = features(objective, volume)[0] @ clip.projection.image.weight.T
-        expected = cosine_similarity((said @ clip.projection.words.weight.T)[:, None], seen[None], dim=-1)
+        expected = cosine_similarity(
+            (text_features @ clip.projection.words.weight.T)[:, None], seen[None], dim=-1
+        )
     heats = load(folder).ground(volume, SENTENCES)
     for heat, patches in zip(heats, expected.numpy(), strict=True):
         np.testing.assert_allclose(heat.patches.ravel(), patches, atol=1e-5)
@@ -132,7 +134,7 @@ def test_sentences_learned_from_lone_patches_are_grounded_in_lone_patches(
 ) -> None:
     scans = torch.rand(2, 1, 24, 28, 15) * 2 - 1
     scans[1, ..., :12, :, :] = scans[0, ..., :12, :, :]  # half of the patches are the same
-    model = load(saved("simcrop", align={"cross_image": {"enabled": True, "alone": share}})[1])
+    model = load(saved("simcrop", align={"cross_image": {"enabled": True, "skip_attention": share}})[1])
     first, second = model.similarity(scans, SENTENCES)
     half = model.grid.count // 2
     assert torch.allclose(first[:, :half], second[:, :half], atol=1e-6) == same
@@ -176,10 +178,10 @@ def test_weights_that_use_needs_must_be_there_and_none_beside_them(
     _, folder = saved(method)
     path = folder / "model.safetensors"
     state = load_file(path)
-    for changed, said in (
+    for changed, message in (
         ({k: v for k, v in state.items() if k != name}, name),
         ({**state, "head.odd": torch.zeros(2)}, "head.odd"),
     ):
         save_file(changed, path)
-        with pytest.raises(SimcropError, match=said.replace(".", r"\.")):
+        with pytest.raises(SimcropError, match=message.replace(".", r"\.")):
             load(folder)

@@ -1,5 +1,6 @@
 """The root that joins all settings, and the recipes: small YAML files that a user prints, copies and edits."""
 
+from functools import cache
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -126,6 +127,7 @@ class Recipe(MethodSettings):
         return self.text.report_length if whole else self.text.sentence_length
 
 
+@cache
 def recipe_class(method: type[MethodSettings]) -> type[Recipe]:
     """The recipe of a method: its own settings beside those that every run has."""
     made = create_model(f"{method.__name__}Recipe", __base__=(method, Recipe), method=(str, method.name))

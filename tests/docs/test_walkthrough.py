@@ -121,9 +121,11 @@ def the_objective_agrees(names: dict[str, Any]) -> None:
     for part, name in parts.items():
         setattr(whole, part, names[name])
     owner = names["owner"]
-    said = Sentences(owner, torch.arange(len(owner)), torch.zeros(len(owner)), names["sentence_features"])
+    sentences = Sentences(
+        owner, torch.arange(len(owner)), torch.zeros(len(owner)), names["sentence_features"]
+    )
     ids = tuple(study.id for study in names["studies"])
-    terms = whole(Batch(ids, names["x"], names["whole"], said), torch.Generator().manual_seed(0))
+    terms = whole(Batch(ids, names["x"], names["whole"], sentences), torch.Generator().manual_seed(0))
 
     assert set(whole.weights) == set(terms) == {"volume", "align", "report"}
     for term, value in terms.items():

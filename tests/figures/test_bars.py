@@ -27,9 +27,9 @@ def test_bars_of_counts_stand_over_whole_numbers() -> None:
 def test_unusual_values_have_another_colour_and_heights_follow_counts() -> None:
     drawn = draw_histogram("spacing z", np.array([5.0, 5.0, 5.0, 9.0]), "mm", usual=(0.4, 5.0))
     usual, beneath = bars(drawn, "mark")
-    (odd,) = bars(drawn, "odd")
-    assert float(usual.attrib["height"]) == pytest.approx(3 * float(odd.attrib["height"]), abs=0.2)
-    assert {**odd.attrib, "class": "mark"} == beneath.attrib
+    (outside,) = bars(drawn, "odd")
+    assert float(usual.attrib["height"]) == pytest.approx(3 * float(outside.attrib["height"]), abs=0.2)
+    assert {**outside.attrib, "class": "mark"} == beneath.attrib
     assert "median 5 mm" in drawn
 
 

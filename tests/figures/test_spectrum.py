@@ -7,7 +7,7 @@ import numpy as np
 
 from simcrop.data.quality.histograms import BONE, TISSUES, gathered, histogram
 from simcrop.figures.curves import ALARM
-from simcrop.figures.spectrum import MEDIAN, MOST_ODD, draw_spectrum
+from simcrop.figures.spectrum import MEDIAN, MOST_OUTLIERS, draw_spectrum
 
 
 def scans(count: int) -> dict[str, np.ndarray]:
@@ -40,4 +40,4 @@ def test_odd_scans_are_drawn_one_by_one_up_to_a_few() -> None:
     seen = gathered(scans(9))
     assert lines(draw_spectrum(seen, []), ALARM) == []
     assert len(lines(draw_spectrum(seen, ["s2"]), ALARM)) == 1
-    assert len(lines(draw_spectrum(seen, list(seen.ids)), ALARM)) == MOST_ODD
+    assert len(lines(draw_spectrum(seen, list(seen.ids)), ALARM)) == MOST_OUTLIERS

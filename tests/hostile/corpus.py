@@ -39,9 +39,9 @@ def mutated(kind: str, random: Random) -> Scan:
     scan = sound(kind)
     lie = int(random.integers(5)) < 3
     if kind == "dicom-zip" and lie:
-        return in_zip(inner(dicom_folder(), random, lying=True), "export", "scan.zip", scan.asked)
+        return in_zip(inner(dicom_folder(), random, lying=True), "export", "scan.zip", scan.to_read)
     if kind == "png-zip" and lie:
-        return in_zip(inner(slice_folder("PNG"), random, lying=False), PLACE, "CP-1.zip", scan.asked)
+        return in_zip(inner(slice_folder("PNG"), random, lying=False), PLACE, "CP-1.zip", scan.to_read)
     if lie and kind in ("png", "jpeg", "bmp"):
         return inner(scan, random, lying=False)
     if lie:

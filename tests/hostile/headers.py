@@ -111,12 +111,12 @@ def lying_nifti(scan: Scan, random: Random) -> Scan:
 
 def lying_text(scan: Scan, random: Random) -> Scan:
     """A line of a MetaImage or NRRD header is changed, doubled, dropped, moved, or written another way."""
-    content = scan.files[scan.asked]
+    content = scan.files[scan.to_read]
     stop = re.search(rb"ElementDataFile.*\n|\n\n", content)
     end = stop.end() if stop else len(content)
     lines = content[:end].decode("latin-1").split("\n")
     at = int(random.integers(len(lines)))
-    key, mark, _ = lines[at].partition("=" if scan.asked.startswith("ct.m") else ":")
+    key, mark, _ = lines[at].partition("=" if scan.to_read.startswith("ct.m") else ":")
     word = pick(WORDS, random)
     lines[at : at + 1] = pick(
         (
@@ -137,7 +137,9 @@ def lying_text(scan: Scan, random: Random) -> Scan:
         ),
         random,
     )
-    return replace(scan, files=scan.files | {scan.asked: "\n".join(lines).encode("latin-1") + content[end:]})
+    return replace(
+        scan, files=scan.files | {scan.to_read: "\n".join(lines).encode("latin-1") + content[end:]}
+    )
 
 
 TAGS = (
@@ -222,7 +224,7 @@ def altered(content: bytes, tag: str, word: str, number: int, syntax: str | None
 
 def lying_npz(scan: Scan, random: Random) -> Scan:
     """The text header of the array inside, or its bytes, in an archive that is sound."""
-    with zipfile.ZipFile(io.BytesIO(scan.files[scan.asked])) as archive:
+    with zipfile.ZipFile(io.BytesIO(scan.files[scan.to_read])) as archive:
         (name,) = archive.namelist()
         block = archive.read(name)
     text = block[10:128].decode("latin-1")
@@ -265,4 +267,4 @@ def lying_npz(scan: Scan, random: Random) -> Scan:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo(name), block)
-    return replace(scan, files={scan.asked: target.getvalue()})
+    return replace(scan, files={scan.to_read: target.getvalue()})

@@ -26,16 +26,16 @@ PLACE = "CP/12/345"  # of the slices inside their archive
 
 @dataclass(frozen=True)
 class Scan:
-    """Files by their place below a folder, and the place that a reader is asked to read."""
+    """Files by their place below a folder, and the place that a reader is to read."""
 
     files: dict[str, bytes]
-    asked: str
+    to_read: str
 
     def write(self, folder: Path) -> Path:
         for name, content in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        return folder / self.asked
+        return folder / self.to_read
 
 
 def chest() -> np.ndarray:
@@ -106,14 +106,14 @@ def slice_folder(form: str) -> Scan:
     return Scan({f"scan/{z}.{form.lower()}": picture(z, form) for z in range(SHAPE[2])}, "scan")
 
 
-def in_zip(scan: Scan, inside: str, name: str, asked: str) -> Scan:
+def in_zip(scan: Scan, inside: str, name: str, to_read: str) -> Scan:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for place, one in scan.files.items():
             entry = zipfile.ZipInfo(f"{inside}/{Path(place).name}")
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, one)
-    return Scan({name: content.getvalue()}, asked)
+    return Scan({name: content.getvalue()}, to_read)
 
 
 SCANS: dict[str, Callable[[], Scan]] = {

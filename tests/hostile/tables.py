@@ -89,8 +89,8 @@ def marked(text: bytes, _: Random) -> bytes:
     return b"\xef\xbb\xbf" + text
 
 
-def odd_field(text: bytes, random: Random) -> bytes:
-    odd = (
+def unexpected_field(text: bytes, random: Random) -> bytes:
+    unexpected = (
         b"nan",
         b"inf",
         b"-8192",
@@ -104,7 +104,7 @@ def odd_field(text: bytes, random: Random) -> bytes:
     )
     fields = list(re.finditer(rb'"[^"]*"|[^,\r\n]+', text))
     one = fields[int(random.integers(len(fields)))]
-    return text[: one.start()] + odd[int(random.integers(len(odd)))] + text[one.end() :]
+    return text[: one.start()] + unexpected[int(random.integers(len(unexpected)))] + text[one.end() :]
 
 
 Change = Callable[[bytes, Random], bytes]
@@ -119,7 +119,7 @@ CHANGES: list[Change] = [
     twice,
     marked,
 ]
-CHANGES += [odd_field] * 6 + DAMAGE
+CHANGES += [unexpected_field] * 6 + DAMAGE
 RARE: list[Change] = [endless_line]
 
 

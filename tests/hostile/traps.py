@@ -51,11 +51,11 @@ def plain_nifti() -> bytes:
 def text(kind: str, *changes: tuple[str, str]) -> Scan:
     """A MetaImage or NRRD scan with words of its header replaced."""
     scan = SCANS[kind]()
-    content = scan.files[scan.asked]
+    content = scan.files[scan.to_read]
     for old, new in changes:
         assert old.encode() in content
         content = content.replace(old.encode(), new.encode(), 1)
-    return Scan(scan.files | {scan.asked: content}, scan.asked)
+    return Scan(scan.files | {scan.to_read: content}, scan.to_read)
 
 
 @trap("absurd-size")

@@ -89,14 +89,14 @@ def judge_table(kind: str, path: Path, root: Path) -> Verdict:
         listing = list_studies(kind.removesuffix("-table"), root)
     except SimcropError as error:
         return refused(error)
-    said = (
+    cells = (
         {value for row in rows_of(path) for value in row.values() if isinstance(value, str)}
         if path.suffix == ".csv"
         else set()
     )
     for study in listing.studies:
         for text in (study.findings, study.impression):
-            if text and path.name.endswith("reports.csv") and text not in said:
+            if text and path.name.endswith("reports.csv") and text not in cells:
                 return {"outcome": "wrong", "why": "a report that the table does not hold"}
     return {"outcome": "right"}
 
@@ -115,12 +115,12 @@ def refused(error: SimcropError) -> Verdict:
 def judge_trap(path: Path, folder: Path) -> Verdict:
     """`outcome` is the reason of the refusal, `right`, or a word for what must not be."""
     find_scans(folder)
-    said: list[object] = []
+    outcomes: list[object] = []
     for resampled in (False, True):
         try:
             read_resampled(path, NEW_MM) if resampled else read_volume(path)
-            said.append("right")
+            outcomes.append("right")
         except SimcropError as error:
             verdict = refused(error)
-            said.append(verdict.get("reason", verdict["outcome"]))
-    return {"outcome": said[0] if said[0] == said[1] else str(said)}
+            outcomes.append(verdict.get("reason", verdict["outcome"]))
+    return {"outcome": outcomes[0] if outcomes[0] == outcomes[1] else str(outcomes)}

@@ -25,7 +25,7 @@ def test_its_one_term_is_the_mean_of_both_directions_over_studies_with_a_report(
     assert set(terms) == {"contrast"} == set(objective.terms)
     assert batch.sentences.image_index.tolist() == [0, 1, 3]  # the third study has no findings
 
-    patches = objective.vision(objective.grid.split(batch.volume)).patches
+    patches = objective.vision(batch.volume).patches
     images = patches.mean(1)[[0, 1, 3]] @ objective.projection.image.weight.T
     texts = batch.sentences.features @ objective.projection.words.weight.T
     cosine = torch.nn.functional.cosine_similarity(images[:, None], texts[None], dim=-1)

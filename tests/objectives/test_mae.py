@@ -25,7 +25,7 @@ def test_its_one_term_is_equation_1_on_hidden_patches(build: Callable) -> None:
     assert set(terms) == {"volume"} == set(objective.terms)
     patches = objective.grid.split(batch.volume)
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
-    painted = objective.vision_decoder(objective.vision(patches, mask), mask)
+    painted = objective.vision_decoder(objective.vision(batch.volume, mask), mask)
     torch.testing.assert_close(terms["volume"], losses.masked_patch_mse(painted, patches, mask.masked))
 
 

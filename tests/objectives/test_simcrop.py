@@ -91,7 +91,7 @@ def test_align_term_is_equations_2_to_4_on_visible_patches_only(make: Make) -> N
     found = objective(batch, seeded(7))["align"]
     patches = objective.grid.split(batch.volume)
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
-    seen = objective.projection.patches(objective.vision(patches, mask).patches)
+    seen = objective.projection.patches(objective.vision(batch.volume, mask).patches)
     assert seen.shape[1] == 21
     said = objective.projection.sentences(batch.sentences.features)
     image_index = batch.sentences.image_index
@@ -154,8 +154,8 @@ def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -
 
 
 @pytest.mark.parametrize(("alone", "learns"), [(1.0, False), (0.0, True)])
-def test_lone_patches_teach_attention_nothing(make: Make, alone: float, learns: bool) -> None:
-    cross = {"enabled": True, "alone": alone, "max_document_frequency": 1.0}
+def test_steps_without_attention_teach_attention_nothing(make: Make, alone: float, learns: bool) -> None:
+    cross = {"enabled": True, "skip_attention": alone, "max_document_frequency": 1.0}
     objective, batch = make(align={"cross_image": cross})
     objective(batch, seeded())["cross_image"].backward()
     block = objective.vision.transformer.blocks[0]

@@ -58,7 +58,7 @@ def test_one_batch_is_learned_by_heart_on_all_patches(
     assert last["labels"] < first["labels"] / 10
     assert set(seen) == {objective.grid.count}
     known = ~batch.labels.isnan()
-    logits = objective.head(objective.vision(objective.grid.split(batch.volume)).patches)
+    logits = objective.head(objective.vision(batch.volume).patches)
     assert torch.equal((logits > 0)[known], (batch.labels > 0.5)[known])
 
 

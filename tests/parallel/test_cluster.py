@@ -104,8 +104,8 @@ def test_cluster_that_loses_a_machine_gives_the_cohort_of_one_process(
         time.sleep(0.01)
     assert cluster.say("kill") == "killed"
     assert running.poll() is None, "it was over before the machine died"
-    said, errors = running.communicate(timeout=60)
-    assert (running.returncode, said) == (1, f"23 taken, 1 refused: {out}/ledger.parquet\n"), errors
+    output, errors = running.communicate(timeout=60)
+    assert (running.returncode, output) == (1, f"23 taken, 1 refused: {out}/ledger.parquet\n"), errors
     ingest(raw, "folder", tmp_path / "one")
     one, many = content(tmp_path / "one"), content(out)
     assert {name: many[name] for name in one} == one
@@ -123,12 +123,12 @@ def test_embeddings_of_a_cluster_are_those_of_one_process(
     from simcrop.tasks.embed import embed
 
     running = cluster.begin("embed", line.run, line.cohort, "--out", tmp_path / "many")
-    said, errors = running.communicate(timeout=60)
+    output, errors = running.communicate(timeout=60)
     assert running.returncode == 0, errors
     embed(str(line.run), line.cohort, tmp_path / "one")
     tables = [pl.read_parquet(tmp_path / name / "embeddings.parquet") for name in ("one", "many")]
     assert tables[0].equals(tables[1])
-    assert said == f"{tables[0].height} scans in {tmp_path}/many/embeddings.parquet\n"
+    assert output == f"{tables[0].height} scans in {tmp_path}/many/embeddings.parquet\n"
 
 
 @pytest.mark.parametrize("address", ["here", "ray://10.0.0.1:10001", "host:", ":6379", "host:99999", "h:x"])
@@ -150,8 +150,8 @@ def test_what_ray_prints_at_its_end_stays_off_stdout(
 
 @needs_ray
 def test_no_cluster_is_one_line(simcrop: Callable, line, tmp_path: Path) -> None:
-    said = simcrop("ingest", line.raw, "--out", tmp_path / "c", "--ray", "127.0.0.1:1").refusal
-    assert "no Ray cluster there" in said
+    refusal = simcrop("ingest", line.raw, "--out", tmp_path / "c", "--ray", "127.0.0.1:1").refusal
+    assert "no Ray cluster there" in refusal
     assert not (tmp_path / "c").exists()
 
 
@@ -163,6 +163,6 @@ def test_without_the_extra_the_command_that_mends_it_is_said(
         importlib.util, "find_spec", lambda name, *a: None if name == "ray" else real(name, *a)
     )
     for words in (("ingest", line.raw), ("embed", line.run, line.cohort)):
-        said = simcrop(*words, "--out", tmp_path / "out", "--ray", "auto").refusal
-        assert said == "--ray needs Ray, which is not installed: pip install 'simcrop[ray]'"
+        refusal = simcrop(*words, "--out", tmp_path / "out", "--ray", "auto").refusal
+        assert refusal == "--ray needs Ray, which is not installed: pip install 'simcrop[ray]'"
         assert not (tmp_path / "out").exists()

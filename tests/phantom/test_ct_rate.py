@@ -93,10 +93,10 @@ def test_labels_equal_truth(cohort: Path) -> None:
     for split in ("train", "valid"):
         for row in rows(cohort / f"multi_abnormality_labels/{split}_predicted_labels.csv"):
             lines = truth.of(row["VolumeName"].removesuffix(".nii.gz"))
-            said = {line.finding for line in lines if line.finding and not line.negated}
+            affirmed = {line.finding for line in lines if line.finding and not line.negated}
             denied = {line.finding for line in lines if line.negated}
-            assert said == {label for label in LABELS if row[label] == "1"}
-            assert not said & denied
+            assert affirmed == {label for label in LABELS if row[label] == "1"}
+            assert not affirmed & denied
 
 
 def test_each_sentence_has_one_line_of_truth(cohort: Path) -> None:

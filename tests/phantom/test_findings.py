@@ -26,8 +26,8 @@ BACKGROUND_HU = -850.0
 @pytest.fixture(scope="module")
 def one_each() -> list[tuple[Patient, Finding]]:
     """Two patients of each kind and difficulty, with that finding alone."""
-    asked = [(kind, "real") for kind in LABELS] + [(kind, "easy") for kind in EASY_KINDS]
-    drawn = [draw_patient(seed, 5, level, [kind]) for kind, level in asked for seed in SEEDS]
+    kinds_and_levels = [(kind, "real") for kind in LABELS] + [(kind, "easy") for kind in EASY_KINDS]
+    drawn = [draw_patient(seed, 5, level, [kind]) for kind, level in kinds_and_levels for seed in SEEDS]
     return [(patient, patient.findings[0]) for patient in drawn]
 
 
@@ -79,11 +79,11 @@ def spacing_for(finding: Finding) -> float:
     return max(affordable, min(1.6, min(part.thin[0] for part in marked(finding)) / 7))
 
 
-def words_agree(said: str, patient: Patient, finding: Finding) -> bool:
+def words_agree(text: str, patient: Patient, finding: Finding) -> bool:
     """Whether the side that a text names is the side of the mask; in RAS+ the patient's left is where x is small."""
     x = marked_points(patient, finding, grid_around(patient, finding, spacing_for(finding))).x
     left, right = bool((x < 0).any()), bool((x > 0).any())
-    return ("left" in said, "right" in said) == (left, right)
+    return ("left" in text, "right" in text) == (left, right)
 
 
 def test_there_are_18_kinds_and_each_can_be_drawn(one_each: list[tuple[Patient, Finding]]) -> None:

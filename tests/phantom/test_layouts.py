@@ -156,19 +156,19 @@ def test_labels_equal_truth(there: There) -> None:
         kinds = {s.finding for s in there.truth.of(name) if s.finding and not s.negated}
         assert kinds == {finding.kind for finding in patient.findings}
         labels = there.listed[name].labels
-        said = {label for label, value in labels.items() if value}
+        positive = {label for label, value in labels.items() if value}
         if there.layout in ("ct-rate", "folder"):
             assert set(labels) == set(LABELS) or folder.has_text(patient)
-            assert said == (set() if not labels else kinds)
+            assert positive == (set() if not labels else kinds)
         elif there.layout == "rad-chestct":
             chalk = {k for k in kinds if "calcification" in k}
             assert list(labels) == list(CLASSES)
-            assert said == (kinds - chalk - {"Mosaic attenuation pattern"}) | (
+            assert positive == (kinds - chalk - {"Mosaic attenuation pattern"}) | (
                 {"Calcification"} if chalk else set()
             )
         elif there.layout == "cc-ccii":
-            assert said == {name.split("-")[0]}
-            assert ("NCP" in said) == ("Lung opacity" in kinds)
+            assert positive == {name.split("-")[0]}
+            assert ("NCP" in positive) == ("Lung opacity" in kinds)
         elif there.layout == "luna16":
             assert labels == {"Lung nodule": int("Lung nodule" in kinds)}
         else:

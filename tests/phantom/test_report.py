@@ -98,9 +98,9 @@ def test_reports_have_12_to_20_sentences_that_split_again(
 ) -> None:
     lengths = set()
     for _, report in request.getfixturevalue(cohort):
-        said = [sentence.text for sentence in report.sentences]
-        assert sentences(report.findings) == said
-        lengths.add(len(said))
+        texts = [sentence.text for sentence in report.sentences]
+        assert sentences(report.findings) == texts
+        lengths.add(len(texts))
         assert re.fullmatch(r"([A-Z][^.]*\. ?)+", report.impression)
         assert "None" not in report.impression
     assert lengths <= set(range(12, 21))
@@ -117,8 +117,8 @@ def test_sentences_recur_as_often_as_in_real_reports(cohort: str, request: pytes
 @pytest.mark.parametrize("cohort", ["easy", "real"])
 def test_what_is_there_is_said_once_and_never_denied(cohort: str, request: pytest.FixtureRequest) -> None:
     for findings, report in request.getfixturevalue(cohort):
-        said = [sentence.finding for sentence in report.sentences if sentence.finding]
-        assert sorted(f.mask_value for f in said) == [f.mask_value for f in findings]
+        stated = [sentence.finding for sentence in report.sentences if sentence.finding]
+        assert sorted(f.mask_value for f in stated) == [f.mask_value for f in findings]
         denied = {sentence.kind for sentence in report.sentences if sentence.negated}
         assert not denied & {finding.kind for finding in findings}
         assert all(s.kind is None for s in report.sentences if not s.finding and not s.negated)

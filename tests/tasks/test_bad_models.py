@@ -49,9 +49,9 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_spoilt_model_is_one_line(simcrop: Callable, line, model: Path, how: str, tmp_path: Path) -> None:
     spoil, words = SPOILT[how]
     spoil(model)
-    said = simcrop("ground", model, line.scan, *ASK, "--out", tmp_path / "out").refusal
-    assert str(model) in said
-    assert words in said
+    refusal = simcrop("ground", model, line.scan, *ASK, "--out", tmp_path / "out").refusal
+    assert str(model) in refusal
+    assert words in refusal
     assert not (tmp_path / "out").exists()
 
 
@@ -59,16 +59,16 @@ def test_spoilt_model_is_one_line(simcrop: Callable, line, model: Path, how: str
 def test_folder_without_a_model_is_one_line(simcrop: Callable, line, verb: str, tmp_path: Path) -> None:
     ask = ASK if verb == "ground" else ()
     for wrong in (tmp_path / "nowhere", line.cohort, line.scan):
-        said = simcrop(verb, wrong, line.scan, *ask, "--out", tmp_path / "out").refusal
-        assert str(wrong) in said
+        refusal = simcrop(verb, wrong, line.scan, *ask, "--out", tmp_path / "out").refusal
+        assert str(wrong) in refusal
     assert not (tmp_path / "out").exists()
 
 
 def test_run_that_has_no_checkpoint_yet_holds_no_model(simcrop: Callable, line, tmp_path: Path) -> None:
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     shutil.copy(line.run / "run.json", tmp_path / "run/run.json")
-    said = simcrop("embed", tmp_path / "run", line.scan, "--out", tmp_path / "out").refusal
-    assert "holds no model" in said
+    refusal = simcrop("embed", tmp_path / "run", line.scan, "--out", tmp_path / "out").refusal
+    assert "holds no model" in refusal
 
 
 def test_hub_id_opens_no_connection_and_says_what_to_do(
@@ -78,20 +78,20 @@ def test_hub_id_opens_no_connection_and_says_what_to_do(
         raise AssertionError("a connection was opened")
 
     monkeypatch.setattr("socket.socket.connect", refuse)
-    said = simcrop("ground", "hf://lab/model", line.scan, *ASK, "--out", tmp_path / "out").refusal
-    assert "hf:" in said
-    assert "download" in said
+    refusal = simcrop("ground", "hf://lab/model", line.scan, *ASK, "--out", tmp_path / "out").refusal
+    assert "hf:" in refusal
+    assert "download" in refusal
 
 
 def test_folder_of_many_scans_is_sent_to_ingest(simcrop: Callable, line, tmp_path: Path) -> None:
-    said = simcrop("embed", line.run, line.scan.parent, "--out", tmp_path / "out").refusal
-    assert "simcrop ingest" in said
+    refusal = simcrop("embed", line.run, line.scan.parent, "--out", tmp_path / "out").refusal
+    assert "simcrop ingest" in refusal
 
 
 def test_cohort_that_is_none_is_one_line(simcrop: Callable, line, tmp_path: Path) -> None:
     for wrong in (tmp_path / "nowhere", line.run, line.scan):
-        said = simcrop("pretrain", wrong, "--out", tmp_path / "out").refusal
-        assert str(wrong) in said
+        refusal = simcrop("pretrain", wrong, "--out", tmp_path / "out").refusal
+        assert str(wrong) in refusal
     assert not (tmp_path / "out").exists()
 
 
@@ -100,8 +100,8 @@ def test_unfinished_cohort_says_how_to_finish_it(simcrop: Callable, line, verb: 
     shutil.copytree(line.cohort, tmp_path / "c")
     (tmp_path / "c/cohort.json").unlink()
     words = [tmp_path / "c"] if verb == "pretrain" else [line.run, tmp_path / "c"]
-    said = simcrop(verb, *words, "--out", tmp_path / "out").refusal
-    assert "run the same ingest again" in said
+    refusal = simcrop(verb, *words, "--out", tmp_path / "out").refusal
+    assert "run the same ingest again" in refusal
     assert not (tmp_path / "out").exists()
 
 
@@ -109,8 +109,8 @@ def test_unfinished_cohort_says_how_to_finish_it(simcrop: Callable, line, verb: 
 def test_damaged_cohort_table_is_named(simcrop: Callable, line, file: str, tmp_path: Path) -> None:
     shutil.copytree(line.cohort, tmp_path / "c")
     (tmp_path / "c" / file).write_bytes(b"PAR1 and no more")
-    said = simcrop("pretrain", tmp_path / "c", "--out", tmp_path / "out").refusal
-    assert str(tmp_path / "c" / file) in said
+    refusal = simcrop("pretrain", tmp_path / "c", "--out", tmp_path / "out").refusal
+    assert str(tmp_path / "c" / file) in refusal
 
 
 def pretrain(simcrop: Callable, line, cohort: Path, out: Path, *more: object):
@@ -119,9 +119,9 @@ def pretrain(simcrop: Callable, line, cohort: Path, out: Path, *more: object):
 
 
 def test_split_without_a_study_names_those_there_are(simcrop: Callable, line, tmp_path: Path) -> None:
-    said = pretrain(simcrop, line, line.cohort, tmp_path / "out", "--set", "data.split=test").refusal
-    assert "'test'" in said
-    assert "'train'" in said
+    refusal = pretrain(simcrop, line, line.cohort, tmp_path / "out", "--set", "data.split=test").refusal
+    assert "'test'" in refusal
+    assert "'train'" in refusal
     assert not (tmp_path / "out").exists()
 
 
@@ -175,8 +175,8 @@ BAD_SETTINGS = {
 def test_bad_setting_is_named_and_no_run_begins(
     simcrop: Callable, line, setting: str, tmp_path: Path
 ) -> None:
-    said = pretrain(simcrop, line, line.cohort, tmp_path / "out", "--set", setting).refusal
-    assert BAD_SETTINGS[setting] in said
+    refusal = pretrain(simcrop, line, line.cohort, tmp_path / "out", "--set", setting).refusal
+    assert BAD_SETTINGS[setting] in refusal
     assert not (tmp_path / "out").exists()
 
 
@@ -193,9 +193,9 @@ BAD_RECIPES = {
 def test_bad_recipe_file_is_named(simcrop: Callable, line, text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     words = ("pretrain", line.cohort, "--recipe", tmp_path / "mine.yaml", "--out", tmp_path / "out")
-    said = simcrop(*words).refusal
-    assert str(tmp_path / "mine.yaml") in said
-    assert BAD_RECIPES[text] in said
+    refusal = simcrop(*words).refusal
+    assert str(tmp_path / "mine.yaml") in refusal
+    assert BAD_RECIPES[text] in refusal
     assert not (tmp_path / "out").exists()
 
 
@@ -216,6 +216,6 @@ def test_bad_weights_are_one_line_and_leave_nothing(
         file = source / "pytorch_model.bin" if kind == "cxr-bert" else source
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
-    said = simcrop("weights", "import", kind, source, "--out", tmp_path / "out").refusal
-    assert ("nonsense" if kind == "nonsense" else str(source)) in said
+    refusal = simcrop("weights", "import", kind, source, "--out", tmp_path / "out").refusal
+    assert ("nonsense" if kind == "nonsense" else str(source)) in refusal
     assert not (tmp_path / "out").exists()

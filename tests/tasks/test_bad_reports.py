@@ -28,9 +28,9 @@ def ingest(simcrop: Callable, raw: Path, out: Path):
 
 def test_table_without_its_columns_is_named_with_them(simcrop: Callable, raw: Path, tmp_path: Path) -> None:
     (raw / "reports.csv").write_text("who,words\nct0,A nodule.\n")
-    said = ingest(simcrop, raw, tmp_path / "c").refusal
-    assert str(raw / "reports.csv") in said
-    assert "id, volumename, file" in said
+    refusal = ingest(simcrop, raw, tmp_path / "c").refusal
+    assert str(raw / "reports.csv") in refusal
+    assert "id, volumename, file" in refusal
     assert not (tmp_path / "c").exists()
 
 
@@ -40,8 +40,8 @@ def test_ct_rate_table_without_its_columns_is_named_with_them(
     shutil.copytree(line.raw, tmp_path / "raw")
     table = tmp_path / "raw/radiology_text_reports/train_reports.csv"
     table.write_text("Volume,Text\na,b\n")
-    said = simcrop("ingest", tmp_path / "raw", "--layout", "ct-rate", "--out", tmp_path / "c").refusal
-    assert f"{table}: no column VolumeName, Findings_EN, Impressions_EN" in said
+    refusal = simcrop("ingest", tmp_path / "raw", "--layout", "ct-rate", "--out", tmp_path / "c").refusal
+    assert f"{table}: no column VolumeName, Findings_EN, Impressions_EN" in refusal
 
 
 def test_damaged_table_is_refused_before_an_older_cohort_is_cleared(
@@ -68,18 +68,18 @@ def test_report_without_a_sentence_is_one_line(
     simcrop: Callable, line, text: str, words: str, tmp_path: Path
 ) -> None:
     (tmp_path / "report.txt").write_text(text)
-    said = simcrop(
+    refusal = simcrop(
         *("ground", line.run, line.scan, "--report", tmp_path / "report.txt", "--out", tmp_path / "out")
     ).refusal
-    assert str(tmp_path / "report.txt") in said
-    assert words in said
+    assert str(tmp_path / "report.txt") in refusal
+    assert words in refusal
     assert not (tmp_path / "out").exists()
 
 
 def test_nothing_to_look_for_is_one_line(simcrop: Callable, line, tmp_path: Path) -> None:
     assert "--sentence" in simcrop("ground", line.run, line.scan, "--out", tmp_path / "out").refusal
-    said = simcrop("ground", line.run, line.scan, "--sentence", " ", "--out", tmp_path / "out").refusal
-    assert "--sentence is empty" in said
+    refusal = simcrop("ground", line.run, line.scan, "--sentence", " ", "--out", tmp_path / "out").refusal
+    assert "--sentence is empty" in refusal
 
 
 def test_reports_of_one_sentence_or_none_train_without_alignment_and_ground(

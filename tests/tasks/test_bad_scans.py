@@ -13,9 +13,9 @@ def test_unusable_scan_is_one_line_and_leaves_nothing(
 ) -> None:
     scan, words = broken
     more = ["--sentence", "A nodule."] if verb == "ground" else []
-    said = simcrop(verb, line.run, scan, "--out", tmp_path / "out", *more).refusal
-    assert str(scan) in said
-    assert words in said
+    refusal = simcrop(verb, line.run, scan, "--out", tmp_path / "out", *more).refusal
+    assert str(scan) in refusal
+    assert words in refusal
     assert not (tmp_path / "out").exists()
 
 
@@ -26,8 +26,8 @@ def test_missing_scan_is_named(simcrop: Callable, line, verb: str, tmp_path: Pat
         "embed": [line.run, tmp_path / "no.nii.gz"],
         "ingest": [tmp_path / "no.nii.gz"],
     }[verb]
-    said = simcrop(verb, *words, "--out", tmp_path / "out").refusal
-    assert said == f"{tmp_path}/no.nii.gz: no such file or folder"
+    refusal = simcrop(verb, *words, "--out", tmp_path / "out").refusal
+    assert refusal == f"{tmp_path}/no.nii.gz: no such file or folder"
     assert not (tmp_path / "out").exists()
 
 
@@ -64,6 +64,6 @@ def test_folder_without_scans_is_one_line_and_no_cohort(
 ) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/notes.txt").write_text("hello")
-    said = simcrop("ingest", tmp_path / "raw", "--layout", layout, "--out", tmp_path / "c").refusal
-    assert str(tmp_path / "raw") in said
+    refusal = simcrop("ingest", tmp_path / "raw", "--layout", layout, "--out", tmp_path / "c").refusal
+    assert str(tmp_path / "raw") in refusal
     assert not (tmp_path / "c").exists()

@@ -72,12 +72,12 @@ def test_mae_needs_neither_reports_nor_a_text_encoder(
 
 
 @pytest.mark.parametrize(
-    ("method", "said"), [("ct-clip", "has a sentence of findings"), ("supervised", "has a label")]
+    ("method", "message"), [("ct-clip", "has a sentence of findings"), ("supervised", "has a label")]
 )
 def test_cohort_that_lacks_what_the_method_learns_from_is_refused(
-    silent_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, said: str
+    silent_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, message: str
 ) -> None:
-    with pytest.raises(SimcropError, match=said):
+    with pytest.raises(SimcropError, match=message):
         pretrain(silent_cohort, recipe_of(method), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

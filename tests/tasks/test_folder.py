@@ -44,26 +44,26 @@ def test_somebody_elses_folder_is_never_touched(
     (tmp_path / "mine/deep/thesis.txt").write_text("years of work")
     (tmp_path / "mine/run.json").write_text('{"colour": "red"}')
     before = snapshot(tmp_path / "mine")
-    said = simcrop(*words_of(line)[verb], tmp_path / "mine", *more).refusal
-    assert f"{tmp_path}/mine is not empty and was not made by simcrop" in said
+    refusal = simcrop(*words_of(line)[verb], tmp_path / "mine", *more).refusal
+    assert f"{tmp_path}/mine is not empty and was not made by simcrop" in refusal
     assert snapshot(tmp_path / "mine") == before
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_folder_of_another_verb_is_never_touched(simcrop: Callable, line, verb: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"verb": "check", "settings": {}}))
-    said = simcrop(*words_of(line)[verb], tmp_path, "--overwrite").refusal
-    assert "was made by `simcrop check`" in said
+    refusal = simcrop(*words_of(line)[verb], tmp_path, "--overwrite").refusal
+    assert "was made by `simcrop check`" in refusal
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_place_that_cannot_be_written_is_one_line(simcrop: Callable, line, verb: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    said = simcrop(*words_of(line)[verb], tmp_path / "file").refusal
-    assert f"{tmp_path}/file is a file; --out wants a folder" in said
-    said = simcrop(*words_of(line)[verb], tmp_path / "file/deep/out").refusal
-    assert f"{tmp_path}/file is a file" in said
+    refusal = simcrop(*words_of(line)[verb], tmp_path / "file").refusal
+    assert f"{tmp_path}/file is a file; --out wants a folder" in refusal
+    refusal = simcrop(*words_of(line)[verb], tmp_path / "file/deep/out").refusal
+    assert f"{tmp_path}/file is a file" in refusal
     assert (tmp_path / "file").read_text() == "x"
 
 
@@ -72,8 +72,8 @@ def test_forbidden_place_is_one_line(
 ) -> None:
     # Tests may run as root, whom no mode stops.
     monkeypatch.setattr("os.access", lambda _, mode: mode != os.W_OK | os.X_OK)
-    said = simcrop("ground", line.run, line.scan, *ASK, "--out", tmp_path / "locked/out").refusal
-    assert f"no permission to write in {tmp_path}" in said
+    refusal = simcrop("ground", line.run, line.scan, *ASK, "--out", tmp_path / "locked/out").refusal
+    assert f"no permission to write in {tmp_path}" in refusal
 
 
 @pytest.mark.parametrize("verb", ["embed", "ground", "pretrain"])
@@ -85,9 +85,9 @@ def test_earlier_result_stays_unless_it_is_to_be_replaced(
         words += tuple(word for setting in line.SETTINGS for word in ("--set", setting))
     assert simcrop(*words).code == 0
     before = snapshot(tmp_path / "out")
-    said = simcrop(*words).refusal
-    assert "--overwrite replaces it" in said
-    assert ("--resume" in said) == (verb != "ground")
+    refusal = simcrop(*words).refusal
+    assert "--overwrite replaces it" in refusal
+    assert ("--resume" in refusal) == (verb != "ground")
     assert snapshot(tmp_path / "out") == before
     if verb == "embed":
         assert (

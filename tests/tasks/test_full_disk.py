@@ -125,9 +125,9 @@ def test_ingest_that_cannot_write_its_journal_is_one_line_and_goes_on(
     simcrop: Callable, line, room: int, tmp_path: Path
 ) -> None:
     with files_up_to(room):
-        said = last_line(simcrop(*ingest_words(line, tmp_path / "c")))
-    assert "disk is full" in said
-    assert str(tmp_path / "c") in said
+        message = last_line(simcrop(*ingest_words(line, tmp_path / "c")))
+    assert "disk is full" in message
+    assert str(tmp_path / "c") in message
     assert simcrop(*ingest_words(line, tmp_path / "c")).code == 0
     assert same_store(tmp_path / "c", line.cohort)
 
@@ -144,9 +144,9 @@ def test_ingest_that_cannot_write_a_table_is_one_line_and_keeps_its_scans(
 
     with monkeypatch.context() as patch:
         patch.setattr(tables, "write_whole", full)
-        said = last_line(simcrop(*ingest_words(line, tmp_path / "c")))
-    assert table in said
-    assert "disk is full" in said
+        message = last_line(simcrop(*ingest_words(line, tmp_path / "c")))
+    assert table in message
+    assert "disk is full" in message
     assert not (tmp_path / "c/cohort.json").exists()
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "c/volumes").iterdir()}
     assert simcrop(*ingest_words(line, tmp_path / "c")).code == 0
@@ -182,9 +182,9 @@ def test_pretrain_keeps_older_checkpoints_and_resumes_to_the_same_weights(
             return checkpoint.save_checkpoint(folder, module, optimizer, step, *rest)
 
     monkeypatch.setattr(fit, "save_checkpoint", full_at_the_end)
-    said = last_line(pretrain(simcrop, line, out))
-    assert "step-00000003" in said
-    assert "--resume" in said
+    message = last_line(pretrain(simcrop, line, out))
+    assert "step-00000003" in message
+    assert "--resume" in message
     assert [p.name for p in (out / "checkpoints").iterdir()] == ["step-00000002"]
     assert not (out / "model").exists()
 
@@ -269,9 +269,9 @@ def test_read_only_target_is_one_line_and_what_was_there_stays(
     before = content(small_disk)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     for out in (small_disk / "c", small_disk / "new", small_disk / "deep/er"):
-        said = last_line(simcrop(*ingest_words(line, out, "--workers", workers)))
-        assert str(small_disk) in said
-        assert "cannot be written: Read-only file system" in said
+        message = last_line(simcrop(*ingest_words(line, out, "--workers", workers)))
+        assert str(small_disk) in message
+        assert "cannot be written: Read-only file system" in message
     for verb, ask in (("ground", ASK), ("embed", ())):
         assert "Read-only" in last_line(simcrop(verb, line.run, line.scan, *ask, "--out", small_disk / verb))
     assert content(small_disk) == before
@@ -287,9 +287,9 @@ def test_real_full_disk_is_one_line_for_every_verb(simcrop: Callable, line, smal
         "ground": (line.run, line.scan, *ASK, "--out", small_disk / "g"),
     }
     for verb, words in verbs.items():
-        said = last_line(simcrop(verb, *words))
-        assert "full" in said or "No space left" in said
-        assert str(small_disk) in said
+        message = last_line(simcrop(verb, *words))
+        assert "full" in message or "No space left" in message
+        assert str(small_disk) in message
         left = [p for p in small_disk.rglob("*") if p.name.endswith((".tmp", ".partial", ".unfinished"))]
         assert left == []
         for inside in small_disk.iterdir():

@@ -133,12 +133,12 @@ def test_non_finite_loss_is_one_line_with_the_studies_and_exit_code_2(
 ) -> None:
     recipe = recipe_file(optim={"lr": 1e30, "steps": 50, "warmup_epochs": 0}, checkpoint={"every": 1})
     code, errors = end(start(command(toy_cohort, recipe, tmp_path / "run")))
-    told = [line for line in errors.splitlines() if line.startswith("error: ")]
+    error_lines = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert code == 2, errors
-    assert len(told) == 1
+    assert len(error_lines) == 1
     assert "Traceback" not in errors
-    assert "the loss is not finite" in told[0]
-    assert sum(study.id in told[0] for study in open_cohort(toy_cohort)) >= 3
+    assert "the loss is not finite" in error_lines[0]
+    assert sum(study.id in error_lines[0] for study in open_cohort(toy_cohort)) >= 3
     assert checkpoints(tmp_path / "run" / "checkpoints")
     assert not (tmp_path / "run" / "model").exists()
 

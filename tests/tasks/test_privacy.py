@@ -44,12 +44,12 @@ def series(chests: dict[str, Callable[..., Path]], line, tmp_path: Path) -> Path
 def test_ground_shows_the_sentence_on_its_page_and_nowhere_else(
     simcrop: Callable, line, series: Path, way: str, tmp_path: Path
 ) -> None:
-    asked = {
+    arguments = {
         "sentence": ("--sentence", FINDING),
         "sentence=": (f"--sentence={FINDING}",),
         "report": ("--report", series.with_name("series.txt")),
     }[way]
-    ran = simcrop("ground", line.run, series, *asked, "--out", tmp_path / "out")
+    ran = simcrop("ground", line.run, series, *arguments, "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
     assert secrets_in(ran.out + ran.err) == []
     assert secrets_in(spoken(tmp_path / "out", but=("report.html", "sentence_01.png"))) == []

@@ -116,9 +116,9 @@ def test_features_are_those_of_embed_and_computed_once(
 
     model, cohort = load(halves.run), open_cohort(halves.cohort)
     for pool in ("mean", "max"):
-        some = [cohort[i] for i in (0, 3, 7)]
-        one_by_one = np.stack([model.embed(study.volume(), pool) for study in some])
-        np.testing.assert_allclose(pooled_features(model, some, pool), one_by_one, atol=1e-5)
+        studies = [cohort[i] for i in (0, 3, 7)]
+        one_by_one = np.stack([model.embed(study.volume(), pool) for study in studies])
+        np.testing.assert_allclose(pooled_features(model, studies, pool), one_by_one, atol=1e-5)
 
     monkeypatch.setattr("simcrop.tasks.probe.pooled_features", lambda *_: pytest.fail("computed again"))
     ran = simcrop("probe", halves.run, halves.cohort, "--out", tmp_path / "out", "--seed", "3")
@@ -139,9 +139,9 @@ def test_share_of_the_patients_is_learned_from(simcrop: Callable, halves: Halves
 def refusal(
     simcrop: Callable, halves: Halves, tmp_path: Path, *words: object, cohort: Path | None = None
 ) -> str:
-    said = simcrop("probe", halves.run, cohort or halves.cohort, "--out", tmp_path / "out", *words).refusal
+    message = simcrop("probe", halves.run, cohort or halves.cohort, "--out", tmp_path / "out", *words).refusal
     assert not (tmp_path / "out").exists()
-    return said
+    return message
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,9 @@ def refusal(
 def test_what_cannot_be_judged_is_refused(
     simcrop: Callable, halves: Halves, tmp_path: Path, words: tuple[str, ...], sentence: str
 ) -> None:
-    said = refusal(simcrop, halves, tmp_path, *words)
-    assert sentence in said
-    assert "train_1" not in said  # patients are counted, never named
+    message = refusal(simcrop, halves, tmp_path, *words)
+    assert sentence in message
+    assert "train_1" not in message  # patients are counted, never named
 
 
 def test_cohort_without_labels_is_refused(simcrop: Callable, halves: Halves, tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ import pytest
 from simcrop.tasks.run_page import monitored_rows, summary, verdict
 
 
-def told(true: float, foreign: float, blank: float) -> str:
+def verdict_on(true: float, foreign: float, blank: float) -> str:
     return verdict(
         {"align_accuracy": true, "align_accuracy_mispaired": foreign, "align_accuracy_blank": blank}
     )
 
 
 def test_alignment_that_is_as_good_without_an_image_says_so() -> None:
-    blind = told(0.97, 0.95, 0.96)
+    blind = verdict_on(0.97, 0.95, 0.96)
     assert blind.startswith("This alignment does not need an image")
     assert "97% of cases with the true image" in blind
     assert "95% with another patient's" in blind
@@ -20,11 +20,11 @@ def test_alignment_that_is_as_good_without_an_image_says_so() -> None:
 
 
 def test_alignment_that_is_as_good_with_anyones_image_says_so() -> None:
-    assert told(0.88, 0.89, 0.66).startswith("This alignment does not need the patient's own image")
+    assert verdict_on(0.88, 0.89, 0.66).startswith("This alignment does not need the patient's own image")
 
 
 def test_alignment_that_needs_the_image_gives_all_figures() -> None:
-    seeing = told(0.81, 0.41, 0.22)
+    seeing = verdict_on(0.81, 0.41, 0.22)
     assert seeing.startswith("This alignment needs the image")
     assert all(figure in seeing for figure in ("81%", "41%", "22%"))
 
@@ -38,6 +38,6 @@ def test_looks_are_no_loss_terms_and_the_last_one_is_in_the_summary() -> None:
     rows = [{"step": step, "loss": 9.0 - step, "align": 1.0, **row} for step in (1, 2, 3)]
     rows[0]["monitored"], rows[2]["monitored"] = {"align_accuracy": 0.2}, {"align_accuracy": 0.4}
     assert monitored_rows(rows) == [{"step": 1, "align_accuracy": 0.2}, {"step": 3, "align_accuracy": 0.4}]
-    told = summary(rows)
-    assert told["align_accuracy"] == pytest.approx(0.4)
-    assert not [name for name in told if name.startswith("monitored")]
+    figures = summary(rows)
+    assert figures["align_accuracy"] == pytest.approx(0.4)
+    assert not [name for name in figures if name.startswith("monitored")]

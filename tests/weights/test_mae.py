@@ -97,7 +97,7 @@ def test_inflated_embedding_of_a_constant_stack_is_that_of_the_grey_image() -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda s: {k: v for k, v in s.items() if k != "blocks.1.attn.qkv.bias"}, "blocks.1.attn.qkv.bias"),
         (lambda s: {k: v for k, v in s.items() if not k.startswith("blocks.1.")}, "missing"),
@@ -108,11 +108,11 @@ def test_inflated_embedding_of_a_constant_stack_is_that_of_the_grey_image() -> N
     ids=["missing", "too shallow", "extra", "wrong shape", "other patches"],
 )  # fmt: skip
 def test_file_that_does_not_fit_is_refused_by_name(
-    tmp_path: Path, change: Callable[[State], State], said: str
+    tmp_path: Path, change: Callable[[State], State], message: str
 ) -> None:
     with pytest.raises(SimcropError) as refused:
         load_mae(encoder(), write(tmp_path, change(mae_state(2))), "mean_inflate")
-    assert said in refused.value.sentence
+    assert message in refused.value.sentence
 
 
 def test_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:

@@ -63,12 +63,12 @@ def ingest(
     from simcrop.tasks.ingest import IngestOptions, ingest_as, merge_shards
 
     del resume  # state is kept per scan: the same command always continues
-    wish = IngestOptions(layout, spacing, antialias, codec, pseudonymise, reports, key, split)
+    options = IngestOptions(layout, spacing, antialias, codec, pseudonymise, reports, key, split)
     if merge:
-        result = merge_shards(out or source, source if out else None, wish)
+        result = merge_shards(out or source, source if out else None, options)
     else:
         assert out is not None
-        result = ingest_as(source, out, wish, workers, overwrite, shard, ray)
+        result = ingest_as(source, out, options, workers, overwrite, shard, ray)
     nothing = "" if result.taken else "nothing could be taken: "
     where = result.cohort if shard else (out or source) / "ledger.parquet"
     typer.echo(f"{nothing}{result.taken} taken, {result.refused} refused: {where}")

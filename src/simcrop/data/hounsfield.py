@@ -63,9 +63,9 @@ def decide(
 
     `slope` and `intercept` are what the file says. Refuses numbers that no candidate makes a CT.
     """
-    witness = HuSampler(values.shape)
-    witness.see_all(values)
-    return witness.decide(slope, intercept, hint, source)
+    sampler = HuSampler(values.shape)
+    sampler.see_all(values)
+    return sampler.decide(slope, intercept, hint, source)
 
 
 class HuSampler:

@@ -77,7 +77,7 @@ class AlignmentMonitor:
 
     def features(self, volumes: Tensor, skip_attention: bool = False) -> Tensor:
         """Features `(b, n, d)` of all patches of `(b, 1, x, y, z)`, nothing masked."""
-        return self.objective.vision.tokens(volumes.to(self.device), skip_attention=skip_attention).patches
+        return self.objective.vision(volumes.to(self.device), skip_attention=skip_attention).patches
 
     @property
     def device(self) -> torch.device:

@@ -32,8 +32,10 @@ def draw_histogram(
     frame = Frame(HEIGHT, (float(edges[0]), float(edges[-1])), (0.0, float(counts.max())))
     body = draw_axes(frame) + draw_bars(frame, edges, counts, "mark")
     if usual is not None:
-        odd = values[(values < usual[0]) | (values > usual[1])]
-        body = draw_zone(frame, *usual) + body + draw_bars(frame, edges, np.histogram(odd, edges)[0], "odd")
+        outside = values[(values < usual[0]) | (values > usual[1])]
+        body = (
+            draw_zone(frame, *usual) + body + draw_bars(frame, edges, np.histogram(outside, edges)[0], "odd")
+        )
     middle = f"median {np.median(values):.3g} {html.escape(unit)}".rstrip()
     return panel(HEIGHT, html.escape(name), body, middle)
 
@@ -102,17 +104,17 @@ def draw_share(top: int, name: str, part: int, whole: int) -> str:
     """One line: name, bar on a rail, share and counts."""
     shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
     share = part / whole if whole else 0.0
-    said = f"{share:.0%}, {part} of {whole}" if whole else "unknown"
+    label = f"{share:.0%}, {part} of {whole}" if whole else "unknown"
     middle = top + LINE / 2
     rail = f'<rect class="zone" x="{NAME_WIDTH}" y="{middle - 6}" width="{BAR_WIDTH}" height="12"/>'
     bar = (
         f'<rect class="mark" x="{NAME_WIDTH}" y="{middle - 6}" width="{share * BAR_WIDTH:.1f}" height="12"/>'
     )
     return (
-        f"<g><title>{html.escape(name)}: {said}</title>"
+        f"<g><title>{html.escape(name)}: {label}</title>"
         + words(NAME_WIDTH - 10, middle + 4, html.escape(shown), "name-of", "end")
         + rail
         + bar
-        + words(NAME_WIDTH + BAR_WIDTH + 10, middle + 4, said, "tick")
+        + words(NAME_WIDTH + BAR_WIDTH + 10, middle + 4, label, "tick")
         + "</g>"
     )

@@ -13,7 +13,7 @@ from simcrop.figures.curves import ALARM, Frame, line, words
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000, 380, 62, 12, 46, 44
 LOWEST, HIGHEST = 1e-5, 1.0
 MEDIAN = "var(--accent)"
-MOST_ODD = 5
+MOST_OUTLIERS = 5
 
 
 class Wide(Frame):
@@ -28,13 +28,13 @@ class Wide(Frame):
         return HEIGHT - BOTTOM - (math.log10(value) - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
 
-def draw_spectrum(seen: Histograms, odd: list[str]) -> str:
-    """HTML fragment (for `Page.drawing`). `odd`: ids of scans drawn one by one, the first few of them."""
+def draw_spectrum(seen: Histograms, outliers: list[str]) -> str:
+    """HTML fragment (for `Page.drawing`). `outliers`: ids of scans drawn one by one, the first few of them."""
     frame = Wide(HEIGHT, (float(LOW_HU), float(HIGH_HU)), (LOWEST, HIGHEST))
     middles = np.arange(LOW_HU, HIGH_HU, STEP_HU) + STEP_HU / 2
     low, median, high = np.quantile(seen.shares, (0.05, 0.5, 0.95), axis=0)
     parts = [draw_tissues(frame), draw_axes(frame), draw_spread(frame, middles, low, high)]
-    for id in odd[:MOST_ODD]:
+    for id in outliers[:MOST_OUTLIERS]:
         parts.append(line(frame, middles, visible(seen.shares[seen.ids.index(id)]), ALARM, 1, 0.8))
     parts.append(line(frame, middles, visible(median), MEDIAN, 2.2, 1))
     spoken = f'role="img" aria-label="HU histogram of {len(seen)} scans"'

@@ -12,7 +12,7 @@ def accuracy(decided: np.ndarray, labels: np.ndarray) -> float:
 def f1(decided: np.ndarray, labels: np.ndarray) -> float:
     """Harmonic mean of precision and recall of yes-or-no decisions; NaN when no scan has the finding."""
     keep = ~np.isnan(labels.astype(float))
-    said, true = decided[keep].astype(bool), labels[keep].astype(bool)
+    predicted, true = decided[keep].astype(bool), labels[keep].astype(bool)
     if not true.any():
         return float("nan")
-    return float(2 * (said & true).sum() / (said.sum() + true.sum()))
+    return float(2 * (predicted & true).sum() / (predicted.sum() + true.sum()))

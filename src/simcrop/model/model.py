@@ -61,14 +61,14 @@ class Model(nn.Module):
     @torch.no_grad()
     def features_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n d"]:
         """Features of all patches of inputs in [-1, 1], nothing masked; for scans that are cut already."""
-        return self.vision.tokens(volumes.to(self.device)).patches
+        return self.vision(volumes.to(self.device)).patches
 
     @torch.no_grad()
     def regions_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n e"]:
         """All patches of inputs in [-1, 1] in the space of sentences, each of length one."""
         _ = self.reader
         skip = self.skips_attention
-        return self.projected(self.vision.tokens(volumes.to(self.device), skip_attention=skip).patches)
+        return self.projected(self.vision(volumes.to(self.device), skip_attention=skip).patches)
 
     @torch.no_grad()
     def projected(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b n e"]:

@@ -99,7 +99,7 @@ class CtClip(Objective):
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         del generator  # nothing is masked
-        pooled = self.vision.tokens(batch.volume).pooled
+        pooled = self.vision(batch.volume).pooled
         images = self.projection.patches(pooled[:, None])[:, 0]
         image_index = batch.sentences.image_index
         texts = self.projection.sentences(

@@ -46,5 +46,5 @@ class Mae(Objective):
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         mask = draw_mask(patches, mim, generator, preferred_patches(patches, mim))
-        features = self.vision.tokens(batch.volume, mask)
+        features = self.vision(batch.volume, mask)
         return {"volume": volume_loss(self.vision_decoder, mim, patches, features, mask)}

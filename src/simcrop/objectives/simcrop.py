@@ -202,7 +202,7 @@ class SimCroP(Objective):
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         body = preferred_patches(patches, mim)
         mask = draw_mask(patches, mim, generator, body)
-        features = self.vision.tokens(batch.volume, mask)
+        features = self.vision(batch.volume, mask)
         terms = {
             "volume": volume_loss(self.vision_decoder, mim, patches, features, mask),
             "report": self.report_loss(batch, features, generator),
@@ -245,7 +245,7 @@ class SimCroP(Objective):
         if cross.visible < 1:
             mask = random_mask(len(batch), self.grid.count, 1 - cross.visible, generator, body, device)
         skip = cross.skip_attention > 0 and float(torch.rand((), generator=generator)) < cross.skip_attention
-        patches = self.projection.patches(self.vision.tokens(batch.volume, mask, skip).patches)
+        patches = self.projection.patches(self.vision(batch.volume, mask, skip).patches)
         k = visible_count(patches.shape[1], 1 - cross.top_share)
         scores = losses.region_scores(self.sentence_features(sentences), patches, k)
         discriminative = sentences.document_frequency < cross.max_document_frequency

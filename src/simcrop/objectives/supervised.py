@@ -84,7 +84,7 @@ class Supervised(Objective):
         del generator  # nothing is masked
         if batch.labels is None:
             raise SimcropError("bad-batch", "the batch carries no labels")
-        logits = self.head(self.vision.tokens(batch.volume).patches)
+        logits = self.head(self.vision(batch.volume).patches)
         return {"labels": known_label_loss(logits, batch.labels)}
 
 

@@ -11,15 +11,15 @@ import numpy as np
 
 from simcrop.data.preprocess import InputSpec, paper
 from simcrop.data.quality.facts import (
+    duplicates,
     label_counts,
     patients_in_two_splits,
     refusals,
     reports,
     stored_bytes,
-    twins,
 )
-from simcrop.data.quality.geometry import box_of, measures, odd_geometry
-from simcrop.data.quality.histograms import gathered, histogram, odd_numbers
+from simcrop.data.quality.geometry import box_of, geometry_outliers, measures
+from simcrop.data.quality.histograms import gathered, histogram, hu_outliers
 from simcrop.data.store.cohort import Cohort, Study, open_cohort, read_facts
 from simcrop.data.store.volume_file import checksum
 from simcrop.engine.progress import show_progress
@@ -107,12 +107,12 @@ def gather(cohort: Cohort, spec: InputSpec, seen: Seen) -> Checked:
         seen=seen,
         geometry=geometry,
         refused=refusals(cohort),
-        twins=twins(cohort),
+        duplicates=duplicates(cohort),
         crossing=patients_in_two_splits(cohort),
         reports=reports(cohort),
         labels=label_counts(cohort),
-        odd_numbers=odd_numbers(seen.numbers),
-        odd_geometry=odd_geometry(cohort.index["id"].to_list(), geometry),
+        hu_outliers=hu_outliers(seen.numbers),
+        geometry_outliers=geometry_outliers(cohort.index["id"].to_list(), geometry),
     )
 
 
@@ -126,12 +126,12 @@ def figures(checked: Checked) -> dict[str, Any]:
         "verified": checked.seen.read if checked.seen.verified else 0,
         "looked_at": checked.seen.read,
         "patients_in_two_splits": checked.crossing,
-        "odd": {what: list(ids) for what, ids in checked.odd.items()},
+        "odd": {what: list(ids) for what, ids in checked.flagged.items()},
         "reasons": {
-            "hu": {found.id: found.sentence for found in checked.odd_numbers},
-            "geometry": {found.id: found.sentence for found in checked.odd_geometry},
+            "hu": {found.id: found.sentence for found in checked.hu_outliers},
+            "geometry": {found.id: found.sentence for found in checked.geometry_outliers},
         },
-        "twins": [list(group.ids) for group in checked.twins],
+        "twins": [list(group.ids) for group in checked.duplicates],
         "labels": {label.name: [label.positive, label.known] for label in checked.labels},
     }
 
@@ -143,7 +143,7 @@ def summary(checked: Checked) -> list[str]:
     lines = [
         f"{found['scans']} scans of {found['patients']} patients; refused: {refused or 'none'}",
         "every volume is what was ingested" if checked.seen.verified and not checked.seen.damaged else "",
-        *(f"{what}: {named(ids)}" for what, ids in checked.odd.items()),
+        *(f"{what}: {named(ids)}" for what, ids in checked.flagged.items()),
         f"patients in more than one split: {checked.crossing}" if checked.crossing else "",
     ]
     return [line for line in lines if line]

@@ -39,7 +39,7 @@ def write_check_page(checked: Checked, path: Path) -> None:
     add_numbers(page, checked)
     add_geometry(page, checked)
     add_refusals(page, checked)
-    add_twins(page, checked)
+    add_duplicates(page, checked)
     add_reports(page, checked)
     add_labels(page, checked)
     page.write(path)
@@ -85,7 +85,7 @@ def in_bytes(count: int) -> str:
 
 def add_first_look(page: Page, checked: Checked) -> None:
     """What a person should open first."""
-    rows = [[what, len(ids), some(ids)] for what, ids in checked.odd.items()]
+    rows = [[what, len(ids), first_ids(ids)] for what, ids in checked.flagged.items()]
     if checked.crossing:
         rows.append(["patients in more than one split", checked.crossing, "not named here"])
     text = "Worth a look before anything is trained on this cohort." if rows else "Nothing stands out."
@@ -94,7 +94,7 @@ def add_first_look(page: Page, checked: Checked) -> None:
         page.table(rows, ["what", "how many", "studies"], "Full lists are in metrics.json.")
 
 
-def some(ids: tuple[str, ...]) -> str:
+def first_ids(ids: tuple[str, ...]) -> str:
     """The first ids, and how many more there are."""
     more = f" and {written(len(ids) - MOST_IDS)} more" if len(ids) > MOST_IDS else ""
     return ", ".join(map(short, ids[:MOST_IDS])) + more
@@ -137,9 +137,9 @@ def add_numbers(page: Page, checked: Checked) -> None:
     )
     if not len(seen):
         return
-    odd = [found.id for found in checked.odd_numbers]
+    outlier_ids = [found.id for found in checked.hu_outliers]
     page.drawing(
-        draw_spectrum(seen, odd),
+        draw_spectrum(seen, outlier_ids),
         f"Share of voxels per 10 HU over {written(len(seen))} scans: median, and the field between the 5th and the "
         "95th percentile. Red: the first few scans that are far off. Numbers outside the picture are not drawn.",
     )
@@ -154,7 +154,7 @@ def add_numbers(page: Page, checked: Checked) -> None:
         [[HU_SOURCES.get(name, name), count] for name, count in decisions.most_common()],
         ["HU by", "scans"],
     )
-    add_oddities(page, checked.odd_numbers, "Scans whose HU are far off, the furthest first.")
+    add_outliers(page, checked.hu_outliers, "Scans whose HU are far off, the furthest first.")
 
 
 def tissue_row(tissue: Tissue, seen: Histograms) -> list[object]:
@@ -186,12 +186,12 @@ def decision_of(text: str) -> str:
     return decision["source"] if decision else "not decided"
 
 
-def add_oddities(page: Page, found: list[Outlier], caption: str) -> None:
+def add_outliers(page: Page, outliers: list[Outlier], caption: str) -> None:
     """Which studies, and why; those with the same to say share a row."""
     by_sentence: dict[str, list[str]] = {}
-    for odd in found:
-        by_sentence.setdefault(odd.sentence, []).append(odd.id)
-    rows = [[some(tuple(ids)), sentence] for sentence, ids in by_sentence.items()]
+    for outlier in outliers:
+        by_sentence.setdefault(outlier.sentence, []).append(outlier.id)
+    rows = [[first_ids(tuple(ids)), sentence] for sentence, ids in by_sentence.items()]
     if rows:
         rest = sum(len(ids) for ids in list(by_sentence.values())[MOST_ROWS:])
         more = f" {written(rest)} more are in metrics.json." if rest else ""
@@ -207,7 +207,9 @@ def add_geometry(page: Page, checked: Checked) -> None:
     )
     panels = [draw_histogram(m.name, m.values, "mm", m.usual) for m in checked.geometry]
     page.drawing(side_by_side(panels), "Number of scans by length in mm.")
-    add_oddities(page, checked.odd_geometry, "Scans outside the usual, or unlike the rest of the cohort.")
+    add_outliers(
+        page, checked.geometry_outliers, "Scans outside the usual, or unlike the rest of the cohort."
+    )
 
 
 def add_refusals(page: Page, checked: Checked) -> None:
@@ -220,9 +222,9 @@ def add_refusals(page: Page, checked: Checked) -> None:
         page.table(rows, ["reason", "count", "for example", "which says"])
 
 
-def add_twins(page: Page, checked: Checked) -> None:
+def add_duplicates(page: Page, checked: Checked) -> None:
     """The same voxels under several names."""
-    extra = sum(len(group.ids) - 1 for group in checked.twins)
+    extra = sum(len(group.ids) - 1 for group in checked.duplicates)
     page.section(
         "Duplicates",
         f"Scans that repeat another one voxel by voxel: {written(extra)}. Duplicates in two splits spoil an evaluation."
@@ -230,8 +232,10 @@ def add_twins(page: Page, checked: Checked) -> None:
         else "No two scans have the same voxels.",
     )
     if extra:
-        rows = [[some(group.ids), len(group.ids), group.sentence] for group in checked.twins[:MOST_ROWS]]
-        rest = len(checked.twins) - MOST_ROWS
+        rows = [
+            [first_ids(group.ids), len(group.ids), group.sentence] for group in checked.duplicates[:MOST_ROWS]
+        ]
+        rest = len(checked.duplicates) - MOST_ROWS
         more = f"{written(rest)} more groups are in metrics.json." if rest > 0 else ""
         page.table(rows, ["studies", "how many", "of"], more)
 

@@ -35,23 +35,23 @@ class Checked:
     seen: Seen
     geometry: list[Measure]
     refused: list[Refused]
-    twins: list[Duplicates]
+    duplicates: list[Duplicates]
     crossing: int  # patients in more than one split
     reports: Reports
     labels: list[LabelCount]
-    odd_numbers: list[Outlier]
-    odd_geometry: list[Outlier]
+    hu_outliers: list[Outlier]
+    geometry_outliers: list[Outlier]
 
     @property
-    def odd(self) -> dict[str, tuple[str, ...]]:
+    def flagged(self) -> dict[str, tuple[str, ...]]:
         """What to look at -> the studies concerned; most serious first, and no entry where all is well."""
-        some = {
+        ids_by_concern = {
             "stored volumes damaged or gone": self.seen.damaged,
-            "Hounsfield units far off": tuple(found.id for found in self.odd_numbers),
-            "unusual spacing or field of view": tuple(found.id for found in self.odd_geometry),
-            "same voxels under several names": tuple(id for group in self.twins for id in group.ids),
+            "Hounsfield units far off": tuple(found.id for found in self.hu_outliers),
+            "unusual spacing or field of view": tuple(found.id for found in self.geometry_outliers),
+            "same voxels under several names": tuple(id for group in self.duplicates for id in group.ids),
             "scans without a report": self.reports.empty,
             "reports whose findings give no sentence": self.reports.unsplit,
             "reports without a scan": self.reports.without_scan,
         }
-        return {what: ids for what, ids in some.items() if ids}
+        return {what: ids for what, ids in ids_by_concern.items() if ids}

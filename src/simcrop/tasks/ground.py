@@ -34,32 +34,32 @@ def ground(
 
     File names number the sentences and never hold their words.
     """
-    asked = wanted_sentences(sentences, report)
+    sentences = wanted_sentences(sentences, report)
     check_folder(out, "ground", {}, overwrite=overwrite, resumable=False)
     weights = model_folder(Path(model)) / "model.safetensors"
     volume = read_volume(ct)
     network = load(model)
     started = time.perf_counter()
-    heats = network.ground(volume, asked, top_k)
+    heats = network.ground(volume, sentences, top_k)
     seconds = time.perf_counter() - started
     settings = {
         "model": digest_of_files(weights),
         "scan": hashlib.sha256(volume.hu.tobytes()).hexdigest(),
-        "sentences": len(asked),
+        "sentences": len(sentences),
         "top_k": top_k or network.top_k,
     }
     with staged(out, "ground", settings, overwrite) as stage:
-        write_results(stage, volume, asked, heats, lead(volume, network.recipe.method), seconds)
+        write_results(stage, volume, sentences, heats, lead(volume, network.recipe.method), seconds)
     return out / "report.html"
 
 
 def write_results(
-    out: Path, volume: Volume, asked: list[str], heats: list[Heat], introduction: str, seconds: float
+    out: Path, volume: Volume, sentences: list[str], heats: list[Heat], introduction: str, seconds: float
 ) -> None:
     """Per sentence a map and a picture; then boxes, figures and the page."""
     page = Page("Where each sentence is seen", introduction)
     results: dict[str, Any] = {}
-    for number, (sentence, heat) in enumerate(zip(asked, heats, strict=True), start=1):
+    for number, (sentence, heat) in enumerate(zip(sentences, heats, strict=True), start=1):
         name = f"sentence_{number:02d}"
         write_map(out / f"{name}.nii.gz", heat, volume)
         picture = draw_cuts(volume, heat.map, heat.boxes_mm, title=sentence)
@@ -67,23 +67,23 @@ def write_results(
         page.picture(picture, sentence, f"heat map of sentence {number}")
         results[name] = measures(heat)
     write_json(out / "boxes.json", {name: boxes(heat) for name, heat in zip(results, heats, strict=True)})
-    write_metrics(out, {"sentences": len(asked), "seconds": seconds, **results})
+    write_metrics(out, {"sentences": len(sentences), "seconds": seconds, **results})
     page.write(out / "report.html")
 
 
 def wanted_sentences(sentences: list[str], report: Path | None) -> list[str]:
     """Those on the command line, then every Findings sentence of the report."""
-    asked = [" ".join(sentence.split()) for sentence in sentences]
-    if any(not sentence for sentence in asked):
+    wanted = [" ".join(sentence.split()) for sentence in sentences]
+    if any(not sentence for sentence in wanted):
         raise SimcropError("empty-sentence", "--sentence is empty; give a sentence to look for")
     if report is not None:
         found = read_report_file(report).sentences
         if not found:
             raise SimcropError("empty-report", f"{report}: no sentence in its findings")
-        asked += found
-    if not asked:
+        wanted += found
+    if not wanted:
         raise SimcropError("empty-sentence", "nothing to look for: give --sentence or --report")
-    return asked
+    return wanted
 
 
 def write_map(path: Path, heat: Heat, volume: Volume) -> None:

@@ -37,16 +37,16 @@ class IngestOptions:
     split: str | None = None
 
     @property
-    def options(self) -> ListingOptions:
+    def listing_options(self) -> ListingOptions:
         return ListingOptions(self.reports.absolute() if self.reports else None, self.key, self.split)
 
     def settings(self, source: Path) -> dict[str, Any]:
         """For `run.json`, without a path where pseudonyms are asked for."""
-        said = asdict(self) | {"spacing_mm": parse_spacing(self.spacing), "source": str(source.resolve())}
-        del said["spacing"]
+        settings = asdict(self) | {"spacing_mm": parse_spacing(self.spacing), "source": str(source.resolve())}
+        del settings["spacing"]
         if self.pseudonymise:
-            said |= {"source": NAMELESS, "reports": NAMELESS if self.reports else None}
-        return said
+            settings |= {"source": NAMELESS, "reports": NAMELESS if self.reports else None}
+        return settings
 
 
 def ingest(
@@ -66,14 +66,14 @@ def ingest(
 def ingest_as(
     source: Path,
     out: Path,
-    wish: IngestOptions,
+    options: IngestOptions,
     workers: int = 1,
     overwrite: bool = False,
     shard: str | None = None,
     ray: str | None = None,
 ) -> IngestResult:
-    """The same with every wish; of a `shard` only its share, kept below `out` until `merge_shards`."""
-    settings, codec = wish.settings(source), parse_codec(wish.codec)
+    """The same with every option; of a `shard` only its share, kept below `out` until `merge_shards`."""
+    settings, codec = options.settings(source), parse_codec(options.codec)
     if not source.exists():
         raise SimcropError("missing-file", f"{source}: no such file or folder")
     if ray is not None:
@@ -90,17 +90,17 @@ def ingest_as(
         # It clears an old cohort only once the new source is known to hold scans.
         result = ingest_scans(
             source,
-            wish.layout,
+            options.layout,
             out,
             settings["spacing_mm"],
             workers,
             Shown(),
             overwrite,
-            antialias=wish.antialias,
+            antialias=options.antialias,
             codec=codec,
             shard=part,
-            pseudonymise=wish.pseudonymise,
-            options=wish.options,
+            pseudonymise=options.pseudonymise,
+            options=options.listing_options,
             ray=ray,
             announce=announce,
         )
@@ -113,15 +113,15 @@ def holds_more_than_a_key(home: Path) -> bool:
     return not home.is_dir() or {path.name for path in home.iterdir()} != {KEY}
 
 
-def merge_shards(out: Path, source: Path | None, wish: IngestOptions) -> IngestResult:
+def merge_shards(out: Path, source: Path | None, options: IngestOptions) -> IngestResult:
     """One cohort of what the shards below `out` have stored. Without `source` all is as the shards were told."""
-    inputs = RawSource(source.absolute(), wish.layout, wish.options) if source else None
+    raw_source = RawSource(source.absolute(), options.layout, options.listing_options) if source else None
     earlier = next((run for p in sorted((out / SHARDS).glob("*")) if (run := read_run(p))), None)
     with unspoiled(out):
         if earlier is not None:
             settings = {name: value for name, value in earlier["settings"].items() if name != "shard"}
             start_folder(out, "ingest", settings)
-        result = merge(out, inputs)
+        result = merge(out, raw_source)
     write_metrics(out, {"taken": result.taken, "refused": result.refused})
     return result
 

@@ -11,8 +11,8 @@ from simcrop.weights.convert import convert
 def import_weights(kind: str, file: Path, out: Path, overwrite: bool = False) -> str:
     """Convert, read back, and only then show; a line that says what to do with the result."""
     with staged(out, "weights import", {"kind": kind, "source": str(file)}, overwrite) as stage:
-        said = convert(kind, file, stage).replace(str(stage), str(out))
+        message = convert(kind, file, stage).replace(str(stage), str(out))
         (weights,) = stage.glob("*.safetensors")
         with safe_open(weights, "pt") as content:
             write_metrics(stage, {"tensors": len(content.keys()), "bytes": weights.stat().st_size})
-    return said
+    return message

@@ -26,20 +26,20 @@ def many(tmp_path: Path, scan: Callable[..., np.ndarray], save: Callable[..., Pa
 def test_estimate_holds_and_changes_nothing(
     many: Path, tmp_path: Path, content: Callable[[Path], dict[str, object]]
 ) -> None:
-    told: list[Estimate] = []
+    estimates: list[Estimate] = []
     seen: list[int] = []
     ingest(
         many,
         "folder",
-        tmp_path / "told",
+        tmp_path / "announced",
         progress=lambda done, *_: seen.append(done),
-        announce=lambda estimate: (told.append(estimate), seen.append(-1))[0],
+        announce=lambda estimate: (estimates.append(estimate), seen.append(-1))[0],
     )
     ingest(many, "folder", tmp_path / "plain")
-    assert content(tmp_path / "told") == content(tmp_path / "plain")
+    assert content(tmp_path / "announced") == content(tmp_path / "plain")
     assert seen == [*range(1, TRIED + 1), -1, *range(TRIED + 1, COUNT + 1)]
-    (estimate,) = told
-    stored = [p.stat().st_size for p in (tmp_path / "told/volumes").iterdir()]
+    (estimate,) = estimates
+    stored = [p.stat().st_size for p in (tmp_path / "announced/volumes").iterdir()]
     assert estimate.scans == COUNT - TRIED
     assert 0.8 < estimate.stored_bytes / (sum(stored) * estimate.scans / COUNT) < 1.25
     raw = sum(p.stat().st_size for p in many.glob("*/*.nii.gz"))
@@ -51,17 +51,17 @@ def test_estimate_holds_and_changes_nothing(
 def test_few_scans_to_do_need_no_estimate(many: Path, tmp_path: Path) -> None:
     for i in range(TRIED):
         (many / f"p{i:02d}/ct.nii.gz").unlink()
-    told: list[Estimate] = []
-    ingest(many, "folder", tmp_path / "c", announce=told.append)
-    assert told == []
+    estimates: list[Estimate] = []
+    ingest(many, "folder", tmp_path / "c", announce=estimates.append)
+    assert estimates == []
 
 
 def test_tried_scans_that_are_refused_leave_an_estimate(many: Path, tmp_path: Path) -> None:
     for path in many.glob("*/*.nii.gz"):
         path.write_bytes(b"torn")
-    told: list[Estimate] = []
-    assert ingest(many, "folder", tmp_path / "c", announce=told.append).refused == COUNT
-    assert told[0].stored_bytes == 0
+    estimates: list[Estimate] = []
+    assert ingest(many, "folder", tmp_path / "c", announce=estimates.append).refused == COUNT
+    assert estimates[0].stored_bytes == 0
 
 
 def test_archive_of_many_scans_counts_once(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_interrupted_merge_is_run_again(
             raise KeyboardInterrupt
         return real(self, target)
 
-    def remove_some(path: Path, ignore_errors: bool = False) -> None:
+    def remove_one_journal(path: Path, ignore_errors: bool = False) -> None:
         if not ignore_errors:
             next(path.rglob("ingest.jsonl")).unlink()
             raise KeyboardInterrupt
@@ -137,7 +137,7 @@ def test_interrupted_merge_is_run_again(
         elif stop == "write_tables":
             patch.setattr("simcrop.data.ingest.tables.write_tables", refuse)
         else:
-            patch.setattr(shutil, "rmtree", remove_some)
+            patch.setattr(shutil, "rmtree", remove_one_journal)
         with pytest.raises(KeyboardInterrupt):
             merge(tmp_path / "c")
     again = merge(tmp_path / "c")

@@ -50,9 +50,9 @@ def everything(folder: Path) -> str:
 def test_no_name_and_no_path_remains(raw: Path, tmp_path: Path) -> None:
     result = ingest(raw, "folder", tmp_path / "c", pseudonymise=True)
     assert (result.taken, result.refused) == (3, 3)
-    said = everything(tmp_path / "c")
-    assert [name for name in (*NAMES, str(tmp_path).lower()) if name in said] == []
-    assert "a nodule." in said
+    text = everything(tmp_path / "c")
+    assert [name for name in (*NAMES, str(tmp_path).lower()) if name in text] == []
+    assert "a nodule." in text
     assert list(open_cohort(tmp_path / "c").verify()) == []
 
 
@@ -72,15 +72,19 @@ def test_only_the_names_differ(raw: Path, tmp_path: Path) -> None:
     assert key is not None
     by_id = {study.id: study for study in cohort}
     for study in plain:
-        twin = by_id[key.of("id", study.id)]
-        assert (twin.checksum, twin.findings, twin.split) == (study.checksum, study.findings, study.split)
-        assert twin.patient == key.of("patient", study.patient)
-        np.testing.assert_array_equal(twin.read(), study.read())
+        renamed = by_id[key.of("id", study.id)]
+        assert (renamed.checksum, renamed.findings, renamed.split) == (
+            study.checksum,
+            study.findings,
+            study.split,
+        )
+        assert renamed.patient == key.of("patient", study.patient)
+        np.testing.assert_array_equal(renamed.read(), study.read())
     reasons = [sorted(c.ledger["reason"].to_list()) for c in (plain, cohort)]
     assert reasons[0] == reasons[1]
-    twins = cohort.ledger.filter(pl.col("sentence").str.contains("same voxels as"))
-    assert twins.height == 1
-    assert twins["sentence"][0].split()[-1] in by_id
+    duplicates = cohort.ledger.filter(pl.col("sentence").str.contains("same voxels as"))
+    assert duplicates.height == 1
+    assert duplicates["sentence"][0].split()[-1] in by_id
 
 
 def test_key_is_for_its_owner_alone_and_gives_the_same_names_again(raw: Path, tmp_path: Path) -> None:

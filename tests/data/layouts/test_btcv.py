@@ -65,7 +65,7 @@ def test_absent_double_and_outside_volumes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "reason", "said"),
+    ("facts", "reason", "message"),
     [
         ([], "bad-json", "expected the lists"),
         ({"labels": {}}, "bad-json", "expected the lists"),
@@ -74,9 +74,9 @@ def test_absent_double_and_outside_volumes_are_refused(tmp_path: Path) -> None:
         ({"training": [{"image": "a.nii.gz", "label": 3}]}, "bad-json", "names no image"),
     ],
 )
-def test_an_unsound_json_is_one_line(tmp_path: Path, facts: object, reason: str, said: str) -> None:
+def test_an_unsound_json_is_one_line(tmp_path: Path, facts: object, reason: str, message: str) -> None:
     path = put(tmp_path, facts)
-    with pytest.raises(SimcropError, match=said) as caught:
+    with pytest.raises(SimcropError, match=message) as caught:
         list_studies("btcv", tmp_path)
     assert caught.value.reason == reason
     assert str(path) in caught.value.sentence

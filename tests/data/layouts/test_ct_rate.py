@@ -148,7 +148,7 @@ def test_strange_name_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "reason", "said"),
+    ("table", "reason", "message"),
     [
         ("VolumeName,Findings\nx,y\n", "missing-columns", "Findings_EN, Impressions_EN"),
         (b"VolumeName,Findings_EN,Impressions_EN\ntrain_1_a_1,\xe7ok,\n", "not-utf8", "UTF-8"),
@@ -163,14 +163,14 @@ def test_strange_name_is_refused(tmp_path: Path) -> None:
         ("VolumeName,Findings_EN,Impressions_EN\nx,a,b\nx,a,c\n", "duplicate-row", "x.nii.gz"),
     ],
 )
-def test_unsound_table_is_one_line(tmp_path: Path, table: str | bytes, reason: str, said: str) -> None:
+def test_unsound_table_is_one_line(tmp_path: Path, table: str | bytes, reason: str, message: str) -> None:
     volume(tmp_path, "train_1_a_1")
     path = put(tmp_path, REPORTS, table)
     with pytest.raises(SimcropError) as caught:
         list_studies("ct-rate", tmp_path)
     assert caught.value.reason == reason
     assert str(path) in caught.value.sentence
-    assert said in caught.value.sentence
+    assert message in caught.value.sentence
     assert "\n" not in caught.value.sentence
 
 
@@ -189,10 +189,10 @@ def test_folder_without_a_dataset_is_an_error(tmp_path: Path) -> None:
     assert caught.value.reason == "no-scans"
 
 
-@pytest.mark.parametrize(("asked", "near"), [("ct_rate", "ct-rate"), ("folders", "folder")])
-def test_unknown_layout_names_the_nearest(tmp_path: Path, asked: str, near: str) -> None:
+@pytest.mark.parametrize(("requested", "near"), [("ct_rate", "ct-rate"), ("folders", "folder")])
+def test_unknown_layout_names_the_nearest(tmp_path: Path, requested: str, near: str) -> None:
     with pytest.raises(SimcropError, match=f"known are ct-rate, .*folder, dicom; did you mean {near}"):
-        list_studies(asked, tmp_path)
+        list_studies(requested, tmp_path)
 
 
 def test_missing_source_is_an_error(tmp_path: Path) -> None:

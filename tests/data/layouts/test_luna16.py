@@ -88,7 +88,7 @@ def test_strange_double_and_absent_series_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "reason", "said"),
+    ("table", "reason", "message"),
     [
         ("seriesuid,coordX,coordY,coordZ\n1.2,1,2,3\n", "missing-columns", "diameter_mm"),
         (f"{HEAD}1.2,1,2,3,4\n1.2,1,two,3,4\n", "bad-csv", "row 2"),
@@ -96,10 +96,10 @@ def test_strange_double_and_absent_series_are_refused(tmp_path: Path) -> None:
         (f"{HEAD}1.2,1,2,3\n", "bad-csv", "4 fields, expected 5"),
     ],
 )
-def test_an_unsound_table_is_one_line(tmp_path: Path, table: str, reason: str, said: str) -> None:
+def test_an_unsound_table_is_one_line(tmp_path: Path, table: str, reason: str, message: str) -> None:
     put(tmp_path, "subset0/1.2.mhd")
     path = put(tmp_path, "annotations.csv", table)
-    with pytest.raises(SimcropError, match=said) as caught:
+    with pytest.raises(SimcropError, match=message) as caught:
         list_studies("luna16", tmp_path)
     assert caught.value.reason == reason
     assert str(path) in caught.value.sentence

@@ -110,16 +110,16 @@ UNSOUND: list[tuple[str, bytes, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "reason", "said"), UNSOUND, ids=range(len(UNSOUND)))
+@pytest.mark.parametrize(("name", "content", "reason", "message"), UNSOUND, ids=range(len(UNSOUND)))
 def test_an_unsound_table_is_one_line_without_its_words(
-    tmp_path: Path, name: str, content: bytes, reason: str, said: str
+    tmp_path: Path, name: str, content: bytes, reason: str, message: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SimcropError) as caught:
         read_rows(path, None)
     assert caught.value.reason == reason
-    assert said in caught.value.sentence
+    assert message in caught.value.sentence
     assert str(path) in caught.value.sentence
     assert "\n" not in caught.value.sentence
     assert "umbrageous" not in caught.value.sentence
@@ -160,11 +160,11 @@ def test_real_reports_are_the_same_from_three_formats(tmp_path: Path, real_data:
     table = pl.read_csv(real_data / "ctrate/validation_reports.csv")
     table.write_parquet(tmp_path / "r.parquet")
     (tmp_path / "r.json").write_text(json.dumps(table.to_dicts()))
-    asked = [
+    options_by_format = [
         ListingOptions(reports=path, key="VolumeName")
         for path in (real_data / "ctrate/validation_reports.csv", tmp_path / "r.parquet", tmp_path / "r.json")
     ]
-    csv, parquet, by_json = (list_studies("folder", raw, options) for options in asked)
+    csv, parquet, by_json = (list_studies("folder", raw, options) for options in options_by_format)
     assert csv.studies == parquet.studies == by_json.studies
     assert all(study.findings for study in csv.studies)
     assert len(csv.refusals) == len(parquet.refusals) == len(by_json.refusals) == 3039 - 2

@@ -68,8 +68,8 @@ def test_a_series_is_found_among_several_in_one_folder(hospital: Path) -> None:
 
 def test_no_header_value_is_in_a_listing_or_an_error(hospital: Path) -> None:
     listing = listed(hospital, "PatientID,findings\nMRN-4711,Dry.\nMRN-9,Lost.\n", "PatientID")
-    said = repr(listing) + repr(header_names(hospital / "y"))
-    assert not any(secret in said for secret in ("MRN", "ACC-", "1.2.826"))
+    text = repr(listing) + repr(header_names(hospital / "y"))
+    assert not any(secret in text for secret in ("MRN", "ACC-", "1.2.826"))
 
 
 def test_of_two_different_rows_for_one_scan_neither_is_taken(hospital: Path) -> None:

@@ -43,20 +43,20 @@ def test_label_columns_count_whatever_their_case(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (b"id,findings\n" + b"ct7,clear\n" * 2000 + b"ct8,\xe7ok\n", "byte 0xe7 at 20016, in line 2002,"),
         (b"\xff\xfei\0d\0", "byte 0xff at 0, in line 1,"),
         (b"id,findings\nct7,cut \xc3", "byte 0xc3 at 20, in line 2,"),
     ],
 )
-def test_a_byte_that_is_no_text_is_named_with_its_place(tmp_path: Path, text: bytes, said: str) -> None:
+def test_a_byte_that_is_no_text_is_named_with_its_place(tmp_path: Path, text: bytes, message: str) -> None:
     path = tmp_path / "reports.csv"
     path.write_bytes(text)
     with pytest.raises(SimcropError) as caught:
         read_table(path)
     assert caught.value.reason == "not-utf8"
-    assert caught.value.sentence == f"{path}: {said} is not UTF-8 text, save it as UTF-8"
+    assert caught.value.sentence == f"{path}: {message} is not UTF-8 text, save it as UTF-8"
 
 
 def test_tabs_divide_a_tsv_and_commas_a_csv(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from simcrop.data.quality.facts import (
     LabelCount,
+    duplicates,
     label_counts,
     patients_in_two_splits,
     refusals,
     reports,
-    twins,
     without_places,
 )
 from simcrop.data.store.cohort import Cohort
@@ -75,7 +75,7 @@ def test_sentence_loses_its_files_and_nothing_else(sentence: str, path: str | No
 
 
 def test_same_voxels_are_found_with_patients_counted_and_splits_named(cohort: Cohort) -> None:
-    (group,) = twins(cohort)
+    (group,) = duplicates(cohort)
     assert (group.ids, group.patients, group.splits) == (("a", "c"), 2, ("train", "valid"))
     assert group.sentence == "2 patients, in train and valid"
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from simcrop.data.preprocess import InputSpec
-from simcrop.data.quality.geometry import Measure, box_of, cut_by, measures, odd_geometry
+from simcrop.data.quality.geometry import Measure, box_of, cut_by, geometry_outliers, measures
 from simcrop.data.store.cohort import Cohort
 
 LAS = np.diag([-0.7, 0.8, 2.0, 1.0])
@@ -34,8 +34,8 @@ def test_lengths_are_along_the_patient_and_not_along_the_file() -> None:
 
 def test_what_no_chest_ct_has_is_named_and_equal_axes_together() -> None:
     found = measures(cohort([np.diag([3.0, 3.0, 2.0, 1.0])], (110, 110, 50), (5, 7, 9)))
-    (odd,) = odd_geometry(["a"], found)
-    assert odd.sentence == (
+    (outlier,) = geometry_outliers(["a"], found)
+    assert outlier.sentence == (
         "spacing x and y: 3 mm, usual are 0.4 to 1.25; field of view z: 100 mm, usual are 200 to 510"
     )
 
@@ -50,8 +50,8 @@ def test_scan_unlike_its_cohort_is_named_though_usual_by_itself() -> None:
     measure = Measure("spacing", "z", np.array([1.0] * 9 + [4.5]), (0.4, 5.0))
     assert not measure.unusual.any()
     assert measure.alone.tolist() == [False] * 9 + [True]
-    (odd,) = odd_geometry([*"abcdefghij"], [measure])
-    assert (odd.id, odd.sentence) == ("j", "spacing z: 4.5 mm, the cohort's median is 1")
+    (outlier,) = geometry_outliers([*"abcdefghij"], [measure])
+    assert (outlier.id, outlier.sentence) == ("j", "spacing z: 4.5 mm, the cohort's median is 1")
 
 
 def test_few_scans_are_not_compared_with_each_other() -> None:

@@ -14,7 +14,7 @@ from simcrop.data.quality.histograms import (
     Histograms,
     gathered,
     histogram,
-    odd_numbers,
+    hu_outliers,
 )
 
 CHEST = {-1000: 0.4, -850: 0.2, -100: 0.15, 40: 0.2, 400: 0.05}
@@ -68,16 +68,16 @@ def test_tissue_that_is_hardly_there_has_no_peak() -> None:
 def test_chests_are_not_odd_whatever_the_air_around_them() -> None:
     roomy = {-1000: 0.7, -850: 0.1, -100: 0.075, 40: 0.1, 400: 0.025}
     scans = {f"s{i}": chest(seed=i, parts=roomy if i % 2 else CHEST) for i in range(6)}
-    assert odd_numbers(seen(**scans)) == []
+    assert hu_outliers(seen(**scans)) == []
 
 
 @pytest.mark.parametrize(("shift", "words"), [(150, "soft tissue peaks at"), (1024, "hardly any lung")])
 def test_shifted_scan_is_named_with_what_is_wrong(shift: int, words: str) -> None:
     scans = {f"s{i}": chest(seed=i) for i in range(6)}
-    (odd,) = odd_numbers(seen(**scans, shifted=chest(shift)))
-    assert odd.id == "shifted"
-    assert words in odd.sentence
-    assert "from the cohort's median scan" in odd.sentence
+    (outlier,) = hu_outliers(seen(**scans, shifted=chest(shift)))
+    assert outlier.id == "shifted"
+    assert words in outlier.sentence
+    assert "from the cohort's median scan" in outlier.sentence
 
 
 def test_distance_from_the_cohort_is_the_shift() -> None:
@@ -91,4 +91,4 @@ def test_distance_from_the_cohort_is_the_shift() -> None:
 def test_no_scans_are_no_trouble() -> None:
     empty = gathered({})
     assert len(empty) == 0
-    assert odd_numbers(empty) == []
+    assert hu_outliers(empty) == []

@@ -22,7 +22,7 @@ Make = Callable[[Volume], Slices]
 Save = Callable[[Path, Slices], Path]
 
 
-def told(slices: Slices, **values: object) -> Slices:
+def with_header(slices: Slices, **values: object) -> Slices:
     for data in slices:
         for keyword, value in values.items():
             setattr(data, keyword, value)
@@ -43,16 +43,16 @@ def other(toy: Volume, dicom_slices: Make) -> Slices:
 
 Change = Callable[[Slices], Slices]
 LOSERS: list[tuple[Change, str]] = [
-    (lambda s: told(s, ImageOrientationPatient=[1, 0, 0, 0, 0, -1]), "not across the body"),
-    (lambda s: told(s, ImageType=["DERIVED", "SECONDARY", "AXIAL", "MIP"]), "a projection"),
-    (lambda s: told(s, BodyPartExamined="ABDOMEN"), "not said to show the chest"),
+    (lambda s: with_header(s, ImageOrientationPatient=[1, 0, 0, 0, 0, -1]), "not across the body"),
+    (lambda s: with_header(s, ImageType=["DERIVED", "SECONDARY", "AXIAL", "MIP"]), "a projection"),
+    (lambda s: with_header(s, BodyPartExamined="ABDOMEN"), "not said to show the chest"),
     (lambda s: s[:7], "less of the body"),
     (lambda s: s[::2], "slices farther apart"),
-    (lambda s: told(s, ConvolutionKernel=["Br60f", "3"]), "not the softest kernel"),
-    (lambda s: told(s, ImageType=["DERIVED", "PRIMARY", "AXIAL"]), "derived from another"),
+    (lambda s: with_header(s, ConvolutionKernel=["Br60f", "3"]), "not the softest kernel"),
+    (lambda s: with_header(s, ImageType=["DERIVED", "PRIMARY", "AXIAL"]), "derived from another"),
     (lambda s: s[:8], "fewer slices"),
-    (lambda s: told(s, SeriesNumber=4), "a later series number"),
-    (lambda s: told(s[:1], ImagePositionPatient=[0, 0, 0]), "less of the body"),
+    (lambda s: with_header(s, SeriesNumber=4), "a later series number"),
+    (lambda s: with_header(s[:1], ImagePositionPatient=[0, 0, 0]), "less of the body"),
 ]
 
 
@@ -69,14 +69,14 @@ def test_each_rule_chooses_and_is_named(
     save_slices: Save,
     same_scan: Callable[[Volume], None],
 ) -> None:
-    wanted = told(
+    wanted = with_header(
         dicom_slices(toy),
         SeriesNumber=3,
         ConvolutionKernel="B31f",
         ImageType=["ORIGINAL", "PRIMARY", "AXIAL"],
     )
-    told(other, SeriesNumber=3, ConvolutionKernel="B31f", BodyPartExamined="CHEST")
-    told(wanted, BodyPartExamined="CHEST")
+    with_header(other, SeriesNumber=3, ConvolutionKernel="B31f", BodyPartExamined="CHEST")
+    with_header(wanted, BodyPartExamined="CHEST")
     lost = change(other)
     volume = read_volume(save_slices(tmp_path / "scan", wanted + lost if wanted_first else lost + wanted))
     same_scan(volume)
@@ -88,10 +88,10 @@ def test_each_rule_chooses_and_is_named(
 def test_rules_go_one_after_the_other(
     tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save, same_scan: Callable[[Volume], None]
 ) -> None:
-    lung = told(raised(dicom_slices(toy)), ConvolutionKernel="LUNG")
-    thick = told(raised(dicom_slices(toy))[::2], ConvolutionKernel="STANDARD")
-    film = told(raised(dicom_slices(toy)), ImagePositionPatient=[0, 0, 1])
-    soft = told(dicom_slices(toy), ConvolutionKernel="STANDARD", SeriesNumber=9)
+    lung = with_header(raised(dicom_slices(toy)), ConvolutionKernel="LUNG")
+    thick = with_header(raised(dicom_slices(toy))[::2], ConvolutionKernel="STANDARD")
+    film = with_header(raised(dicom_slices(toy)), ImagePositionPatient=[0, 0, 1])
+    soft = with_header(dicom_slices(toy), ConvolutionKernel="STANDARD", SeriesNumber=9)
     volume = read_volume(save_slices(tmp_path / "scan", [*lung, *thick, *film, *soft]))
     same_scan(volume)
     assert volume.notes == (
@@ -108,11 +108,11 @@ def test_a_fault_counts_only_in_the_chosen_series(
     save_slices: Save,
     same_scan: Callable[[Volume], None],
 ) -> None:
-    slices = told(dicom_slices(toy), SeriesNumber=1)
-    told(other, SeriesNumber="2")
+    slices = with_header(dicom_slices(toy), SeriesNumber=1)
+    with_header(other, SeriesNumber="2")
     del other[3].PixelSpacing
     same_scan(read_volume(save_slices(tmp_path / "good", slices + other)))
-    told(slices, SeriesNumber=3)
+    with_header(slices, SeriesNumber=3)
     with pytest.raises(SimcropError) as caught:
         read_volume(save_slices(tmp_path / "bad", slices + other))
     assert caught.value.reason == "missing-geometry"
@@ -121,7 +121,7 @@ def test_a_fault_counts_only_in_the_chosen_series(
 def test_captured_screens_are_no_slices_even_where_they_call_themselves_ct(
     tmp_path: Path, toy: Volume, other: Slices, dicom_slices: Make, save_slices: Save
 ) -> None:
-    sheet = told(other[:1], SOPClassUID=SecondaryCaptureImageStorage)
+    sheet = with_header(other[:1], SOPClassUID=SecondaryCaptureImageStorage)
     del sheet[0].ImagePositionPatient
     volume = read_volume(save_slices(tmp_path / "scan", dicom_slices(toy) + sheet))
     assert volume.notes == ("DICOM files left out because they are no CT slice: 1",)
@@ -131,8 +131,8 @@ def test_captured_screens_are_no_slices_even_where_they_call_themselves_ct(
 def test_series_of_two_patients_or_examinations_are_never_chosen_from(
     tmp_path: Path, toy: Volume, other: Slices, key: str, dicom_slices: Make, save_slices: Save
 ) -> None:
-    one = told(dicom_slices(toy), **{key: "1.2.826.4711"})
-    two = told(other[:4], **{key: "1.2.826.4712"})
+    one = with_header(dicom_slices(toy), **{key: "1.2.826.4711"})
+    two = with_header(other[:4], **{key: "1.2.826.4712"})
     with pytest.raises(SimcropError, match="several patients or examinations") as caught:
         read_volume(save_slices(tmp_path / "scan", one + two))
     assert caught.value.reason == "several-series"
@@ -143,8 +143,8 @@ def test_one_series_number_for_two_patients_is_not_merged(
     tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save
 ) -> None:
     slices = dicom_slices(toy)
-    told(slices[:5], PatientID="a")
-    told(slices[5:], PatientID="b")
+    with_header(slices[:5], PatientID="a")
+    with_header(slices[5:], PatientID="b")
     with pytest.raises(SimcropError, match="several patients"):
         read_volume(save_slices(tmp_path / "scan", slices))
 
@@ -193,4 +193,4 @@ def test_kernels_of_four_vendors_are_soft_sharp_or_unknown(kernel: list[str], sh
 
 
 def test_body_parts_are_the_chest_unsaid_or_another() -> None:
-    assert [part_of(said) for said in ("CHEST", "Thorax_abdomen", "", " ", "HEAD")] == [0, 0, 1, 1, 2]
+    assert [part_of(text) for text in ("CHEST", "Thorax_abdomen", "", " ", "HEAD")] == [0, 0, 1, 1, 2]

@@ -142,12 +142,12 @@ def test_broken_files_are_refused_alike(tmp_path: Path) -> None:
     for name, content in broken.items():
         file = tmp_path / f"{name}.nii.gz"
         file.write_bytes(content)
-        told = []
+        refusals = []
         for read in (lambda f=file: read_volume(f), lambda f=file: read_resampled(f, SPACING)):
             with pytest.raises(SimcropError) as caught:
                 read()
-            told.append((caught.value.reason, caught.value.sentence))
-        assert told[0] == told[1]
+            refusals.append((caught.value.reason, caught.value.sentence))
+        assert refusals[0] == refusals[1]
 
 
 def test_weights_by_hand() -> None:

@@ -56,21 +56,21 @@ def test_bank_holds_every_sentence_once_with_its_share_and_feature() -> None:
 
 
 def test_cache_is_read_when_the_sentences_are_the_same_and_only_then(tmp_path: Path) -> None:
-    asked: list[int] = []
+    counts: list[int] = []
 
     def counted(texts: list[str]) -> Tensor:
-        asked.append(len(texts))
+        counts.append(len(texts))
         return encode(texts)
 
     cache = tmp_path / "sentences" / "minilm.safetensors"
     first = build_bank(REPORTS, counted, cache)
     again = build_bank(REPORTS, counted, cache)
-    assert asked == [3]
+    assert counts == [3]
     assert first.features is not None
     assert again.features is not None
     assert torch.equal(first.features, again.features)
     build_bank([*REPORTS, ["a cyst."]], counted, cache)
-    assert asked == [3, 4]
+    assert counts == [3, 4]
     assert [p.name for p in cache.parent.iterdir()] == ["minilm.safetensors"]
 
 
@@ -125,9 +125,9 @@ def test_batch_holds_the_samples_in_order_with_their_sentences(tiny_bert: Path) 
     assert batch.volume.shape == (3, 1, 3, 5, 2)
     assert batch.volume[:, 0, 0, 0, 0].tolist() == [0, 1, 2]
     assert batch.sentences.image_index.tolist() == [0, 0, 2, 2]
-    said = [text for s in samples for text in s.report.sentences]
+    texts = [text for s in samples for text in s.report.sentences]
     assert batch.sentences.features is not None
-    assert torch.equal(batch.sentences.features, encode(said))
+    assert torch.equal(batch.sentences.features, encode(texts))
     assert batch.sentences.document_frequency.tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1 / 3])
     sentence_id = batch.sentences.sentence_id.tolist()
     assert sentence_id[1] == sentence_id[2]

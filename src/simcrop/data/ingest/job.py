@@ -31,7 +31,7 @@ class Job:
     id: str
     path: Path
     hint: Hint | None
-    making: StoreSettings
+    store_settings: StoreSettings
     target: Path
     fingerprint: str
     raw_bytes: int
@@ -41,13 +41,13 @@ class Job:
 FileStat = tuple[str, int, int]  # name, bytes, time of the last change in ns
 
 
-def job_of(study: RawStudy, making: StoreSettings, out: Path, key: Pseudonyms | None = None) -> Job:
+def job_of(study: RawStudy, store_settings: StoreSettings, out: Path, key: Pseudonyms | None = None) -> Job:
     stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files_of(study.path) if p.exists()]
-    target, mark = volume_path(out / VOLUMES, study.id, making.codec), fingerprint(study, stats)
+    target, mark = volume_path(out / VOLUMES, study.id, store_settings.codec), fingerprint(study, stats)
     if key is not None:
         mark = key.of("fingerprint", mark)
     size = sum(count for _, count, _ in stats)
-    return Job(study.id, study.path, study.hint, making, target, mark, size, key is not None)
+    return Job(study.id, study.path, study.hint, store_settings, target, mark, size, key is not None)
 
 
 def fingerprint(study: RawStudy, stats: list[FileStat]) -> str:
@@ -74,7 +74,7 @@ def is_stored(job: Job, record: Record | None) -> bool:
 def store_scan(job: Job) -> Record:
     """Read, resample, round, write: the journal's line for one scan, taken or refused."""
     try:
-        made = read_resampled(job.path, job.making.spacing_mm, job.hint, job.making.antialias)
+        made = read_resampled(job.path, job.store_settings.spacing_mm, job.hint, job.store_settings.antialias)
     except SimcropError as error:
         return refused(job, error.reason, error.sentence)
     except (MemoryError, OSError) as error:

@@ -23,10 +23,10 @@ from simcrop.files.whole import remove_temporary, writing
 MERGED = ".merged-shards"  # what a merge has done with and not yet removed
 
 
-def merge(out: str | Path, inputs: RawSource | None = None) -> IngestResult:
+def merge(out: str | Path, raw_source: RawSource | None = None) -> IngestResult:
     """Join what `--shard` has written below `out`. The raw scans are listed again, so they must still be there.
 
-    `inputs` says where, which a cohort of pseudonyms does not know.
+    `raw_source` says where, which a cohort of pseudonyms does not know.
     """
     out = Path(out).absolute()
     shutil.rmtree(out / MERGED, ignore_errors=True)
@@ -38,11 +38,11 @@ def merge(out: str | Path, inputs: RawSource | None = None) -> IngestResult:
     shards = find_shards(out)
     settings = common_settings(out, shards)
     key = read_key(out) if "pseudonyms" in settings else None
-    inputs = checked_inputs(out, settings, inputs, key)
+    raw_source = checked_source(out, settings, raw_source, key)
     check_target(out, settings, overwrite=False, shards=True)
     with ExitStack() as stack:
         journals = {s: stack.enter_context(closing(open_shard(out, s, settings))) for s in shards}
-        listing = inputs.listing(key)
+        listing = raw_source.listing(key)
         jobs = [job_of(study, store_settings_of(settings), out, key) for study in listing.studies]
         records = gather(out, jobs, journals)
         journal = stack.enter_context(closing(open_journal(out, settings)))
@@ -78,22 +78,22 @@ def common_settings(out: Path, shards: list[Shard]) -> Record:
     return common
 
 
-def checked_inputs(
-    out: Path, settings: Record, inputs: RawSource | None, key: Pseudonyms | None
+def checked_source(
+    out: Path, settings: Record, raw_source: RawSource | None, key: Pseudonyms | None
 ) -> RawSource:
     """Where the raw scans are; if it is said, it must be where the shards found them."""
     if "pseudonyms" not in settings:
-        inputs = inputs or source_of(settings)
+        raw_source = raw_source or source_of(settings)
     elif key is None or key.fingerprint != settings["pseudonyms"]:
         raise lost_key(out)
-    elif inputs is None:
+    elif raw_source is None:
         raise SimcropError(
             "no-source",
             f"{out}: its shards keep no path; say where the raw scans are, as for the shards: "
             f"simcrop ingest SOURCE --merge --out {out}",
         )
-    same_settings(out, settings, settings | inputs.settings(key))
-    return inputs
+    same_settings(out, settings, settings | raw_source.settings(key))
+    return raw_source
 
 
 def open_shard(out: Path, shard: Shard, settings: Record) -> Journal:

@@ -82,23 +82,25 @@ def ingest(
     """
     if workers < 1:
         raise SimcropError("bad-setting", f"need workers >= 1, got {workers}")
-    inputs, making = (
+    raw_source, store_settings = (
         RawSource(Path(source).absolute(), layout, options),
         StoreSettings(spacing_mm, antialias, codec),
     )
     out = Path(out).absolute()
     home = shard.folder(out) if shard else out
     key = key_of(out, home, overwrite) if pseudonymise else None
-    settings = settings_of(inputs, making, key)
+    settings = settings_of(raw_source, store_settings, key)
     check_target(out, settings, overwrite and shard is None, shards=shard is not None)
     check_target(home, with_shard(settings, shard), overwrite)
-    listing = inputs.listing(None)
+    listing = raw_source.listing(None)
     if overwrite:
         clear(home)
     if key is not None:
         key = save_key(out, key)
-        settings, listing = settings_of(inputs, making, key), key.listing(listing)
-    jobs = [job_of(s, making, home, key) for s in listing.studies if shard is None or shard.holds(s.id)]
+        settings, listing = settings_of(raw_source, store_settings, key), key.listing(listing)
+    jobs = [
+        job_of(s, store_settings, home, key) for s in listing.studies if shard is None or shard.holds(s.id)
+    ]
     with closing(open_journal(home, with_shard(settings, shard))) as journal:
         with writing(home):
             (home / VOLUMES).mkdir(exist_ok=True)

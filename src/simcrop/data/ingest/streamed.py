@@ -57,38 +57,38 @@ def read_on(path: Path, spacing_mm: Spacing, hint: Hint | None, antialias: bool)
     if path.stat().st_size == 0:
         return None
     with open_nifti(path) as stream:
-        told, witness = place(stream.told, stream.shape, hint), HuSampler(stream.shape)
-        to = plan(stream.shape, told.affine, spacing_mm, antialias)
-        ahead = look_ahead(stream, witness)
-        guess = verdict(witness, told, hint)
+        header, sampler = place(stream.header, stream.shape, hint), HuSampler(stream.shape)
+        to = plan(stream.shape, header.affine, spacing_mm, antialias)
+        ahead = look_ahead(stream, sampler)
+        guess = verdict(sampler, header, hint)
         if guess is None:
             return None
         resampler = Resampler(to, guess)
         for k, plane in enumerate(ahead):
             resampler.take(k, plane)
         for k, plane in enumerate(stream.planes, len(ahead)):
-            witness.see(k, plane)
+            sampler.see(k, plane)
             resampler.take(k, plane)
-        decision = witness.decide(told.slope, told.intercept, hint, told.source)
+        decision = sampler.decide(header.slope, header.intercept, hint, header.source)
     if not same_numbers(decision, guess):
         return None
     resampler.decision = decision  # the same numbers, and words about all of the scan
-    return Resampled(resampler.volume(told.notes), stream.shape, told.affine)
+    return Resampled(resampler.volume(header.notes), stream.shape, header.affine)
 
 
-def look_ahead(stream: Stream, witness: HuSampler) -> list[np.ndarray]:
+def look_ahead(stream: Stream, sampler: HuSampler) -> list[np.ndarray]:
     """The first planes, copied: the stream gives every plane in the same memory."""
     ahead: list[np.ndarray] = []
     for _, plane in zip(range(min(LOOKED_AHEAD, stream.shape[2])), stream.planes, strict=False):
-        witness.see(len(ahead), plane)
+        sampler.see(len(ahead), plane)
         ahead.append(plane.copy())
     return ahead
 
 
-def verdict(witness: HuSampler, told: Header, hint: Hint | None) -> HuDecision | None:
+def verdict(sampler: HuSampler, header: Header, hint: Hint | None) -> HuDecision | None:
     """What the planes seen so far say of the numbers, if anything."""
     try:
-        return witness.decide(told.slope, told.intercept, hint, told.source)
+        return sampler.decide(header.slope, header.intercept, hint, header.source)
     except SimcropError:
         return None
 

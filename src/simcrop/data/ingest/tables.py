@@ -80,8 +80,8 @@ def ledger_rows(listing: Listing, records: dict[str, Record], named: bool) -> li
         record = records[study.id]
         parts = [record["sentence"]]
         if record["status"] == "taken":
-            twin = first_with.setdefault(record["checksum"], study.id)
-            parts += study.notes if twin == study.id else (*study.notes, f"same voxels as {twin}")
+            first = first_with.setdefault(record["checksum"], study.id)
+            parts += study.notes if first == study.id else (*study.notes, f"same voxels as {first}")
         path = str(study.path) if named else NAMELESS
         rows.append(entry(study.id, path, record["status"], record["reason"], parts))
     for refusal in listing.refusals:

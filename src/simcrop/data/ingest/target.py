@@ -37,15 +37,17 @@ class StoreSettings:
             raise SimcropError("bad-setting", f"no codec {self.codec!r}, known are {', '.join(ENDINGS)}")
 
 
-def settings_of(inputs: RawSource, making: StoreSettings, key: Pseudonyms | None = None) -> Record:
+def settings_of(
+    raw_source: RawSource, store_settings: StoreSettings, key: Pseudonyms | None = None
+) -> Record:
     """What makes two ingests the same; the first line of the journal and the body of `cohort.json`."""
     settings = {
         "format": FORMAT,
         "kind": "simcrop-cohort",
-        **inputs.settings(key),
-        "spacing_mm": [float(mm) for mm in making.spacing_mm],
-        "antialias": making.antialias,
-        "codec": making.codec,
+        **raw_source.settings(key),
+        "spacing_mm": [float(mm) for mm in store_settings.spacing_mm],
+        "antialias": store_settings.antialias,
+        "codec": store_settings.codec,
         "window_hu": list(paper.window_hu),
     }
     return settings if key is None else settings | {"pseudonyms": key.fingerprint}

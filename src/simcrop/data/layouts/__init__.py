@@ -74,13 +74,13 @@ def list_studies(layout: str, source: str | Path, options: ListingOptions = List
     return split_as(options.split, listing, source, LAYOUTS[layout])
 
 
-def split_as(asked: str | None, listing: Listing, source: Path, layout: Layout) -> Listing:
+def split_as(requested: str | None, listing: Listing, source: Path, layout: Layout) -> Listing:
     """The listing with the split that was asked for, or with the one it came with."""
-    if asked == OWN and listing.split_kind != OWN:
+    if requested == OWN and listing.split_kind != OWN:
         split = split_by_patient(study.patient for study in listing.studies)
         studies = tuple(replace(s, split=split.parts[s.patient]) for s in listing.studies)
         return replace(listing, studies=studies, split=split, split_kind=OWN)
-    if asked == RELEASED:
+    if requested == RELEASED:
         if layout.released is not None:
             listing = layout.released(listing, source)
         elif listing.split_kind == "none":

@@ -52,7 +52,7 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
         study, refused = study_of(scan, persons[scan.id], table, joined)
         studies.append(study)
         refusals += refused
-    stated = table is not None and any(table.said(number, "split") for number in joined.row_of.values())
+    stated = table is not None and any(table.cell(number, "split") for number in joined.row_of.values())
     return Listing(tuple(studies), tuple(refusals), split_kind="table" if stated else "none")
 
 
@@ -75,12 +75,12 @@ def study_of(
     scan: Scan, person: str, table: ReportTable | None, joined: Joined
 ) -> tuple[RawStudy, list[Refusal]]:
     """One scan with its row, else with the text beside it, else without a report."""
-    refusals, labels, findings, impression, said, notes = [], {}, "", "", {}, ()
+    refusals, labels, findings, impression, cells, notes = [], {}, "", "", {}, ()
     number = joined.row_of.get(scan.id)
     if table is not None and number is not None:
         findings, impression = table.report(number)
         labels = table.labels(number)
-        said = {column: table.said(number, column) for column in ("patient", "split")}
+        cells = {column: table.cell(number, column) for column in ("patient", "split")}
         if len(joined.sharing[scan.id]) > 1:
             notes = (f"one report for {len(joined.sharing[scan.id])} series of this examination",)
     elif (text := scan.path.with_name(f"{stem(scan.path.name)}.txt")).is_file():
@@ -92,9 +92,9 @@ def study_of(
     empty = not (findings.strip() or impression.strip())
     study = RawStudy(
         id=scan.id,
-        patient=said.get("patient") or person,
+        patient=cells.get("patient") or person,
         scan=joined.sharing.get(scan.id, (scan.id,))[0],
-        split=said.get("split") or "train",
+        split=cells.get("split") or "train",
         path=scan.path,
         findings=findings,
         impression=impression,

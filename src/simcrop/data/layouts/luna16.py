@@ -58,13 +58,13 @@ class Tables:
                 () if self.nodules is not None else ("no annotations.csv: whether it has nodules is unknown",)
             )
         count, positive = self.candidates.get(uid, (0, 0))
-        said = f"{count} candidates, {positive} of them nodules"
+        note = f"{count} candidates, {positive} of them nodules"
         if self.nodules is None:
-            return (f"{said}; the label is theirs, as there is no annotations.csv",)
+            return (f"{note}; the label is theirs, as there is no annotations.csv",)
         return (
-            (f"{said}, but annotations.csv disagrees",)
+            (f"{note}, but annotations.csv disagrees",)
             if (uid in self.nodules) != (positive > 0)
-            else (said,)
+            else (note,)
         )
 
 
@@ -113,10 +113,10 @@ def without_volume(
     table: Path | None, named: Mapping[str, object], studies: Mapping[str, RawStudy]
 ) -> list[Refusal]:
     """Series that the table names and no subset has."""
-    said = f"{table.name if table else 'no table'} names"
+    opening = f"{table.name if table else 'no table'} names"
     absent = [brief(uid) for uid in sorted(named.keys() - studies.keys())]
     return [
-        Refusal(uid, None, "no-volume", f"{said} {uid}, but no subset has such a volume") for uid in absent
+        Refusal(uid, None, "no-volume", f"{opening} {uid}, but no subset has such a volume") for uid in absent
     ]
 
 

@@ -55,16 +55,20 @@ def list_rad_chestct(source: Path) -> Listing:
     volumes = {path.stem: path for path in sorted(source.glob("*.npz"), reverse=True)}
     volumes |= {path.stem: path for path in sorted(source.glob("*/*.npz")) if path.stem not in volumes}
     tables = [(split, path) for split in SPLITS if (path := label_table(source, split)).is_file()]
-    said: dict[str, tuple[str, Labels]] = {}
+    label_rows: dict[str, tuple[str, Labels]] = {}
     refusals = []
     for split, path in tables:
         for name, labels in read_labels(path):
-            if said.setdefault(name, (split, labels)) != (split, labels):
+            if label_rows.setdefault(name, (split, labels)) != (split, labels):
                 raise SimcropError("duplicate-row", f"{path}: a second, different row for {brief(name)}")
     metadata = read_metadata(source, frozenset(volumes))
-    studies = [study_of(name, volumes[name], said.get(name), metadata.get(name)) for name in sorted(volumes)]
-    for name in sorted(said.keys() - volumes.keys()):
-        sentence = f"{label_table(source, said[name][0]).name} names {brief(name)}, but there is no such .npz"
+    studies = [
+        study_of(name, volumes[name], label_rows.get(name), metadata.get(name)) for name in sorted(volumes)
+    ]
+    for name in sorted(label_rows.keys() - volumes.keys()):
+        sentence = (
+            f"{label_table(source, label_rows[name][0]).name} names {brief(name)}, but there is no such .npz"
+        )
         refusals.append(Refusal(brief(name), None, "no-volume", sentence))
     return Listing(tuple(studies), tuple(refusals))
 
@@ -73,10 +77,10 @@ def label_table(source: Path, split: str) -> Path:
     return source / f"img{split}_Abnormality_and_Location_Labels.csv"
 
 
-def study_of(name: str, path: Path, said: tuple[str, Labels] | None, metadata: Row | None) -> RawStudy:
+def study_of(name: str, path: Path, label_row: tuple[str, Labels] | None, metadata: Row | None) -> RawStudy:
     """One volume; the table that names it says its split, else its own name does."""
-    split, labels = said or (PREFIXES.get(name[:3], "train"), dict.fromkeys(CLASSES))
-    notes = ("no report",) if said else ("no report", "in no label table")
+    split, labels = label_row or (PREFIXES.get(name[:3], "train"), dict.fromkeys(CLASSES))
+    notes = ("no report",) if label_row else ("no report", "in no label table")
     patient = (metadata or {}).get(PATIENT, "").strip() or name
     hint = hint_of(metadata.get(SPACING)) if metadata else None
     return RawStudy(name, patient, name, split, path, hint, labels=labels, notes=notes)

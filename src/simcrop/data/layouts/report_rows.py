@@ -79,8 +79,8 @@ def read_texts(folder: Path, column: str) -> tuple[list[Row], list[Refusal]]:
         except SimcropError as error:
             refusals.append(Refusal(path.name, path, error.reason, error.sentence))
             continue
-        said = {FINDINGS[0]: report.findings, IMPRESSION[0]: report.impression}
-        rows.append({column.lower(): path.stem} | said)
+        cells = {FINDINGS[0]: report.findings, IMPRESSION[0]: report.impression}
+        rows.append({column.lower(): path.stem} | cells)
     return rows, refusals
 
 

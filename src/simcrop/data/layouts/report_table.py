@@ -77,7 +77,7 @@ class ReportTable:
         row = self.rows[number]
         return {k[len(LABEL) :]: label_of(self.path, k, v) for k, v in row.items() if k.startswith(LABEL)}
 
-    def said(self, number: int, column: str) -> str:
+    def cell(self, number: int, column: str) -> str:
         return self.rows[number].get(column, "").strip()
 
     def join(self, scans: list[Scan]) -> Joined:

@@ -1,4 +1,4 @@
-"""What a cohort's own tables say of it: counts, refusals, twins, reports, labels. No voxel is read.
+"""What a cohort's own tables say of it: counts, refusals, duplicates, reports, labels. No voxel is read.
 
 No axes; reports are measured in words and sentences. Studies are named by their ids, patients only counted.
 """
@@ -105,7 +105,7 @@ def without_places(sentence: str, path: str | None) -> str:
     return FILE_NAME.sub(lambda found: found[0] if found["ending"] in TABLE_ENDINGS else "(a file)", sentence)
 
 
-def twins(cohort: Cohort) -> list[Duplicates]:
+def duplicates(cohort: Cohort) -> list[Duplicates]:
     """Groups of studies with one checksum, in the order of the index."""
     groups = (
         cohort.index.group_by("checksum", maintain_order=True)

@@ -68,13 +68,13 @@ def measures(cohort: Cohort) -> list[Measure]:
     ]
 
 
-def odd_geometry(ids: list[str], found: list[Measure]) -> list[Outlier]:
+def geometry_outliers(ids: list[str], found: list[Measure]) -> list[Outlier]:
     """Studies that stand out, with every length that does."""
-    odd = np.any([measure.unusual | measure.alone for measure in found], axis=0)
-    return [Outlier(ids[row], said(found, row)) for row in np.flatnonzero(odd).tolist()]
+    outlying = np.any([measure.unusual | measure.alone for measure in found], axis=0)
+    return [Outlier(ids[row], sentence_of(found, row)) for row in np.flatnonzero(outlying).tolist()]
 
 
-def said(found: list[Measure], row: int) -> str:
+def sentence_of(found: list[Measure], row: int) -> str:
     """What stands out of one study; axes of which the same is true are named together."""
     axes: dict[tuple[str, str], list[str]] = {}
     for measure in found:

@@ -87,7 +87,7 @@ def gathered(found: dict[str, np.ndarray]) -> Histograms:
     return Histograms(tuple(found), shares)
 
 
-def odd_numbers(seen: Histograms) -> list[Outlier]:
+def hu_outliers(seen: Histograms) -> list[Outlier]:
     """Scans whose HU are far from those of a chest, or from those of the cohort, the furthest first."""
     apart = seen.apart_hu if len(seen) >= FEWEST else np.zeros(len(seen))
     limit = max(SHIFTED_HU, 4 * float(np.median(apart))) if len(seen) else SHIFTED_HU

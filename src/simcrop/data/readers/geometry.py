@@ -13,7 +13,7 @@ from simcrop.data.readers.stored import Header
 from simcrop.data.volume import check_affine, spacing_of
 from simcrop.errors import SimcropError
 
-Some = TypeVar("Some", bound=Header)
+AnyHeader = TypeVar("AnyHeader", bound=Header)
 SMALLEST_MM, LARGEST_MM = 0.01, 100.0  # of a voxel
 LARGEST_LITRES = 1000.0  # a whole body in the widest field of view, 2 m x 0.7 m x 0.7 m, has 980
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -33,7 +33,7 @@ def directions(orientation: np.ndarray) -> np.ndarray:
     return np.stack([along, down, np.cross(along, down)], axis=1)
 
 
-def place(stored: Some, shape: tuple[int, ...], hint: Hint | None) -> Some:
+def place(stored: AnyHeader, shape: tuple[int, ...], hint: Hint | None) -> AnyHeader:
     """Real geometry in the file wins; a file without any takes the hint's. Either way the affine is sound."""
     check_affine(stored.affine)
     placed = stored if hint is None else place_with(stored, hint)
@@ -47,20 +47,20 @@ def check_field(shape: tuple[int, ...], affine: np.ndarray) -> None:
         spacing_of(affine),
         abs(float(np.linalg.det(affine[:3, :3]))) * float(np.prod(shape, dtype=np.float64)) / 1e6,
     )
-    said = " x ".join(f"{mm:.4g}" for mm in spacing)
+    size = " x ".join(f"{mm:.4g}" for mm in spacing)
     if not SMALLEST_MM <= min(spacing) <= max(spacing) <= LARGEST_MM:
         raise SimcropError(
             "absurd-spacing",
-            f"voxels of {said} mm, expected {SMALLEST_MM:g} to {LARGEST_MM:g} mm along each axis",
+            f"voxels of {size} mm, expected {SMALLEST_MM:g} to {LARGEST_MM:g} mm along each axis",
         )
     if litres > LARGEST_LITRES:
         raise SimcropError(
             "absurd-spacing",
-            f"voxels of {said} mm make a scan of {litres:.4g} litres, more than a whole body",
+            f"voxels of {size} mm make a scan of {litres:.4g} litres, more than a whole body",
         )
 
 
-def place_with(stored: Some, hint: Hint) -> Some:
+def place_with(stored: AnyHeader, hint: Hint) -> AnyHeader:
     """What the hint may add to the file's own words."""
     if not stored.sized and hint.spacing_mm is not None:
         return resize(stored, hint.spacing_mm)
@@ -71,24 +71,24 @@ def place_with(stored: Some, hint: Hint) -> Some:
     return placed
 
 
-def resize(stored: Some, spacing_mm: tuple[float, float, float]) -> Some:
+def resize(stored: AnyHeader, spacing_mm: tuple[float, float, float]) -> AnyHeader:
     """The directions of the format, the voxel size of the table; a note where that is not the customary size."""
     affine = stored.affine.copy()
     affine[:3, :3] *= np.divide(spacing_mm, spacing_of(stored.affine))
     check_affine(affine)
-    said = " x ".join(f"{n:.4g}" for n in spacing_mm)
+    size = " x ".join(f"{n:.4g}" for n in spacing_mm)
     usual = np.allclose(spacing_of(stored.affine), spacing_mm, rtol=0.01, atol=0)
-    note = () if usual else (f"voxels of {said} mm as the metadata table says",)
+    note = () if usual else (f"voxels of {size} mm as the metadata table says",)
     return replace(stored, affine=affine, sized=True, notes=stored.notes + note)
 
 
-def place_by_hint(stored: Some, hint: Hint) -> Some:
+def place_by_hint(stored: AnyHeader, hint: Hint) -> AnyHeader:
     """The table's spacing, position and orientation; a spacing that the header really states stays."""
     spacing, guessed = spacing_of(stored.affine), []
-    said = spacing != (1.0, 1.0, 1.0)
-    if not said and hint.spacing_mm is not None:
+    stated = spacing != (1.0, 1.0, 1.0)
+    if not stated and hint.spacing_mm is not None:
         spacing = hint.spacing_mm
-    elif not said:
+    elif not stated:
         guessed.append("spacing 1 mm")
     if hint.orientation_lps is None:
         guessed.append("orientation L, P, S")

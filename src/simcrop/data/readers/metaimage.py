@@ -72,7 +72,7 @@ def read_fields(path: Path) -> tuple[Fields, int]:
         return fields, file.tell()
 
 
-def said(fields: Fields, names: tuple[str, ...], otherwise: str) -> str:
+def value_of(fields: Fields, names: tuple[str, ...], otherwise: str) -> str:
     """The value under the one of several names that is there."""
     found = [fields[name] for name in names if name in fields]
     if len(found) > 1:
@@ -81,7 +81,7 @@ def said(fields: Fields, names: tuple[str, ...], otherwise: str) -> str:
 
 
 def yes(fields: Fields, *names: str, otherwise: bool = False) -> bool:
-    word = said(fields, names, str(otherwise)).lower()
+    word = value_of(fields, names, str(otherwise)).lower()
     if word not in ("true", "false", "1", "0"):
         raise SimcropError("unreadable", f"the MetaImage header's {names[0]} is neither True nor False")
     return word in ("true", "1")
@@ -89,7 +89,7 @@ def yes(fields: Fields, *names: str, otherwise: bool = False) -> bool:
 
 def number_type(fields: Fields) -> np.dtype:
     kind = fields["ElementType"]
-    if kind not in NUMBERS or said(fields, ("ElementNumberOfChannels",), "1") != "1":
+    if kind not in NUMBERS or value_of(fields, ("ElementNumberOfChannels",), "1") != "1":
         raise SimcropError(
             "not-scalar", "expected one number per voxel, found an ElementType or channels beyond it"
         )
@@ -107,7 +107,7 @@ def place_of(path: Path, fields: Fields, end: int) -> tuple[Path, int]:
     """The file with the voxels, and the byte at which they begin; -1 where they end with the file."""
     name = fields["ElementDataFile"]
     data, start = (path, end) if name.lower() == "local" else (beside(path, name), 0)
-    skipped = whole_number(said(fields, ("HeaderSize",), "0"), "HeaderSize")
+    skipped = whole_number(value_of(fields, ("HeaderSize",), "0"), "HeaderSize")
     if skipped < -1 or (skipped and (data == path or packing(fields))):
         raise SimcropError("unreadable", "the MetaImage header puts the voxels at an impossible place")
     return data, -1 if skipped == -1 else start + skipped
@@ -116,10 +116,10 @@ def place_of(path: Path, fields: Fields, end: int) -> tuple[Path, int]:
 def affine_of(fields: Fields, n: int) -> np.ndarray:
     """Direction, spacing and origin of the first three axes."""
     eye = " ".join(str(v) for v in np.eye(n, dtype=int).ravel())
-    axes = numbers_in(said(fields, ROTATION, eye), n * n, ROTATION[0]).reshape(n, n)[:3, :3]
+    axes = numbers_in(value_of(fields, ROTATION, eye), n * n, ROTATION[0]).reshape(n, n)[:3, :3]
     sizes = fields.get("ElementSize", " ".join(["1"] * n))
     spacing = numbers_in(fields.get("ElementSpacing", sizes), n, "ElementSpacing")[:3]
     if (spacing <= 0).any():
         raise SimcropError("singular-affine", "the MetaImage header's ElementSpacing is not above zero")
-    origin = numbers_in(said(fields, POSITION, " ".join(["0"] * n)), n, POSITION[0])[:3]
+    origin = numbers_in(value_of(fields, POSITION, " ".join(["0"] * n)), n, POSITION[0])[:3]
     return affine_from_lps(axes.T * spacing, origin)

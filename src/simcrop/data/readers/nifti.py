@@ -48,7 +48,7 @@ def read_nifti(path: Path) -> Stored:
                 values = np.empty((stream.shape[2], *plane.shape), plane.dtype)
             values[k] = plane
     assert values is not None  # a shape without planes is refused
-    return Stored(**vars(stream.told), values=values.transpose(2, 1, 0))
+    return Stored(**vars(stream.header), values=values.transpose(2, 1, 0))
 
 
 @contextmanager

@@ -185,9 +185,9 @@ def number_of(header: FileDataset) -> float:
         return inf
 
 
-def part_of(said: str) -> int:
+def part_of(body_part: str) -> int:
     """0 the chest, 1 unsaid, 2 another part of the body."""
-    return 1 if not said.strip() else 0 if any(word in said.upper() for word in CHEST) else 2
+    return 1 if not body_part.strip() else 0 if any(word in body_part.upper() for word in CHEST) else 2
 
 
 def sharpness_of(kernel: list[str]) -> int:

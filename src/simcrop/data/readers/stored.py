@@ -46,7 +46,7 @@ class Stored(Header):
 class Stream:
     """A scan whose planes `(y, x)` come one after the other along z, each in memory only until the next one."""
 
-    told: Header
+    header: Header
     shape: tuple[int, int, int]
     planes: Iterator[np.ndarray]
 

@@ -147,6 +147,6 @@ def airways(case: Case) -> list[Airway]:
 def draw_fork(case: Case) -> Point:
     """Where a bronchus of the lobe divides, the deepest of three."""
     ends = [airway.tube.end for airway in airways(case) if airway.generation <= FIRST_IN_LOBE + 2]
-    some = [ends[int(case.rng.integers(len(ends)))] for _ in range(3)]
-    x, y, z = np.array(some, np.float32).T
-    return some[int(case.anatomy.lung(Points(x, y, z), *case.region).argmin())]
+    candidates = [ends[int(case.rng.integers(len(ends)))] for _ in range(3)]
+    x, y, z = np.array(candidates, np.float32).T
+    return candidates[int(case.anatomy.lung(Points(x, y, z), *case.region).argmin())]

@@ -142,25 +142,25 @@ def look_closer(
     """The same question for the cells of the leaves that could not be told; one answer for all decides."""
     at, together = leaves.closer, BLOCK_LEAVES // CELLS
     for start in range(0, unsure, together):
-        some = leaves.unsure[start : min(start + together, unsure)]
-        for n in range(len(some)):
-            if not leaves.halved[some[n]]:
-                halve(plane, heights, leaves, some[n])
+        chunk = leaves.unsure[start : min(start + together, unsure)]
+        for n in range(len(chunk)):
+            if not leaves.halved[chunk[n]]:
+                halve(plane, heights, leaves, chunk[n])
             for axis in range(3):
                 for cell in range(CELLS):
-                    at[axis, n * CELLS + cell] = leaves.cells[axis, some[n] * CELLS + cell]
-        distances(rows, at, len(some) * CELLS, edge, texture, stack)
-        for n in range(len(some)):
+                    at[axis, n * CELLS + cell] = leaves.cells[axis, chunk[n] * CELLS + cell]
+        distances(rows, at, len(chunk) * CELLS, edge, texture, stack)
+        for n in range(len(chunk)):
             outside = inside = 0
             for cell in range(CELLS):
-                radius, d = leaves.cell_radii[some[n] * CELLS + cell], stack[0, n * CELLS + cell]
+                radius, d = leaves.cell_radii[chunk[n] * CELLS + cell], stack[0, n * CELLS + cell]
                 far = (slope + BEND * radius) * radius + margin
                 outside += d > far
                 inside += d < -far
             if outside == CELLS:
-                found[some[n]] = -ONE
+                found[chunk[n]] = -ONE
             elif inside == CELLS:
-                found[some[n]] = ONE
+                found[chunk[n]] = ONE
 
 
 @inner

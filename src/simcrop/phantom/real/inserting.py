@@ -101,7 +101,7 @@ def in_slices(values: np.ndarray) -> np.ndarray:
 
 def noise_of(hu: np.ndarray) -> float:
     """Standard deviation of the noise in soft tissue, from a few slices."""
-    some = hu[len(hu) // 4 : 3 * len(hu) // 4 : max(1, len(hu) // 16)]
-    smooth = in_slices(some)
+    slices = hu[len(hu) // 4 : 3 * len(hu) // 4 : max(1, len(hu) // 16)]
+    smooth = in_slices(slices)
     tissue = (smooth > TISSUE_HU[0]) & (smooth < TISSUE_HU[1])
-    return float(1.48 * np.median(np.abs(some - smooth)[tissue])) if tissue.any() else 0.0
+    return float(1.48 * np.median(np.abs(slices - smooth)[tissue])) if tissue.any() else 0.0

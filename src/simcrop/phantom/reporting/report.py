@@ -83,9 +83,9 @@ def chosen_stock(
     others = [slot for slot in quiet if slot.share < 1 and not (contrast and slot is NO_CONTRAST)]
     dice = rng.random(len(others)) / [slot.share for slot in others]
     order = [others[i] for i in np.argsort(dice)]  # those that are said more often come first more often
-    said = len(findings) + len(usual)
+    sentence_count = len(findings) + len(usual)
     likely = int((dice < 1).sum())
-    room = min(max(likely, FEWEST - said), MOST - said)
+    room = min(max(likely, FEWEST - sentence_count), MOST - sentence_count)
     return usual + order[: max(room, 0)]
 
 
