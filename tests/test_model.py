@@ -81,7 +81,7 @@ def test_loaded_model_embeds_as_the_trained_encoder_does(
 ) -> None:
     tensor, _ = preprocess(volume, recipe.input.spec)
     with torch.no_grad():
-        expected = objective.vision((tensor[None])).pooled[0].numpy()
+        expected = objective.vision(tensor[None]).pooled[0].numpy()
     model = load(folder)
     found = model.embed(volume)
     assert found.dtype == np.float32
@@ -100,9 +100,7 @@ def test_loaded_model_grounds_as_the_trained_objective_does(
             objective.text.pool(objective.text(tokens.ids, tokens.mask), tokens.mask, "cls")
             - objective.projection.center
         )
-        seen = objective.projection.vision_proj(objective.vision(tensor[None]).patches)[
-            0
-        ]
+        seen = objective.projection.vision_proj(objective.vision(tensor[None]).patches)[0]
         cosine = torch.nn.functional.cosine_similarity(text_features[:, None], seen[None], dim=-1)
     expected = cosine.reshape(len(SENTENCES), *objective.grid.shape).numpy()
     heats = load(folder).ground(volume, SENTENCES)
@@ -235,7 +233,8 @@ def test_damaged_config_is_refused(folder: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", 2, "reads up to 1"),
+        ("format", 3, "reads 2: update simcrop"),
+        ("format", 1, "reads 2: train it again"),
         ("architecture", {"vision": {"deep": 3}}, "unknown setting vision.deep"),
         ("architecture", [], "config.json"),
         ("architecture", {"vision": {"dim": 35}}, "vision.dim = 35"),

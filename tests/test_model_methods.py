@@ -74,7 +74,7 @@ def features(objective: Objective, volume: Volume) -> torch.Tensor:
     """`(1, n, d)` of all patches, by the objective in training."""
     recipe: Any = objective.settings
     tensor, _ = preprocess(volume, recipe.input.spec)
-    return objective.vision(recipe.input.grid.split(tensor[None])).patches
+    return objective.vision(tensor[None]).patches
 
 
 @pytest.mark.parametrize("method", OWN)

@@ -1,7 +1,7 @@
 """The root that joins all settings, and the recipes: small YAML files that a user prints, copies and edits."""
 
-from functools import cache
 from difflib import get_close_matches
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, cast

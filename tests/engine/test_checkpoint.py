@@ -117,8 +117,8 @@ def test_description_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:
     def fails(folder: Path) -> None:
         raise OSError(28, "No space left on device", str(folder))
 
+    state = training_state(module, build_optimizer(module, OptimSettings()), 3)
     with pytest.raises(SimcropError, match="No space"):
-        state = training_state(module, build_optimizer(module, OptimSettings()), 3)
         save_checkpoint(tmp_path, state, fails, 2)
     assert checkpoints(tmp_path) == []
     assert list(tmp_path.iterdir()) == []

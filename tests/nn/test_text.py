@@ -93,7 +93,8 @@ def test_frozen_encoder_stays_in_eval_whatever_its_owner_does(tiny_bert: Path) -
     frozen = owner[0]
     assert not any(module.training for module in frozen.modules())
     assert not any(p.requires_grad for p in frozen.parameters())
-    assert torch.equal(frozen(tokens_of(tiny_bert)), frozen(tokens_of(tiny_bert)))
+    tokens = tokens_of(tiny_bert)
+    assert torch.equal(frozen(tokens.ids, tokens.mask), frozen(tokens.ids, tokens.mask))
 
 
 def test_trained_encoder_follows_its_owner_and_has_gradients(tiny_bert: Path) -> None:

@@ -89,7 +89,6 @@ def test_one_batch_is_learned_by_heart(make: Make) -> None:
 def test_align_term_is_equations_2_to_4_on_visible_patches_only(make: Make) -> None:
     objective, batch = make()
     found = objective(batch, seeded(7))["align"]
-    patches = objective.grid.split(batch.volume)
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
     seen = objective.projection.patches(objective.vision(batch.volume, mask).patches)
     assert seen.shape[1] == 21
