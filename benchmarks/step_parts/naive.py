@@ -3,7 +3,7 @@
 Axes: b study, n all patches, v visible patches, p voxel, s sentence, t word piece, h head, d features.
 
 A Conv3d embeds every patch before masking; softmax(q k^T) v is spelled out; sentences go through the frozen text
-encoder in each step, padded; vision_decoder and word head run on everything and are masked afterwards; AdamW is a loop.
+encoder in each step, padded; vision decoder and MLM head run on everything and are masked afterwards; AdamW is a loop.
 """
 
 from copy import deepcopy

@@ -96,7 +96,7 @@ def adamw(setup: Setup) -> Pair:
 
 
 def attention_memory(setup: Setup, precision: str) -> dict[str, float]:
-    """Bytes that one vision_decoder block's attention keeps for the backward pass, all patches at once."""
+    """Bytes that one vision decoder block's attention keeps for the backward pass, all patches at once."""
     vision_decoder = setup.recipe.vision_decoder
     device = setup.cached.volume.device
     attention = Attention(vision_decoder.dim, vision_decoder.heads).to(device)

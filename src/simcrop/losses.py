@@ -5,10 +5,10 @@ m masked word, w word of the vocabulary.
 """
 
 import torch
-from einops import einsum, reduce, repeat
+from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy, embedding, normalize
 
 
 def masked_patch_mse(
@@ -56,7 +56,9 @@ def nearest_patches_of(
         torch.arange(len(image_index)), image_index
     ]
     chosen = similarity.topk(min(k, patches.shape[1])).indices
-    return reduce(patches[image_index[:, None], chosen], "s k d -> s d", "mean")
+    # As an embedding, whose backward pass adds in one order on any number of threads; that of indexing does not.
+    rows = chosen + image_index[:, None] * patches.shape[1]
+    return reduce(embedding(rows, rearrange(patches, "b n d -> (b n) d")), "s k d -> s d", "mean")
 
 
 def info_nce(

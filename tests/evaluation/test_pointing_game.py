@@ -1,4 +1,4 @@
-"""PointingGame on hand-made maps: hits, swaps, priors and chance, each by hand.
+"""The pointing game on hand-made maps: hits, swaps, priors and chance, each by hand.
 
 Axes: s sentence, n patch (6 of them).
 """

@@ -48,10 +48,10 @@ def out(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Path:
     return folder
 
 
-def test_the_gate_comes_before_any_comparison(out: Path, said: list[str]) -> None:
-    gate = next(place for place, line in enumerate(said) if line.startswith("gate: by_hand "))
-    assert all(line.startswith("Supervised ") for line in said[:gate])
-    assert set(read_json(out / "gate.json")) == {"by_hand", "supervised_mean", "supervised_max"}
+def test_the_learnability_check_comes_before_any_comparison(out: Path, said: list[str]) -> None:
+    check = next(place for place, line in enumerate(said) if line.startswith("learnability: by_hand "))
+    assert all(line.startswith("Supervised ") for line in said[:check])
+    assert set(read_json(out / "learnability.json")) == {"by_hand", "supervised_mean", "supervised_max"}
 
 
 def test_every_arm_is_judged_with_an_interval(out: Path) -> None:

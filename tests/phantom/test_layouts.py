@@ -18,20 +18,11 @@ from simcrop.data.layouts.rad_chestct import CLASSES
 from simcrop.data.readers import read_stored, read_volume
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.data.volume import Volume
-from simcrop.phantom import (
-    Request,
-    Truth,
-    btcv,
-    cc_ccii,
-    folder,
-    luna16,
-    rad_chestct,
-    read_truth,
-    write_cohort,
-)
+from simcrop.phantom import Request, Truth, read_truth, write_cohort
 from simcrop.phantom.anatomy.chest import LEFT_LUNG, RIGHT_LUNG
 from simcrop.phantom.cohort import TREES
 from simcrop.phantom.findings.finding import LABELS
+from simcrop.phantom.layouts import btcv, cc_ccii, folder, luna16, rad_chestct
 from simcrop.phantom.patient import Patient, draw_patient
 
 PATIENTS, SEED, SIZE = 6, 5, "tiny"

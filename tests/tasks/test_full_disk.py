@@ -177,9 +177,9 @@ def test_pretrain_keeps_older_checkpoints_and_resumes_to_the_same_weights(
 
     from simcrop.engine import checkpoint, fit
 
-    def full_at_the_end(folder: Path, module, optimizer, step: int, *rest) -> Path:
-        with files_up_to(100_000 if step == 3 else resource.getrlimit(resource.RLIMIT_FSIZE)[1]):
-            return checkpoint.save_checkpoint(folder, module, optimizer, step, *rest)
+    def full_at_the_end(folder: Path, state: checkpoint.TrainingState, *rest) -> Path:
+        with files_up_to(100_000 if state.step == 3 else resource.getrlimit(resource.RLIMIT_FSIZE)[1]):
+            return checkpoint.save_checkpoint(folder, state, *rest)
 
     monkeypatch.setattr(fit, "save_checkpoint", full_at_the_end)
     message = last_line(pretrain(simcrop, line, out))

@@ -33,11 +33,11 @@ def test_reports_too_short_to_ask_are_named() -> None:
     assert "too short" in verdict({"effective_rank": 3.0})
 
 
-def test_looks_are_no_loss_terms_and_the_last_one_is_in_the_summary() -> None:
+def test_what_a_monitor_finds_is_no_loss_term_and_the_last_one_is_in_the_summary() -> None:
     row = {"epoch": 1.0, "lr": 0.1, "grad_norm": 1.0, "volumes_per_s": 2.0, "data_wait": 0.0}
     rows = [{"step": step, "loss": 9.0 - step, "align": 1.0, **row} for step in (1, 2, 3)]
     rows[0]["monitored"], rows[2]["monitored"] = {"align_accuracy": 0.2}, {"align_accuracy": 0.4}
     assert monitored_rows(rows) == [{"step": 1, "align_accuracy": 0.2}, {"step": 3, "align_accuracy": 0.4}]
-    figures = summary(rows)
+    figures = summary(rows, ["align"])
     assert figures["align_accuracy"] == pytest.approx(0.4)
     assert not [name for name in figures if name.startswith("monitored")]

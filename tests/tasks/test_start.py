@@ -52,26 +52,26 @@ def test_with_centred_positions_the_mean_patch_of_each_place_is_nothing(
         pretrain(toy_cohort, changed(tree, {"position": "centred"}), tmp_path / "fixed")
 
 
-def test_with_quiet_attention_a_token_speaks_of_its_own_patch_only(
+def test_with_attention_output_at_zero_a_token_speaks_of_its_own_patch_only(
     toy_cohort: Path, tree: Tree, tmp_path: Path
 ) -> None:
     patches = torch.rand(1, changed(tree, {}).input.grid.count, changed(tree, {}).input.grid.voxels)
     other = patches.clone()
     other[0, 1:] += 0.5
-    for share, alone in ((0.0, True), (1.0, False)):
-        vision = start(toy_cohort, changed(tree, {"attention": share}), tmp_path / str(share))
+    for scale, alone in ((0.0, True), (1.0, False)):
+        vision = start(toy_cohort, changed(tree, {"attention_out": scale}), tmp_path / str(scale))
         with torch.no_grad():
-            first, again = vision(patches).patches[0, 0], vision(other).patches[0, 0]
+            first, again = vision.encode(patches).patches[0, 0], vision.encode(other).patches[0, 0]
         assert torch.allclose(first, again, atol=1e-5) == alone
 
 
-def test_quiet_attention_is_learned_away(toy_cohort: Path, tree: Tree, tmp_path: Path) -> None:
-    assert pretrain(toy_cohort, changed(tree, {"attention": 0.0}), tmp_path / "run").finished
+def test_attention_output_at_zero_is_learned_away(toy_cohort: Path, tree: Tree, tmp_path: Path) -> None:
+    assert pretrain(toy_cohort, changed(tree, {"attention_out": 0.0}), tmp_path / "run").finished
     blocks = load(tmp_path / "run").vision.transformer.blocks
     assert all(block.attn.proj.weight.abs().max() > 0 for block in blocks)
 
 
-def test_loaded_weights_are_not_quietened(toy_cohort: Path, tree: Tree, tmp_path: Path) -> None:
-    recipe = changed(tree, {"mae": "weights.safetensors", "attention": 0.0})
+def test_loaded_attention_is_not_scaled(toy_cohort: Path, tree: Tree, tmp_path: Path) -> None:
+    recipe = changed(tree, {"mae": "weights.safetensors", "attention_out": 0.0})
     with pytest.raises(SimcropError, match=r"not with init\.mae"):
         pretrain(toy_cohort, recipe, tmp_path / "run")

@@ -7,7 +7,7 @@ translated from Turkish ("the T4. vertebra", "clinical lab. blind. follow-up"). 
 2. A line break ends a sentence unless the line runs on: an open bracket, a comma, colon, semicolon or small word
    before it, a lower-case letter or a number after it.
 3. A full stop, question mark, exclamation mark or ellipsis ends a sentence unless `_runs_on` knows better.
-4. Semicolons and colons never do: "When monitored in the lung window; ..." and "Lungs: ..." say nothing alone.
+4. Semicolons and colons never do: "When examined in the lung window; ..." and "Lungs: ..." say nothing alone.
 5. Pieces without a letter, and "Not given." and its like, are dropped. Nothing else is lost but white space.
 """
 

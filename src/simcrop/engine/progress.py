@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-# Header after every unit of work: how many are done, of how many, and what to show beside the count.
+# Told after every unit of work: how many are done, of how many, and what to show beside the count.
 Progress = Callable[[int, int, str], None]
 
 

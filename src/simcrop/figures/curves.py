@@ -119,7 +119,7 @@ def draw_rate(curve: Curve) -> str:
 
 
 def panel(height: int, name: str, body: str, value: str) -> str:
-    """An SVG with its name at the upper left and its discriminative value at the upper right."""
+    """An SVG with its name at the upper left and its telling value at the upper right."""
     label = html.escape(name)
     head = words(0, 18, label, "name") + words(WIDTH - RIGHT, 18, value.replace("-", "−"), "last", "end")
     spoken = f'role="img" aria-label="{label}: {value}"'

@@ -1,6 +1,6 @@
 """Which scans are of one person, by the PatientID of their DICOM headers. The id itself is shown and kept nowhere.
 
-No axes or units. Someone monitored twice lies in two folders; without this, perhaps in two splits.
+No axes or units. Someone examined twice lies in two folders; without this, perhaps in two splits.
 """
 
 from collections import defaultdict

@@ -4,7 +4,7 @@ Axes: x, y, z of the resampled grid (RAS+). Values are HU, rounded; outside the 
 
 Two codecs, both exact: `lz4`, a `.b2nd` file, and `raw`, a `.npy` file, twice as large and read by mapping.
 
-`lz4` means blocks of 32 x 32 x 16 voxels, level 1 over mispaired bits, one chunk. Measured on a phantom of 239 x 239 x
+`lz4` means blocks of 32 x 32 x 16 voxels, level 1 over shuffled bits, one chunk. Measured on a phantom of 239 x 239 x
 111 voxels with noise (12.7 MB raw), one thread: 6.45 MB and 7 ms for all of it, 3 ms for 128 x 128 x 64. zstd saves
 7 % of the bytes and takes twice as long; blocks of whole slices take three times as long.
 """

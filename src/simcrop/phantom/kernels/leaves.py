@@ -1,4 +1,4 @@
-"""Compiled loops: cutting a volume into leaves, and discriminative which of them a solid fills, touches or misses.
+"""Compiled loops: cutting a volume into leaves, and telling which of them a solid fills, touches or misses.
 
 Volumes are `(z, y, x)`; where their voxels lie is told in mm of the patient's frame, in `plane` `(2, y, x)` and
 `heights` `(z)`. A leaf is a box of voxels that are painted together, a cell an eighth of it.

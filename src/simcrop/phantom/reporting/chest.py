@@ -269,7 +269,7 @@ LOWER_SLOTS = (
             ),
             (
                 "[Bone structures|Bony structures|The skeletal structures] in the [study area|field of "
-                "view|monitored region] are [natural|normal|unremarkable]."
+                "view|examined region] are [natural|normal|unremarkable]."
             ),
         ),
     ),
