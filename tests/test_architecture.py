@@ -1,6 +1,7 @@
 """The tree is the architecture: who may import whom, read from the source itself."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,22 +12,8 @@ import pytest
 import simcrop
 
 SOURCE = Path(simcrop.__file__).parent
-ABOVE = {
-    "data": "nn losses objectives engine studies tasks evaluation model config weights cli figures metrics",
-    "nn": "losses objectives engine studies tasks evaluation model config weights cli figures metrics",
-    "losses": "data nn objectives engine studies tasks evaluation model config weights cli figures metrics",
-    "metrics": "data nn losses objectives engine studies tasks evaluation model config weights cli figures",
-    "objectives": "engine studies tasks evaluation model config weights cli figures metrics",
-    "engine": "data nn losses objectives studies tasks evaluation model config weights cli figures metrics",
-    "weights": "losses objectives engine studies tasks evaluation model config cli figures metrics",
-    "config": "tasks evaluation model weights cli figures metrics",
-    "model": "tasks evaluation cli figures metrics",
-    "figures": "nn losses objectives engine studies tasks evaluation model config weights cli",
-    "evaluation": "engine studies tasks weights cli figures",
-    "tasks": "studies cli",
-    "studies": "cli",
-}
-LAYERS = {layer: set(names.split()) for layer, names in ABOVE.items()}
+PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
+ENTRANCES = {"", "__main__"}  # the package itself and `python -m simcrop`, which only hand on
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -42,16 +29,59 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("layer", sorted(LAYERS))
-def test_arrows_point_one_way(layer: str) -> None:
-    home = SOURCE / layer
-    files = sorted(home.rglob("*.py")) if home.is_dir() else [home.with_suffix(".py")]
-    assert files
-    for path in files:
-        inner = {name.split(".")[1] for name in imports(path) if name.startswith("simcrop.")}
-        assert not inner & LAYERS[layer], (
-            f"{path.relative_to(SOURCE)} must not import {inner & LAYERS[layer]}"
-        )
+def wing_of(parts: tuple[str, ...]) -> str:
+    """`("data", "store", "cohort")` -> `data.store`: a folder or file of the package, of `data` each of its rooms."""
+    if parts[:1] == ("data",) and len(parts) > 1 and (SOURCE / "data" / parts[1]).is_dir():
+        return f"data.{parts[1]}"
+    return parts[0] if parts else ""
+
+
+def home_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return wing_of(tuple(part for part in parts if part != "__init__"))
+
+
+def table(page: str) -> dict[str, set[str]]:
+    """The wings of the page, each with those that it may import."""
+    lines = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| `")]
+    return {wing.strip(" `"): set(re.findall(r"`([^`]+)`", names)) for wing, _, names in lines}
+
+
+def is_wing(name: str) -> bool:
+    path = SOURCE / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def used() -> dict[str, set[str]]:
+    """The wings of the package, each with those that its files import."""
+    wings: dict[str, set[str]] = {}
+    for path in FILES:
+        home = home_of(path)
+        inner = {wing_of(tuple(name.split(".")[1:])) for name in imports(path) if name.startswith("simcrop.")}
+        # `from simcrop.data.volume import Volume` names a wing and what lies in it; only the wing counts.
+        wings.setdefault(home, set()).update(filter(is_wing, inner - {home, *ENTRANCES}))
+    return wings
+
+
+WINGS, PAGE_SAYS = used(), table(PAGE.read_text())
+
+
+@pytest.mark.parametrize("wing", sorted(PAGE_SAYS))
+def test_a_wing_imports_what_the_page_says_and_nothing_else(wing: str) -> None:
+    assert WINGS[wing] == PAGE_SAYS[wing]
+
+
+def test_the_page_names_every_wing() -> None:
+    assert set(PAGE_SAYS) == set(WINGS) - ENTRANCES
+
+
+def test_an_arrow_that_is_not_on_the_page_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "losses.py").write_text(
+        "from simcrop.data.store.cohort import Cohort\nimport simcrop.engine.fit\n"
+    )
+    names = imports(tmp_path / "losses.py")
+    assert {wing_of(tuple(n.split(".")[1:])) for n in names} == {"data.store", "engine"}
+    assert table("| `losses` | pure | `errors` `data.store` |")["losses"] == {"errors", "data.store"}
 
 
 def test_only_one_file_speaks_to_other_processes() -> None:

@@ -115,6 +115,11 @@ class Model(nn.Module):
         return needs is not None and needs.skip_attention
 
     @property
+    def label_names(self) -> tuple[str, ...]:
+        """Labels that it was taught."""
+        return self.recipe.label_names or ()
+
+    @property
     def spec(self) -> InputSpec:
         return self.recipe.input.spec
 

@@ -6,7 +6,7 @@ Axes: n patch (gx slowest, gz fastest), s sentence, d features, e features share
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from einops import einsum, reduce
@@ -14,9 +14,33 @@ from jaxtyping import Float
 from torch import Tensor
 
 from simcrop.data.preprocess import Placement
+from simcrop.nn.patch import PatchGrid
 
-if TYPE_CHECKING:
-    import simcrop.model.model
+
+@runtime_checkable
+class Looking(Protocol):
+    """What a scan that was looked at still needs of the model that did."""
+
+    grid: PatchGrid
+
+    @property
+    def top_k(self) -> int: ...
+
+    @property
+    def skips_attention(self) -> bool: ...
+
+    @property
+    def label_names(self) -> tuple[str, ...]: ...
+
+    def features_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n d"]: ...
+
+    def regions_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n e"]: ...
+
+    def projected(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b n e"]: ...
+
+    def encode(self, sentences: Sequence[str]) -> Float[Tensor, "s e"]: ...
+
+    def scores_of(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b l"]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +62,7 @@ class Seen:
     needed and never again, however many sentences are asked.
     """
 
-    model: "simcrop.model.model.Model"
+    model: Looking
     volume: Float[Tensor, "1 1 x y z"]
     placement: Placement
 
@@ -70,7 +94,7 @@ class Seen:
     def scores(self) -> dict[str, float]:
         """Probability of each label that the model was taught."""
         scores = self.model.scores_of(self.features[None])[0]
-        return dict(zip(self.model.recipe.label_names or (), scores.tolist(), strict=True))
+        return dict(zip(self.model.label_names, scores.tolist(), strict=True))
 
     def heat(self, similarity: np.ndarray, k: int) -> Heat:
         grid, placement = self.model.grid, self.placement
