@@ -277,3 +277,13 @@ def test_hub_id_says_what_to_do_instead() -> None:
 
 def test_public_name_gives_the_model(folder: Path) -> None:
     assert isinstance(simcrop.load(folder), Model)
+
+
+def test_a_scan_that_was_looked_at_is_asked_again_without_a_second_pass(folder: Path, volume: Volume) -> None:
+    model, passes = load(folder), []
+    model.vision.register_forward_hook(lambda *_: passes.append(1))
+    seen = model.look(volume)
+    first, second = seen.ground(SENTENCES[:1]), seen.ground(SENTENCES)
+    np.testing.assert_allclose(first[0].map, second[0].map, atol=1e-6)
+    np.testing.assert_array_equal(seen.embed(), model.look(volume).embed())
+    assert len(passes) == 2  # one for each look

@@ -55,6 +55,9 @@ def demo(
     out: Out,
     seed: int = 0,
     patients: Annotated[int, typer.Option(min=10, help="To learn from; fewer are faster.")] = 600,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Train MAE, mispaired reports and the labels themselves, too.")
+    ] = False,
     set_: Set = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -62,7 +65,7 @@ def demo(
     """The main job end to end on a phantom cohort, ending with one HTML page. Minutes on two cores."""
     from simcrop.experiments.demo import demo as run
 
-    page = run(out, seed, patients, set_, resume, overwrite)
+    page = run(out, seed, patients, set_, resume, overwrite, controls=controls)
     typer.echo(f"open {page}")
 
 

@@ -34,7 +34,7 @@ from simcrop.engine.monitor import Monitor, monitored, monitored_steps
 from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
 from simcrop.engine.order import RankShare, SampleOrder, step_seed
 from simcrop.engine.precision import Precision, settled
-from simcrop.engine.progress import Progress, silent
+from simcrop.engine.progress import Pace, Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.settings import Settings
 
@@ -122,6 +122,7 @@ def fit(
     stepper = Stepper(objective, wrapped, optimizer, job, context)
     journal = Journal(job.folder / "journal.jsonl", done) if context.is_main else None
     last: dict[str, float] = {}
+    pace = Pace("steps")
     step, stopping = done, False
     monitored_at = monitored_steps(job.steps, job.engine.monitor)
 
@@ -152,7 +153,8 @@ def fit(
             if journal is not None:
                 journal.write(row)
             speed, wait = row["volumes_per_s"], row["data_wait"]
-            words = f"loss {last['loss']:.3f}  {speed:.2f} volumes/s  waiting for data {wait:.0%}"
+            words = f"loss {last['loss']:.3f}  {speed:.2f} volumes/s  waiting for data {wait:.0%}  "
+            words += pace(step, job.steps)
             progress(step, job.steps, words)
             stopping = context.any_rank(asked.stop)
             if stopping or step % job.checkpoint.every == 0 or step == job.steps:

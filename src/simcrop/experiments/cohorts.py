@@ -45,6 +45,11 @@ class PhantomCohorts:
     folder: Path
     plan: Plan
 
+    @property
+    def parts(self) -> list[Part]:
+        """Those that have patients."""
+        return [part for part in SEEDS if asdict(self.plan)[part]]
+
     def path(self, part: Part) -> Path:
         return self.folder / part / "cohort"
 
@@ -66,13 +71,14 @@ class PhantomCohorts:
 def draw_cohorts(folder: Path, plan: Plan, seed: int, workers: int = 2) -> PhantomCohorts:
     """Write and ingest every part that has patients; what is there already is kept."""
     cohorts = PhantomCohorts(folder, plan)
-    patients = asdict(plan)
-    for part, offset in SEEDS.items():
-        if patients[part]:
-            raw = folder / part / "raw"
-            drawn = APART * seed + offset
-            phantom(
-                raw, "ct-rate", patients[part], drawn, plan.size, difficulty=plan.difficulty, workers=workers
-            )
-            ingest(raw, "ct-rate", cohorts.path(part), workers, SPACINGS[plan.size])
+    for part in cohorts.parts:
+        draw_cohort(cohorts, part, seed, workers)
     return cohorts
+
+
+def draw_cohort(cohorts: PhantomCohorts, part: Part, seed: int, workers: int = 2) -> None:
+    """One part alone."""
+    plan, raw = cohorts.plan, cohorts.folder / part / "raw"
+    patients, drawn = asdict(plan)[part], APART * seed + SEEDS[part]
+    phantom(raw, "ct-rate", patients, drawn, plan.size, difficulty=plan.difficulty, workers=workers)
+    ingest(raw, "ct-rate", cohorts.path(part), workers, SPACINGS[plan.size])

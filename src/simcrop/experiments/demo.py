@@ -1,12 +1,11 @@
-"""`simcrop demo`: the main job end to end on phantoms, beside the controls that could refute it, in minutes.
+"""`simcrop demo`: the main job end to end on phantoms, in minutes, beside what could refute it.
 
 No axes or units. Raw scans and reports -> cohorts -> pre-training -> probe, sentences and heat maps on patients that
-nothing was learned from. Every station leaves its files, so that an interrupted demo goes on where it stopped.
+nothing was learned from. Some controls cost no training: a random start, swapped sentences, the usual place, blank and
+mispaired scans. Others are trained when they are asked for: MAE, mispaired reports, the labels themselves.
 """
 
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from simcrop.evaluation.probe import fit_probe
 from simcrop.evaluation.retrieval import measure_retrieval
 from simcrop.experiments.arms import MAE, MISPAIRED, PLUS, RANDOM, Arm, supervised
 from simcrop.experiments.cached import CachedFeatures, cached_features
-from simcrop.experiments.cohorts import PhantomCohorts, Plan, draw_cohorts
+from simcrop.experiments.cohorts import Part, PhantomCohorts, Plan, draw_cohort
 from simcrop.experiments.demo_page import write_page
 from simcrop.experiments.side_by_side import Training, processors, train_all
+from simcrop.experiments.stations import Station, run_stations
 from simcrop.files.whole import read_json, write_json
 from simcrop.metrics import effective_rank, macro_auroc
 from simcrop.model import load
@@ -30,21 +30,25 @@ from simcrop.tasks.folder import open_folder, write_metrics
 
 PATIENTS, PARTS = 600, 3  # a third as many patients to fit probes on, and as many again to test on
 FEWER = ("engine.monitor=1",)  # the page shows the controls at the end
-# Without bf16 instructions a step takes two to three times as long. So that the demo still ends in about ten minutes on
-# such a processor, it makes fewer of them there, and cheaper ones where sentences are read.
-SHORTER = ("optim.steps=125",)
-CHEAPER = ("align.cross_image.visible=0.5", "text.report_length=64")
+# Without bf16 instructions a step takes two to three times as long. There the sentences' own pass sees half of the
+# patches, and fewer word pieces of fewer reports are read.
+CHEAPER = ("align.cross_image.visible=0.5", "text.report_length=64", "mlm.share=0.25")
+# What each part took on two cores without bf16 instructions, per patient or per step.
+SECONDS = {"scan": 0.07, "step": 1.4, "look": 0.2, "page": 15.0}
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Where its pieces lie. `common`: what is changed in every recipe; `cheaper`: in those that read sentences."""
+    """Where its pieces lie. `common`: what is changed in every recipe; `cheaper`: in those that read sentences;
+    `controls`: whether some are trained.
+    """
 
     out: Path
     cohorts: PhantomCohorts
     seed: int
     common: tuple[str, ...]
     cheaper: tuple[str, ...]
+    controls: bool
 
     @property
     def plus(self) -> Arm:
@@ -52,25 +56,56 @@ class Demo:
 
     @property
     def arms(self) -> dict[str, Arm]:
-        """By the end of the names of their figures; what takes longest comes first."""
+        """Those that are probed, by the end of the names of their metrics; what takes longest comes first."""
         mispaired = replace(MISPAIRED, settings=(*MISPAIRED.settings, *self.cheaper))
-        return {"": self.plus, "_shuffled": mispaired, "_mae": MAE, "_random": RANDOM}
+        trained = {"_mispaired": mispaired, "_mae": MAE} if self.controls else {}
+        return {"": self.plus, **trained, "_random": RANDOM}
 
     @property
-    def gate(self) -> Arm:
+    def taught(self) -> Arm:
+        """The learnability check: the encoder taught the labels."""
         return supervised(self.cohorts.plan.labels, "mean")
 
     def run(self, arm: Arm) -> Path:
         return self.out / "runs" / arm.key
 
-    def training(self, arm: Arm) -> Training:
-        return Training(arm, self.cohorts.path("pretrain"), self.run(arm), self.seed, self.common)
+    def trainings(self) -> list[Training]:
+        arms = [*self.arms.values(), *([self.taught] if self.controls else [])]
+        cohort = self.cohorts.path("pretrain")
+        return [Training(arm, cohort, self.run(arm), self.seed, self.common) for arm in arms]
 
-    def features(self, arm: Arm, part: Any) -> CachedFeatures:
+    def features(self, arm: Arm, part: Part) -> CachedFeatures:
         """Only the method itself is asked sentences."""
         truth = self.cohorts.truth(part) if part == "test" and arm == self.plus else None
         path = self.out / "features" / f"{arm.key}-{part}.npz"
         return cached_features(self.run(arm), self.cohorts.open(part), truth, path)
+
+    def stations(self, at_once: int) -> list[Station]:
+        """In their order, with what they are expected to take."""
+        plan, trainings = asdict(self.cohorts.plan), self.trainings()
+        steps = self.plus.build(self.seed, self.common).optim.steps or plan["pretrain"] * 12 * 1.125 / 32
+        looks = len(self.arms) * (plan["probe"] + plan["test"])
+        parts = [
+            Station(
+                f"scans and reports, {part} part",
+                lambda part=part: draw_cohort(self.cohorts, part, self.seed),
+                SECONDS["scan"] * plan[part],
+            )
+            for part in self.cohorts.parts
+        ]
+        return [
+            *parts,
+            Station(
+                "training",
+                lambda: train_all(trainings, at_once, lambda name: tell(f"training: {name}")),
+                SECONDS["step"] * steps * (1 if len(trainings) <= 2 else 2),
+            ),
+            Station(
+                "probes and sentences",
+                lambda: write_json(self.out / "found.json", measure(self)),
+                SECONDS["look"] * looks,
+            ),
+        ]
 
 
 def demo(
@@ -81,53 +116,41 @@ def demo(
     resume: bool = False,
     overwrite: bool = False,
     at_once: int | None = None,
+    controls: bool = False,
 ) -> Path:
     """Run every station, each in its own folder under `out`; the page that shows them.
 
-    `at_once`: how many arms are trained at once, one per core if not given.
+    `at_once`: how many arms are trained at once; if not given one per core where several are trained, else one on all
+    cores. `controls`: MAE, mispaired reports and the labels themselves are trained, too.
     """
     quick = best_precision() == "bf16"
     plan = Plan(patients, max(20, patients // PARTS), 0, max(20, patients // PARTS))
-    common = (*FEWER, *(() if quick else SHORTER), *(overrides or []))
-    shown = Demo(out, PhantomCohorts(out / "cohorts", plan), seed, common, () if quick else CHEAPER)
+    common = (*FEWER, *(overrides or []))
+    shown = Demo(out, PhantomCohorts(out / "cohorts", plan), seed, common, () if quick else CHEAPER, controls)
     shown.plus.build(seed, common)  # a bad setting is told before anything is written
-    settings = {"seed": seed, "plan": asdict(plan), "common": list(common), "cheaper": list(shown.cheaper)}
+    settings = {
+        "seed": seed,
+        "plan": asdict(plan),
+        "common": list(common),
+        "cheaper": list(shown.cheaper),
+        "controls": controls,
+    }
     open_folder(out, "demo", settings, resume, overwrite)
-    clock = Clock(out / "seconds.json")
-    clock.time("scans and reports, cohorts", lambda: draw_cohorts(out / "cohorts", plan, seed))
-    trainings = [shown.training(arm) for arm in (*shown.arms.values(), shown.gate)]
-    clock.time("training", lambda: train_all(trainings, at_once or processors(), tell))
-    clock.time("probes, sentences, gate", lambda: write_json(out / "found.json", measure(shown)))
-    metrics = read_json(out / "found.json") | {"seconds": sum(clock.seconds.values())}
+    at_once = at_once or (processors() if controls else 1)
+    seconds = run_stations(shown.stations(at_once), out / "seconds.json", tell)
+    metrics = read_json(out / "found.json") | {"seconds": sum(seconds.values())}
     write_metrics(out, metrics)
-    saved = () if quick else (*SHORTER, *CHEAPER)
     return write_page(
-        shown.run(shown.plus), shown.cohorts, metrics, clock.seconds, saved, out / "report.html"
+        shown.run(shown.plus), shown.cohorts, metrics, seconds, shown.cheaper, out / "report.html"
     )
 
 
-def tell(name: str) -> None:
-    sys.stderr.write(f"training: {name}\n")
-
-
-class Clock:
-    """Seconds per station, kept on disk so that a resumed demo still knows them; a finished station is not repeated."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.seconds: dict[str, float] = read_json(path) if path.exists() else {}
-
-    def time(self, station: str, work: Callable[[], Any]) -> None:
-        if station in self.seconds:
-            return
-        started = time.perf_counter()
-        work()
-        self.seconds[station] = time.perf_counter() - started
-        write_json(self.path, self.seconds)
+def tell(words: str) -> None:
+    sys.stderr.write(f"demo {words}\n")
 
 
 def measure(shown: Demo) -> dict[str, Any]:
-    """Every figure of the demo, on test patients; `probe` figures are macro AUROC of mean-pooled features."""
+    """Every metric of the demo, on test patients; `probe` ones are macro AUROC of mean-pooled features."""
     cohorts, test = shown.cohorts, shown.cohorts.open("test")
     labels, patients, truth = cohorts.labels("probe"), cohorts.patients("probe"), cohorts.labels("test")
     metrics: dict[str, Any] = {}
@@ -135,7 +158,9 @@ def measure(shown: Demo) -> dict[str, Any]:
         probe = fit_probe(shown.features(arm, "probe").pooled["mean"], labels, patients, shown.seed)
         scores = probe.scores(shown.features(arm, "test").pooled["mean"])
         metrics[f"probe_auroc{suffix}"] = macro_auroc(scores, truth).value
-    metrics["learnability_supervised"] = learnability_supervised(load(shown.run(shown.gate)), test, truth)
+    if shown.controls:
+        taught = load(shown.run(shown.taught))
+        metrics["learnability_supervised"] = learnability_supervised(taught, test, truth)
     seen = shown.features(shown.plus, "test")
     if seen.pointed is not None:
         metrics |= score_pointing_game(seen.pointed, shown.seed).figures()
