@@ -54,13 +54,14 @@ def test_raw_codec_stores_the_same_voxels_and_is_a_setting(source: Path, tmp_pat
     assert {p.suffix for p in (tmp_path / "c-raw/volumes").iterdir()} == {".b2nd"}
 
 
-def test_cohort_from_before_there_were_codecs_continues(source: Path, tmp_path: Path) -> None:
+def test_cohort_of_an_older_format_is_not_continued(source: Path, tmp_path: Path) -> None:
     ingest(source, "folder", tmp_path / "c")
     journal = tmp_path / "c/ingest.jsonl"
     first, *rest = journal.read_text().splitlines(keepends=True)
-    older = {name: value for name, value in json.loads(first).items() if name not in ("codec", "antialias")}
-    journal.write_text(json.dumps(older) + "\n" + "".join(rest))
-    assert ingest(source, "folder", tmp_path / "c").resumed == 5
+    journal.write_text(json.dumps(json.loads(first) | {"format": 1}) + "\n" + "".join(rest))
+    with pytest.raises(SimcropError, match="format 1, this simcrop writes 2; take another folder"):
+        ingest(source, "folder", tmp_path / "c")
+    assert ingest(source, "folder", tmp_path / "c", overwrite=True).taken == 5
 
 
 def test_prepare_is_read_then_preprocess(source: Path) -> None:

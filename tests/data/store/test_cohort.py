@@ -173,12 +173,16 @@ def test_folder_that_is_no_cohort_is_one_line(tmp_path: Path) -> None:
         assert caught.value.reason == "not-a-cohort"
 
 
-def test_newer_format_is_refused(copy: Path) -> None:
+def test_another_format_is_refused(copy: Path) -> None:
     facts = json.loads((copy / "cohort.json").read_text())
     (copy / "cohort.json").write_text(json.dumps(facts | {"format": 99}))
     with pytest.raises(SimcropError, match="update simcrop") as caught:
         open_cohort(copy)
     assert caught.value.reason == "newer-format"
+    (copy / "cohort.json").write_text(json.dumps(facts | {"format": 1}))
+    with pytest.raises(SimcropError, match="format 1, this simcrop reads 2: ingest again") as older:
+        open_cohort(copy)
+    assert older.value.reason == "older-format"
 
 
 @pytest.mark.parametrize("name", ["cohort.json", "studies.parquet", "ledger.parquet"])

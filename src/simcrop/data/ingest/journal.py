@@ -17,12 +17,6 @@ from simcrop.files.lines import Line, as_line, whole_lines
 from simcrop.files.whole import writing
 
 Record = Line
-# Settings that the journals of earlier versions lack.
-UNSAID: Record = {
-    "antialias": False,
-    "codec": "lz4",
-    "options": {"reports": None, "key": None, "split": None},
-}
 
 
 @dataclass
@@ -98,8 +92,13 @@ def is_record(line: Record) -> bool:
 
 
 def same_settings(folder: Path, before: Record, now: Record) -> None:
-    """A store made of two settings would be neither."""
-    before, now = UNSAID | before, UNSAID | now
+    """A store made of two settings would be neither, and one of two formats cannot be read."""
+    if before.get("format") != now.get("format"):
+        raise SimcropError(
+            "other-format",
+            f"{folder}: holds a cohort of format {before.get('format')}, this simcrop writes {now.get('format')}; "
+            "take another folder or overwrite this one",
+        )
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
             raise SimcropError(

@@ -119,7 +119,7 @@ def study_of(row: dict[str, Any], volumes: Path, antialias: bool, codec: Codec) 
         shape=triple(row["shape"]),
         affine=np.array(row["affine"]).reshape(4, 4),
         source_path=Path(row["source_path"]),
-        mask_path=Path(row["mask_path"]) if row.get("mask_path") else None,
+        mask_path=Path(row["mask_path"]) if row["mask_path"] else None,
         source_shape=triple(row["source_shape"]),
         source_affine=np.array(row["source_affine"]).reshape(4, 4),
         hu_decision=json.loads(row["hu_decision"]),
@@ -137,15 +137,14 @@ def open_cohort(path: str | Path) -> Cohort:
     """The cohort in the folder `path`, if its ingest was finished."""
     path = Path(path)
     facts = read_facts(path)
-    # A cohort from before there were masks is as good as new.
-    index = read_parquet(path / STUDIES, [name for name in STUDY_SCHEMA if name != "mask_path"])
+    index = read_parquet(path / STUDIES, list(STUDY_SCHEMA))
     ledger = read_parquet(path / LEDGER, list(LEDGER_COLUMNS))
     try:
         x, y, z = (float(mm) for mm in facts["spacing_mm"])
         low, high = (float(hu) for hu in facts["window_hu"])
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path / COHORT) from error
-    codec = facts.get("codec", "lz4")
+    codec = facts.get("codec")
     if codec not in ENDINGS:
         raise damaged(path / COHORT)
     return Cohort(path, (x, y, z), (low, high), index, ledger, bool(facts.get("antialias")), codec)
@@ -167,10 +166,12 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or facts.get("kind") != "simcrop-cohort":
         raise SimcropError("not-a-cohort", f"{file}: not written by simcrop ingest")
     version = facts.get("format")
-    if not isinstance(version, int) or version > FORMAT:
+    if version != FORMAT:
+        newer = isinstance(version, int) and version > FORMAT
         raise SimcropError(
-            "newer-format",
-            f"{path}: cohort format {version}, this simcrop reads up to {FORMAT}: update simcrop",
+            "newer-format" if newer else "older-format",
+            f"{path}: cohort format {version}, this simcrop reads {FORMAT}: "
+            + ("update simcrop" if newer else "ingest again into a new folder"),
         )
     return facts
 
