@@ -31,21 +31,21 @@ def slow_info_nce(regions: Tensor, sentences: Tensor, owner: list[int], temperat
 
 
 def test_painting_error_is_the_mean_over_hidden_patches_only() -> None:
-    painted, target = drawn(2, 3, 4), drawn(2, 3, 4, seed=1)
-    hidden = torch.tensor([[True, False, True], [False, False, True]])
+    reconstruction, target = drawn(2, 3, 4), drawn(2, 3, 4, seed=1)
+    masked = torch.tensor([[True, False, True], [False, False, True]])
     squares = [
-        float((painted[b, n, p] - target[b, n, p]) ** 2)
-        for b in range(2) for n in range(3) for p in range(4) if hidden[b, n]
+        float((reconstruction[b, n, p] - target[b, n, p]) ** 2)
+        for b in range(2) for n in range(3) for p in range(4) if masked[b, n]
     ]  # fmt: skip
-    assert float(losses.masked_patch_mse(painted, target, hidden)) == pytest.approx(sum(squares) / 12)
+    assert float(losses.masked_patch_mse(reconstruction, target, masked)) == pytest.approx(sum(squares) / 12)
 
 
 def test_painting_error_ignores_visible_patches() -> None:
-    painted, target = drawn(2, 3, 4), drawn(2, 3, 4, seed=1)
-    hidden = torch.tensor([[True, False, True], [False, True, True]])
-    before = losses.masked_patch_mse(painted, target, hidden)
-    painted[~hidden] = 1e6
-    assert losses.masked_patch_mse(painted, target, hidden) == before
+    reconstruction, target = drawn(2, 3, 4), drawn(2, 3, 4, seed=1)
+    masked = torch.tensor([[True, False, True], [False, True, True]])
+    before = losses.masked_patch_mse(reconstruction, target, masked)
+    reconstruction[~masked] = 1e6
+    assert losses.masked_patch_mse(reconstruction, target, masked) == before
 
 
 def test_normalized_patches_have_zero_mean_and_unit_variance() -> None:
@@ -161,19 +161,19 @@ def test_region_scores_are_the_mean_of_the_largest_products_in_every_image() -> 
 
 
 def test_cross_image_loss_is_the_slow_loop_over_images_that_say_something_else() -> None:
-    owner, key = [0, 0, 1, 2, 3], [7, 8, 7, 9, 4]
+    owner, sentence_id = [0, 0, 1, 2, 3], [7, 8, 7, 9, 4]
     discriminative = [True, True, True, True, False]
     scores = drawn(5, 4)
     costs = []
     for i in range(5):
-        says_same = {owner[j] for j in range(5) if key[j] == key[i]}
+        says_same = {owner[j] for j in range(5) if sentence_id[j] == sentence_id[i]}
         others = [b for b in range(4) if b not in says_same]
         if discriminative[i] and others:
             logits = {b: float(scores[i, b]) / 0.2 for b in [owner[i], *others]}
             costs.append(-logits[owner[i]] + log(sum(exp(v) for v in logits.values())))
     assert len(costs) == 4
     found = losses.cross_image_nce(
-        scores, torch.tensor(owner), torch.tensor(key), torch.tensor(discriminative), temperature=0.2
+        scores, torch.tensor(owner), torch.tensor(sentence_id), torch.tensor(discriminative), temperature=0.2
     )
     assert float(found) == pytest.approx(sum(costs) / 4, rel=1e-5)
 
@@ -205,9 +205,9 @@ def test_no_hidden_word_costs_a_zero_that_backpropagates() -> None:
 
 
 def test_equations_1_to_3_have_exact_gradients() -> None:
-    hidden = torch.tensor([[True, False, True]])
-    painted, target = drawn(1, 3, 4).requires_grad_(), drawn(1, 3, 4, seed=1)
-    assert torch.autograd.gradcheck(lambda p: losses.masked_patch_mse(p, target, hidden), painted)
+    masked = torch.tensor([[True, False, True]])
+    reconstruction, target = drawn(1, 3, 4).requires_grad_(), drawn(1, 3, 4, seed=1)
+    assert torch.autograd.gradcheck(lambda p: losses.masked_patch_mse(p, target, masked), reconstruction)
     patches = drawn(2, 6, 3, seed=2).requires_grad_()
     owner = torch.tensor([0, 1, 1])
     assert torch.autograd.gradcheck(

@@ -2,12 +2,11 @@
 
 Axes: b study, n all patches, v visible patches, p voxel, s sentence, t word piece, h head, d features.
 
-A Conv3d embeds every patch before masking; softmax(q k^T) v is spelled out; sentences go through the frozen text
+A Conv3d embeds every patch before masking; softmax(q k^T) v is written out; sentences go through the frozen text
 encoder in each step, padded; vision decoder and MLM head run on everything and are masked afterwards; AdamW is a loop.
 """
 
 from copy import deepcopy
-from dataclasses import replace
 
 import torch
 from einops import rearrange, repeat
@@ -22,6 +21,7 @@ from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.fusion import CrossAttention
 from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.transformer import Attention
+from simcrop.objectives.method import Term
 from simcrop.objectives.simcrop import SimCroP
 
 
@@ -84,8 +84,8 @@ class NaiveSimCroP(nn.Module):
             config._attn_implementation = "eager"
 
     @property
-    def weights(self) -> dict[str, float]:
-        return self.net.weights
+    def terms(self) -> dict[str, Term]:
+        return self.net.terms
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         settings, grid = self.net.settings, self.net.grid
@@ -115,15 +115,15 @@ class NaiveSimCroP(nn.Module):
         tokens = batch.sentences.tokens
         if tokens is None:
             raise ValueError("the naive step encodes its sentences: give it tokens")
-        said = self.net.projection.sentences(self.net.encode(tokens))
+        embeddings = self.net.projection.sentences(self.net.encode(tokens))
         seen = self.net.projection.patches(features.patches)
-        regions = losses.nearest_patches(said, seen[image_index], align.top_k)
-        return losses.info_nce(regions, said, image_index, align.temperature, align.l2)
+        regions = losses.nearest_patches(embeddings, seen[image_index], align.top_k)
+        return losses.info_nce(regions, embeddings, image_index, align.temperature, align.l2)
 
     def report_loss(self, batch: Batch, features: VisionFeatures, generator: torch.Generator) -> Tensor:
         net, mlm, tokens = self.net, self.net.settings.mlm, batch.report
         shown = mask_tokens(tokens, net.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
-        fused = net.fusion(net.text(replace(tokens, ids=shown.ids)), features)
+        fused = net.fusion(net.text(shown.ids, tokens.mask), features)
         shut = torch.zeros(tokens.mask.shape, device=fused.device).masked_fill(~tokens.mask, float("-inf"))
         decoded = net.report_decoder.encoder(fused, attention_mask=rearrange(shut, "b t -> b 1 1 t"))[0]
         logits = net.mlm_head(decoded.flatten(0, 1)).float()

@@ -1,4 +1,4 @@
-"""Each saving alone: patch embedding, attention memory, sentences, word head, update.
+"""Each saving alone: patch embedding, attention memory, sentences, MLM head, update.
 
 Axes: n all patches, t word piece, d features. Every pair computes the same numbers.
 """
@@ -72,16 +72,16 @@ def sentences(setup: Setup) -> dict[str, Callable[[], None]]:
 
 
 def mlm_head(setup: Setup) -> dict[str, Callable[[], Tensor]]:
-    """Spell the hidden words only; against every position of the report."""
+    """Predict the masked words only; against every position of the report."""
     report, objective = setup.cached.report, setup.objective
     decoded = torch.randn(*report.ids.shape, setup.recipe.report_decoder.dim, device=report.ids.device)
     decoded.requires_grad_()
     draw = torch.rand(report.ids.shape, generator=torch.Generator().manual_seed(3)).to(report.ids.device)
-    hidden = (draw < setup.recipe.mlm.ratio) & (report.word >= 0)
-    target = report.ids.masked_fill(~hidden, -100).flatten()
+    masked = (draw < setup.recipe.mlm.ratio) & (report.word >= 0)
+    target = report.ids.masked_fill(~masked, -100).flatten()
     return {
         "naive": lambda: cross_entropy(objective.mlm_head(decoded.flatten(0, 1)).float(), target),
-        "ours": lambda: losses.masked_word_loss(objective.mlm_head(decoded[hidden]), report.ids[hidden]),
+        "ours": lambda: losses.masked_word_loss(objective.mlm_head(decoded[masked]), report.ids[masked]),
     }
 
 
@@ -96,7 +96,7 @@ def adamw(setup: Setup) -> Pair:
 
 
 def attention_memory(setup: Setup, precision: str) -> dict[str, float]:
-    """Bytes that one vision decoder block's attention keeps for the backward pass, all patches at once."""
+    """Bytes that one attention layer of the vision decoder keeps for the backward pass, all patches at once."""
     vision_decoder = setup.recipe.vision_decoder
     device = setup.cached.volume.device
     attention = Attention(vision_decoder.dim, vision_decoder.heads).to(device)

@@ -64,7 +64,7 @@ class Products(TorchDispatchMode):
         elif name in {"addmm", "baddbmm"}:
             self.found[product(args[1], args[2])] += 1
         elif name.startswith(FORWARD):
-            # The backward gets the gradient first, then query, sentence_id and value again.
+            # The backward gets the gradient first, then query, key and value again.
             backward = name.endswith(BACKWARD)
             q, k, v = args[1:4] if backward else args[:3]
             self.found.update(attention_products(q, k, v, backward))

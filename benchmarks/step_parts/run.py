@@ -23,7 +23,7 @@ from step_parts.sample import Setup, make_setup, sized_recipe
 def stepper(
     module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, precision: str
 ) -> Callable[[], float]:
-    """Forward, backward, gradient norm, update. Every step hides the same patches and words."""
+    """Forward, backward, gradient norm, update. Every step masks the same patches and words."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     device = batch.volume.device
 
@@ -31,7 +31,7 @@ def stepper(
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             terms = module(batch, torch.Generator().manual_seed(1))
-            loss = sum(module.weights[name] * terms[name] for name in terms)  # type: ignore[index]
+            loss = sum(module.terms[name].weight * terms[name] for name in terms)  # type: ignore[index]
         loss.backward()  # type: ignore[union-attr]
         torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         optimizer.step()

@@ -39,17 +39,17 @@ def make_setup(recipe: Recipe, text_width: int, device: torch.device, seed: int 
     tokenizer = Tokenizer.load(folder)
     text = read_text_encoder(folder) if text_width == 384 else random_bert(text_width, tokenizer.size)
     objective = SimCroP(recipe, recipe.input.grid, text, tokenizer).to(device).train()
-    said = made_up_sentences(tokenizer, seed)
-    tokens = tokenizer.encode(said, SENTENCE_LENGTH)
-    number = torch.arange(len(said))
+    texts = made_up_sentences(tokenizer, seed)
+    tokens = tokenizer.encode(texts, SENTENCE_LENGTH)
+    number = torch.arange(len(texts))
     sentences = Sentences(
-        image_indices([len(said)]),
+        image_indices([len(texts)]),
         number,
-        torch.full((len(said),), 0.01),
+        torch.full((len(texts),), 0.01),
         tokens=padded(tokens, tokenizer.pad_id),
     )
     volume = torch.rand(1, 1, *recipe.input.shape) * 2 - 1
-    report = tokenizer.encode([" ".join(said)], recipe.text.report_length)
+    report = tokenizer.encode([" ".join(texts)], recipe.text.report_length)
     batch = Batch(("made-up",), volume, report, sentences).to(device)
     with torch.no_grad():
         features = objective.encode(tokens.to(device)).float()

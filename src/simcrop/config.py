@@ -72,9 +72,9 @@ class InitSettings(Settings):
     `position = centred`, for learned positions: from each is taken away what the embedding makes of the training scans'
     mean patch there, so that a token first says how a patch differs from what is usual at its place.
 
-    `attention_out`: our extension: the output of each attention layer starts multiplied by this. Initialised at zero,
-    every token speaks of its own patch at first, so that a sentence is tied to the patches that show its finding before
-    tokens mix.
+    `attention_out`: our extension: the output of each attention layer starts multiplied by this. At zero a layer adds
+    nothing and every token speaks of its own patch at first, so that a sentence is tied to the patches that show its
+    finding before tokens mix.
     """
 
     mae: str | None = None

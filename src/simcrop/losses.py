@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy, embedding, normalize
 def masked_patch_mse(
     painted: Float[Tensor, "b n p"], target: Float[Tensor, "b n p"], hidden: Bool[Tensor, "b n"]
 ) -> Float[Tensor, ""]:
-    """Mean squared error over the voxels of hidden patches; visible ones do not count (Eq. 1)."""
+    """Mean squared error over the voxels of masked patches (`hidden`); visible ones do not count (Eq. 1)."""
     error = (painted - target).square().mean(-1)
     return (error * hidden).sum() / hidden.sum().clamp(min=1)
 

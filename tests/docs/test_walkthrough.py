@@ -94,11 +94,11 @@ def sizes_on_this_page(names: dict[str, Any]) -> list[str]:
     sides = [" x ".join(map(str, lengths)) for lengths in (grid.shape, grid.patch)]
     return [
         f"`{sizes('patches')}`: {sides[0]} patches of {sides[1]}",
-        f"`{' '.join(map(str, names['seen'].patches.shape))}`",
-        f"`{sizes('painted')}` to a scalar",
+        f"`{' '.join(map(str, names['features'].patches.shape))}`",
+        f"`{sizes('reconstruction')}` to a scalar",
         f"`{sizes('sentence_features')}`, K = {k}",
         f"`{sizes('decoded')}`",
-        f"`m {names['spelled'].shape[1]}` to a scalar",
+        f"`m {names['predicted'].shape[1]}` to a scalar",
     ]
 
 
@@ -110,27 +110,19 @@ def the_objective_agrees(names: dict[str, Any]) -> None:
     from simcrop.objectives.simcrop import SimCroP
 
     whole = SimCroP(names["recipe"], names["grid"], names["text"], names["tokenizer"])
-    parts = {
-        "vision": "encoder",
-        "vision_decoder": "vision_decoder",
-        "projection": "projection",
-        "fusion": "fusion",
-        "report_decoder": "decoder",
-        "mlm_head": "head",
-    }
-    for part, name in parts.items():
-        setattr(whole, part, names[name])
-    owner = names["owner"]
-    sentences = Sentences(
-        owner, torch.arange(len(owner)), torch.zeros(len(owner)), names["sentence_features"]
-    )
+    whole.vision = names["encoder"]
+    for part in ("vision_decoder", "projection", "fusion", "report_decoder", "mlm_head"):
+        setattr(whole, part, names[part])
+    image_index = names["image_index"]
+    count = len(image_index)
+    sentences = Sentences(image_index, torch.arange(count), torch.zeros(count), names["sentence_features"])
     ids = tuple(study.id for study in names["studies"])
     terms = whole(Batch(ids, names["x"], names["whole"], sentences), torch.Generator().manual_seed(0))
 
-    assert set(whole.weights) == set(terms) == {"volume", "align", "report"}
+    assert set(whole.terms) == set(terms) == {"volume", "align", "report"}
     for term, value in terms.items():
         assert value.item() == pytest.approx(names[f"{term}_loss"].item(), rel=1e-5)
-    total = torch.stack([whole.weights[term] * value for term, value in terms.items()]).sum()
+    total = torch.stack([whole.terms[term].weight * value for term, value in terms.items()]).sum()
     assert total.item() == pytest.approx(names["loss"].item(), rel=1e-5)
 
 

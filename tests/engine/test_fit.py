@@ -232,7 +232,7 @@ def test_bf16_computes_otherwise_but_keeps_weights_in_single_precision(
 
 
 class Nosy:
-    """A look that asks for randomness, and remembers how it found the model."""
+    """A monitor that asks for randomness, and remembers how it found the model."""
 
     def __init__(self, objective: nn.Module) -> None:
         self.objective, self.modes = objective, []
@@ -243,21 +243,21 @@ class Nosy:
         return {"drawn": float(torch.rand(())), "first": float(next(self.objective.parameters()).sum())}
 
 
-def test_looking_at_a_run_changes_nothing_in_it(toy: Toy, job: Build) -> None:
-    plain, looked = toy(shaky=True), toy(shaky=True)
+def test_monitoring_a_run_changes_nothing_in_it(toy: Toy, job: Build) -> None:
+    plain, watched = toy(shaky=True), toy(shaky=True)
     fit(plain, job("plain"), ALONE)
-    nosy = Nosy(looked)
-    fit(looked, replace(job("looked"), monitor=nosy), ALONE)
-    assert same(plain, looked)
+    nosy = Nosy(watched)
+    fit(watched, replace(job("watched"), monitor=nosy), ALONE)
+    assert same(plain, watched)
     assert nosy.modes == [(False, False)] * 5
-    assert looked.training
-    rows, straight = (read_journal(job(name).folder / "journal.jsonl") for name in ("looked", "plain"))
+    assert watched.training
+    rows, straight = (read_journal(job(name).folder / "journal.jsonl") for name in ("watched", "plain"))
     assert [row["step"] for row in rows if "monitored" in row] == [4, 8, 13, 17, 21]
     assert [row["loss"] for row in rows] == [row["loss"] for row in straight]
-    assert rows[-1]["monitored"]["first"] == float(next(looked.parameters()).detach().sum())
+    assert rows[-1]["monitored"]["first"] == float(next(watched.parameters()).detach().sum())
 
 
-def test_resumed_run_is_looked_at_where_an_undisturbed_one_is(toy: Toy, job: Build) -> None:
+def test_resumed_run_is_monitored_where_an_undisturbed_one_is(toy: Toy, job: Build) -> None:
     whole, broken, resumed = toy(shaky=True), toy(shaky=True), toy(shaky=True)
     fit(whole, replace(job("whole"), monitor=Nosy(whole)), ALONE)
     run = replace(job("broken"), monitor=Nosy(broken))

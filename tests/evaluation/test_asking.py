@@ -35,45 +35,45 @@ def model(line) -> Model:
 def test_every_sentence_that_shows_something_is_asked_and_swapped_with_what_the_scan_lacks(
     cohort: Cohort, truth: Truth
 ) -> None:
-    asked = draw_questions(cohort, truth, seed=1)
-    assert len(asked) == sum(sentence.shows for study in cohort for sentence in truth.of(study.id))
+    questions = draw_questions(cohort, truth, seed=1)
+    assert len(questions) == sum(sentence.shows for study in cohort for sentence in truth.of(study.id))
     studies = {study.id: study for study in cohort}
-    kinds = {q.text: q.kind for q in asked}
-    for question in asked:
+    kinds = {q.text: q.kind for q in questions}
+    for question in questions:
         assert question.text in sentences(studies[question.study].findings)
         assert question.swapped is not None
         has = {s.finding for s in truth.of(question.study) if not s.negated}
         assert question.kind in has
         assert kinds[question.swapped] not in has
         assert question.swapped not in sentences(studies[question.study].findings)
-    assert draw_questions(cohort, truth, seed=1) == asked
-    assert [q.swapped for q in draw_questions(cohort, truth, seed=2)] != [q.swapped for q in asked]
+    assert draw_questions(cohort, truth, seed=1) == questions
+    assert [q.swapped for q in draw_questions(cohort, truth, seed=2)] != [q.swapped for q in questions]
 
 
 def test_maps_are_those_of_grounding_one_study_at_a_time(cohort: Cohort, truth: Truth, model: Model) -> None:
-    asked = draw_questions(cohort, truth, seed=1)
-    pointed = ask(model, cohort, asked, truth)
-    study = next(study for study in cohort if study.id == asked[0].study)
-    own = [q for q in asked if q.study == study.id]
+    questions = draw_questions(cohort, truth, seed=1)
+    pointed = ask(model, cohort, questions, truth)
+    study = next(study for study in cohort if study.id == questions[0].study)
+    own = [q for q in questions if q.study == study.id]
     heats = model.ground(study.volume(), [q.text for q in own])
     for row, heat in enumerate(heats):
         inside = np.isfinite(pointed.maps[row])
         np.testing.assert_allclose(pointed.maps[row][inside], heat.patches.reshape(-1)[inside], atol=1e-4)
-    assert pointed.lesion.shape == (len(asked), model.grid.count)
+    assert pointed.lesion.shape == (len(questions), model.grid.count)
 
 
 def test_lesion_is_found_on_the_side_that_its_sentence_names(
     cohort: Cohort, truth: Truth, model: Model
 ) -> None:
-    asked = draw_questions(cohort, truth, seed=1)
-    lesion = ask(model, cohort, asked, truth).lesion
+    questions = draw_questions(cohort, truth, seed=1)
+    lesion = ask(model, cohort, questions, truth).lesion
     sides = {
         (sentence.volume, sentence.mask_value): sentence.side
         for study in cohort
         for sentence in truth.of(study.id)
     }
     checked = set()
-    for question, shares in zip(asked, lesion, strict=True):
+    for question, shares in zip(questions, lesion, strict=True):
         side = sides[question.study, question.mask_value]
         if side not in {"left", "right"} or not shares.any():
             continue
@@ -88,11 +88,11 @@ def test_model_that_sees_the_lesions_hits_them_and_a_mirrored_one_does_not(
     cohort: Cohort, truth: Truth, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stand-in for a perfect model: each patch's feature is its own number, each sentence's vector its lesion."""
-    asked = draw_questions(cohort, truth, seed=1)
-    lesion = ask(model, cohort, asked, truth).lesion
-    vectors = {q.text: shares for q, shares in zip(asked, lesion, strict=True)}
-    shared = {q.text for q in asked if sum(other.text == q.text for other in asked) > 1}
-    single = [s for s in cohort if all(q.text not in shared for q in asked if q.study == s.id)]
+    questions = draw_questions(cohort, truth, seed=1)
+    lesion = ask(model, cohort, questions, truth).lesion
+    vectors = {q.text: shares for q, shares in zip(questions, lesion, strict=True)}
+    shared = {q.text for q in questions if sum(other.text == q.text for other in questions) > 1}
+    single = [s for s in cohort if all(q.text not in shared for q in questions if q.study == s.id)]
     eye = np.eye(model.grid.count, dtype=np.float32)
 
     def see(_: Model, studies: list) -> Iterator[tuple[list, torch.Tensor]]:
@@ -123,8 +123,8 @@ def test_features_come_in_the_order_of_the_studies_whatever_the_pass(cohort: Coh
     assert [len(some) for some, _ in whole][:-1] == [5] * (len(whole) - 1)
     assert [study.id for some, _ in whole for study in some] == cohort.index["id"].to_list()
     last = whole[-1][1][-1].numpy()
-    alone = next(patch_features(model, [cohort[len(cohort) - 1]]))[1][0].numpy()
-    np.testing.assert_allclose(last, alone, atol=1e-5)
+    single = next(patch_features(model, [cohort[len(cohort) - 1]]))[1][0].numpy()
+    np.testing.assert_allclose(last, single, atol=1e-5)
 
 
 def test_truth_of_another_cohort_is_one_line(

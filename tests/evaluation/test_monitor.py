@@ -34,21 +34,21 @@ def build(line, **align: object) -> tuple[Objective, Recipe, Tokenizer]:
     recipe = build_recipe({**tree, "align": {**tree["align"], **align}}, "test")
     assert trained.tokenizer is not None
     torch.manual_seed(0)
-    parts = Components(recipe.input.grid, trained.text, trained.tokenizer)
-    return recipe.build(parts).eval(), recipe, trained.tokenizer
+    components = Components(recipe.input.grid, trained.text, trained.tokenizer)
+    return recipe.build(components).eval(), recipe, trained.tokenizer
 
 
 def test_figures_are_whole_and_the_same_when_asked_again(line) -> None:
     objective, recipe, tokenizer = build(line)
-    examiner = build_monitor(objective, open_cohort(line.cohort), recipe, tokenizer)
-    assert examiner is not None
-    figures = examiner()
+    monitor = build_monitor(objective, open_cohort(line.cohort), recipe, tokenizer)
+    assert monitor is not None
+    figures = monitor()
     assert set(figures) <= FIGURES
     assert {"align_accuracy", "align_accuracy_blank"} <= set(figures)
-    assert examiner() == figures
+    assert monitor() == figures
     assert 0 <= figures["align_accuracy"] <= 1
     objective.get_parameter("vision.patch_embed.weight").data.mul_(0)
-    changed = examiner()
+    changed = monitor()
     assert changed["align_accuracy"] == pytest.approx(changed["align_accuracy_blank"])
 
 
@@ -70,7 +70,7 @@ def test_trained_text_is_encoded_anew_and_frozen_text_gives_the_same_once(line) 
     assert trained() != pytest.approx(frozen, abs=1e-4)
 
 
-def test_method_that_aligns_nothing_or_keeps_nobody_out_is_not_examined(line) -> None:
+def test_method_that_aligns_nothing_or_keeps_nobody_out_is_not_monitored(line) -> None:
     cohort = open_cohort(line.cohort)
     objective, recipe, tokenizer = build(line, use_sa=False)
     assert isinstance(objective, Aligning)
@@ -97,7 +97,7 @@ def test_held_out_are_one_study_per_patient_never_one_trained_on(line) -> None:
     assert len(held_out(cohort, "nobody", at_most=1)) == 1
 
 
-def test_share_of_a_sentence_is_that_among_the_training_reports() -> None:
+def test_document_frequency_is_that_among_the_training_reports() -> None:
     reports = [Report(text, "") for text in ("A is. B is.", "A is. A is.", "C is.", "A was.")]
     found = document_frequencies(["A is.", "D is.", "C is.", "A is."], reports)
     torch.testing.assert_close(found, torch.tensor([0.5, 0.0, 0.25, 0.5]))
@@ -105,11 +105,11 @@ def test_share_of_a_sentence_is_that_among_the_training_reports() -> None:
 
 def test_run_writes_its_controls_into_journal_figures_and_page(line) -> None:
     rows = read_journal(line.run / "journal.jsonl")
-    looked = [row for row in rows if "monitored" in row]
-    assert looked
-    assert looked[-1]["step"] == rows[-1]["step"]
+    monitored = [row for row in rows if "monitored" in row]
+    assert monitored
+    assert monitored[-1]["step"] == rows[-1]["step"]
     metrics = read_json(line.run / "metrics.json")
-    assert {name: metrics[name] for name in looked[-1]["monitored"]} == looked[-1]["monitored"]
+    assert {name: metrics[name] for name in monitored[-1]["monitored"]} == monitored[-1]["monitored"]
     page = Path(line.run / "report.html").read_text()
     assert "Does it look at the image?" in page
     assert "monitored" not in [name.removesuffix("_last") for name in metrics]

@@ -29,7 +29,7 @@ LONG = (*SMALL, "optim.steps=100000", "optim.epochs=100000", "checkpoint.every=1
 Build = Callable[..., Training]
 
 
-def silent(_: str) -> None:
+def say_nothing(_: str) -> None:
     pass
 
 
@@ -46,20 +46,22 @@ def weights(training: Training) -> bytes:
 
 def test_models_do_not_depend_on_how_many_are_trained_at_once(training: Build) -> None:
     several = [training("a"), training("b", 2), training("c", arm=RANDOM)]
-    said: list[str] = []
-    train_all(several, 2, said.append)
-    assert said == [one.name for one in several]
-    alone = [replace(one, folder=one.folder.with_name(f"{one.folder.name}-alone")) for one in several]
-    train_all(alone, 2, silent)
-    assert [weights(one) for one in several] == [weights(one) for one in alone]
-    train_all(several, 2, said.append)
-    assert len(said) == 3, "what was trained is trained again"
+    messages: list[str] = []
+    train_all(several, 2, messages.append)
+    assert messages == [one.name for one in several]
+    one_by_one = [
+        replace(one, folder=one.folder.with_name(f"{one.folder.name}-one_by_one")) for one in several
+    ]
+    train_all(one_by_one, 2, say_nothing)
+    assert [weights(one) for one in several] == [weights(one) for one in one_by_one]
+    train_all(several, 2, messages.append)
+    assert len(messages) == 3, "what was trained is trained again"
 
 
 def test_an_error_of_one_is_raised_and_stops_the_others(training: Build) -> None:
     bad = training("bad", common=(*SMALL, "optim.lr=1e30", "optim.warmup_epochs=0", "optim.steps=50"))
     with pytest.raises(SimcropError, match="the loss is not finite"):
-        train_all([bad, training("long", common=LONG)], 2, silent)
+        train_all([bad, training("long", common=LONG)], 2, say_nothing)
     assert not (training("long").folder / "model").exists()
 
 
@@ -75,7 +77,7 @@ def test_interrupted_trainings_are_saved(training: Build, monkeypatch: pytest.Mo
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        train_all([first, second], 2, silent)
+        train_all([first, second], 2, say_nothing)
     for one in (first, second):
         assert checkpoints(one.folder / "checkpoints")
         assert not one.done
@@ -93,5 +95,5 @@ def test_a_killed_process_is_one_line(training: Build, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(side_by_side, "start", start_and_kill)
     with pytest.raises(SimcropError, match="MAE, seed 1: its process was killed") as caught:
-        train_all([training("a")], 2, silent)
+        train_all([training("a")], 2, say_nothing)
     assert caught.value.reason == "worker-died"

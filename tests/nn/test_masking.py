@@ -1,4 +1,4 @@
-"""Masking: how many patches stay visible, and that visible and hidden are two sides of one thing."""
+"""Masking: how many patches stay visible, and that visible and masked are two sides of one thing."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def test_number_of_visible_patches_is_exact(count: int, ratio: float, visible: i
     assert mask.masked.sum(1).tolist() == [count - visible] * 3
 
 
-def test_hidden_is_true_exactly_where_a_patch_is_not_kept_and_kept_ones_rise() -> None:
+def test_masked_is_true_exactly_where_a_patch_is_not_kept_and_kept_ones_rise() -> None:
     mask = random_mask(4, 30, 0.6, seeded())
     for b in range(4):
         kept = mask.keep[b].tolist()
@@ -28,12 +28,12 @@ def test_hidden_is_true_exactly_where_a_patch_is_not_kept_and_kept_ones_rise() -
         assert kept == [n for n in range(30) if not mask.masked[b, n]]
 
 
-def test_fill_puts_visible_features_back_in_their_places() -> None:
+def test_restoring_puts_visible_features_back_in_their_places() -> None:
     patches, mask, token = torch.randn(2, 9, 5), random_mask(2, 9, 0.5, seeded()), torch.randn(5)
-    filled = mask.restore(mask.take_visible(patches), token)
-    assert torch.equal(filled[~mask.masked], patches[~mask.masked])
-    assert torch.equal(filled[mask.masked], token.expand(int(mask.masked.sum()), 5))
-    assert torch.equal(mask.take_visible(filled), mask.take_visible(patches))
+    restored = mask.restore(mask.take_visible(patches), token)
+    assert torch.equal(restored[~mask.masked], patches[~mask.masked])
+    assert torch.equal(restored[mask.masked], token.expand(int(mask.masked.sum()), 5))
+    assert torch.equal(mask.take_visible(restored), mask.take_visible(patches))
 
 
 def test_patches_of_the_body_are_kept_before_any_of_air() -> None:
@@ -45,7 +45,7 @@ def test_patches_of_the_body_are_kept_before_any_of_air() -> None:
     assert set(mask.keep[1].tolist()) < set(range(1, 18))
 
 
-def test_equal_seeds_hide_equally_and_samples_are_hidden_independently() -> None:
+def test_equal_seeds_mask_equally_and_samples_are_masked_independently() -> None:
     first, again, other = (random_mask(2, 40, 0.75, seeded(s)) for s in (1, 1, 2))
     assert torch.equal(first.keep, again.keep)
     assert not torch.equal(first.keep, other.keep)

@@ -1,4 +1,4 @@
-"""The text encoder read from a folder, the report decoder and the word head; and the real embedded MiniLM once."""
+"""The text encoder read from a folder, the report decoder and the MLM head; and the real embedded MiniLM once."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def tokens_of(folder: Path, texts: list[str] = TEXTS) -> Tokens:
 
 
 def cxr_bert_like(state: State) -> State:
-    """Names as the public CXR-BERT checkpoint has them: prefixed encoder, word head, joint-space head."""
+    """Names as the public CXR-BERT checkpoint has them: prefixed encoder, MLM head, joint-space head."""
     torch.manual_seed(8)
     words = len(state["embeddings.word_embeddings.weight"])
     return {
@@ -172,10 +172,8 @@ def test_other_position_embeddings_are_refused(tmp_path: Path, write_bert: Write
 
 def test_cxr_bert_loads_as_the_plain_bert_it_carries(tiny_bert: Path, cxr_bert: Path) -> None:
     tokens = tokens_of(cxr_bert)
-    assert torch.equal(
-        read_text_encoder(cxr_bert)(tokens.ids, tokens.mask),
-        read_text_encoder(tiny_bert)(tokens.ids, tokens.mask),
-    )
+    whole, plain = read_text_encoder(cxr_bert), read_text_encoder(tiny_bert)
+    assert torch.equal(whole(tokens.ids, tokens.mask), plain(tokens.ids, tokens.mask))
 
 
 def test_cxr_bert_projection_is_dense_gelu_norm_dense(cxr_bert: Path) -> None:
@@ -196,12 +194,11 @@ def test_projection_that_is_not_there_is_refused(tiny_bert: Path) -> None:
         text.pool(text(tokens.ids, tokens.mask), tokens.mask, "proj128")
 
 
-def test_word_head_starts_from_the_encoders_own(cxr_bert: Path) -> None:
+def test_mlm_head_starts_from_the_encoders_own(cxr_bert: Path) -> None:
     state = load_file(cxr_bert / "model.safetensors")
     head = MlmHead(24, read_text_encoder(cxr_bert))
-    own = {
-        k.removeprefix("cls.predictions."): v for k, v in state.items() if k.startswith("cls.predictions.")
-    }
+    prefix = "cls.predictions."
+    own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     x = torch.randn(3, 24)
     y = gelu(linear(x, own["transform.dense.weight"], own["transform.dense.bias"]))
     y = layer_norm(y, (24,), own["transform.LayerNorm.weight"], own["transform.LayerNorm.bias"], 1e-12)
@@ -210,7 +207,7 @@ def test_word_head_starts_from_the_encoders_own(cxr_bert: Path) -> None:
     assert all(p.requires_grad for p in head.parameters())
 
 
-def test_word_head_without_a_start_takes_the_word_embeddings_and_is_tied_to_nothing(tiny_bert: Path) -> None:
+def test_mlm_head_without_a_start_takes_the_word_embeddings_and_is_tied_to_nothing(tiny_bert: Path) -> None:
     text = read_text_encoder(tiny_bert)
     head = MlmHead(20, text)
     embeddings = text.bert.embeddings.word_embeddings.weight

@@ -26,7 +26,7 @@ def mask(batch: int = 2) -> Mask:
 
 
 def test_keeping_first_gives_what_embedding_first_with_a_convolution_gives() -> None:
-    vision, hidden = encoder(), mask()
+    vision, drawn = encoder(), mask()
     volume = torch.randn(2, 1, 6, 20, 21)
     convolution = nn.Conv3d(1, 36, kernel_size=GRID.patch, stride=GRID.patch)
     with torch.no_grad():
@@ -35,10 +35,10 @@ def test_keeping_first_gives_what_embedding_first_with_a_convolution_gives() -> 
         convolution.bias.copy_(torch.randn(36))
         vision.patch_embed.bias.copy_(convolution.bias)
         tokens = convolution(volume).flatten(2).transpose(1, 2) + vision.position
-        kept = torch.stack([tokens[b, hidden.keep[b]] for b in range(2)])
+        kept = torch.stack([tokens[b, drawn.keep[b]] for b in range(2)])
         assert vision.cls_token is not None
         slow = vision.transformer(torch.cat([vision.cls_token.expand(2, 1, 36), kept], 1))
-        fast = vision(volume, hidden)
+        fast = vision(volume, drawn)
     assert fast.cls is not None
     torch.testing.assert_close(fast.patches, slow[:, 1:], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(fast.cls, slow[:, 0], atol=1e-5, rtol=1e-5)
@@ -51,40 +51,40 @@ def test_pooled_feature_is_the_mean_of_patches_without_cls() -> None:
     assert torch.equal(moved.pooled, features.pooled)
 
 
-def test_encoder_does_not_see_a_hidden_voxel_and_the_painter_neither() -> None:
-    vision, hidden = encoder(), mask()
+def test_encoder_does_not_see_a_masked_voxel_and_the_vision_decoder_neither() -> None:
+    vision, drawn = encoder(), mask()
     vision_decoder = VisionDecoder(DECODER, VISION.dim, GRID).eval()
     patches = torch.randn(2, GRID.count, GRID.voxels)
-    changed = torch.where(hidden.masked[..., None], torch.randn_like(patches), patches)
-    painted, again = (vision_decoder(vision.encode(p, hidden), hidden) for p in (patches, changed))
-    assert painted.shape == patches.shape
-    assert torch.equal(painted, again)
+    changed = torch.where(drawn.masked[..., None], torch.randn_like(patches), patches)
+    reconstruction, again = (vision_decoder(vision.encode(p, drawn), drawn) for p in (patches, changed))
+    assert reconstruction.shape == patches.shape
+    assert torch.equal(reconstruction, again)
 
 
-def test_painter_sees_every_visible_patch() -> None:
-    vision, hidden = encoder(), mask(1)
+def test_vision_decoder_sees_every_visible_patch() -> None:
+    vision, drawn = encoder(), mask(1)
     vision_decoder = VisionDecoder(DECODER, VISION.dim, GRID).eval()
     patches = torch.randn(1, GRID.count, GRID.voxels, requires_grad=True)
-    vision_decoder(vision.encode(patches, hidden), hidden)[hidden.masked].square().sum().backward()
+    vision_decoder(vision.encode(patches, drawn), drawn)[drawn.masked].square().sum().backward()
     assert patches.grad is not None
     touched = patches.grad.abs().sum(-1) > 0
-    assert torch.equal(touched, ~hidden.masked)
+    assert torch.equal(touched, ~drawn.masked)
 
 
-def test_mask_tokens_in_one_column_paint_different_depths_differently() -> None:
-    vision, hidden = encoder(), mask(1)
-    painted = VisionDecoder(DECODER, VISION.dim, GRID).eval()(
-        vision.encode(torch.randn(1, GRID.count, GRID.voxels), hidden), hidden
+def test_mask_tokens_in_one_column_are_reconstructed_differently_at_different_depths() -> None:
+    vision, drawn = encoder(), mask(1)
+    reconstruction = VisionDecoder(DECODER, VISION.dim, GRID).eval()(
+        vision.encode(torch.randn(1, GRID.count, GRID.voxels), drawn), drawn
     )
-    assert len(torch.unique(painted[0][hidden.masked[0]], dim=0)) == int(hidden.masked.sum())
+    assert len(torch.unique(reconstruction[0][drawn.masked[0]], dim=0)) == int(drawn.masked.sum())
 
 
 def test_one_by_one_equals_batched() -> None:
-    vision, hidden = encoder(), mask(3)
+    vision, drawn = encoder(), mask(3)
     patches = torch.randn(3, GRID.count, GRID.voxels)
-    together = vision.encode(patches, hidden).patches
+    together = vision.encode(patches, drawn).patches
     for b in range(3):
-        single = Mask(hidden.keep[b : b + 1], hidden.masked[b : b + 1])
+        single = Mask(drawn.keep[b : b + 1], drawn.masked[b : b + 1])
         torch.testing.assert_close(
             vision.encode(patches[b : b + 1], single).patches[0], together[b], atol=1e-5, rtol=1e-5
         )

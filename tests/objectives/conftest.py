@@ -43,7 +43,7 @@ def build(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tuple[Obje
         tree = {name: toy_tree[name] for name in COMMON} | {"method": method}
         tree |= {name: {**tree.get(name, {}), **group} for name, group in groups.items()}
         recipe = build_recipe(tree, "toy")
-        texts, parts = text_side(recipe, tiny_bert, [Report(f, "no effusion.") for f in findings])
+        texts, components = text_side(recipe, tiny_bert, [Report(f, "no effusion.") for f in findings])
         volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=torch.Generator().manual_seed(0)) * 2 - 1
         samples = [
             Sample(f"study-{i}", volumes[i], Report(f, "no effusion."), LABELS[i])
@@ -52,31 +52,31 @@ def build(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tuple[Obje
         batch = Collate(texts, recipe.label_names or ())(samples)  # type: ignore[arg-type]
         assert isinstance(batch, Batch)
         torch.manual_seed(1)
-        return recipe.build(parts).train(), batch
+        return recipe.build(components).train(), batch
 
     return made
 
 
 def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts | None, Components]:
     """Every report read and every text encoded, when the method wants them."""
-    reading = recipe.text_needs
-    if reading is None:
+    needs = recipe.text_needs
+    if needs is None:
         return None, Components(recipe.input.grid)
     tokenizer, text = Tokenizer.load(bert), read_text_encoder(bert, recipe.text.freeze)
 
     def encode(texts: list[str]) -> torch.Tensor:
         tokens = tokenizer.encode(texts, recipe.text_length)
-        return text.pool(text(tokens.ids, tokens.mask), tokens.mask, reading.pool)
+        return text.pool(text(tokens.ids, tokens.mask), tokens.mask, needs.pool)
 
-    bank = build_bank([texts_of(r, reading.unit) for r in reports], encode if recipe.text.freeze else None)
-    texts = Texts(tokenizer, bank, 64, recipe.text_length, reading.unit, reading.predicted != "no")
-    center = bank.center() if reading.centred else None
+    bank = build_bank([texts_of(r, needs.unit) for r in reports], encode if recipe.text.freeze else None)
+    texts = Texts(tokenizer, bank, 64, recipe.text_length, needs.unit, needs.predicted != "no")
+    center = bank.center() if needs.centred else None
     return texts, Components(recipe.input.grid, text, tokenizer, center=center)
 
 
 @pytest.fixture
 def learn_by_heart() -> Callable[..., tuple[dict[str, float], dict[str, float]]]:
-    """Terms before and after many steps on one batch, the same patches hidden every time."""
+    """Terms before and after many steps on one batch, the same patches masked every time."""
 
     def learn(
         objective: Objective, batch: Batch, steps: int, lr: float = 4e-3

@@ -52,7 +52,7 @@ def test_every_trained_parameter_has_a_gradient(build: Callable, freeze: bool) -
     assert objective.projection.log_scale.grad.abs() > 0
 
 
-def test_nothing_of_the_volume_is_hidden(build: Callable) -> None:
+def test_nothing_of_the_volume_is_masked(build: Callable) -> None:
     objective, batch = build("ct-clip", **HEAD)
     seen: list[int] = []
     objective.vision.register_forward_hook(lambda *args: seen.append(args[2].patches.shape[1]))

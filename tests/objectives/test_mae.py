@@ -18,15 +18,15 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_its_one_term_is_equation_1_on_hidden_patches(build: Callable) -> None:
+def test_its_one_term_is_equation_1_on_masked_patches(build: Callable) -> None:
     objective, batch = build("mae", **TINY)
     assert isinstance(objective, Mae)
     terms = objective(batch, seeded(7))
     assert set(terms) == {"volume"} == set(objective.terms)
     patches = objective.grid.split(batch.volume)
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
-    painted = objective.vision_decoder(objective.vision(batch.volume, mask), mask)
-    torch.testing.assert_close(terms["volume"], losses.masked_patch_mse(painted, patches, mask.masked))
+    reconstruction = objective.vision_decoder(objective.vision(batch.volume, mask), mask)
+    torch.testing.assert_close(terms["volume"], losses.masked_patch_mse(reconstruction, patches, mask.masked))
 
 
 def test_one_batch_is_learned_by_heart(build: Callable, learn_by_heart: Callable) -> None:

@@ -76,7 +76,7 @@ def test_one_batch_is_learned_by_heart(make: Make) -> None:
     journal: list[dict[str, float]] = []
     for _ in range(120):
         optimizer.zero_grad()
-        terms = objective(batch, seeded(3))  # the same patches and words hidden every time
+        terms = objective(batch, seeded(3))  # the same patches and words masked every time
         sum(terms.values()).backward()  # type: ignore[union-attr]
         optimizer.step()
         journal.append({name: term.item() for name, term in terms.items()})
@@ -92,13 +92,13 @@ def test_align_term_is_equations_2_to_4_on_visible_patches_only(make: Make) -> N
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
     seen = objective.projection.patches(objective.vision(batch.volume, mask).patches)
     assert seen.shape[1] == 21
-    said = objective.projection.sentences(batch.sentences.features)
+    embeddings = objective.projection.sentences(batch.sentences.features)
     image_index = batch.sentences.image_index
-    regions = losses.nearest_patches(said, seen[image_index], 5)
-    torch.testing.assert_close(found, losses.info_nce(regions, said, image_index, 0.07))
+    regions = losses.nearest_patches(embeddings, seen[image_index], 5)
+    torch.testing.assert_close(found, losses.info_nce(regions, embeddings, image_index, 0.07))
 
 
-def test_hidden_voxels_matter_to_the_volume_term_alone(make: Make) -> None:
+def test_masked_voxels_matter_to_the_volume_term_alone(make: Make) -> None:
     objective, batch = make()
     mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
     patches = objective.grid.split(batch.volume)
@@ -152,9 +152,9 @@ def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -
     assert seen == [21, 42]
 
 
-@pytest.mark.parametrize(("alone", "learns"), [(1.0, False), (0.0, True)])
-def test_steps_without_attention_teach_attention_nothing(make: Make, alone: float, learns: bool) -> None:
-    cross = {"enabled": True, "skip_attention": alone, "max_document_frequency": 1.0}
+@pytest.mark.parametrize(("share", "learns"), [(1.0, False), (0.0, True)])
+def test_steps_without_attention_teach_attention_nothing(make: Make, share: float, learns: bool) -> None:
+    cross = {"enabled": True, "skip_attention": share, "max_document_frequency": 1.0}
     objective, batch = make(align={"cross_image": cross})
     objective(batch, seeded())["cross_image"].backward()
     block = objective.vision.transformer.blocks[0]
@@ -241,7 +241,7 @@ def test_centred_sentences_have_their_mean_taken_away(make: Make) -> None:
     torch.testing.assert_close(centred.sentence_features(batch.sentences), features - distinct.mean(0))
 
 
-def test_compact_vocabulary_spells_only_words_of_the_cohort(make: Make) -> None:
+def test_compact_vocabulary_predicts_only_words_of_the_cohort(make: Make) -> None:
     objective, batch = make(FINDINGS, compact=True)
     words = len(batch.report.ids[batch.report.mask].unique())
     assert objective.mlm_head.words.out_features == words < objective.tokenizer.size

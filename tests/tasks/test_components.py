@@ -35,9 +35,9 @@ def recipe_of(toy_tree: dict[str, Any]) -> Callable[..., Recipe]:
 
 
 @pytest.fixture
-def silent_cohort(toy_cohort: Path, tmp_path: Path) -> Path:
+def bare_cohort(toy_cohort: Path, tmp_path: Path) -> Path:
     """The toy cohort without its reports and labels."""
-    copy = tmp_path / "silent"
+    copy = tmp_path / "bare"
     shutil.copytree(toy_cohort, copy)
     index = pl.read_parquet(copy / "studies.parquet")
     index = index.with_columns(pl.lit("").alias("findings"), pl.lit("").alias("impression"))
@@ -63,10 +63,10 @@ def test_method_trains_and_its_model_embeds(
 
 
 def test_mae_needs_neither_reports_nor_a_text_encoder(
-    silent_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
+    bare_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
 ) -> None:
     recipe = recipe_of("mae", text={"model": "/nowhere"})
-    assert pretrain(silent_cohort, recipe, tmp_path / "run").finished
+    assert pretrain(bare_cohort, recipe, tmp_path / "run").finished
     names = {p.name for p in (tmp_path / "run" / "model").iterdir()}
     assert names == {"config.json", "model.safetensors"}
 
@@ -75,10 +75,10 @@ def test_mae_needs_neither_reports_nor_a_text_encoder(
     ("method", "message"), [("ct-clip", "has a sentence of findings"), ("supervised", "has a label")]
 )
 def test_cohort_that_lacks_what_the_method_learns_from_is_refused(
-    silent_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, message: str
+    bare_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, message: str
 ) -> None:
     with pytest.raises(SimcropError, match=message):
-        pretrain(silent_cohort, recipe_of(method), tmp_path / "run")
+        pretrain(bare_cohort, recipe_of(method), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

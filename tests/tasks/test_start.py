@@ -58,11 +58,11 @@ def test_with_attention_output_at_zero_a_token_speaks_of_its_own_patch_only(
     patches = torch.rand(1, changed(tree, {}).input.grid.count, changed(tree, {}).input.grid.voxels)
     other = patches.clone()
     other[0, 1:] += 0.5
-    for scale, alone in ((0.0, True), (1.0, False)):
+    for scale, local in ((0.0, True), (1.0, False)):
         vision = start(toy_cohort, changed(tree, {"attention_out": scale}), tmp_path / str(scale))
         with torch.no_grad():
             first, again = vision.encode(patches).patches[0, 0], vision.encode(other).patches[0, 0]
-        assert torch.allclose(first, again, atol=1e-5) == alone
+        assert torch.allclose(first, again, atol=1e-5) == local
 
 
 def test_attention_output_at_zero_is_learned_away(toy_cohort: Path, tree: Tree, tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ class EngineSettings(Settings):
 
     `micro_batch`: samples per forward pass and process (all of the process's share when not set; losses that compare
     the samples of a batch see only a micro-batch, and a mean over words or sentences is taken within each, then
-    averaged). `recompute`: less memory for about an eighth more time. `monitor`: how often a run is looked at in the
-    course of its training, the last time at its end, where its method gives something to look at.
+    averaged). `recompute`: less memory for about an eighth more time. `monitor`: how often a run is measured in the
+    course of its training, the last time at its end, where its method has something to measure.
     """
 
     precision: Literal["auto"] | Precision = "auto"

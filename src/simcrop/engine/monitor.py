@@ -1,6 +1,6 @@
-"""A look at a model in training that leaves no trace: how often, in which mode, with whose randomness.
+"""Metrics of a model in training, taken without a trace: how often, in which mode, with whose randomness.
 
-No axes. What is looked at is the caller's business; the figures go into the journal under `monitored`.
+No axes. What is measured is the caller's business; the figures go into the journal under `monitored`.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def monitored_steps(steps: int, times: int) -> set[int]:
 
 
 def monitored(objective: nn.Module, monitor: Monitor, device: torch.device) -> dict[str, float]:
-    """The figures, taken in eval mode without gradients; the run goes on as if nobody had looked."""
+    """The figures, taken in eval mode without gradients; the run goes on as if nothing had been measured."""
     devices = [device] if device.type == "cuda" else []
     training = objective.training
     objective.eval()

@@ -74,8 +74,8 @@ def silent(done: int, total: int, words: str) -> None:
     del done, total, words
 
 
-def show_progress(title: str, leads: bool = True) -> Progress:
+def show_progress(title: str, is_main: bool = True) -> Progress:
     """The right kind for where this process runs."""
-    if not leads:
+    if not is_main:
         return silent
     return TerminalProgress(title) if sys.stderr.isatty() else PlainProgress(title)

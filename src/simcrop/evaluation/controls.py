@@ -14,9 +14,8 @@ from simcrop.data.samples.batch import Sentences
 from simcrop.losses import products
 from simcrop.metrics import effective_rank
 
-MAX_DOCUMENT_FREQUENCY = (
-    0.15  # sentences in this share of the training reports or more tell images apart no longer
-)
+# Sentences in this share of the training reports or more tell images apart no longer.
+MAX_DOCUMENT_FREQUENCY = 0.15
 TOP_SHARE = 0.05  # of the patches, averaged to a score of a sentence in an image
 
 
@@ -28,7 +27,7 @@ def control_metrics(
     pooled: Float[Tensor, "b d"],
     k: int,
 ) -> dict[str, float]:
-    """All controls that can be computed; a one that is not defined is not there.
+    """All controls that can be computed; one that is not defined is not there.
 
     `blank`: features of an image of air; `pooled`: mean patch feature of each image; `k`: patches of a region.
     """

@@ -17,14 +17,8 @@ from simcrop.metrics import macro_auroc
 from simcrop.model import Model
 from simcrop.nn.patch import PatchGrid
 
-DENSITIES = (
-    -1.0,
-    -0.93,
-    -0.75,
-    -0.2,
-    0.15,
-    1.0,
-)  # air, hole, lung, haze, tissue, bone on the scale of the input
+# From one to the next: air of a hole, lung, haze, tissue, bone; on the scale of the input, where air is -1.
+DENSITIES = (-1.0, -0.93, -0.75, -0.2, 0.15, 1.0)
 QUANTILES = (0.0, 0.01, 0.5, 0.75, 0.9, 0.95, 0.98, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""The controls of `controls.py` on a fixed set of held-out studies, asked again and again while a method learns.
+"""The controls of `controls.py` on a fixed set of held-out studies, measured again and again while a method learns.
 
 Axes: b study, s sentence (of all reports, flat), n patch, d features, e features that sentences and patches share.
 """
@@ -46,7 +46,7 @@ class Aligning(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AlignmentMonitor:
-    """Called without a word, it gives the controls of `objective` as it stands, which should be in eval mode.
+    """Called, it gives the controls of `objective` as it stands, which should be in eval mode.
 
     `training`: the studies whose reports say how common a sentence is; `k`: patches of a region;
     `skip_attention`: sentences are sought among patches that do not see each other.

@@ -1,4 +1,4 @@
-"""What one model sees in one cohort, kept on disk so that no scan is looked at twice.
+"""What one model sees in one cohort, kept on disk so that no scan is encoded twice.
 
 Axes: s scan, d features; of the questions, s sentence and n patch.
 """
@@ -33,7 +33,7 @@ class CachedFeatures:
 
 
 def cached_features(folder: Path, cohort: Cohort, truth: Truth | None, path: Path) -> CachedFeatures:
-    """Read what was seen before from `path`, or look now. `truth` None: no questions."""
+    """What `path` holds, or computed now and written there. `truth` None: no questions."""
     if not path.exists():
         model = load(folder)
         seen = {f"pooled_{pool}": features for pool, features in pooled(model, cohort).items()}

@@ -100,7 +100,7 @@ def pointing_of(experiment: Experiment, arm: Arm) -> dict[str, Any]:
 
 
 def controls_of(experiment: Experiment, arm: Arm) -> dict[str, Any]:
-    """What the runs logged at their end on held-out experiments of the pre-training part, averaged over seeds."""
+    """What the runs logged at their end on held-out studies of the pre-training part, averaged over seeds."""
     if not arm.trained:
         return {}
     logged = [read_json(experiment.run(arm, seed) / "metrics.json") for seed in experiment.seeds_of(arm)]

@@ -26,8 +26,8 @@ from simcrop.objectives.texts import encode_texts
 
 
 class Model(nn.Module):
-    """An encoder with a way into the space of texts and the text encoder, a head for labels, or neither; nothing that
-    only training needs.
+    """An encoder and, where the method has them, a projection head with the text encoder, or a head for labels; nothing
+    that only training needs.
     """
 
     def __init__(self, recipe: Recipe, text: TextEncoder | None, tokenizer: Tokenizer | None) -> None:

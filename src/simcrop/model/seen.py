@@ -58,8 +58,9 @@ class Heat:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A scan as `model` sees it: `volume` in [-1, 1] and where it lies in the file. The encoder runs when it is first
-    needed and never again, however many sentences are asked.
+    """A scan as `model` sees it: `volume` in [-1, 1] and where it lies in the file. Features and regions are computed
+    when they are first needed and never again, however many sentences are asked; both come of one pass of the encoder,
+    unless sentences are sought without attention.
     """
 
     model: Looking

@@ -1,4 +1,4 @@
-"""Which patches the encoder sees, and which the vision_decoder must guess.
+"""Which patches the encoder sees, and which ones the vision decoder must reconstruct.
 
 Axes: b batch, n all patches, v visible patches, m masked patches, d features.
 """
@@ -23,8 +23,8 @@ class Mask:
         return patches.gather(1, repeat(self.keep, "b v -> b v d", d=patches.shape[-1]))
 
     def take_masked(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b m d"]:
-        """Only the patches that must be guessed, in rising order."""
-        # A stable sort and not `nonzero`: every sample hides equally many, and a GPU need not be waited for.
+        """Only the patches that must be reconstructed, in rising order."""
+        # A stable sort and not `nonzero`: equally many are masked in every sample, and a GPU need not be waited for.
         count = self.masked.shape[1] - self.keep.shape[1]
         index = self.masked.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
         return patches.gather(1, repeat(index, "b m -> b m d", d=patches.shape[-1]))
@@ -48,7 +48,7 @@ def random_mask(
     preferred: Bool[Tensor, "b n"] | None = None,
     device: torch.device | str = "cpu",
 ) -> Mask:
-    """Hide `ratio` of the patches of each sample, independently (section 2.1, following MAE).
+    """Mask `ratio` of the patches of each sample, independently (section 2.1, following MAE).
 
     `preferred` patches are kept before any other, so that visible tokens are not spent on air.
     """

@@ -14,7 +14,7 @@ from simcrop.nn.text_encoder import TextEncoder
 class MlmHead(nn.Module):
     """From a decoded feature to the words of the vocabulary; runs on masked pieces only.
 
-    Starts from the text encoder's own masked-word head where it has one and the widths agree, otherwise from its word
+    Starts from the text encoder's own MLM head where it has one and the widths agree, otherwise from its word
     embeddings; trainable and tied to nothing. `vocabulary` keeps only those ids (`mlm.vocabulary = compact`).
     """
 

@@ -135,7 +135,7 @@ def bert_part(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def split_off_heads(state: dict[str, Tensor], config: dict) -> tuple[nn.Module | None, dict[str, Tensor]]:
-    """CXR-BERT's 128-feature projection when there is one, and the tensors of a MLM head when there are."""
+    """CXR-BERT's 128-feature projection when there is one, and the tensors of an MLM head when there are."""
     head = {
         k.removeprefix("cls.predictions."): v for k, v in state.items() if k.startswith("cls.predictions.")
     }

@@ -196,8 +196,8 @@ class SimCroP(Objective):
 
     @property
     def skips_parameters(self) -> bool:
-        """Whether switches leave parameters without a gradient: the way into the text's space when nothing is
-        aligned, and the head of a trained text encoder when nothing is pooled with it.
+        """Whether switches leave parameters without a gradient: the projection head when nothing is aligned, and
+        the head of a trained text encoder when nothing is pooled with it.
         """
         align = self.settings.align
         aligned = align.use_sa or align.cross_image.enabled

@@ -49,11 +49,11 @@ def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None
 
 
 @torch.no_grad()
-def scale_attention_output(vision: ViT, share: float) -> None:
-    """What attention adds to a token at the start, times `share`."""
+def scale_attention_output(vision: ViT, scale: float) -> None:
+    """What attention adds to a token at the start, times `scale`."""
     for module in vision.transformer.modules():
         if isinstance(module, Attention):
-            module.proj.weight *= share
+            module.proj.weight *= scale
 
 
 @torch.no_grad()

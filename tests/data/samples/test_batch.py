@@ -1,4 +1,4 @@
-"""From stored studies to a batch: crops, sentences of the bank, image_indices and padding."""
+"""From stored studies to a batch: crops, sentences of the bank, indices of their images and padding."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,12 +37,12 @@ def sample(i: int, findings: str) -> Sample:
     return Sample(f"study-{i}", torch.full((1, 3, 5, 2), float(i)), Report(findings, "clear."))
 
 
-def test_owners_by_hand() -> None:
+def test_image_indices_by_hand() -> None:
     assert image_indices([2, 0, 3]).tolist() == [0, 0, 2, 2, 2]
     assert image_indices([]).tolist() == image_indices([0, 0]).tolist() == []
 
 
-def test_bank_holds_every_sentence_once_with_its_share_and_feature() -> None:
+def test_bank_holds_every_sentence_once_with_its_document_frequency_and_feature() -> None:
     bank = build_bank(REPORTS, encode, chunk=2)
     assert sorted(bank.index) == ["a nodule.", "clear.", "no effusion."]
     assert bank.document_frequency[

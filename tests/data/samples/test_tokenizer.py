@@ -1,4 +1,4 @@
-"""Word pieces and hidden words: by hand, by property, against transformers, on real reports.
+"""Word pieces and masked words: by hand, by property, against transformers, on real reports.
 
 b: text, t: token.
 """
@@ -166,7 +166,7 @@ def test_ids_agree_with_transformers_on_real_sentences(
     assert ours.mask.long().tolist() == expected["attention_mask"]
 
 
-def hidden_by_hand(tokens: Tokens, draw: list[list[float]], ratio: float) -> list[list[bool]]:
+def masked_by_hand(tokens: Tokens, draw: list[list[float]], ratio: float) -> list[list[bool]]:
     """The slow version: one loop over texts, one over words."""
     rows = []
     for row, words in enumerate(tokens.word.tolist()):
@@ -180,17 +180,17 @@ def hidden_by_hand(tokens: Tokens, draw: list[list[float]], ratio: float) -> lis
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000), st.sampled_from([0.01, 0.3, 0.75, 1.0]))
-def test_hidden_words_equal_a_loop_over_words(seed: int, ratio: float) -> None:
+def test_masked_words_equal_a_loop_over_words(seed: int, ratio: float) -> None:
     tokens = TOY.encode(["no pneumothorax in lungs . no", "", "pneumothorax", "lungs in lungs"])
     draw = torch.rand(tuple(tokens.ids.shape), generator=seeded(seed), dtype=torch.float64).tolist()
     seen = mask_tokens(tokens, TOY, ratio, seeded(seed))
-    assert seen.masked.tolist() == hidden_by_hand(tokens, draw, ratio)
+    assert seen.masked.tolist() == masked_by_hand(tokens, draw, ratio)
     assert torch.equal(seen.ids, tokens.ids.masked_fill(seen.masked, TOY.mask_id))
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000), st.sampled_from(["word", "token"]), st.sampled_from(["mask_only", "bert"]))
-def test_special_tokens_and_padding_are_never_hidden_and_one_word_always_is(
+def test_special_tokens_and_padding_are_never_masked_and_one_word_always_is(
     seed: int, unit: str, replace: str
 ) -> None:
     tokens = TOY.encode(["no pneumothorax in lungs", "", "in"])
@@ -202,7 +202,7 @@ def test_special_tokens_and_padding_are_never_hidden_and_one_word_always_is(
     assert seen.masked.any(1).tolist() == [True, False, True]
 
 
-def test_same_seed_hides_the_same_words_and_another_does_not(real_reports: list[str], mini_lm: Path) -> None:
+def test_same_seed_masks_the_same_words_and_another_does_not(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:3])
     first = mask_tokens(tokens, tokenizer, generator=seeded(7))
@@ -213,15 +213,15 @@ def test_same_seed_hides_the_same_words_and_another_does_not(real_reports: list[
 def words_of(tokens: Tokens, seen: MaskedTokens) -> tuple[list[set[bool]], int]:
     """For each word of each text, the set of its pieces' fates; and how many pieces there are."""
     fates: dict[tuple[int, int], set[bool]] = {}
-    for row, (words, hidden) in enumerate(zip(tokens.word.tolist(), seen.masked.tolist(), strict=True)):
-        for word, fate in zip(words, hidden, strict=True):
+    for row, (words, masked) in enumerate(zip(tokens.word.tolist(), seen.masked.tolist(), strict=True)):
+        for word, fate in zip(words, masked, strict=True):
             if word >= 0:
                 fates.setdefault((row, word), set()).add(fate)
     return list(fates.values()), int((tokens.word >= 0).sum())
 
 
 @pytest.mark.parametrize("folder", ["mini_lm", "cxr_bert"])
-def test_three_words_in_four_of_real_reports_are_hidden_whole(
+def test_three_words_in_four_of_real_reports_are_masked_whole(
     folder: str, real_reports: list[str], request: pytest.FixtureRequest
 ) -> None:
     tokenizer = Tokenizer.load(request.getfixturevalue(folder))
@@ -233,7 +233,7 @@ def test_three_words_in_four_of_real_reports_are_hidden_whole(
     assert sum(fate == {True} for fate in fates) / len(fates) == pytest.approx(0.75, abs=0.015)
 
 
-def test_single_pieces_are_hidden_apart_when_asked(real_reports: list[str], mini_lm: Path) -> None:
+def test_single_pieces_are_masked_apart_when_asked(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:20])
     seen = mask_tokens(tokens, tokenizer, generator=seeded(3), unit="token")
@@ -268,7 +268,7 @@ def test_no_room_for_the_special_tokens_is_refused() -> None:
         TOY.encode(["no"], 1)
 
 
-def test_no_texts_are_no_rows_and_nothing_is_hidden_in_them() -> None:
+def test_no_texts_are_no_rows_and_nothing_is_masked_in_them() -> None:
     tokens = TOY.encode([])
     assert tokens.ids.shape == tokens.word.shape == tokens.mask.shape == (0, 2)
     assert mask_tokens(tokens, TOY).masked.shape == (0, 2)
