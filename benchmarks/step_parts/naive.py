@@ -7,7 +7,6 @@ encoder in each step, padded; vision decoder and MLM head run on everything and 
 """
 
 from copy import deepcopy
-from dataclasses import replace
 
 import torch
 from einops import rearrange, repeat
@@ -22,6 +21,7 @@ from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.fusion import CrossAttention
 from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.transformer import Attention
+from simcrop.objectives.method import Term
 from simcrop.objectives.simcrop import SimCroP
 
 
@@ -84,8 +84,8 @@ class NaiveSimCroP(nn.Module):
             config._attn_implementation = "eager"
 
     @property
-    def weights(self) -> dict[str, float]:
-        return self.net.weights
+    def terms(self) -> dict[str, Term]:
+        return self.net.terms
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         settings, grid = self.net.settings, self.net.grid
@@ -123,7 +123,7 @@ class NaiveSimCroP(nn.Module):
     def report_loss(self, batch: Batch, features: VisionFeatures, generator: torch.Generator) -> Tensor:
         net, mlm, tokens = self.net, self.net.settings.mlm, batch.report
         shown = mask_tokens(tokens, net.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
-        fused = net.fusion(net.text(replace(tokens, ids=shown.ids)), features)
+        fused = net.fusion(net.text(shown.ids, tokens.mask), features)
         shut = torch.zeros(tokens.mask.shape, device=fused.device).masked_fill(~tokens.mask, float("-inf"))
         decoded = net.report_decoder.encoder(fused, attention_mask=rearrange(shut, "b t -> b 1 1 t"))[0]
         logits = net.mlm_head(decoded.flatten(0, 1)).float()

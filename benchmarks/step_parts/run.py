@@ -31,7 +31,7 @@ def stepper(
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             terms = module(batch, torch.Generator().manual_seed(1))
-            loss = sum(module.weights[name] * terms[name] for name in terms)  # type: ignore[index]
+            loss = sum(module.terms[name].weight * terms[name] for name in terms)  # type: ignore[index]
         loss.backward()  # type: ignore[union-attr]
         torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         optimizer.step()
@@ -105,5 +105,6 @@ class Child:
         """Peak memory in GiB."""
         self.process.stdin.close()  # type: ignore[union-attr]
         peak = int(self.answer()) / 2**30
+        self.process.stdout.close()  # type: ignore[union-attr]
         self.process.wait()
         return round(peak, 3)
