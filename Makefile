@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
+# Test processes. Each computes with one thread, or they would fight for the cores; each takes whole files.
+JOBS ?= 2
 
 .PHONY: demo test check format lint types clean
 
@@ -18,7 +20,7 @@ demo: $(VENV)/.ready
 	$(BIN)/simcrop demo --out $(OUT) --overwrite
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.ready format lint types test
 

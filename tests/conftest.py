@@ -176,6 +176,29 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     return made
 
 
+# Files that take longest, by the end of their path. Begun first, none of them is left to one process at the end.
+LONGEST = (
+    "test_real_line.py",
+    "experiments/test_demo.py",
+    "experiments/test_table3.py",
+    "tasks/test_pretrain.py",
+    "benchmarks/test_step.py",
+    "experiments/test_side_by_side.py",
+    "parallel/test_cluster.py",
+    "phantom/test_layouts.py",
+    "phantom/test_real_chest.py",
+    "hostile/test_twenty_kills.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((at for at, end in enumerate(LONGEST) if path.endswith(end)), len(LONGEST))
+
+    items.sort(key=place)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not (REAL_DATA / "ct").is_dir():
         terminalreporter.write_sep("!", "REAL INPUT MISSING: every test on real scans was skipped", red=True)

@@ -1,5 +1,7 @@
 """The names that scripts rely on, used as the documentation shows them."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -52,8 +54,24 @@ def test_pure_functions_stay_at_their_addresses(module: str) -> None:
     assert all(callable(getattr(found, name)) for name in PURE[module])
 
 
-def test_public_names_are_all_there_and_others_are_not() -> None:
-    assert all(getattr(simcrop, name) is not None for name in simcrop.__all__)
+HOMES = {
+    "Cohort": "simcrop.data.store.cohort",
+    "Heat": "simcrop.model.model",
+    "Model": "simcrop.model.model",
+    "SimcropError": "simcrop.errors",
+    "Study": "simcrop.data.store.cohort",
+    "Volume": "simcrop.data.volume",
+    "load": "simcrop.model.folder",
+    "open_cohort": "simcrop.data.store.cohort",
+    "read_volume": "simcrop.data.readers",
+}
+
+
+def test_public_names_are_what_their_homes_define_and_others_are_not_there() -> None:
+    assert set(simcrop.__all__) == {*HOMES, "losses"}
+    assert simcrop.losses is import_module("simcrop.losses")
+    for name, home in HOMES.items():
+        assert getattr(simcrop, name) is getattr(import_module(home), name), name
     with pytest.raises(AttributeError, match="no attribute 'colour'"):
         _ = simcrop.colour  # pyright: ignore[reportAttributeAccessIssue]
 

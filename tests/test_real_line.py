@@ -1,4 +1,6 @@
-"""The whole line at paper size on real scans with real reports. The pairs are arbitrary: this proves plumbing only.
+"""The whole line on real scans with real reports. The pairs are arbitrary: this proves plumbing only.
+
+The network of the paper takes two steps, since each costs most of a minute on one core; a thin one takes more.
 
 Axes: x y z of each scan's own grid; heat maps must come back on exactly that grid.
 """
@@ -8,18 +10,36 @@ import json
 import os
 import shutil
 import sys
+from math import prod
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
+from safetensors import safe_open
 
 from simcrop.cli.app import main
 from simcrop.data.report import sentences
 from simcrop.data.store.cohort import open_cohort
+from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
+from simcrop.model import load
+from simcrop.objectives.volume import draw_mask
 
-STEPS = 6
+STEPS = 2
+ROUNDS = 3  # of the thin network over all scans
+THIN = (
+    *("vision.depth=1", "vision.dim=192", "vision.heads=3"),
+    *("vision_decoder.depth=1", "vision_decoder.dim=96", "vision_decoder.heads=3"),
+    *(
+        "report_decoder.depth=1",
+        "report_decoder.dim=96",
+        "report_decoder.heads=3",
+        "report_decoder.hidden=192",
+    ),
+    "fusion.heads=3",
+)
 SCANS = {
     "lidc": "lidc_idri_0001/cxr.nii.gz",
     "lung_dx": "lung_dx_a0001_dicom",
@@ -39,6 +59,11 @@ def simcrop_apart(*words: str) -> tuple[int, float]:
     pid = os.posix_spawn(sys.executable, [sys.executable, "-m", "simcrop", *words], os.environ)
     _, status, usage = os.wait4(pid, 0)
     return os.waitstatus_to_exitcode(status), usage.ru_maxrss / 2**20
+
+
+def set_all(*settings: str) -> list[str]:
+    """The words that change a recipe for the command line."""
+    return [word for setting in settings for word in ("--set", setting)]
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +104,11 @@ def one_batch_run(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     assert (
         simcrop("ingest", str(folder / "raw"), "--layout", "folder", "--out", str(out)) == 1
     )  # two reports have no scan
-    settings = [
-        f"optim.steps={STEPS}",
-        "optim.batch=1",
-        "optim.warmup_epochs=0",
-        "aug.crop=centre",
-        "data.workers=0",
-    ]
-    overrides = [word for setting in settings for word in ("--set", setting)]
+    changed = set_all(
+        f"optim.steps={STEPS}", "optim.batch=1", "optim.warmup_epochs=0", "aug.crop=centre", "data.workers=0"
+    )
     code, peak = simcrop_apart(
-        "pretrain", str(out), "--recipe", "simcrop-paper", *overrides, "--out", str(folder / "run")
+        "pretrain", str(out), "--recipe", "simcrop-paper", *changed, "--out", str(folder / "run")
     )
     assert code == 0
     return folder / "run", peak
@@ -107,26 +127,31 @@ def test_paper_size_steps_on_a_real_scan_are_finite_and_its_loss_falls(
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
     figures = np.array([[row[name] for name in ("loss", "volume", "align", "report")] for row in rows])
     assert np.isfinite(figures).all()
-    assert figures[-1, 0] < 0.8 * figures[0, 0]
+    assert figures[-1, 0] < 0.9 * figures[0, 0]
     assert figures[-1, 1] < figures[0, 1]
     assert figures[-1, 3] < figures[0, 3]
 
 
-def test_paper_size_steps_run_over_real_scans_of_three_formats(cohort: Path, tmp_path: Path) -> None:
-    settings = [
-        f"optim.steps={len(SCANS)}",
+def test_a_thin_network_learns_from_real_scans_of_three_formats(cohort: Path, tmp_path: Path) -> None:
+    steps = ROUNDS * len(SCANS)
+    changed = set_all(
+        *THIN,
+        f"optim.steps={steps}",
         "optim.batch=1",
+        "optim.lr=1e-3",
+        "optim.warmup_epochs=0",
         "data.workers=0",
-        f"checkpoint.every={len(SCANS)}",
-    ]
-    overrides = [word for setting in settings for word in ("--set", setting)]
-    code, _ = simcrop_apart(
-        "pretrain", str(cohort), "--recipe", "simcrop-paper", *overrides, "--out", str(tmp_path / "run")
     )
-    assert code == 0
-    rows = read_journal(tmp_path / "run" / "journal.jsonl")
-    assert len(rows) == len(SCANS)
-    assert np.isfinite([row["loss"] for row in rows]).all()
+    run = tmp_path / "run"
+    assert simcrop("pretrain", str(cohort), "--recipe", "simcrop-paper", *changed, "--out", str(run)) == 0
+    rows = read_journal(run / "journal.jsonl")
+    assert len(rows) == steps
+    figures = np.array([[row[name] for name in ("loss", "volume", "align", "report")] for row in rows])
+    assert np.isfinite(figures).all()
+    rounds = figures.reshape(ROUNDS, len(SCANS), -1).mean(1)  # in each, every scan once
+    assert rounds[-1, 0] < 0.8 * rounds[0, 0]
+    assert rounds[-1, 1] < rounds[0, 1]
+    assert rounds[-1, 3] < rounds[0, 3]
 
 
 def test_paper_size_needs_less_than_ten_gib_at_batch_one(one_batch_run: tuple[Path, float]) -> None:
@@ -134,9 +159,35 @@ def test_paper_size_needs_less_than_ten_gib_at_batch_one(one_batch_run: tuple[Pa
 
 
 def test_paper_size_is_what_the_paper_says(one_batch_run: tuple[Path, float]) -> None:
-    config = json.loads((one_batch_run[0] / "model" / "config.json").read_text())["architecture"]
-    assert config["input"]["shape"] == [224, 224, 112]
-    assert (config["vision"]["depth"], config["vision"]["dim"], config["align"]["top_k"]) == (8, 768, 64)
+    """Counted in what was trained, against the numbers of the paper and the arithmetic of a ViT-B block."""
+    d, voxels = 768, 16 * 16 * 8
+    block = 12 * d**2 + 13 * d  # attention 4 d^2, MLP of 4 d 8 d^2; biases and two norms
+    saved = checkpoints(one_batch_run[0] / "checkpoints")[-1] / "model.safetensors"
+    with safe_open(saved, "pt") as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+    def numbers(part: str) -> int:
+        return sum(prod(shape) for name, shape in shapes.items() if name.startswith(part))
+
+    def depth(part: str, layers: str) -> int:
+        found = (name.split(f".{layers}.") for name in shapes if name.startswith(f"{part}."))
+        return len({rest[0].split(".")[0] for _, *rest in found if rest})
+
+    depths = (depth("vision", "blocks"), depth("vision_decoder", "blocks"), depth("report_decoder", "layer"))
+    assert depths == (8, 4, 6)
+    assert shapes["vision.patch_embed.weight"] == (d, voxels)
+    assert numbers("vision.") == 8 * block + (voxels + 1) * d + d + 2 * d  # embedding, class token, last norm
+    assert numbers("vision_decoder.") == 4 * block + (d + 1) * d + d + 2 * d + (d + 1) * voxels
+    assert numbers("report_decoder.") == 6 * block
+
+    recipe = load(one_batch_run[0]).recipe
+    patches = recipe.input.grid.split(torch.zeros(1, 1, 224, 224, 112))
+    assert tuple(recipe.input.grid.shape) == (14, 14, 14)
+    assert patches.shape == (1, 2744, voxels)
+    mask = draw_mask(patches, recipe.mim, torch.Generator().manual_seed(1), None)
+    assert mask.take_visible(patches).shape == (1, 686, voxels)
+    assert mask.take_masked(patches).shape == (1, 2058, voxels)
+    assert recipe.align.top_k == 64
 
 
 def test_heat_map_of_a_real_scan_lies_on_its_own_grid(

@@ -105,5 +105,6 @@ class Child:
         """Peak memory in GiB."""
         self.process.stdin.close()  # type: ignore[union-attr]
         peak = int(self.answer()) / 2**30
+        self.process.stdout.close()  # type: ignore[union-attr]
         self.process.wait()
         return round(peak, 3)

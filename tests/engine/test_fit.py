@@ -137,13 +137,23 @@ def test_interrupt_of_a_whole_terminal_does_no_harm_to_loading(toy: Toy, job: Bu
     assert same(loaded, plain)
 
 
-def test_killed_loading_process_is_one_line(toy: Toy, job: Build) -> None:
-    run = replace(job("a", epochs=300), workers=2)
-    with pytest.raises(SimcropError, match=r"lower data\.workers") as stopped:
+def test_killed_loading_process_is_one_line_and_the_run_goes_on_from_its_checkpoint(
+    toy: Toy, job: Build
+) -> None:
+    run, again, whole = replace(job("a", epochs=30), workers=2), toy(), toy()
+    with pytest.raises(SimcropError) as stopped:
         fit(toy(), run, ALONE, progress=SignalToWorkers(signal.SIGKILL))
     assert stopped.value.reason == "loading-process-lost"
-    assert checkpoints(run.folder / "checkpoints")
+    assert len(str(stopped.value).splitlines()) == 1
+    assert "loading process ended" in str(stopped.value)
+    assert "lower data.workers" in str(stopped.value)
     assert multiprocessing.active_children() == []
+    done, saved = read_journal(run.folder / "journal.jsonl"), checkpoints(run.folder / "checkpoints")
+    assert 5 <= len(done) < run.steps
+    assert int(saved[-1].name.removeprefix("step-")) == len(done) // 4 * 4
+    assert fit(again, replace(run, workers=0), ALONE, resume=True).finished
+    fit(whole, job("whole", epochs=30), ALONE)
+    assert same(again, whole)
 
 
 def test_resuming_a_finished_run_changes_nothing(toy: Toy, job: Build) -> None:

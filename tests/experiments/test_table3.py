@@ -1,15 +1,19 @@
 """The study of the method's parts at toy size: whole, resumable, and with its test part opened last."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from simcrop.errors import SimcropError
+from simcrop.experiments import table3
 from simcrop.experiments.arms import CT_CLIP, MAE, MISPAIRED, PAPER, PLUS, RANDOM
-from simcrop.experiments.cohorts import Plan
+from simcrop.experiments.cached import POOLS
+from simcrop.experiments.cohorts import Plan, draw_cohorts
 from simcrop.experiments.scores import Reached, over_cohorts
+from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.table3 import ARMS, BESIDE, HARDER, INPUTS, reproduce_table3
 from simcrop.experiments.table3_results import aims
 from simcrop.files.whole import read_json
@@ -22,7 +26,8 @@ SMALL = (
     "vision.heads=2",
     "engine.monitor=1",
 )
-EASY, HARD = Plan(20, 14, 14, 15), Plan(16, 14, 0, 15, "real")
+EASY, HARD = Plan(12, 10, 10, 12), Plan(8, 10, 0, 12, "real")
+DRAWS = 40  # for the intervals, a tenth of what the experiment draws
 
 
 @pytest.fixture(scope="module")
@@ -31,21 +36,43 @@ def said() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Path:
+def out(tmp_path_factory: pytest.TempPathFactory, said: list[str], tiny_bert: Path) -> Path:
     folder = tmp_path_factory.mktemp("table3") / "out"
+    common = (*SMALL, f"text.model={tiny_bert}", "text.report_length=96", "text.sentence_length=40")
 
     def stop_at_the_choice(line: str) -> None:
         said.append(line)
         if len([line for line in said if "choosing part" in line]) == 1:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        reproduce_table3(folder, (0,), "tiny", SMALL, stop_at_the_choice, easy=EASY, hard=HARD, at_once=1)
-    assert not list(folder.rglob("looks/*-test.npz")), "the test part was opened before the choice was made"
-    models = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}
-    reproduce_table3(folder, (0,), "tiny", SMALL, said.append, resume=True, easy=EASY, hard=HARD, at_once=1)
+    def run(say: Say, resume: bool) -> None:
+        reproduce_table3(folder, (0,), "tiny", common, say, resume, easy=EASY, hard=HARD, at_once=1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table3, "draw_cohorts", partial(draw_cohorts, workers=1))
+        patch.setattr("simcrop.experiments.scores.DRAWS", DRAWS)
+        patch.setattr("simcrop.evaluation.probe.FOLDS", 1)  # how a penalty is chosen is tested with the probe
+        with pytest.raises(KeyboardInterrupt):
+            run(stop_at_the_choice, resume=False)
+        assert list(folder.rglob("features/*-choose.npz"))
+        assert not list(folder.rglob("features/*-test.npz")), "the test part was opened before the choice"
+        models = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}
+        assert sum(path.parent.name == "model" for path in models) == len(ARMS) + len(BESIDE) + len(
+            HARDER
+        ) + len(POOLS)
+        run(said.append, resume=True)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")} == models
     return folder
+
+
+def test_the_choice_is_written_down_before_the_test_part_is_opened(out: Path, said: list[str]) -> None:
+    opened = said.index("the test part is opened")
+    assert said.count("the test part is opened") == 1
+    assert not any("choosing part" in line for line in said[opened:])
+    chosen = (out / "chosen.json").stat().st_mtime_ns
+    looked = [path.stat().st_mtime_ns for path in out.rglob("features/*-test.npz")]
+    assert len(looked) == len(ARMS) + len(BESIDE) + len(HARDER)
+    assert chosen <= min(looked)
 
 
 def test_the_learnability_check_comes_before_any_comparison(out: Path, said: list[str]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from simcrop.data.ingest import ingest
 from simcrop.errors import SimcropError
@@ -38,6 +40,7 @@ for line in sys.stdin:
         print("replaced", flush=True)
 cluster.shutdown()
 """
+THREADS = 2
 LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 needs_ray = pytest.mark.skipif(
@@ -59,10 +62,11 @@ class RunningCluster:
         return self.process.stdout.readline().strip()
 
     def begin(self, *words: object) -> subprocess.Popen[str]:
-        """`simcrop` as a driver of the cluster."""
+        """`simcrop` as a driver of the cluster, with threads of its own: those of the machines must follow it."""
         argv = [sys.executable, "-m", "simcrop", *map(str, words), "--ray", self.address]
         pipe = subprocess.PIPE
-        return subprocess.Popen(argv, env=self.environment, stdout=pipe, stderr=pipe, text=True)
+        environment = self.environment | {"OMP_NUM_THREADS": str(THREADS)}
+        return subprocess.Popen(argv, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,16 @@ def volumes(out: Path) -> list[Path]:
     return list((out / "volumes").glob("*.b2nd"))
 
 
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @needs_ray
 def test_embeddings_of_a_cluster_are_those_of_one_process(
     cluster: RunningCluster, line, tmp_path: Path
@@ -125,7 +139,8 @@ def test_embeddings_of_a_cluster_are_those_of_one_process(
     running = cluster.begin("embed", line.run, line.cohort, "--out", tmp_path / "many")
     output, errors = running.communicate(timeout=60)
     assert running.returncode == 0, errors
-    embed(str(line.run), line.cohort, tmp_path / "one")
+    with torch_threads(THREADS):
+        embed(str(line.run), line.cohort, tmp_path / "one")
     tables = [pl.read_parquet(tmp_path / name / "embeddings.parquet") for name in ("one", "many")]
     assert tables[0].equals(tables[1])
     assert output == f"{tables[0].height} scans in {tmp_path}/many/embeddings.parquet\n"

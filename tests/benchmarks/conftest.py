@@ -1,0 +1,50 @@
+"""What the tests of the benchmarks share: their modules, and a clock that only planted work moves."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a script by name, as it imports its own neighbours."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(SCRIPTS)
+    yield import_module
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(SCRIPTS):
+            del sys.modules[name]
+
+
+@dataclass
+class Planted:
+    """`seconds` that have passed, all of them by work that was planted; `done`: whose turn it was."""
+
+    seconds: float = 0.0
+    done: list[str] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.seconds
+
+    def work(self, name: str, *costs: float) -> Callable[..., object]:
+        """Work that takes these seconds, call after call; the last ones again and again."""
+        left = list(costs)
+
+        def call(*_: object) -> float:
+            self.done.append(name)
+            self.seconds += left.pop(0) if len(left) > 1 else left[0]
+            return self.seconds
+
+        return call
+
+
+@pytest.fixture
+def planted() -> Planted:
+    return Planted()
