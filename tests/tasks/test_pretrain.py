@@ -82,21 +82,21 @@ def test_killed_and_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(
     toy_cohort: Path, recipe_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     recipe = recipe_file(
-        optim={"steps": 120}, checkpoint={"every": 16}, engine={"precision": "bf16"},
+        optim={"steps": 60}, checkpoint={"every": 8}, engine={"precision": "bf16"},
         align={"center_text": True}, mlm={"vocabulary": "compact"},
     )  # fmt: skip
     straight = start(command(toy_cohort, recipe, tmp_path / "straight"))
 
     run = tmp_path / "broken"
     first = start(command(toy_cohort, recipe, run))
-    stop_at(first, run, 20, signal.SIGKILL)
+    stop_at(first, run, 12, signal.SIGKILL)
     assert end(first)[0] == -signal.SIGKILL
     assert not (run / "model").exists()
     with (run / "journal.jsonl").open("a") as journal:
         journal.write('{"step": 9')  # as if the kill had come in the middle of a line
 
     second = start(command(toy_cohort, recipe, run, "--resume"))
-    stop_at(second, run, 60, signal.SIGINT)
+    stop_at(second, run, 30, signal.SIGINT)
     code, errors = end(second)
     assert code == 130, errors
     assert "--resume" in errors
@@ -109,7 +109,7 @@ def test_killed_and_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(
     for name in ("model.safetensors", "config.json", "tokenizer/vocab.txt"):
         assert (run / "model" / name).read_bytes() == (tmp_path / "straight" / "model" / name).read_bytes()
     rows, undisturbed = (read_journal(p / "journal.jsonl") for p in (run, tmp_path / "straight"))
-    assert [row["step"] for row in rows] == list(range(1, 121))
+    assert [row["step"] for row in rows] == list(range(1, 61))
     assert [row["loss"] for row in rows] == [row["loss"] for row in undisturbed]
     assert sum(row["loss"] for row in rows[-10:]) < 0.8 * sum(row["loss"] for row in rows[:10])
 
