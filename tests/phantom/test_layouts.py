@@ -18,6 +18,7 @@ from simcrop.data.layouts.rad_chestct import CLASSES
 from simcrop.data.readers import read_stored, read_volume
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.data.volume import Volume
+from simcrop.errors import SimcropError
 from simcrop.phantom import Request, Truth, read_truth, write_cohort
 from simcrop.phantom.anatomy.chest import LEFT_LUNG, RIGHT_LUNG
 from simcrop.phantom.cohort import TREES
@@ -183,11 +184,12 @@ def test_the_cohort_carries_labels_masks_and_splits(there: There) -> None:
     assert ("hash" in facts["split"]) == (there.layout == "cc-ccii"), "only there the split is ours"
 
 
-def test_a_cohort_from_before_there_were_masks_opens(there: There, tmp_path: Path) -> None:
+def test_a_cohort_from_before_there_were_masks_is_refused(there: There, tmp_path: Path) -> None:
     for name in ("cohort.json", "ledger.parquet"):
         (tmp_path / name).write_bytes((there.cohort.path / name).read_bytes())
     there.cohort.index.drop("mask_path").write_parquet(tmp_path / "studies.parquet")
-    assert {study.mask_path for study in open_cohort(tmp_path)} == {None}
+    with pytest.raises(SimcropError, match="the column mask_path is missing, ingest again"):
+        open_cohort(tmp_path)
 
 
 def test_an_interrupted_tree_is_completed_and_equal_on_two_processes(there: There, tmp_path: Path) -> None:
