@@ -176,6 +176,54 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     return made
 
 
+# Small scans of our own, axes x, y, z, with 29, 23, 17 voxels at 2.0, 2.5, 4.0 mm.
+SHAPE = (29, 23, 17)
+
+
+@pytest.fixture(scope="session")
+def scan() -> Callable[..., Any]:
+    """Air round a soft body with lungs, int16 HU, different for each seed."""
+    import numpy as np
+
+    def chest(seed: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+        hu = np.full(shape, -1000.0)
+        hu[4:-4, 4:-4] = 40
+        hu[7:12, 7:-7] = -850
+        return (hu + np.random.default_rng(seed).normal(0, 15, shape)).astype(np.int16)
+
+    return chest
+
+
+@pytest.fixture(scope="session")
+def save() -> Callable[..., Path]:
+    """Writes a scan as NIfTI."""
+    import nibabel as nib
+    import numpy as np
+
+    def save_scan(path: Path, hu: np.ndarray, affine: np.ndarray | None = None) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.Nifti1Image(hu, np.diag([-2.0, -2.5, 4.0, 1.0]) if affine is None else affine).to_filename(path)
+        return path
+
+    return save_scan
+
+
+@pytest.fixture(scope="session")
+def content() -> Callable[[Path], dict[str, object]]:
+    """Everything in a cohort that must not depend on how it was made."""
+    import polars as pl
+
+    def content_of(cohort: Path) -> dict[str, object]:
+        volumes = {p.name: p.read_bytes() for p in sorted((cohort / "volumes").iterdir())}
+        tables = {
+            name: pl.read_parquet(cohort / f"{name}.parquet").to_dicts() for name in ("studies", "ledger")
+        }
+        raw = {p.name: p.read_bytes() for p in cohort.iterdir() if p.is_file() and p.name != "ingest.jsonl"}
+        return {"volumes": volumes, **tables, **raw}
+
+    return content_of
+
+
 # Files that take longest, by the end of their path. Begun first, none of them is left to one process at the end.
 LONGEST = (
     "test_real_line.py",
