@@ -1,14 +1,17 @@
 """The demo at toy size: every station leaves its files, the page shows them, and a second call repeats nothing."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.experiments.demo import demo
+from simcrop.experiments.cohorts import PhantomCohorts, Plan
+from simcrop.experiments.demo import Demo, demo
 
-SMALL = ["optim.steps=2", "optim.batch=4", "vision.depth=1", "checkpoint.every=2"]
+SMALL = ["optim.steps=2", "optim.batch=4", "vision.depth=1", "vision.dim=48", "checkpoint.every=2"]
 PROMISED = {
     "probe_auroc",
     "probe_auroc_random",
@@ -28,9 +31,35 @@ TRAINED = {"probe_auroc_mae", "probe_auroc_mispaired", "learnability_supervised"
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo") / "out"
-    demo(folder, seed=1, patients=14, overrides=SMALL, at_once=1)
+def settings(tiny_bert: Path) -> dict[str, Any]:
+    """A demo of seconds: few patients, a thin network, a small text encoder."""
+    text = (f"text.model={tiny_bert}", "text.report_length=64", "text.sentence_length=40")
+    return {"seed": 1, "patients": 14, "overrides": [*SMALL, *text], "at_once": 1}
+
+
+@pytest.fixture(scope="module")
+def with_controls(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]) -> Path:
+    """Everything trained that can be."""
+    folder = tmp_path_factory.mktemp("demo") / "controls"
+    demo(folder, **settings, controls=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(with_controls: Path, settings: dict[str, Any]) -> Path:
+    """The short demo: its cohorts, its run and its features are those of the other, so only the rest is done."""
+    folder = with_controls.with_name("short")
+    shutil.copytree(
+        with_controls, folder, ignore=shutil.ignore_patterns("found.json", "report.html", "metrics.json")
+    )
+    shutil.copy(with_controls / "runs/simcrop-plus/metrics.json", folder / "runs/simcrop-plus/metrics.json")
+    run = json.loads((folder / "run.json").read_text())
+    run["settings"]["controls"] = False
+    (folder / "run.json").write_text(json.dumps(run))
+    seconds = json.loads((folder / "seconds.json").read_text())
+    del seconds["probes and sentences"]
+    (folder / "seconds.json").write_text(json.dumps(seconds))
+    demo(folder, **settings, resume=True)
     return folder
 
 
@@ -61,22 +90,27 @@ def test_page_stands_alone_and_shows_every_station(out: Path) -> None:
     assert "https://" not in page
 
 
-def test_resumed_demo_repeats_no_finished_station(out: Path) -> None:
+def test_resumed_demo_repeats_no_finished_station(out: Path, settings: dict[str, Any]) -> None:
     model = out / "runs" / "simcrop-plus" / "model" / "model.safetensors"
     before, seconds = model.stat().st_mtime_ns, (out / "seconds.json").read_text()
-    demo(out, seed=1, patients=14, overrides=SMALL, resume=True, at_once=1)
+    demo(out, **settings, resume=True)
     assert model.stat().st_mtime_ns == before
     assert (out / "seconds.json").read_text() == seconds
 
 
-def test_with_controls_it_trains_them_and_the_page_says_so(out: Path, tmp_path: Path) -> None:
-    demo(tmp_path / "again", seed=1, patients=14, overrides=SMALL, at_once=1, controls=True)
-    metrics = json.loads((tmp_path / "again" / "metrics.json").read_text())
+def test_with_controls_it_trains_them_and_the_page_says_so(with_controls: Path, out: Path) -> None:
+    metrics = json.loads((with_controls / "metrics.json").read_text())
     assert metrics.keys() >= PROMISED | TRAINED
     assert metrics["probe_auroc"] == json.loads((out / "metrics.json").read_text())["probe_auroc"]
-    page = (tmp_path / "again" / "report.html").read_text()
+    page = (with_controls / "report.html").read_text()
     assert "demo with trained controls" in page
     assert "trained as MAE" in page
+
+
+def test_the_short_demo_trains_one_network(out: Path) -> None:
+    plan = Plan(14, 20, 0, 20)
+    short = Demo(out, PhantomCohorts(out / "cohorts", plan), 1, (), (), controls=False)
+    assert [training.arm.name for training in short.trainings() if training.arm.trained] == ["SimCroP plus"]
 
 
 def test_a_bad_setting_leaves_nothing_behind(tmp_path: Path) -> None:
