@@ -84,7 +84,8 @@ class Demo:
     def stations(self, at_once: int) -> list[Station]:
         """In their order, with what they are expected to take."""
         plan, trainings = asdict(self.cohorts.plan), self.trainings()
-        steps = self.plus.build(self.seed, self.common).optim.steps or plan["pretrain"] * 12 * 1.125 / 32
+        optim = self.plus.build(self.seed, self.common).optim
+        steps = optim.steps or optim.epochs * plan["pretrain"] / optim.batch
         looks = len(self.arms) * (plan["probe"] + plan["test"])
         parts = [
             Station(
@@ -99,7 +100,7 @@ class Demo:
             Station(
                 "training",
                 lambda: train_all(trainings, at_once, lambda name: tell(f"training: {name}")),
-                SECONDS["step"] * steps * (1 if len(trainings) <= 2 else 2),
+                SECONDS["step"] * steps * (2 if self.controls else 1),
             ),
             Station(
                 "probes and sentences",

@@ -26,11 +26,6 @@ class VisionFeatures:
     patches: Float[Tensor, "b v d"]
     taps: tuple[Float[Tensor, "b v d"], ...] = ()
 
-    def first(self, count: int) -> "VisionFeatures":
-        """Those of the first volumes of the batch."""
-        cls = None if self.cls is None else self.cls[:count]
-        return VisionFeatures(cls, self.patches[:count], tuple(tap[:count] for tap in self.taps))
-
     @property
     def pooled(self) -> Float[Tensor, "b d"]:
         """f^I = GAP(f_v): the mean of the patch features, without CLS."""

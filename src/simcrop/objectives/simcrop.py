@@ -73,14 +73,9 @@ class AlignSettings(Settings):
 
 
 class MlmSettings(Settings):
-    """Masked report (Eq. 6). `weight` is lambda 2; `vocabulary = compact` predicts only words that the cohort uses.
-
-    `share`: of the studies of a batch, one at least, whose reports are predicted. Ours: the frozen text encoder reads
-    each masked report anew, which at toy size costs about as much as the network; the paper reads all (1).
-    """
+    """Masked report (Eq. 6). `weight` is lambda 2; `vocabulary = compact` predicts only words that the cohort uses."""
 
     weight: float = Field(default=1.0, ge=0)
-    share: float = Field(default=1.0, gt=0, le=1)
     ratio: float = Field(default=0.75, gt=0, lt=1)
     unit: Literal["word", "token"] = "word"
     replace: Literal["mask_only", "bert"] = "mask_only"
@@ -233,9 +228,6 @@ class SimCroP(Objective):
     ) -> Float[Tensor, ""]:
         """Eq. 5-6."""
         mlm, tokens = self.settings.mlm, batch.report
-        if mlm.share < 1:
-            count = max(1, round(mlm.share * len(batch)))
-            tokens, features = tokens.first(count), features.first(count)
         shown = mask_tokens(tokens, self.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
         states = self.text(shown.ids, tokens.mask)
         decoded = self.report_decoder(self.fusion(states, features), tokens.mask)

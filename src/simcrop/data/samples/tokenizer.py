@@ -38,11 +38,6 @@ class Tokens:
     mask: Bool[Tensor, "b t"]
     word: Int[Tensor, "b t"]
 
-    def first(self, count: int) -> "Tokens":
-        """The first texts, no wider than the longest of them."""
-        longest = int(self.mask[:count].sum(1).max()) if count else 0
-        return Tokens(*(part[:count, :longest] for part in (self.ids, self.mask, self.word)))
-
     def to(self, device: torch.device | str) -> "Tokens":
         return Tokens(self.ids.to(device), self.mask.to(device), self.word.to(device))
 
