@@ -1,5 +1,6 @@
 """Recipes: what the shipped ones say, and how a mistake in one is told."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,11 @@ def test_recipe_is_shown_as_it_is_shipped_and_in_full(simcrop: Callable[..., Any
     assert simcrop("recipe", "show", name).out == recipe_text(name)
     assert f"method: {name.removesuffix('-tiny')}" in simcrop("recipe", "show", name, "--full").out
     assert name in simcrop("recipe", "list").out.split()
+
+
+@pytest.mark.parametrize("name", ["simcrop-tiny", "supervised-tiny"])
+def test_a_recipe_reaches_another_process_whole(name: str) -> None:
+    recipe = load_recipe(name, ["seed=7"])
+    again = pickle.loads(pickle.dumps(recipe))  # noqa: S301
+    assert again == recipe
+    assert isinstance(again, methods()[recipe.method])

@@ -39,7 +39,7 @@ LEAD = (
 )
 SHORT = (
     "This is the short demo: its controls are a random start, swapped sentences, the usual place of a finding, blank "
-    "scans and other patients' scans. `simcrop demo --controls` trains MAE, mispaired reports and the labels "
+    "scans and other patients' scans. The option --controls trains MAE, mispaired reports and the labels "
     "themselves, too."
 )
 LONG = (
