@@ -247,6 +247,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+NO_CARD = "NO CUDA DEVICE"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("cuda") is None:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip(f"{NO_CARD}: runs where there is a card")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not (REAL_DATA / "ct").is_dir():
         terminalreporter.write_sep("!", "REAL INPUT MISSING: every test on real scans was skipped", red=True)
+    if cards := sum(NO_CARD in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_sep("!", f"{NO_CARD}: {cards} tests were skipped", yellow=True)

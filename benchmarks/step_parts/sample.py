@@ -32,25 +32,27 @@ class Setup:
     padded: Batch
 
 
-def make_setup(recipe: Recipe, text_width: int, device: torch.device, seed: int = 0) -> Setup:
-    """Network and one batch of one study; `text_width` 384 is the embedded MiniLM, 768 a random BERT-base."""
+def make_setup(
+    recipe: Recipe, text_width: int, device: torch.device, seed: int = 0, studies: int = 1
+) -> Setup:
+    """Network and one batch; `text_width` 384 is the embedded MiniLM, 768 a random BERT-base."""
     torch.manual_seed(seed)
     folder = text_encoder_folder("minilm")
     tokenizer = Tokenizer.load(folder)
     text = read_text_encoder(folder) if text_width == 384 else random_bert(text_width, tokenizer.size)
     objective = SimCroP(recipe, recipe.input.grid, text, tokenizer).to(device).train()
-    texts = made_up_sentences(tokenizer, seed)
+    reports = [made_up_sentences(tokenizer, seed + i) for i in range(studies)]
+    texts = [sentence for report in reports for sentence in report]
     tokens = tokenizer.encode(texts, SENTENCE_LENGTH)
-    number = torch.arange(len(texts))
     sentences = Sentences(
-        image_indices([len(texts)]),
-        number,
+        image_indices([len(report) for report in reports]),
+        torch.arange(len(texts)),
         torch.full((len(texts),), 0.01),
         tokens=padded(tokens, tokenizer.pad_id),
     )
-    volume = torch.rand(1, 1, *recipe.input.shape) * 2 - 1
-    report = tokenizer.encode([" ".join(texts)], recipe.text.report_length)
-    batch = Batch(("made-up",), volume, report, sentences).to(device)
+    volume = torch.rand(studies, 1, *recipe.input.shape) * 2 - 1
+    whole = tokenizer.encode([" ".join(report) for report in reports], recipe.text.report_length)
+    batch = Batch(("made-up",) * studies, volume, whole, sentences).to(device)
     with torch.no_grad():
         features = objective.encode(tokens.to(device)).float()
     cached = Sentences(

@@ -107,7 +107,7 @@ def phantom(
     background: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Insert findings into the real scans below FOLDER.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="DistributedContext; the result is the same.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a synthetic cohort with known truth in the raw layout of a data set."""

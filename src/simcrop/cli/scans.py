@@ -29,7 +29,7 @@ def ingest(
     layout: Annotated[
         str, typer.Option(help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv or folder.")
     ] = "folder",
-    workers: Annotated[int, typer.Option(min=1, help="DistributedContext; the result is the same.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
     spacing: Annotated[str, typer.Option(help="Grid of the store in mm: x,y,z.")] = "1.5,1.5,3",
     antialias: Annotated[
         bool, typer.Option("--antialias", help="Average where voxels grow, instead of skipping slices.")

@@ -7,6 +7,8 @@ from typing import Literal
 
 import torch
 
+from simcrop.engine.device import choose_device
+
 Precision = Literal["bf16", "fp32"]
 
 
@@ -21,7 +23,7 @@ def settled(asked: Literal["auto"] | Precision, device: torch.device) -> Precisi
 
 def best_precision() -> Precision:
     """Of the device that a run would choose here."""
-    return settled("auto", torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu"))
+    return settled("auto", choose_device())
 
 
 def processor_multiplies_bf16() -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.checkpoint import STATE, checkpoints
+from simcrop.engine.device import AUTO, choose_device
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
 from simcrop.files.whole import write_json
@@ -59,15 +61,18 @@ def save_model(trained: Mapping[str, Tensor], recipe: Recipe, folder: Path) -> N
     save_tensors(kept, folder / WEIGHTS)
 
 
-def load(path: str | Path) -> Model:
-    """A model in eval mode from a model folder, or from a run folder (its newest model)."""
+def load(path: str | Path, device: str | torch.device = AUTO) -> Model:
+    """A model in eval mode from a model folder, or from a run folder (its newest model); on the first CUDA device where
+    there is one, unless another `device` is asked for.
+    """
+    where = choose_device(device)
     folder = model_folder(Path(path))
     config = read_config(folder)
     recipe = build_recipe(config["architecture"], str(folder / CONFIG))
     text, tokenizer = read_text_side(folder, config) if recipe.text_needs else (None, None)
     model = Model(recipe, text, tokenizer)
     load_weights(model, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
-    return model
+    return model.to(where)
 
 
 def read_text_side(folder: Path, config: dict[str, Any]) -> tuple[TextEncoder, Tokenizer]:

@@ -18,6 +18,7 @@ from simcrop.config import Recipe
 from simcrop.data.preprocess import InputSpec, preprocess
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
+from simcrop.engine.precision import settled
 from simcrop.errors import SimcropError
 from simcrop.model.seen import Heat, Seen
 from simcrop.nn.text_encoder import Pool, TextEncoder
@@ -61,14 +62,16 @@ class Model(nn.Module):
     @torch.no_grad()
     def features_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n d"]:
         """Features of all patches of inputs in [-1, 1], nothing masked; for scans that are cut already."""
-        return self.vision(volumes.to(self.device)).patches
+        with self.autocast():
+            return self.vision(volumes.to(self.device)).patches.float()
 
     @torch.no_grad()
     def regions_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n e"]:
         """All patches of inputs in [-1, 1] in the space of sentences, each of length one."""
         _ = self.reader
-        skip = self.skips_attention
-        return self.projected(self.vision(volumes.to(self.device), skip_attention=skip).patches)
+        with self.autocast():
+            patches = self.vision(volumes.to(self.device), skip_attention=self.skips_attention).patches
+        return self.projected(patches.float())
 
     @torch.no_grad()
     def projected(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b n e"]:
@@ -80,7 +83,9 @@ class Model(nn.Module):
         """Sentences in the space they were aligned in, each of length one."""
         projection, text, tokenizer, pool = self.reader
         tokens = tokenizer.encode(list(sentences), self.recipe.text_length).to(self.device)
-        return normalize(projection.sentences(encode_texts(tokens, text, pool)), dim=-1)
+        with self.autocast():
+            features = encode_texts(tokens, text, pool).float()
+        return normalize(projection.sentences(features), dim=-1)
 
     def similarity(
         self, volumes: Float[Tensor, "b 1 x y z"], sentences: Sequence[str]
@@ -127,6 +132,11 @@ class Model(nn.Module):
     def top_k(self) -> int:
         """Patches that are shown per sentence unless another number is asked for."""
         return self.recipe.boxes(self.grid.count)
+
+    def autocast(self) -> torch.autocast:
+        """The encoders' products in bf16 on a card that has it; on a processor in fp32, which is the reference."""
+        half = self.device.type == "cuda" and settled("auto", self.device) == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     @property
     def device(self) -> torch.device:

@@ -3,7 +3,7 @@
 Axes: b study, x y z voxels (RAS+), t word piece, s sentence (of all reports, one after the other), d features, l label.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from simcrop.data.samples.tokenizer import Tokens
 
 Unit = Literal["sentence", "findings", "report"]
+Change = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,15 @@ class Sentences:
     tokens: Tokens | None = None
 
     def to(self, device: torch.device) -> "Sentences":
+        return self.each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def each(self, change: Change) -> "Sentences":
         return Sentences(
-            self.image_index.to(device),
-            self.sentence_id.to(device),
-            self.document_frequency.to(device),
-            None if self.features is None else self.features.to(device),
-            None if self.tokens is None else self.tokens.to(device),
+            change(self.image_index),
+            change(self.sentence_id),
+            change(self.document_frequency),
+            None if self.features is None else change(self.features),
+            None if self.tokens is None else self.tokens.each(change),
         )
 
 
@@ -61,14 +65,22 @@ class Batch:
         return len(self.ids)
 
     def to(self, device: torch.device) -> "Batch":
+        """On another device; what lies in pinned memory travels while the processor goes on."""
+        return self.each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """A copy in memory that a card reads by itself; the data loader asks for it."""
+        return self.each(Tensor.pin_memory)
+
+    def each(self, change: Change) -> "Batch":
         return replace(
             self,
-            volume=self.volume.to(device, non_blocking=True),
-            report=self.report.to(device),
-            sentences=self.sentences.to(device),
-            labels=None if self.labels is None else self.labels.to(device),
-            mask=None if self.mask is None else self.mask.to(device),
-            extra={name: tensor.to(device) for name, tensor in self.extra.items()},
+            volume=change(self.volume),
+            report=self.report.each(change),
+            sentences=self.sentences.each(change),
+            labels=None if self.labels is None else change(self.labels),
+            mask=None if self.mask is None else change(self.mask),
+            extra={name: change(tensor) for name, tensor in self.extra.items()},
         )
 
 

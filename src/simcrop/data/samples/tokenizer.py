@@ -5,7 +5,7 @@ b: text in the batch, t: token in the text ([CLS] pieces [SEP], then padding).
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +39,10 @@ class Tokens:
     word: Int[Tensor, "b t"]
 
     def to(self, device: torch.device | str) -> "Tokens":
-        return Tokens(self.ids.to(device), self.mask.to(device), self.word.to(device))
+        return self.each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Tokens":
+        return Tokens(change(self.ids), change(self.mask), change(self.word))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,95 @@
+"""What a CUDA device does with the pre-training step: its limits, agreement with the processor, batches, memory, hours.
+
+    python benchmarks/gpu.py --size paper --batches 16,32,48 --json benchmarks/results/gpu.json
+
+Prints JSON. Needs torch 2.11 or newer and what training needs, no data. Without a CUDA device the same code runs on the
+processor, for a check of the script, and the report says so.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from simcrop.config import load_recipe
+from step_parts.card import agreement, ceilings, copies, encoding, one_rank, swept
+from step_parts.clock import Clock
+
+SECTIONS = ("ceilings", "agreement", "copies", "encoding", "one_rank", "sweep")
+WAYS = (
+    "recomputed",
+    "compiled",
+)  # tried with the largest batch; `compiled` needs a C++ compiler on a processor
+
+
+def main() -> None:
+    chosen = arguments()
+    clock = Clock(torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu"))
+    report: dict[str, Any] = {"machine": machine(clock), "size": chosen.size, "repeats": chosen.repeats}
+    recipes = {name: load_recipe(name, chosen.set) for name in chosen.recipes}
+    first = next(iter(recipes.values()))
+    batches, repeats = chosen.batches, chosen.repeats
+    limits = ceilings(clock, repeats, chosen.size)
+    measure = {
+        "ceilings": lambda: limits,
+        "agreement": lambda: agreement(clock.device, chosen.set),
+        "sweep": lambda: [
+            swept(name, recipe, batch, way, clock, repeats, limits)
+            for name, recipe in recipes.items()
+            for batch, way in [*((b, "plain") for b in batches), *((batches[-1], way) for way in WAYS)]
+        ],
+        "copies": lambda: copies(first, batches[-1], clock, repeats),
+        "encoding": lambda: encoding(first, clock, repeats),
+        "one_rank": lambda: one_rank(first, batches[0], clock, repeats),
+    }
+    for section in chosen.sections:
+        report[section] = measure[section]()
+        # After every section, so that a run that is cut short leaves what it had.
+        text = json.dumps(report, indent=1)
+        if chosen.json is not None:
+            chosen.json.parent.mkdir(parents=True, exist_ok=True)
+            chosen.json.write_text(text + "\n")
+    print(json.dumps(report, indent=1))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--size", choices=["tiny", "paper"], default="paper")
+    parser.add_argument("--recipes", type=names, help="shipped recipes, by default simcrop and simcrop-plus")
+    parser.add_argument(
+        "--batches",
+        type=numbers,
+        default=[16, 32, 48],
+        help="of plain steps; the last one in other ways, too",
+    )
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--sections", type=names, default=list(SECTIONS))
+    parser.add_argument("--set", action="append", default=[], help="change one setting of every recipe")
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    plus = {"paper": "simcrop-plus", "tiny": "simcrop-plus-tiny"}[chosen.size]
+    chosen.recipes = chosen.recipes or [f"simcrop-{chosen.size}", plus]
+    return chosen
+
+
+def names(text: str) -> list[str]:
+    return text.split(",")
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def machine(clock: Clock) -> dict[str, Any]:
+    cuda = clock.device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(clock.device) if cuda else "no CUDA device: not measured",
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if cuda else None,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Which device computes: the first CUDA device where there is one, else the processor.
+
+No axes or units. `auto` is what every verb takes; `CUDA_VISIBLE_DEVICES=` hides the cards from all of them.
+"""
+
+import torch
+
+from simcrop.errors import SimcropError
+
+AUTO = "auto"
+
+
+def choose_device(asked: str | torch.device = AUTO) -> torch.device:
+    """`auto`, or a name as torch spells it: `cpu`, `cuda`, `cuda:1`. Raises SimcropError for one that is not here."""
+    cuda = torch.cuda.is_available()
+    if asked == AUTO:
+        return torch.device("cuda", 0) if cuda else torch.device("cpu")
+    try:
+        device = torch.device(asked)
+    except RuntimeError as error:
+        raise SimcropError("no-device", f"{asked!r} is no device: auto, cpu, cuda or cuda:N") from error
+    if device.type not in {"cpu", "cuda"}:
+        raise SimcropError("no-device", f"{asked!r}: simcrop computes on cpu and cuda devices only")
+    if device.type == "cuda" and (device.index or 0) >= (torch.cuda.device_count() if cuda else 0):
+        raise SimcropError(
+            "no-device", f"{asked!r}: torch sees {torch.cuda.device_count()} CUDA devices here"
+        )
+    return device

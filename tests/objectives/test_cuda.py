@@ -1,0 +1,71 @@
+"""Every method on a CUDA device computes what it computes on the processor. Runs where there is a card.
+
+Axes: as in the network; the toy grid has different sizes along x, y and z.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from simcrop.data.samples.batch import Batch
+from simcrop.objectives.method import Objective
+from simcrop.objectives.registry import methods
+
+pytestmark = pytest.mark.cuda
+
+
+@pytest.mark.parametrize("method", sorted(methods()))
+@pytest.mark.parametrize("half", [False, True])
+def test_loss_and_gradients_are_those_of_the_processor(
+    build: Callable[..., tuple[Objective, Batch]], method: str, half: bool
+) -> None:
+    objective, batch = build(method)
+    here = terms_and_gradient(objective, batch, half=False)
+    there = terms_and_gradient(objective.cuda(), batch.to(torch.device("cuda")), half)
+    tolerance = 5e-2 if half else 1e-4
+
+    for name, value in here[0].items():
+        assert float(there[0][name]) == pytest.approx(float(value), rel=tolerance, abs=tolerance), name
+    assert float((there[1] - here[1]).norm() / here[1].norm()) < 4 * tolerance
+
+
+def terms_and_gradient(
+    objective: Objective, batch: Batch, half: bool
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    objective.zero_grad(set_to_none=True)
+    with torch.autocast(batch.volume.device.type, torch.bfloat16, enabled=half):
+        terms = objective(batch, torch.Generator().manual_seed(3))
+    sum(terms.values()).backward()  # type: ignore[union-attr]
+    rows = [p.grad.flatten().double().cpu() for p in objective.parameters() if p.grad is not None]
+    return {name: term.detach().double().cpu() for name, term in terms.items()}, torch.cat(rows)
+
+
+@pytest.mark.parametrize("method", sorted(methods()))
+def test_a_batch_is_pinned_whole_and_travels_whole(
+    build: Callable[..., tuple[Objective, Batch]], method: str
+) -> None:
+    _, batch = build(method)
+    pinned = batch.pin_memory()
+    there = pinned.to(torch.device("cuda"))
+    torch.cuda.synchronize()
+    mine, moved = dict(tensors_of(pinned)), dict(tensors_of(there))
+    assert set(mine) == set(moved) == set(dict(tensors_of(batch)))
+    for name, tensor in tensors_of(batch):
+        assert mine[name].is_pinned() or not tensor.numel(), name
+        assert moved[name].is_cuda, name
+        torch.testing.assert_close(moved[name].cpu(), tensor, equal_nan=True)
+
+
+def tensors_of(part: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor in a batch, however deep, by its path."""
+    if isinstance(part, torch.Tensor):
+        yield path, part
+    elif is_dataclass(part) and not isinstance(part, type):
+        for field in fields(part):
+            yield from tensors_of(getattr(part, field.name), f"{path}.{field.name}")
+    elif isinstance(part, Mapping):
+        for name, value in part.items():
+            yield from tensors_of(value, f"{path}.{name}")
