@@ -14,14 +14,12 @@ from typing import Any
 import torch
 
 from simcrop.config import load_recipe
-from step_parts.card import agreement, ceilings, copies, encoding, one_rank, swept
+from step_parts.card import agreement, ceilings, copies, encoding, kernels, one_rank, swept
 from step_parts.clock import Clock
 
-SECTIONS = ("ceilings", "agreement", "copies", "encoding", "one_rank", "sweep")
-WAYS = (
-    "recomputed",
-    "compiled",
-)  # tried with the largest batch; `compiled` needs a C++ compiler on a processor
+SECTIONS = ("ceilings", "agreement", "copies", "encoding", "one_rank", "sweep", "kernels")
+# Tried with the largest batch; on a processor `compiled` needs a C++ compiler.
+WAYS = ("recomputed", "compiled", "compiled, cudnn")
 
 
 def main() -> None:
@@ -42,6 +40,7 @@ def main() -> None:
         ],
         "copies": lambda: copies(first, batches[-1], clock, repeats),
         "encoding": lambda: encoding(first, clock, repeats),
+        "kernels": lambda: {way: kernels(first, batches[-1], way, clock) for way in ("plain", "compiled")},
         "one_rank": lambda: one_rank(first, batches[0], clock, repeats),
     }
     for section in chosen.sections:

@@ -7,14 +7,18 @@ multiplication and an addition each.
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.profiler import ProfilerActivity, profile
 
 from simcrop.config import Recipe, load_recipe
 from simcrop.engine.optim import build_optimizer
@@ -118,9 +122,35 @@ def recipe_step(
     for module in setup.objective.modules():
         if way == "recomputed" and isinstance(module, Transformer):
             module.recompute = True
-        if way == "compiled" and isinstance(module, Block):
+        if way.startswith("compiled") and isinstance(module, Block):
             module.compile()
-    return step, flops
+    return (in_cudnn(step) if way.endswith("cudnn") else step), flops
+
+
+def in_cudnn(step: Callable[[], float]) -> Callable[[], float]:
+    """The step with cuDNN's attention, where torch would take another."""
+
+    def preferring() -> float:
+        with sdpa_kernel(
+            [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH], set_priority=True
+        ):
+            return step()
+
+    return preferring
+
+
+def kernels(recipe: Recipe, batch: int, way: str, clock: Clock, most: int = 25) -> dict[str, Any]:
+    """Where the card's time in one step goes: milliseconds by the kernel, the largest first."""
+    step, _ = recipe_step(recipe, batch, way, clock.device)
+    step(), step()
+    cuda = clock.device.type == "cuda"
+    kind = ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU
+    with profile(activities=[kind]) as seen:
+        step()
+    spent: Counter[str] = Counter()
+    for row in seen.key_averages():
+        spent[row.key[:100]] += (row.self_device_time_total if cuda else row.self_cpu_time_total) / 1e3
+    return {"all": rounded(spent.total()), **{name: rounded(ms) for name, ms in spent.most_common(most)}}
 
 
 def speeds(seconds: list[float], batch: int, flops: int, limits: dict[str, float]) -> dict[str, float]:
@@ -136,8 +166,8 @@ def speeds(seconds: list[float], batch: int, flops: int, limits: dict[str, float
     }
 
 
-def waits(step: Callable[[], object]) -> int:
-    """How often the processor waits for the card in one step, as torch counts it."""
+def waits(step: Callable[[], object]) -> list[str]:
+    """Where the processor waits for the card in one step, as torch tells."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
@@ -145,7 +175,8 @@ def waits(step: Callable[[], object]) -> int:
             step()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(one.message) for one in told)
+    where = [(Path(one.filename), one.lineno) for one in told if "synchroniz" in str(one.message)]
+    return [f"{path.parent.name}/{path.name}:{line}" for path, line in where]
 
 
 def copies(recipe: Recipe, batch: int, clock: Clock, repeats: int) -> dict[str, float]:

@@ -53,7 +53,7 @@ def nearest_patches_of(
 ) -> Float[Tensor, "s d"]:
     """`nearest_patches(sentences, patches[image_index], k)` without a copy of all patches for every sentence."""
     similarity = products(sentences, patches, "s d, b n d -> s b n")[
-        torch.arange(len(image_index)), image_index
+        torch.arange(len(image_index), device=image_index.device), image_index
     ]
     chosen = similarity.topk(min(k, patches.shape[1])).indices
     # As an embedding, whose backward pass adds in one order on any number of threads; that of indexing does not.
@@ -83,9 +83,8 @@ def info_nce(
     cost = cross_entropy(logits, target, reduction="none") + cross_entropy(logits.T, target, reduction="none")
     size = same_report.sum(1)
     counts = size >= 2
-    reports = (counts / size).sum()
-    if not counts.any():
-        return (regions.sum() + sentences.sum()) * 0.0
+    # One for each report that counts; where none does, the sum above it is 0, and so is its gradient.
+    reports = (counts / size).sum().clamp(min=0.5)
     return (cost * counts / size).sum() / reports
 
 
@@ -115,9 +114,8 @@ def cross_image_nce(
     says_same = (sentence_id[:, None] == sentence_id[None, :]).float() @ own.float() > 0
     logits = (scores.float() / temperature).masked_fill(says_same & ~own, float("-inf"))
     counts = discriminative & (~says_same).any(1)
-    if not counts.any():
-        return scores.sum() * 0.0
-    return cross_entropy(logits[counts], image_index[counts])
+    cost = cross_entropy(logits, image_index, reduction="none")
+    return (cost * counts).sum() / counts.sum().clamp(min=1)
 
 
 def masked_word_loss(logits: Float[Tensor, "m w"], target: Int[Tensor, " m"]) -> Float[Tensor, ""]:

@@ -15,6 +15,7 @@ from simcrop.objectives.method import Objective
 from simcrop.objectives.registry import methods
 
 pytestmark = pytest.mark.cuda
+NEEDS = {"supervised": {"head": {"labels": ["nodule", "effusion", "lung"]}}}
 
 
 @pytest.mark.parametrize("method", sorted(methods()))
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.cuda
 def test_loss_and_gradients_are_those_of_the_processor(
     build: Callable[..., tuple[Objective, Batch]], method: str, half: bool
 ) -> None:
-    objective, batch = build(method)
+    objective, batch = build(method, **NEEDS.get(method, {}))
     here = terms_and_gradient(objective, batch, half=False)
     there = terms_and_gradient(objective.cuda(), batch.to(torch.device("cuda")), half)
     tolerance = 5e-2 if half else 1e-4
@@ -47,7 +48,7 @@ def terms_and_gradient(
 def test_a_batch_is_pinned_whole_and_travels_whole(
     build: Callable[..., tuple[Objective, Batch]], method: str
 ) -> None:
-    _, batch = build(method)
+    _, batch = build(method, **NEEDS.get(method, {}))
     pinned = batch.pin_memory()
     there = pinned.to(torch.device("cuda"))
     torch.cuda.synchronize()

@@ -45,13 +45,15 @@ class EngineSettings(Settings):
 
     `micro_batch`: samples per forward pass and process (all of the process's share when not set; losses that compare
     the samples of a batch see only a micro-batch, and a mean over words or sentences is taken within each, then
-    averaged). `recompute`: less memory for about an eighth more time. `monitor`: how often a run is measured in the
-    course of its training, the last time at its end, where its method has something to measure.
+    averaged). `recompute`: less memory for about an eighth more time. `compile`: transformer blocks as compiled
+    kernels, faster on a card after a slow first step; a processor needs a C++ compiler for it. `monitor`: how often a
+    run is measured in the course of its training, the last time at its end, where its method has something to measure.
     """
 
     precision: Literal["auto"] | Precision = "auto"
     micro_batch: int | None = Field(default=None, ge=1)
     recompute: bool = False
+    compile: bool = False
     monitor: int = Field(default=5, ge=0)
 
 
@@ -186,19 +188,20 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
-        sums = torch.zeros(len(self.weights) + 1)
+        sums = torch.zeros(len(self.weights) + 1, device=self.context.device)
         for number, batch in enumerate(micro):
             sums += self.backward(step, number, len(micro), batch)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        means = self.context.mean(sums.to(self.context.device)).tolist()
-        self.refuse_non_finite(step, means, float(norm), micro)
+        # The one time in a step that the processor waits for the device: to know whether the loss is finite.
+        *means, size = torch.cat([self.context.mean(sums), norm.float()[None]]).tolist()
+        self.refuse_non_finite(step, means, size, micro)
         if self.job.optim.clip_grad is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.job.optim.clip_grad, norm)
         self.optimizer.step()
         return {
             **dict(zip(["loss", *self.weights], means, strict=True)),
             "lr": lr,
-            "grad_norm": float(norm),
+            "grad_norm": size,
         }
 
     def backward(self, step: int, number: int, accumulate: int, batch: Any) -> Tensor:
@@ -214,7 +217,7 @@ class Stepper:
                 loss = sum(self.weights[name] * terms[name] for name in self.weights) / accumulate
             loss.backward()  # type: ignore[union-attr]
         parts = [loss.detach(), *(terms[name].detach() / accumulate for name in self.weights)]  # type: ignore[union-attr]
-        return torch.stack([part.float() for part in parts]).cpu()
+        return torch.stack([part.float() for part in parts])
 
     def refuse_non_finite(self, step: int, means: list[float], norm: float, micro: list[Any]) -> None:
         """Every process stops when the loss or a gradient of any is not finite; the message names the studies."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from simcrop.engine.device import choose_device
+from simcrop.device import choose_device
 
 Precision = Literal["bf16", "fp32"]
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.samples.tokenizer import Tokenizer
+from simcrop.device import AUTO, choose_device
 from simcrop.engine.checkpoint import STATE, checkpoints
-from simcrop.engine.device import AUTO, choose_device
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
 from simcrop.files.whole import write_json

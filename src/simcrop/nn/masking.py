@@ -10,6 +10,8 @@ from einops import repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from simcrop.device import send
+
 
 @dataclass(frozen=True)
 class Mask:
@@ -52,7 +54,8 @@ def random_mask(
 
     `preferred` patches are kept before any other, so that visible tokens are not spent on air.
     """
-    noise = torch.rand(batch, count, generator=generator).to(device)
+    noise = torch.rand(batch, count, generator=generator)
+    noise = send(noise, device)
     if preferred is not None:
         noise = noise + (~preferred).to(noise.dtype)
     keep = noise.topk(visible_count(count, ratio), largest=False).indices.sort().values

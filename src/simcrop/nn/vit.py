@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 from einops import repeat
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
@@ -18,6 +18,7 @@ from simcrop.nn.encoder import VisionEncoder, VisionFeatures
 from simcrop.nn.masking import Mask
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.position import interpolate_positions, sincos_3d, sincos_hw
+from simcrop.nn.stem import StatisticsStem
 from simcrop.nn.transformer import Transformer, check_heads, init_linear
 from simcrop.settings import Settings
 
@@ -30,6 +31,8 @@ class VisionSettings(Settings):
 
     `atlas`: our extension: each voxel is seen as its distance from the training cohort's mean at that place, in
     standard deviations. It needs scans that lie alike, such as phantoms or registered ones; elsewhere it means little.
+    `stem`: what makes a token of a patch; several add up. `linear` is the paper's, one linear map of its voxels;
+    `statistics` our extension (`nn/stem.py`), beside which the linear map starts at zero.
     `windows`: our extension: each voxel is seen once per window, from -1 at its low end to 1 at its high end, so that
     "how much of this patch is fluid" is a sum. On the [-1, 1] scale of the input; none: the input as it is.
     """
@@ -41,6 +44,7 @@ class VisionSettings(Settings):
     cls_token: bool = True
     pos_embed: Literal["sincos3d", "sincos_hw", "learned"] = "sincos3d"
     atlas: bool = False
+    stem: tuple[Literal["linear", "statistics"], ...] = ("linear",)
     windows: tuple[tuple[float, float], ...] = ()
 
     @field_validator("windows")
@@ -50,6 +54,13 @@ class VisionSettings(Settings):
             if not low < high:
                 raise ValueError(f"a window must end above its start, got {low} to {high}")
         return windows
+
+    @field_validator("stem")
+    @classmethod
+    def are_some(cls, stem: tuple[str, ...]) -> tuple[str, ...]:
+        if not stem or len(set(stem)) < len(stem):
+            raise ValueError("name at least one stem, and none twice")
+        return stem
 
     @model_validator(mode="after")
     def heads_share_features(self) -> "VisionSettings":
@@ -82,6 +93,17 @@ class Atlas(nn.Module):
         return ((patches - self.mean) / self.spread).clamp(-CLIP_SIGMA, CLIP_SIGMA)
 
 
+def linear_stem(settings: VisionSettings, grid: PatchGrid) -> nn.Linear:
+    """One linear map of a patch's voxels, in each window. Beside another stem it starts at zero: at random it would be
+    noise as loud as what that stem says.
+    """
+    stem = nn.Linear(grid.voxels * max(1, len(settings.windows)), settings.dim)
+    init_linear(stem)
+    if len(settings.stem) > 1:
+        nn.init.zeros_(stem.weight)
+    return stem
+
+
 class ViT(VisionEncoder):
     """E_v of the paper: `b v d` features of the visible patches."""
 
@@ -92,8 +114,8 @@ class ViT(VisionEncoder):
         self.settings, self.grid, self.width, self.layers = settings, grid, settings.dim, settings.depth
         self.atlas = Atlas(grid) if settings.atlas else None
         self.windows = settings.windows
-        self.patch_embed = nn.Linear(grid.voxels * max(1, len(settings.windows)), settings.dim)
-        init_linear(self.patch_embed)
+        self.patch_embed = linear_stem(settings, grid) if "linear" in settings.stem else None
+        self.statistics = StatisticsStem(grid, settings.dim) if "statistics" in settings.stem else None
         code = (sincos_hw if settings.pos_embed == "sincos_hw" else sincos_3d)(grid.shape, settings.dim)
         if settings.pos_embed == "learned":
             self.position = nn.Parameter(code)
@@ -125,7 +147,7 @@ class ViT(VisionEncoder):
         position = repeat(self.position, "n d -> b n d", b=patches.shape[0])
         if mask is not None:
             patches, position = mask.take_visible(patches), mask.take_visible(position)
-        tokens = self.embed(patches) + position
+        tokens = self.embed(patches, None if mask is None else mask.keep) + position
         first = 0 if self.cls_token is None else 1
         if self.cls_token is not None:
             cls = repeat(self.cls_token, "d -> b 1 d", b=patches.shape[0])
@@ -135,12 +157,17 @@ class ViT(VisionEncoder):
             out.last[:, 0] if first else None, out.last[:, first:], tuple(tap[:, first:] for tap in out.taps)
         )
 
-    def embed(self, patches: Float[Tensor, "b v p"]) -> Float[Tensor, "b v d"]:
-        """Patches as tokens, before anything tells where they lie."""
-        if self.windows:
+    def embed(
+        self, patches: Float[Tensor, "b v p"], keep: Int[Tensor, "b v"] | None = None
+    ) -> Float[Tensor, "b v d"]:
+        """Patches as tokens, before their positions are added. `keep`: where they come from, if not all are there."""
+        parts = []
+        if self.statistics is not None:
+            parts.append(self.statistics(patches, keep))
+        if self.patch_embed is not None:
             seen = [((patches - low) / (high - low)).clamp(0, 1) * 2 - 1 for low, high in self.windows]
-            patches = torch.cat(seen, dim=-1)
-        return self.patch_embed(patches)
+            parts.append(self.patch_embed(torch.cat(seen, dim=-1) if seen else patches))
+        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
 
     def depth_of(self, name: str) -> int | None:
         """From 0 for embedding, CLS and positions; the final norm belongs to no layer."""

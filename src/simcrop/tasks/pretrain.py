@@ -22,7 +22,7 @@ from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import writing
 from simcrop.model.folder import describe_model, save_model
-from simcrop.nn.transformer import Transformer
+from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
 from simcrop.tasks.components import gather_inputs, with_known_labels
 from simcrop.tasks.folder import check_folder, open_folder, read_run, staged, unspoiled, write_metrics
@@ -96,6 +96,8 @@ def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> t
     for module in objective.modules():
         if isinstance(module, Transformer):
             module.recompute = recipe.engine.recompute
+        if isinstance(module, Block) and recipe.engine.compile:
+            module.compile()
 
     provenance = {
         "cohort": digest_of_files(cohort.path / "studies.parquet"),

@@ -13,6 +13,7 @@ from simcrop.config import InitSettings, Recipe
 from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
+from simcrop.nn.stem import statistics_of
 from simcrop.nn.transformer import Attention
 from simcrop.nn.vit import ViT
 from simcrop.objectives.method import Objective
@@ -39,7 +40,10 @@ def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None
         raise SimcropError("bad-setting", "init.attention_out scales a random start: not with init.mae")
     scale_attention_output(vision, recipe.init.attention_out)
     if vision.atlas is not None:
-        vision.atlas.learn(*mean_and_deviation(studies, recipe))
+        vision.atlas.learn(*mean_and_deviation(every_scan(studies, recipe)))
+    if vision.statistics is not None:
+        seen = (statistics_of(patches) for patches in every_scan(studies, recipe))
+        vision.statistics.learn(*mean_and_deviation(seen))
     if recipe.init.mae is not None:
         load_mae(vision, Path(recipe.init.mae), recipe.init.patch_embed)
     if recipe.init.patch_embed == "pca":
@@ -75,14 +79,14 @@ def every_scan(studies: Cohort, recipe: Recipe) -> Iterator[Tensor]:
         yield recipe.input.grid.split(volume[None, None])
 
 
-def mean_and_deviation(studies: Cohort, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    """Of every voxel over the training studies, as patches `(n, p)`."""
-    total, squares = torch.zeros(()), torch.zeros(())
-    for patches in every_scan(studies, recipe):
-        exact = patches[0].double()
-        total, squares = total + exact, squares + exact.square()
-    mean = total / len(studies)
-    return mean.float(), (squares / len(studies) - mean.square()).clamp(min=0).sqrt().float()
+def mean_and_deviation(scans: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
+    """Over scans `(1, ...)`, number by number."""
+    total, squares, count = torch.zeros(()), torch.zeros(()), 0
+    for scan in scans:
+        exact = scan[0].double()
+        total, squares, count = total + exact, squares + exact.square(), count + 1
+    mean = total / count
+    return mean.float(), (squares / count - mean.square()).clamp(min=0).sqrt().float()
 
 
 def some_patches(studies: Cohort, recipe: Recipe) -> Tensor:

@@ -11,7 +11,7 @@ from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state
@@ -48,12 +48,13 @@ def load_mae(encoder: ViT, path: Path, patch_embed: str) -> Imported:
         theirs = load_file(path)
     except (SafetensorError, OSError) as error:
         raise SimcropError("weights-mismatch", f"cannot read {path} as safetensors") from error
+    linear_stem_of(encoder)
     state, skipped = translate(theirs, encoder, patch_embed)
-    ours = {"position", "atlas.mean", "atlas.spread"}  # never in such a file
+    ours = ("position", "atlas.", "statistics.")  # never in such a file
     wanted = {
         name
         for name in encoder.state_dict()
-        if name not in ours and not (patch_embed != "mean_inflate" and "patch_embed" in name)
+        if not name.startswith(ours) and not (patch_embed != "mean_inflate" and "patch_embed" in name)
     }
     load_state(encoder, state, wanted, f"{path.name}: the weights")
     return Imported(sorted(state), skipped)
@@ -85,16 +86,26 @@ def translate(
     return state, skipped
 
 
+def linear_stem_of(encoder: ViT) -> nn.Linear:
+    """What images taught an encoder to make of their patches is a linear map of the voxels."""
+    if encoder.patch_embed is None:
+        raise SimcropError(
+            "bad-setting",
+            "init.mae and init.patch_embed are about vision.stem = linear, which this one has not",
+        )
+    return encoder.patch_embed
+
+
 def init_patch_embed_by_pca(encoder: ViT, patches: Float[Tensor, "m p"]) -> None:
     """Start the patch embedding from the principal components of the cohort's own patches.
 
     Components come scaled to unit variance; features beyond their number keep their random start.
     """
-    mean = patches.mean(0)
-    count = min(encoder.patch_embed.out_features, *patches.shape)
+    embed, mean = linear_stem_of(encoder), patches.mean(0)
+    count = min(embed.out_features, *patches.shape)
     _, strength, components = torch.linalg.svd(patches - mean, full_matrices=False)
     spread = (strength[:count] / len(patches) ** 0.5).clamp(min=1e-3)
     with torch.no_grad():
         weight = components[:count] / spread[:, None]
-        encoder.patch_embed.weight[:count].copy_(weight)
-        encoder.patch_embed.bias[:count].copy_(-weight @ mean)
+        embed.weight[:count].copy_(weight)
+        embed.bias[:count].copy_(-weight @ mean)

@@ -19,6 +19,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor
 
+from simcrop.device import send
 from simcrop.errors import SimcropError
 
 REPORT_LENGTH = 512  # tokens; BERT has no positions beyond
@@ -184,7 +185,8 @@ def _draw(tokens: Tokens, generator: torch.Generator | None) -> Tensor:
     """Uniform in [0, 1), one per position; in double precision, so that two words never tie."""
     device = tokens.ids.device if generator is None else generator.device
     shape = tuple(tokens.ids.shape)
-    return torch.rand(shape, generator=generator, dtype=torch.float64, device=device).to(tokens.ids.device)
+    drawn = torch.rand(shape, generator=generator, dtype=torch.float64, device=device)
+    return drawn if drawn.device == tokens.ids.device else send(drawn, tokens.ids.device)
 
 
 def _word_of_piece(pieces: Sequence[str]) -> Int[Tensor, " t"]:

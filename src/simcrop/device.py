@@ -1,9 +1,10 @@
-"""Which device computes: the first CUDA device where there is one, else the processor.
+"""Which device computes, and how tensors get there: the first CUDA device where there is one, else the processor.
 
 No axes or units. `auto` is what every verb takes; `CUDA_VISIBLE_DEVICES=` hides the cards from all of them.
 """
 
 import torch
+from torch import Tensor
 
 from simcrop.errors import SimcropError
 
@@ -21,8 +22,14 @@ def choose_device(asked: str | torch.device = AUTO) -> torch.device:
         raise SimcropError("no-device", f"{asked!r} is no device: auto, cpu, cuda or cuda:N") from error
     if device.type not in {"cpu", "cuda"}:
         raise SimcropError("no-device", f"{asked!r}: simcrop computes on cpu and cuda devices only")
-    if device.type == "cuda" and (device.index or 0) >= (torch.cuda.device_count() if cuda else 0):
-        raise SimcropError(
-            "no-device", f"{asked!r}: torch sees {torch.cuda.device_count()} CUDA devices here"
-        )
+    found = torch.cuda.device_count() if cuda else 0
+    if device.type == "cuda" and (device.index or 0) >= found:
+        raise SimcropError("no-device", f"{asked!r}: torch sees {found} CUDA devices here")
     return device
+
+
+def send(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor just made on the processor, on its way to `device`: neither side waits for the other."""
+    if torch.device(device).type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
