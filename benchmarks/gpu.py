@@ -18,8 +18,7 @@ from step_parts.card import agreement, ceilings, copies, encoding, kernels, one_
 from step_parts.clock import Clock
 
 SECTIONS = ("ceilings", "agreement", "copies", "encoding", "one_rank", "sweep", "kernels")
-# Tried with the largest batch; on a processor `compiled` needs a C++ compiler.
-WAYS = ("recomputed", "compiled", "compiled, cudnn")
+WAYS = ["recomputed", "compiled", "compiled-cudnn"]  # on a processor `compiled` needs a C++ compiler
 
 
 def main() -> None:
@@ -36,11 +35,11 @@ def main() -> None:
         "sweep": lambda: [
             swept(name, recipe, batch, way, clock, repeats, limits)
             for name, recipe in recipes.items()
-            for batch, way in [*((b, "plain") for b in batches), *((batches[-1], way) for way in WAYS)]
+            for batch, way in [*((b, "plain") for b in batches), *((batches[-1], way) for way in chosen.ways)]
         ],
         "copies": lambda: copies(first, batches[-1], clock, repeats),
         "encoding": lambda: encoding(first, clock, repeats),
-        "kernels": lambda: {way: kernels(first, batches[-1], way, clock) for way in ("plain", "compiled")},
+        "kernels": lambda: {way: kernels(first, batches[-1], way, clock) for way in ("plain", *chosen.ways)},
         "one_rank": lambda: one_rank(first, batches[0], clock, repeats),
     }
     for section in chosen.sections:
@@ -63,6 +62,7 @@ def arguments() -> argparse.Namespace:
         default=[16, 32, 48],
         help="of plain steps; the last one in other ways, too",
     )
+    parser.add_argument("--ways", type=names, default=WAYS, help="beside plain ones, with the largest batch")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--sections", type=names, default=list(SECTIONS))
     parser.add_argument("--set", action="append", default=[], help="change one setting of every recipe")

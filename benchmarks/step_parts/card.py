@@ -64,13 +64,18 @@ def agreement(device: torch.device, changes: list[str]) -> dict[str, Any]:
     recipe = load_recipe("simcrop-tiny", [*SMALL, *changes])
     exact = gradients(make_setup(recipe, 384, torch.device("cpu"), studies=3), "fp32")
     found: dict[str, Any] = {}
-    for precision in ("fp32", "bf16"):
+    for precision in precisions(device):
         loss, gradient = gradients(make_setup(recipe, 384, device, studies=3), precision)
         found[precision] = {
             "loss": rounded(abs(loss - exact[0]) / abs(exact[0])),
             "gradient": rounded(float((gradient - exact[1]).norm() / exact[1].norm())),
         }
     return found
+
+
+def precisions(device: torch.device) -> list[str]:
+    """Those that the device has instructions for; others would say nothing about it, slowly."""
+    return ["fp32", "bf16"] if settled("auto", device) == "bf16" else ["fp32"]
 
 
 def gradients(setup: Setup, precision: str) -> tuple[float, Tensor]:
@@ -206,14 +211,12 @@ def encoding(recipe: Recipe, clock: Clock, repeats: int) -> dict[str, float]:
         with torch.autocast(clock.device.type, torch.bfloat16, enabled=half):
             return encoder(volumes).patches.float()
 
-    seconds = clock.interleaved(
-        {"fp32": lambda: features(False), "bf16": lambda: features(True)}, repeats, warm_up=1
-    )
-    exact = features(False)
-    return {
-        **{f"{name}_volumes_per_s": rounded(AT_ONCE / median(each)) for name, each in seconds.items()},
-        "bf16_relative_error": rounded(float((features(True) - exact).norm() / exact.norm())),
-    }
+    ways = {name: lambda half=name == "bf16": features(half) for name in precisions(clock.device)}
+    seconds, exact = clock.interleaved(ways, repeats, warm_up=1), features(False)
+    found = {f"{name}_volumes_per_s": rounded(AT_ONCE / median(each)) for name, each in seconds.items()}
+    if "bf16" in ways:
+        found["bf16_relative_error"] = rounded(float((features(True) - exact).norm() / exact.norm()))
+    return found
 
 
 def one_rank(recipe: Recipe, batch: int, clock: Clock, repeats: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
 from simcrop.model import load
+from simcrop.nn.stem import MIN_SPREAD, statistics_of
 from simcrop.nn.vit import ViT
 from simcrop.tasks.pretrain import pretrain, training_studies, untrained
 
@@ -75,3 +76,35 @@ def test_loaded_attention_is_not_scaled(toy_cohort: Path, tree: Tree, tmp_path: 
     recipe = changed(tree, {"mae": "weights.safetensors", "attention_out": 0.0})
     with pytest.raises(SimcropError, match=r"not with init\.mae"):
         pretrain(toy_cohort, recipe, tmp_path / "run")
+
+
+def test_what_is_usual_is_learned_from_the_training_scans_and_kept_in_the_model(
+    toy_cohort: Path, tree: Tree, tmp_path: Path
+) -> None:
+    recipe = changed(tree, {}, {"stem": ["statistics"]})
+    vision = start(toy_cohort, recipe, tmp_path / "start")
+    scans = [
+        torch.from_numpy(cut(study, recipe.input.spec, None))[None]
+        for study in training_studies(open_cohort(toy_cohort), recipe)
+    ]
+    seen = statistics_of(recipe.input.grid.split(torch.stack(scans))).double()
+    assert vision.statistics is not None
+    torch.testing.assert_close(vision.statistics.mean, seen.mean(0).float(), atol=1e-5, rtol=1e-4)
+    spread = seen.std(0, correction=0).float() + MIN_SPREAD
+    torch.testing.assert_close(vision.statistics.spread, spread, atol=1e-4, rtol=1e-3)
+    assert pretrain(toy_cohort, recipe, tmp_path / "run").finished
+    trained = load(tmp_path / "run").vision.statistics
+    assert torch.equal(trained.mean, vision.statistics.mean)
+    assert torch.equal(trained.spread, vision.statistics.spread)
+
+
+def test_compiled_blocks_are_asked_for_by_a_setting(
+    toy_cohort: Path, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(type(module).__name__))
+    untrained(toy_cohort, changed(tree, {}), tmp_path / "plain")
+    assert compiled == []
+    recipe = changed({**tree, "engine": {**tree["engine"], "compile": True}}, {})
+    untrained(toy_cohort, recipe, tmp_path / "compiled")
+    assert compiled == ["Block"] * 3

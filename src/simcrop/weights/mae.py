@@ -44,11 +44,11 @@ def inflate(weight: Float[Tensor, "d c h w"], patch: tuple[int, int, int]) -> Fl
 
 def load_mae(encoder: ViT, path: Path, patch_embed: str) -> Imported:
     """Blocks, norm and CLS from the file; positions always stay ours; deeper blocks than ours are named as skipped."""
+    linear_stem_of(encoder)
     try:
         theirs = load_file(path)
     except (SafetensorError, OSError) as error:
         raise SimcropError("weights-mismatch", f"cannot read {path} as safetensors") from error
-    linear_stem_of(encoder)
     state, skipped = translate(theirs, encoder, patch_embed)
     ours = ("position", "atlas.", "statistics.")  # never in such a file
     wanted = {

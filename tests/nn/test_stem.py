@@ -1,0 +1,120 @@
+"""The stem of statistics: against a slow version, and that it sees what a linear map averages away.
+
+Axes: b scan, n patch, p voxel. The grid has 2 x 4 x 3 patches of 3 x 5 x 7 voxels.
+"""
+
+import math
+
+import pytest
+import torch
+
+from simcrop.errors import SimcropError
+from simcrop.nn.masking import random_mask
+from simcrop.nn.patch import PatchGrid
+from simcrop.nn.stem import CLIP_SIGMA, DENSITIES, MIN_SPREAD, STATISTICS, StatisticsStem, statistics_of
+from simcrop.nn.vit import VisionSettings, ViT
+
+GRID = PatchGrid(volume=(6, 20, 21), patch=(3, 5, 7))
+
+
+def patches(scans: int = 2, seed: int = 0) -> torch.Tensor:
+    return torch.rand(scans, GRID.count, GRID.voxels, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def learned(seed: int = 1) -> StatisticsStem:
+    torch.manual_seed(seed)
+    stem = StatisticsStem(GRID, 36)
+    seen = statistics_of(patches(20, seed=7))
+    stem.learn(seen.mean(0), seen.std(0, correction=0))
+    return stem
+
+
+def encoder(*stem: str) -> ViT:
+    torch.manual_seed(0)
+    return ViT(VisionSettings(depth=2, dim=36, heads=3, stem=stem), GRID).eval()  # type: ignore[arg-type]
+
+
+def test_statistics_are_those_of_a_slow_version() -> None:
+    given = patches()
+    found = statistics_of(given)
+    assert found.shape == (2, GRID.count, STATISTICS)
+    for b, n in ((0, 0), (1, 17)):
+        voxels = given[b, n].double().tolist()
+        mean = sum(voxels) / len(voxels)
+        deviation = math.sqrt(sum((v - mean) ** 2 for v in voxels) / len(voxels))
+        shares = [
+            sum(DENSITIES[i] < v <= DENSITIES[i + 1] for v in voxels) / len(voxels)
+            for i in range(len(DENSITIES) - 1)
+        ]
+        slow = [mean, deviation, max(voxels), min(voxels), *shares]
+        assert found[b, n].tolist() == pytest.approx(slow, abs=1e-5)
+
+
+def test_what_is_usual_at_its_place_is_no_distance_and_what_is_not_is_told_in_its_deviations() -> None:
+    stem, given = learned(), patches(1)
+    stem.mean.copy_(statistics_of(given)[0])
+    stem.spread.fill_(0.1)
+    taken: list[torch.Tensor] = []
+    stem.hidden.register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0]))
+    stem(given)
+    assert taken[0][..., STATISTICS:].abs().max() < 1e-4
+    denser = given.clone()
+    denser[0, 5, 0] = denser[0, 5].max() + 0.2  # one voxel of 105
+    stem(denser)
+    distance = taken[1][0, :, STATISTICS:]
+    assert distance[5, 2] == pytest.approx(2.0, rel=1e-3)  # the largest voxel, in deviations of its place
+    assert distance[torch.arange(GRID.count) != 5].abs().max() < 1e-4
+    assert stem(patches(1, seed=3) * 9).isfinite().all()
+    assert taken[2][..., STATISTICS:].abs().max() <= CLIP_SIGMA
+
+
+def test_places_where_nothing_varies_do_not_blow_up() -> None:
+    stem = StatisticsStem(GRID, 36)
+    stem.learn(torch.zeros(GRID.count, STATISTICS), torch.zeros(GRID.count, STATISTICS))
+    assert torch.equal(stem.spread, torch.full_like(stem.spread, MIN_SPREAD))
+
+
+def test_visible_patches_are_seen_as_among_all() -> None:
+    stem, given = learned(), patches()
+    mask = random_mask(2, GRID.count, 0.6, torch.Generator().manual_seed(2))
+    torch.testing.assert_close(stem(mask.take_visible(given), mask.keep), mask.take_visible(stem(given)))
+
+
+@pytest.mark.parametrize("stem", [("statistics",), ("statistics", "linear")])
+def test_masked_patches_stay_hidden(stem: tuple[str, ...]) -> None:
+    vision, given = encoder(*stem), patches()
+    mask = random_mask(2, GRID.count, 0.6, torch.Generator().manual_seed(2))
+    other = torch.where(mask.masked[..., None], patches(seed=5), given)
+    with torch.no_grad():
+        assert torch.equal(vision.encode(given, mask).patches, vision.encode(other, mask).patches)
+
+
+def test_a_sum_starts_as_the_statistics_alone_and_learns_both() -> None:
+    vision, given = encoder("statistics", "linear"), patches()
+    assert vision.statistics is not None
+    assert vision.patch_embed is not None
+    torch.testing.assert_close(vision.embed(given), vision.statistics(given))
+    vision.embed(given).square().sum().backward()
+    assert vision.patch_embed.weight.grad is not None
+    assert vision.patch_embed.weight.grad.abs().max() > 0
+
+
+def test_the_paper_has_the_linear_stem_alone() -> None:
+    assert VisionSettings().stem == ("linear",)
+    assert encoder("linear").statistics is None
+    assert encoder("statistics").patch_embed is None
+
+
+@pytest.mark.parametrize("stem", [(), ("linear", "linear"), ("wavelet",)])
+def test_a_stem_that_is_none_is_refused(stem: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError):
+        VisionSettings(stem=stem)  # type: ignore[arg-type]
+
+
+def test_weights_of_images_want_a_linear_stem(tmp_path) -> None:
+    from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
+
+    with pytest.raises(SimcropError, match=r"vision\.stem"):
+        load_mae(encoder("statistics"), tmp_path / "weights.safetensors", "mean_inflate")
+    with pytest.raises(SimcropError, match=r"vision\.stem"):
+        init_patch_embed_by_pca(encoder("statistics"), patches(1)[0])
