@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from simcrop.config import load_recipe
+from simcrop.device import choose_device
 from step_parts.card import agreement, ceilings, copies, encoding, kernels, one_rank, swept
 from step_parts.clock import Clock
 
@@ -23,7 +24,7 @@ WAYS = ["recomputed", "compiled", "compiled-cudnn"]  # on a processor `compiled`
 
 def main() -> None:
     chosen = arguments()
-    clock = Clock(torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu"))
+    clock = Clock(choose_device())
     report: dict[str, Any] = {"machine": machine(clock), "size": chosen.size, "repeats": chosen.repeats}
     recipes = {name: load_recipe(name, chosen.set) for name in chosen.recipes}
     first = next(iter(recipes.values()))

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from simcrop.device import choose_device
 from simcrop.engine.memory import keep_freed_memory
 from step_parts.clock import Clock, ratio
 from step_parts.parts import attention_memory, pairs
@@ -26,7 +27,7 @@ def main() -> None:
     chosen = arguments()
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    clock = Clock(torch.device("cuda" if torch.cuda.is_available() else "cpu"), chosen.clock)
+    clock = Clock(choose_device(), chosen.clock)
     if chosen.alone:
         keep = chosen.malloc == "kept"
         serve(chosen.alone, keep, chosen.size, chosen.text_width, chosen.precision, clock)

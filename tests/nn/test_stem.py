@@ -118,3 +118,10 @@ def test_weights_of_images_want_a_linear_stem(tmp_path) -> None:
         load_mae(encoder("statistics"), tmp_path / "weights.safetensors", "mean_inflate")
     with pytest.raises(SimcropError, match=r"vision\.stem"):
         init_patch_embed_by_pca(encoder("statistics"), patches(1)[0])
+
+
+def test_what_is_usual_belongs_to_one_grid_and_to_voxels() -> None:
+    with pytest.raises(SimcropError, match="stem of statistics"):
+        encoder("statistics").on_grid(PatchGrid(volume=(6, 20, 28), patch=(3, 5, 7)))
+    with pytest.raises(ValueError, match="exclude one another"):
+        VisionSettings(stem=("statistics",), atlas=True)

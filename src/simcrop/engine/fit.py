@@ -192,7 +192,7 @@ class Stepper:
         for number, batch in enumerate(micro):
             sums += self.backward(step, number, len(micro), batch)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        # The one time in a step that the processor waits for the device: to know whether the loss is finite.
+        # Here alone the engine waits for the device in a step: to know whether the loss is finite.
         *means, size = torch.cat([self.context.mean(sums), norm.float()[None]]).tolist()
         self.refuse_non_finite(step, means, size, micro)
         if self.job.optim.clip_grad is not None:

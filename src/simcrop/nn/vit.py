@@ -63,6 +63,13 @@ class VisionSettings(Settings):
         return stem
 
     @model_validator(mode="after")
+    def sees_voxels_or_distances(self) -> "VisionSettings":
+        """What is usual is learned from the voxels, and would not fit an atlas' distances."""
+        if self.atlas and "statistics" in self.stem:
+            raise ValueError("stem statistics and atlas exclude one another")
+        return self
+
+    @model_validator(mode="after")
     def heads_share_features(self) -> "VisionSettings":
         """Here, so that a bad recipe dies before a run folder is made."""
         check_heads("vision", self.dim, self.heads)
@@ -179,12 +186,15 @@ class ViT(VisionEncoder):
     @torch.no_grad()
     def on_grid(self, grid: PatchGrid) -> "ViT":
         """The same weights for volumes of another size, patches of the same size: learned positions are interpolated,
-        sines are made anew. An atlas is of one grid and goes nowhere else.
+        sines are made anew. An atlas, and what is usual at each place, are of one grid and go nowhere else.
         """
-        if grid.patch != self.grid.patch or self.atlas is not None:
+        bound = (
+            ", with an atlas," if self.atlas else ", with a stem of statistics," if self.statistics else ""
+        )
+        if grid.patch != self.grid.patch or bound:
             raise SimcropError(
                 "weights-mismatch",
-                f"an encoder for patches of {self.grid.patch} voxels{', with an atlas,' if self.atlas else ''} cannot "
+                f"an encoder for patches of {self.grid.patch} voxels{bound} cannot "
                 f"read {grid.volume} voxels in patches of {grid.patch}",
             )
         there = ViT(self.settings, grid)

@@ -232,9 +232,7 @@ class SimCroP(Objective):
         states = self.text(shown.ids, tokens.mask)
         decoded = self.report_decoder(self.fusion(states, features), tokens.mask)
         predicted = shown.masked if mlm.loss_on == "masked" else tokens.mask
-        at = predicted.flatten().nonzero()[
-            :, 0
-        ]  # the one time in a step that the processor waits to know a number
+        at = predicted.flatten().nonzero()[:, 0]  # the processor waits to know how many
         return losses.masked_word_loss(
             self.mlm_head(decoded.flatten(0, 1)[at]), self.mlm_head.vocabulary_index(tokens.ids.flatten()[at])
         )
