@@ -9,7 +9,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 SMALL = (
     *("input.shape=[16, 16, 16]", "input.patch=[8, 8, 4]", "vision.depth=1", "vision.dim=48"),
     *("vision_decoder={depth: 1, dim: 48, heads: 3}", "fusion.heads=4", "align.top_k=4"),
-    "report_decoder={depth: 1, dim: 48, heads: 4, hidden: 96}",
+    *("report_decoder={depth: 1, dim: 48, heads: 4, hidden: 96}", "text.report_length=32"),
 )
 
 

@@ -47,3 +47,33 @@ def test_script_without_a_main_guard_gets_one_line_and_no_hang(tmp_path: Path) -
     assert done.returncode == 1
     # On a busy machine Python's resource tracker may add a warning of its own below.
     assert "no-workers" in done.stderr.splitlines()
+
+
+LOCKED = """
+import multiprocessing, os, signal, time
+from simcrop.parallel.processes import await_end
+
+def hold(lock, held):
+    with lock:
+        held.set()
+        signal.pause()
+
+def wait_for(lock):
+    with lock:
+        pass
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    lock, held = context.Lock(), context.Event()
+    holder, other = context.Process(target=hold, args=(lock, held)), context.Process(target=wait_for, args=(lock,))
+    holder.start()
+    held.wait()
+    other.start()
+    os.kill(holder.pid, signal.SIGKILL)
+    await_end([holder, other])
+    print(holder.exitcode, other.exitcode)
+"""
+
+
+def test_a_worker_killed_while_it_holds_the_queue_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    assert run(tmp_path, LOCKED).stdout.split() == ["-9", "-15"]

@@ -8,10 +8,12 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from simcrop.errors import SimcropError
@@ -78,7 +80,20 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     finally:
-        pool.shutdown(cancel_futures=True)
+        started = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        await_end(started)
+
+
+def await_end(workers: Sequence[BaseProcess]) -> None:
+    """Until all have ended. One that is killed now may hold the lock of the queue in which the others would find that
+    they are done, and a pool that is being shut down no longer looks: the others are then told to end.
+    """
+    while alive := [worker for worker in workers if worker.is_alive()]:
+        connection.wait([worker.sentinel for worker in alive])
+        if any(worker.exitcode for worker in workers):
+            for worker in alive:
+                worker.terminate()
 
 
 def settle_in() -> None:
