@@ -25,7 +25,6 @@ from ingest import THREADS, ratio, write_phantom
 from simcrop.data.ingest.streamed import read_resampled
 from simcrop.data.preprocess import centred_start, crop_or_pad, paper, to_unit
 from simcrop.data.store.volume_file import read_crop, rounded, write_volume
-from simcrop.engine.memory import keep_freed_memory
 
 CROP = (128, 128, 64)
 
@@ -35,7 +34,6 @@ def main() -> None:
     for name in THREADS:
         os.environ[name] = "1"
     torch.set_num_threads(1)
-    keep_freed_memory()  # for all ways alike, as in training
     with tempfile.TemporaryDirectory() as folder:
         scan = chosen.scan or write_phantom(Path(folder) / "scan.nii.gz", chosen.size)
         report = measure(read_resampled(scan, paper.spacing_mm).volume.hu, Path(folder), chosen)

@@ -11,14 +11,12 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 
-from simcrop.engine.memory import keep_freed_memory
 from simcrop.phantom.grid import SIZES
 from simcrop.phantom.patient import draw_patient
 
 
 def main() -> None:
     chosen = arguments()
-    keep_freed_memory()
     now = process_time if chosen.clock == "cpu" else perf_counter
     report = {}
     for size in chosen.sizes:

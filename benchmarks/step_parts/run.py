@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from simcrop.data.samples.batch import Batch
-from simcrop.engine.memory import keep_freed_memory
 from simcrop.engine.optim import build_optimizer
 from step_parts.clock import Clock
+from step_parts.malloc import keep_freed_memory
 from step_parts.naive import NaiveSimCroP, loop_optimizer
 from step_parts.sample import Setup, make_setup, sized_recipe
 

@@ -127,6 +127,10 @@ def test_switches_take_their_terms_away(make: Make) -> None:
         "align": 0.25,
         "report": 0.75,
     }
+    objective, batch = make(mlm={"weight": 0})
+    objective.text.forward = None  # pyright: ignore[reportAttributeAccessIssue]
+    assert set(objective(batch, seeded())) == {"volume", "align"} == set(objective.terms)
+    assert objective.settings.text_needs.predicted == "no"
 
 
 def test_without_image_paths_the_report_term_is_blind(make: Make) -> None:
@@ -186,6 +190,7 @@ def test_every_trained_parameter_has_a_gradient_and_the_frozen_text_has_none(mak
         {"align": {"use_sa": False}},
         {"align": {"use_sa": False, "cross_image": True}},
         {"text": {"freeze": False}},
+        {"mlm": {"weight": 0}},
         {"fusion": {"use_il": False, "use_wl": False}},
         {"vision": {"cls_token": False}},
     ],

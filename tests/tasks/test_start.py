@@ -17,6 +17,7 @@ from simcrop.model import load
 from simcrop.nn.stem import MIN_SPREAD, statistics_of
 from simcrop.nn.vit import ViT
 from simcrop.tasks.pretrain import pretrain, training_studies, untrained
+from simcrop.tasks.start import CohortSample
 
 Tree = dict[str, Any]
 LEARNED = {"pos_embed": "learned", "cls_token": False}
@@ -108,3 +109,35 @@ def test_compiled_blocks_are_asked_for_by_a_setting(
     recipe = changed({**tree, "engine": {**tree["engine"], "compile": True}}, {})
     untrained(toy_cohort, recipe, tmp_path / "compiled")
     assert compiled == ["Block"] * 3
+
+
+def test_large_cohorts_are_sampled_by_seed_and_every_scan_of_the_sample_is_counted(
+    toy_cohort: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simcrop.tasks.start.SCANS", 3)
+    counted: list[tuple[int, int]] = []
+
+    def sample(seed: int) -> CohortSample:
+        recipe = changed({**tree, "seed": seed}, {})
+        studies = training_studies(open_cohort(toy_cohort), recipe)
+        return CohortSample(studies, recipe, lambda done, total, _: counted.append((done, total)))
+
+    scans = [torch.stack(list(sample(seed).scans())) for seed in (0, 0, 1)]
+    assert counted == [(1, 3), (2, 3), (3, 3)] * 3
+    assert torch.equal(scans[0], scans[1])
+    assert len({tuple(sample(seed).chosen) for seed in range(10)}) > 1
+
+
+def test_a_run_that_is_resumed_does_not_look_at_the_cohort_again(
+    toy_cohort: Path, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = changed(tree, {"position": "centred"}, {**LEARNED, "stem": ["statistics"]})
+    looked: list[int] = []
+    scans = CohortSample.scans
+    monkeypatch.setattr(CohortSample, "scans", lambda self: (looked.append(1), scans(self))[1])
+    pretrain(toy_cohort, recipe, tmp_path / "run")
+    assert looked == [1, 1]  # once for the stem, once for the positions
+    before = (tmp_path / "run" / "model" / "model.safetensors").read_bytes()
+    assert pretrain(toy_cohort, recipe, tmp_path / "run", resume=True).finished
+    assert looked == [1, 1]
+    assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == before

@@ -29,7 +29,7 @@ from simcrop.engine.checkpoint import (
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.journal import Journal
 from simcrop.engine.loading import lost_workers, micro_batches, next_batch
-from simcrop.engine.memory import keep_freed_memory
+from simcrop.engine.memory import give_back_memory
 from simcrop.engine.monitor import Monitor, monitored, monitored_steps
 from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
 from simcrop.engine.order import RankShare, SampleOrder, step_seed
@@ -112,8 +112,6 @@ def fit(
     progress: Progress = silent,
 ) -> Fitted:
     """Train `objective` to the end of `job`, or from its newest checkpoint with `resume`."""
-    if context.device.type == "cpu":
-        keep_freed_memory()
     objective.to(context.device).train()
     share = job.share(context)
     accumulate = len(share.of(job.order.draws(0)))
@@ -141,6 +139,8 @@ def fit(
             micro = [next_batch(batches) for _ in range(accumulate)]
             waited = time.perf_counter() - started
             last = stepper.step(step, micro)
+            if context.device.type == "cpu":
+                give_back_memory()
             seconds = time.perf_counter() - started
             step += 1
             row = {

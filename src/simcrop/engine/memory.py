@@ -1,24 +1,23 @@
-"""Freed memory is kept for the next step, so that a CPU does not ask the kernel for fresh pages again and again.
+"""Freed memory goes back to the system after every step, so that a run on a processor holds what one step needs.
 
-Sizes in bytes. Only glibc (Linux) has the knobs; anywhere else nothing is changed.
+Batches differ in size: tensors of one step do not fit into the gaps that those of another left, and a heap that is
+never trimmed grows for hours. Only glibc (Linux) can be asked; anywhere else nothing happens.
 """
 
 import ctypes
 import sys
+from collections.abc import Callable
+from functools import cache
 
-# Numbers of glibc's malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+@cache
+def trim() -> Callable[[int], int] | None:
+    """glibc's `malloc_trim`, where there is one."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
 
 
-def keep_freed_memory() -> bool:
-    """Tell malloc to serve large tensors from the heap and never to give the heap back; true when it listened.
-
-    By default every tensor above 32 MB is mapped and unmapped anew, and the kernel zeroes its pages each time. Every
-    step asks for the same sizes, so that keeping them costs nothing; it saves 1-5 % of a step at paper size.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))
+def give_back_memory() -> None:
+    """Whole free pages, wherever in the heap they lie. Takes a hundredth of a step of the toy size."""
+    call = trim()
+    if call is not None:
+        call(0)

@@ -73,7 +73,9 @@ class AlignSettings(Settings):
 
 
 class MlmSettings(Settings):
-    """Masked report (Eq. 6). `weight` is lambda 2; `vocabulary = compact` predicts only words that the cohort uses."""
+    """Masked report (Eq. 6). `weight` is lambda 2; at 0 no report is read whole. `vocabulary = compact` predicts only
+    words that the cohort uses.
+    """
 
     weight: float = Field(default=1.0, ge=0)
     ratio: float = Field(default=0.75, gt=0, lt=1)
@@ -110,7 +112,8 @@ class SimCroPSettings(MethodSettings):
     def text_needs(self) -> TextNeeds:
         align = self.align
         skip_attention = align.cross_image.enabled and align.cross_image.skip_attention > 0
-        return TextNeeds("sentence", align.sent_pool, align.center_text, self.mlm.vocabulary, skip_attention)
+        predicted = self.mlm.vocabulary if self.mlm.weight else "no"
+        return TextNeeds("sentence", align.sent_pool, align.center_text, predicted, skip_attention)
 
     def projection_head(self, text: TextEncoder) -> "AlignProjection":
         return AlignProjection(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
@@ -177,10 +180,9 @@ class SimCroP(Objective):
     def terms(self) -> dict[str, Term]:
         """L = L_MIM + lambda 1 L_align + lambda 2 L_MLM (Eq. 7), and our extension when it is on."""
         align, cross = self.settings.align, self.settings.align.cross_image
-        terms = {
-            "volume": Term(1.0, RECONSTRUCTION),
-            "report": Term(self.settings.mlm.weight, "masked words predicted (Eq. 6)"),
-        }
+        terms = {"volume": Term(1.0, RECONSTRUCTION)}
+        if self.settings.mlm.weight:
+            terms["report"] = Term(self.settings.mlm.weight, "masked words predicted (Eq. 6)")
         if align.use_sa:
             words = "sentences and their nearest patches, within a report (Eq. 4)"
             terms["align"] = Term(align.weight, words, align.scope == "batch", aligns=True)
@@ -191,22 +193,21 @@ class SimCroP(Objective):
 
     @property
     def skips_parameters(self) -> bool:
-        """Whether switches leave parameters without a gradient: the projection head when nothing is aligned, and
-        the head of a trained text encoder when nothing is pooled with it.
+        """Whether switches leave parameters without a gradient: the projection head when nothing is aligned, the
+        report decoder when no word is predicted, the head of a trained text encoder when nothing is pooled with it.
         """
         align = self.settings.align
         aligned = align.use_sa or align.cross_image.enabled
-        return not aligned or has_spare_head(self.text, align.sent_pool)
+        return not aligned or not self.settings.mlm.weight or has_spare_head(self.text, align.sent_pool)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         body = preferred_patches(patches, mim)
         mask = draw_mask(patches, mim, generator, body)
         features = self.vision(batch.volume, mask)
-        terms = {
-            "volume": volume_loss(self.vision_decoder, mim, patches, features, mask),
-            "report": self.report_loss(batch, features, generator),
-        }
+        terms = {"volume": volume_loss(self.vision_decoder, mim, patches, features, mask)}
+        if self.settings.mlm.weight:
+            terms["report"] = self.report_loss(batch, features, generator)
         if self.settings.align.use_sa:
             terms["align"] = self.align_loss(batch.sentences, features)
         if self.settings.align.cross_image.enabled:

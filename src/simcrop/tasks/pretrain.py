@@ -11,12 +11,12 @@ from torch import Tensor
 from simcrop.config import Recipe, flat
 from simcrop.data.samples.dataset import Collate, StudyCrops, derangement
 from simcrop.data.store.cohort import Cohort, open_cohort
-from simcrop.engine.checkpoint import Describe, trained_state
+from simcrop.engine.checkpoint import Describe, checkpoints, trained_state
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
 from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
 from simcrop.engine.precision import settled
-from simcrop.engine.progress import Progress, show_progress
+from simcrop.engine.progress import Progress, show_progress, silent
 from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
@@ -52,7 +52,9 @@ def pretrain(
         if context.is_main:
             check_folder(out, "pretrain", settings, resume, overwrite)
         torch.manual_seed(recipe.seed)
-        objective, job = prepare_job(cohort, studies, recipe, out)
+        begun = resume and bool(checkpoints(out / "checkpoints"))
+        looking = show_progress("pretrain, before the first step", context.is_main)
+        objective, job = prepare_job(cohort, studies, recipe, out, begun, looking)
         with unspoiled(out) if context.is_main else nullcontext():
             continued = context.is_main and open_folder(out, "pretrain", settings, resume, overwrite)
             continued = context.any_rank(continued)
@@ -88,11 +90,19 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
     return studies
 
 
-def prepare_job(cohort: Cohort, studies: Cohort, recipe: Recipe, out: Path) -> tuple[Objective, Job]:
-    """Network and data, joined for the engine."""
+def prepare_job(
+    cohort: Cohort,
+    studies: Cohort,
+    recipe: Recipe,
+    out: Path,
+    begun: bool = False,
+    progress: Progress = silent,
+) -> tuple[Objective, Job]:
+    """Network and data, joined for the engine. `begun`: a checkpoint will replace whatever the network starts as."""
     inputs = gather_inputs(cohort, studies, recipe)
     objective = recipe.build(inputs.components)
-    start_encoder(objective, recipe, studies)
+    if not begun:
+        start_encoder(objective, recipe, studies, progress)
     for module in objective.modules():
         if isinstance(module, Transformer):
             module.recompute = recipe.engine.recompute

@@ -6,12 +6,14 @@ Axes: n patch, p voxel of a patch, d features; voxels on the [-1, 1] scale of th
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from simcrop.config import InitSettings, Recipe
 from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import Cohort
+from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.nn.stem import statistics_of
 from simcrop.nn.transformer import Attention
@@ -20,11 +22,18 @@ from simcrop.objectives.method import Objective
 from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
 
 PCA_PATCHES = 20_000
+SCANS = (
+    256  # that what is usual at each place is learned from: its mean is then a sixteenth of a deviation off
+)
 
 
-def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None:
-    """ImageNet MAE weights, principal components, the cohort's atlas: what the recipe asks for."""
+def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort, progress: Progress = silent) -> None:
+    """ImageNet MAE weights, principal components, the cohort's atlas: what the recipe asks for.
+
+    What is usual is learned from a sample of the cohort, the same for the same seed; `progress` counts its scans.
+    """
     vision = objective.vision
+    seen = CohortSample(studies, recipe, progress)
     if not isinstance(vision, ViT):
         if recipe.init != InitSettings():
             raise SimcropError(
@@ -40,16 +49,15 @@ def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort) -> None
         raise SimcropError("bad-setting", "init.attention_out scales a random start: not with init.mae")
     scale_attention_output(vision, recipe.init.attention_out)
     if vision.atlas is not None:
-        vision.atlas.learn(*mean_and_deviation(every_scan(studies, recipe)))
+        vision.atlas.learn(*mean_and_deviation(seen.scans()))
     if vision.statistics is not None:
-        seen = (statistics_of(patches) for patches in every_scan(studies, recipe))
-        vision.statistics.learn(*mean_and_deviation(seen))
+        vision.statistics.learn(*mean_and_deviation(statistics_of(patches) for patches in seen.scans()))
     if recipe.init.mae is not None:
         load_mae(vision, Path(recipe.init.mae), recipe.init.patch_embed)
     if recipe.init.patch_embed == "pca":
         init_patch_embed_by_pca(vision, some_patches(studies, recipe))
     if recipe.init.position == "centred":
-        centre_positions(vision, studies, recipe)
+        centre_positions(vision, seen)
 
 
 @torch.no_grad()
@@ -61,22 +69,30 @@ def scale_attention_output(vision: ViT, scale: float) -> None:
 
 
 @torch.no_grad()
-def centre_positions(vision: ViT, studies: Cohort, recipe: Recipe) -> None:
+def centre_positions(vision: ViT, seen: "CohortSample") -> None:
     """Take what is usual at each place away from its learned code."""
     if not isinstance(vision.position, nn.Parameter):
         raise SimcropError("bad-setting", "init.position = centred needs vision.pos_embed = learned")
     total = torch.zeros_like(vision.position)
-    for patches in every_scan(studies, recipe):
-        seen = patches if vision.atlas is None else vision.atlas(patches)
-        total += vision.embed(seen)[0]
-    vision.position -= total / len(studies)
+    for patches in seen.scans():
+        total += vision.embed(patches if vision.atlas is None else vision.atlas(patches))[0]
+    vision.position -= total / len(seen.chosen)
 
 
-def every_scan(studies: Cohort, recipe: Recipe) -> Iterator[Tensor]:
-    """The centred crop of each training study as patches `(1, n, p)`."""
-    for study in studies:
-        volume = torch.from_numpy(cut(study, recipe.input.spec, None))
-        yield recipe.input.grid.split(volume[None, None])
+class CohortSample:
+    """Training studies that what is usual is learned from."""
+
+    def __init__(self, studies: Cohort, recipe: Recipe, progress: Progress) -> None:
+        self.studies, self.recipe, self.progress = studies, recipe, progress
+        order = np.random.default_rng((recipe.seed, 7)).permutation(len(studies))
+        self.chosen = sorted(order[:SCANS].tolist())
+
+    def scans(self) -> Iterator[Tensor]:
+        """The centred crop of each as patches `(1, n, p)`."""
+        for done, index in enumerate(self.chosen, 1):
+            volume = torch.from_numpy(cut(self.studies[index], self.recipe.input.spec, None))
+            yield self.recipe.input.grid.split(volume[None, None])
+            self.progress(done, len(self.chosen), "scans looked at for what is usual at each place")
 
 
 def mean_and_deviation(scans: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
