@@ -120,7 +120,7 @@ def test_large_cohorts_are_sampled_by_seed_and_every_scan_of_the_sample_is_count
     def sample(seed: int) -> CohortSample:
         recipe = changed({**tree, "seed": seed}, {})
         studies = training_studies(open_cohort(toy_cohort), recipe)
-        return CohortSample(studies, recipe, lambda done, total, _: counted.append((done, total)))
+        return CohortSample(studies, recipe, lambda: lambda done, total, _: counted.append((done, total)))
 
     scans = [torch.stack(list(sample(seed).scans())) for seed in (0, 0, 1)]
     assert counted == [(1, 3), (2, 3), (3, 3)] * 3

@@ -1,8 +1,9 @@
 """`simcrop pretrain`: a cohort and a recipe become a run folder with a journal, checkpoints and a model."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -53,8 +54,8 @@ def pretrain(
             check_folder(out, "pretrain", settings, resume, overwrite)
         torch.manual_seed(recipe.seed)
         begun = resume and bool(checkpoints(out / "checkpoints"))
-        looking = show_progress("pretrain, before the first step", context.is_main)
-        objective, job = prepare_job(cohort, studies, recipe, out, begun, looking)
+        show = partial(show_progress, "pretrain, before the first step", context.is_main)
+        objective, job = prepare_job(cohort, studies, recipe, out, begun, show)
         with unspoiled(out) if context.is_main else nullcontext():
             continued = context.is_main and open_folder(out, "pretrain", settings, resume, overwrite)
             continued = context.any_rank(continued)
@@ -96,13 +97,13 @@ def prepare_job(
     recipe: Recipe,
     out: Path,
     begun: bool = False,
-    progress: Progress = silent,
+    show: Callable[[], Progress] = lambda: silent,
 ) -> tuple[Objective, Job]:
     """Network and data, joined for the engine. `begun`: a checkpoint will replace whatever the network starts as."""
     inputs = gather_inputs(cohort, studies, recipe)
     objective = recipe.build(inputs.components)
     if not begun:
-        start_encoder(objective, recipe, studies, progress)
+        start_encoder(objective, recipe, studies, show)
     for module in objective.modules():
         if isinstance(module, Transformer):
             module.recompute = recipe.engine.recompute

@@ -3,7 +3,7 @@
 Axes: n patch, p voxel of a patch, d features; voxels on the [-1, 1] scale of the input.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +22,19 @@ from simcrop.objectives.method import Objective
 from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
 
 PCA_PATCHES = 20_000
-SCANS = (
-    256  # that what is usual at each place is learned from: its mean is then a sixteenth of a deviation off
-)
+SCANS = 256  # for what is usual at each place: its mean is then a sixteenth of a deviation off
 
 
-def start_encoder(objective: Objective, recipe: Recipe, studies: Cohort, progress: Progress = silent) -> None:
+def start_encoder(
+    objective: Objective, recipe: Recipe, studies: Cohort, show: Callable[[], Progress] = lambda: silent
+) -> None:
     """ImageNet MAE weights, principal components, the cohort's atlas: what the recipe asks for.
 
-    What is usual is learned from a sample of the cohort, the same for the same seed; `progress` counts its scans.
+    What is usual is learned from a sample of the cohort, the same for the same seed; `show` makes a progress for
+    each look at it, none where nothing is looked at.
     """
     vision = objective.vision
-    seen = CohortSample(studies, recipe, progress)
+    seen = CohortSample(studies, recipe, show)
     if not isinstance(vision, ViT):
         if recipe.init != InitSettings():
             raise SimcropError(
@@ -82,17 +83,18 @@ def centre_positions(vision: ViT, seen: "CohortSample") -> None:
 class CohortSample:
     """Training studies that what is usual is learned from."""
 
-    def __init__(self, studies: Cohort, recipe: Recipe, progress: Progress) -> None:
-        self.studies, self.recipe, self.progress = studies, recipe, progress
+    def __init__(self, studies: Cohort, recipe: Recipe, show: Callable[[], Progress]) -> None:
+        self.studies, self.recipe, self.show = studies, recipe, show
         order = np.random.default_rng((recipe.seed, 7)).permutation(len(studies))
         self.chosen = sorted(order[:SCANS].tolist())
 
     def scans(self) -> Iterator[Tensor]:
         """The centred crop of each as patches `(1, n, p)`."""
+        progress = self.show()
         for done, index in enumerate(self.chosen, 1):
             volume = torch.from_numpy(cut(self.studies[index], self.recipe.input.spec, None))
             yield self.recipe.input.grid.split(volume[None, None])
-            self.progress(done, len(self.chosen), "scans looked at for what is usual at each place")
+            progress(done, len(self.chosen), "scans looked at for what is usual at each place")
 
 
 def mean_and_deviation(scans: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
