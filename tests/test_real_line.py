@@ -114,6 +114,22 @@ def one_batch_run(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return folder / "run", peak
 
 
+@pytest.fixture(scope="module")
+def thin_run(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a thin network, on the input and the patches of the paper, that sees all scans."""
+    changed = set_all(
+        *THIN,
+        f"optim.steps={ROUNDS * len(SCANS)}",
+        "optim.batch=1",
+        "optim.lr=1e-3",
+        "optim.warmup_epochs=0",
+        "data.workers=0",
+    )
+    run = tmp_path_factory.mktemp("thin") / "run"
+    assert simcrop("pretrain", str(cohort), "--recipe", "simcrop-paper", *changed, "--out", str(run)) == 0
+    return run
+
+
 def test_real_scans_and_reports_become_a_cohort(cohort: Path) -> None:
     studies = open_cohort(cohort)
     assert len(studies) == len(SCANS)
@@ -132,20 +148,9 @@ def test_paper_size_steps_on_a_real_scan_are_finite_and_its_loss_falls(
     assert figures[-1, 3] < figures[0, 3]
 
 
-def test_a_thin_network_learns_from_real_scans_of_three_formats(cohort: Path, tmp_path: Path) -> None:
-    steps = ROUNDS * len(SCANS)
-    changed = set_all(
-        *THIN,
-        f"optim.steps={steps}",
-        "optim.batch=1",
-        "optim.lr=1e-3",
-        "optim.warmup_epochs=0",
-        "data.workers=0",
-    )
-    run = tmp_path / "run"
-    assert simcrop("pretrain", str(cohort), "--recipe", "simcrop-paper", *changed, "--out", str(run)) == 0
-    rows = read_journal(run / "journal.jsonl")
-    assert len(rows) == steps
+def test_a_thin_network_learns_from_real_scans_of_three_formats(thin_run: Path) -> None:
+    rows = read_journal(thin_run / "journal.jsonl")
+    assert len(rows) == ROUNDS * len(SCANS)
     figures = np.array([[row[name] for name in ("loss", "volume", "align", "report")] for row in rows])
     assert np.isfinite(figures).all()
     rounds = figures.reshape(ROUNDS, len(SCANS), -1).mean(1)  # in each, every scan once
@@ -191,13 +196,13 @@ def test_paper_size_is_what_the_paper_says(one_batch_run: tuple[Path, float]) ->
 
 
 def test_heat_map_of_a_real_scan_lies_on_its_own_grid(
-    one_batch_run: tuple[Path, float], real_data: Path, tmp_path: Path
+    thin_run: Path, real_data: Path, tmp_path: Path
 ) -> None:
     scan = real_data / "ct" / SCANS["lidc"]
     sentence = "A nodule is observed in the upper lobe of the left lung."
     words = [
         "ground",
-        str(one_batch_run[0]),
+        str(thin_run),
         str(scan),
         "--sentence",
         sentence,

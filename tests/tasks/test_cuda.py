@@ -49,6 +49,7 @@ def test_a_run_in_bf16_goes_the_same_way(line, tmp_path: Path, on_processor) -> 
     assert card == pytest.approx(trained(line, tmp_path / "here", "engine.precision=fp32"), rel=3e-2)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of the compiler's own doing
 def test_compiled_blocks_lose_what_others_do(line, tmp_path: Path) -> None:
     plain = trained(line, tmp_path / "plain", "engine.precision=bf16")
     compiled = trained(line, tmp_path / "compiled", "engine.precision=bf16", "engine.compile=true")
