@@ -50,6 +50,12 @@ class InputSettings(Settings):
     def grid(self) -> PatchGrid:
         return PatchGrid(self.shape, self.patch)
 
+    @property
+    def patch_mm(self) -> tuple[float, float, float]:
+        """Edges of one patch."""
+        x, y, z = (v * mm for v, mm in zip(self.patch, self.spacing_mm, strict=True))
+        return x, y, z
+
 
 class TextSettings(Settings):
     """`model`: `minilm`, the encoder that the package brings along, or a folder such as CXR-BERT's.

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcrop.data.report import Report, read_report_file, sentences
+from simcrop.data.report import Report, read_report_file, sentences, stated_size_mm
 from simcrop.errors import SimcropError
 
 CASES = json.loads((Path(__file__).parent / "report_cases.json").read_text(encoding="utf-8"))
@@ -219,3 +219,27 @@ def test_a_folder_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(SimcropError) as refused:
         read_report_file(tmp_path)
     assert refused.value.reason == "missing-file"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "mm"),
+    [
+        ("A nodule of 8 mm is seen.", 8),
+        ("A mass measuring 1.5 x 2,3 cm.", 23),
+        ("Nodules of 12x8 mm and 3 cm.", 30),
+        ("Densities up to 5mm in T4 and L1, image 120.", 5),
+        ("The main pulmonary artery is 29 Mm wide.", 29),
+        ("There are 3 nodules.", None),
+        ("An area of 4 mmHg.", None),
+        ("", None),
+    ],
+)
+def test_the_largest_length_that_a_sentence_states(sentence: str, mm: float | None) -> None:
+    assert stated_size_mm(sentence) == mm
+
+
+def test_lengths_of_real_sentences_are_those_of_a_chest(real_sentences: list[list[str]]) -> None:
+    sizes = [stated_size_mm(sentence) for report in real_sentences for sentence in report]
+    stated = [size for size in sizes if size is not None]
+    assert 0.02 < len(stated) / len(sizes) < 0.2
+    assert 5 <= median(stated) <= 40

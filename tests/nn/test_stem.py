@@ -21,10 +21,10 @@ def patches(scans: int = 2, seed: int = 0) -> torch.Tensor:
     return torch.rand(scans, GRID.count, GRID.voxels, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def learned(seed: int = 1) -> StatisticsStem:
+def learned(seed: int = 1, cells: tuple[int, int, int] = (1, 1, 1)) -> StatisticsStem:
     torch.manual_seed(seed)
-    stem = StatisticsStem(GRID, 36)
-    seen = statistics_of(patches(20, seed=7))
+    stem = StatisticsStem(GRID, 36, cells)
+    seen = stem.measure(patches(20, seed=7))
     stem.learn(seen.mean(0), seen.std(0, correction=0))
     return stem
 
@@ -52,7 +52,7 @@ def test_statistics_are_those_of_a_slow_version() -> None:
 
 def test_what_is_usual_at_its_place_is_no_distance_and_what_is_not_is_told_in_its_deviations() -> None:
     stem, given = learned(), patches(1)
-    stem.mean.copy_(statistics_of(given)[0])
+    stem.mean.copy_(stem.measure(given)[0])
     stem.spread.fill_(0.1)
     taken: list[torch.Tensor] = []
     stem.hidden.register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0]))
@@ -61,7 +61,7 @@ def test_what_is_usual_at_its_place_is_no_distance_and_what_is_not_is_told_in_it
     denser = given.clone()
     denser[0, 5, 0] = denser[0, 5].max() + 0.2  # one voxel of 105
     stem(denser)
-    distance = taken[1][0, :, STATISTICS:]
+    distance = taken[1][0, :, 0, STATISTICS:]
     assert distance[5, 2] == pytest.approx(2.0, rel=1e-3)  # the largest voxel, in deviations of its place
     assert distance[torch.arange(GRID.count) != 5].abs().max() < 1e-4
     assert stem(patches(1, seed=3) * 9).isfinite().all()
@@ -70,17 +70,66 @@ def test_what_is_usual_at_its_place_is_no_distance_and_what_is_not_is_told_in_it
 
 def test_places_where_nothing_varies_do_not_blow_up() -> None:
     stem = StatisticsStem(GRID, 36)
-    stem.learn(torch.zeros(GRID.count, STATISTICS), torch.zeros(GRID.count, STATISTICS))
+    stem.learn(torch.zeros(GRID.count, 1, STATISTICS), torch.zeros(GRID.count, 1, STATISTICS))
     assert torch.equal(stem.spread, torch.full_like(stem.spread, MIN_SPREAD))
 
 
-def test_visible_patches_are_seen_as_among_all() -> None:
-    stem, given = learned(), patches()
+def test_cells_are_boxes_of_a_patch() -> None:
+    stem, given = learned(cells=(3, 1, 7)), patches(1)
+    found = stem.measure(given)
+    assert found.shape == (1, GRID.count, 21, STATISTICS)
+    boxes = given[0, 4].reshape(3, 5, 7)
+    for cell, (x, z) in ((0, (0, 0)), (9, (1, 2)), (20, (2, 6))):
+        voxels = boxes[x, :, z]
+        assert found[0, 4, cell, 2] == voxels.max()
+        assert found[0, 4, cell, 0] == pytest.approx(float(voxels.mean()), abs=1e-6)
+
+
+def test_a_patch_takes_the_maximum_and_the_mean_of_what_its_cells_say() -> None:
+    stem, given = learned(cells=(1, 5, 1)), patches(1)
+    measured = stem.measure(given)[0, 7].double()
+    shift, scale = stem.mean.double().mean((0, 1)), stem.spread.double().square().mean((0, 1))
+    scale = (scale + stem.mean.double().var((0, 1), correction=0)).sqrt()
+    read = []
+    for cell in range(5):
+        unusual = (measured[cell] - stem.mean[7, cell]) / stem.spread[7, cell]
+        plain = (measured[cell] - shift) / scale
+        seen = torch.cat([plain, unusual.clamp(-CLIP_SIGMA, CLIP_SIGMA)]).float()
+        read.append(torch.nn.functional.gelu(stem.hidden(seen)))
+    both = torch.cat([torch.stack(read).amax(0), torch.stack(read).mean(0)])
+    torch.testing.assert_close(stem(given)[0, 7], stem.out(both), atol=1e-5, rtol=1e-4)
+
+
+def test_a_small_thing_stands_out_in_a_cell() -> None:
+    """One cell of 35 a little denser: far from usual there, next to nothing in the patch's mean."""
+    seen = patches(200, seed=9) * 0.1
+    denser = seen[:1].clone()
+    denser[0, 3].reshape(3, 5, 7)[1, 2] += 0.08
+    distances = []
+    for cells in ((1, 1, 1), (3, 5, 1)):
+        stem = StatisticsStem(GRID, 36, cells)
+        measured = stem.measure(seen)[..., 0]
+        mean, deviation = measured.mean(0), measured.std(0)
+        distances.append(float(((stem.measure(denser)[0, 3, :, 0] - mean[3]) / deviation[3]).abs().max()))
+    assert distances[1] > 2 * distances[0]
+
+
+def test_cells_that_do_not_divide_a_patch_are_refused() -> None:
+    for cells in ((2, 1, 1), (1, 6, 1), (1, 1, 14)):
+        with pytest.raises(SimcropError, match="equal cells"):
+            StatisticsStem(GRID, 36, cells)
+
+
+@pytest.mark.parametrize("cells", [(1, 1, 1), (3, 5, 1)])
+def test_visible_patches_are_seen_as_among_all(cells: tuple[int, int, int]) -> None:
+    stem, given = learned(cells=cells), patches()
     mask = random_mask(2, GRID.count, 0.6, torch.Generator().manual_seed(2))
     torch.testing.assert_close(stem(mask.take_visible(given), mask.keep), mask.take_visible(stem(given)))
 
 
-@pytest.mark.parametrize("stem", [("statistics",), ("statistics", "linear")])
+@pytest.mark.parametrize(
+    "stem", [("statistics",), ("statistics", "linear"), ("conv",), ("statistics", "conv")]
+)
 def test_masked_patches_stay_hidden(stem: tuple[str, ...]) -> None:
     vision, given = encoder(*stem), patches()
     mask = random_mask(2, GRID.count, 0.6, torch.Generator().manual_seed(2))

@@ -175,6 +175,10 @@ def test_common_sentences_do_not_enter_the_cross_image_term(make: Make) -> None:
     assert objective(batch, seeded())["cross_image"] > 0
 
 
+def test_the_weight_of_the_volume_is_a_setting(make: Make) -> None:
+    assert make(mim={"weight": 0.25})[0].terms["volume"].weight == 0.25
+
+
 def test_every_trained_parameter_has_a_gradient_and_the_frozen_text_has_none(make: Make) -> None:
     objective, batch = make()
     assert not objective.skips_parameters

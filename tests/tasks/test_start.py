@@ -88,8 +88,8 @@ def test_what_is_usual_is_learned_from_the_training_scans_and_kept_in_the_model(
         torch.from_numpy(cut(study, recipe.input.spec, None))[None]
         for study in training_studies(open_cohort(toy_cohort), recipe)
     ]
-    seen = statistics_of(recipe.input.grid.split(torch.stack(scans))).double()
     assert vision.statistics is not None
+    seen = statistics_of(recipe.input.grid.split(torch.stack(scans)))[:, :, None].double()
     torch.testing.assert_close(vision.statistics.mean, seen.mean(0).float(), atol=1e-5, rtol=1e-4)
     spread = seen.std(0, correction=0).float() + MIN_SPREAD
     torch.testing.assert_close(vision.statistics.spread, spread, atol=1e-4, rtol=1e-3)

@@ -3,7 +3,8 @@
 One linear map of two thousand voxels averages a small dense thing away; its largest voxel, or the share of voxels as
 dense as it, does not. Our extension, not in the paper.
 
-Axes: b batch, n all patches, v visible patches, p voxel of a patch, f statistic, d features; voxels in [-1, 1].
+Axes: b batch, n all patches, v visible patches, p voxel of a patch, c cell of a patch, f
+statistic, d features; voxels in [-1, 1].
 """
 
 from functools import partial
@@ -11,12 +12,14 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from simcrop.errors import SimcropError
 from simcrop.jit import compiled
-from simcrop.nn.patch import PatchGrid
+from simcrop.nn.patch import PatchGrid, Triple
 
 # From one to the next: air of a hole, lung, haze, tissue, bone. In HU: -1000, -930, -750, -200, 150, 1000.
 DENSITIES = (-1.0, -0.93, -0.75, -0.2, 0.15, 1.0)
@@ -64,21 +67,37 @@ def measure_rows(rows: np.ndarray, edges: np.ndarray, found: np.ndarray) -> None
 
 
 class StatisticsStem(nn.Module):
-    """Patches as tokens by their statistics, twice: as they are, and as standard deviations from what is usual at that
-    place. What is usual, `mean` and `spread` `(n, f)`, is learned from a cohort before training.
+    """Patches as tokens by the statistics of their cells, twice: as they are, and as standard deviations from what is
+    usual at that place. What is usual, `mean` and `spread` `(n, c, f)`, is learned from a cohort before training.
+
+    `cells`: how many boxes a patch is cut into along each axis. All are read alike, and the patch takes the maximum
+    and the mean of what was read: a thing much smaller than the patch stands out in a cell.
     """
 
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, grid: PatchGrid, width: int) -> None:
+    def __init__(self, grid: PatchGrid, width: int, cells: Triple = (1, 1, 1)) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(grid.count, STATISTICS))
-        self.register_buffer("spread", torch.ones(grid.count, STATISTICS))
+        if any(p % c for p, c in zip(grid.patch, cells, strict=True)):
+            raise SimcropError(
+                "bad-setting", f"a patch of {grid.patch} voxels cannot be cut into {cells} equal cells"
+            )
+        x, y, z = (p // c for p, c in zip(grid.patch, cells, strict=True))
+        self.cells = PatchGrid(grid.patch, (x, y, z))
+        count = self.cells.count
+        self.register_buffer("mean", torch.zeros(grid.count, count, STATISTICS))
+        self.register_buffer("spread", torch.ones(grid.count, count, STATISTICS))
         self.hidden = nn.Linear(2 * STATISTICS, width)
-        self.out = nn.Linear(width, width)
+        self.out = nn.Linear(width if count == 1 else 2 * width, width)
 
-    def learn(self, mean: Float[Tensor, "n f"], deviation: Float[Tensor, "n f"]) -> None:
+    def measure(self, patches: Float[Tensor, "b v p"]) -> Float[Tensor, "b v c f"]:
+        """Statistics of every cell."""
+        x, y, z = self.cells.volume
+        boxes = rearrange(patches.float(), "b v (x y z) -> (b v) 1 x y z", x=x, y=y, z=z)
+        return rearrange(statistics_of(self.cells.split(boxes)), "(b v) c f -> b v c f", b=patches.shape[0])
+
+    def learn(self, mean: Float[Tensor, "n c f"], deviation: Float[Tensor, "n c f"]) -> None:
         """Take the mean and the standard deviation of a cohort's statistics at each place."""
         self.mean.copy_(mean)
         self.spread.copy_(deviation + MIN_SPREAD)
@@ -87,11 +106,13 @@ class StatisticsStem(nn.Module):
         self, patches: Float[Tensor, "b v p"], keep: Int[Tensor, "b v"] | None = None
     ) -> Float[Tensor, "b v d"]:
         """`keep`: which places of the grid the patches come from; all of them, in order, when not given."""
-        found = statistics_of(patches.float())
+        found = self.measure(patches)
         mean, spread = (self.mean, self.spread) if keep is None else (self.mean[keep], self.spread[keep])
         unusual = ((found - mean) / spread).clamp(-CLIP_SIGMA, CLIP_SIGMA)
         # Over all places, so that as a number among others each statistic counts about as much.
-        plain = (found - self.mean.mean(0)) / (
-            self.spread.square().mean(0) + self.mean.var(0, correction=0)
-        ).sqrt()
-        return self.out(gelu(self.hidden(torch.cat([plain, unusual], dim=-1))))
+        every = self.spread.square().mean((0, 1)) + self.mean.var((0, 1), correction=0)
+        plain = (found - self.mean.mean((0, 1))) / every.sqrt()
+        read = gelu(self.hidden(torch.cat([plain, unusual], dim=-1)))
+        if self.cells.count == 1:
+            return self.out(read[:, :, 0])
+        return self.out(torch.cat([read.amax(2), read.mean(2)], dim=-1))

@@ -9,11 +9,12 @@ from typing import Literal
 import torch
 from einops import repeat
 from jaxtyping import Float, Int
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 from torch import Tensor, nn
 
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state
+from simcrop.nn.conv_stem import ConvStem
 from simcrop.nn.encoder import VisionEncoder, VisionFeatures
 from simcrop.nn.masking import Mask
 from simcrop.nn.patch import PatchGrid
@@ -32,7 +33,8 @@ class VisionSettings(Settings):
     `atlas`: our extension: each voxel is seen as its distance from the training cohort's mean at that place, in
     standard deviations. It needs scans that lie alike, such as phantoms or registered ones; elsewhere it means little.
     `stem`: what makes a token of a patch; several add up. `linear` is the paper's, one linear map of its voxels;
-    `statistics` our extension (`nn/stem.py`), beside which the linear map starts at zero.
+    `statistics` (`nn/stem.py`) and `conv` (`nn/conv_stem.py`) our extensions, beside which the linear map starts at
+    zero. `cells`: boxes along each axis of a patch, of which statistics are taken.
     `windows`: our extension: each voxel is seen once per window, from -1 at its low end to 1 at its high end, so that
     "how much of this patch is fluid" is a sum. On the [-1, 1] scale of the input; none: the input as it is.
     """
@@ -44,7 +46,8 @@ class VisionSettings(Settings):
     cls_token: bool = True
     pos_embed: Literal["sincos3d", "sincos_hw", "learned"] = "sincos3d"
     atlas: bool = False
-    stem: tuple[Literal["linear", "statistics"], ...] = ("linear",)
+    stem: tuple[Literal["linear", "statistics", "conv"], ...] = ("linear",)
+    cells: tuple[PositiveInt, PositiveInt, PositiveInt] = (1, 1, 1)
     windows: tuple[tuple[float, float], ...] = ()
 
     @field_validator("windows")
@@ -122,7 +125,12 @@ class ViT(VisionEncoder):
         self.atlas = Atlas(grid) if settings.atlas else None
         self.windows = settings.windows
         self.patch_embed = linear_stem(settings, grid) if "linear" in settings.stem else None
-        self.statistics = StatisticsStem(grid, settings.dim) if "statistics" in settings.stem else None
+        self.statistics = None
+        if "statistics" in settings.stem:
+            self.statistics = StatisticsStem(grid, settings.dim, settings.cells)
+        self.conv = None
+        if "conv" in settings.stem:
+            self.conv = ConvStem(grid.patch, max(1, len(settings.windows)), settings.dim)
         code = (sincos_hw if settings.pos_embed == "sincos_hw" else sincos_3d)(grid.shape, settings.dim)
         if settings.pos_embed == "learned":
             self.position = nn.Parameter(code)
@@ -171,9 +179,13 @@ class ViT(VisionEncoder):
         parts = []
         if self.statistics is not None:
             parts.append(self.statistics(patches, keep))
-        if self.patch_embed is not None:
+        if self.patch_embed is not None or self.conv is not None:
             seen = [((patches - low) / (high - low)).clamp(0, 1) * 2 - 1 for low, high in self.windows]
-            parts.append(self.patch_embed(torch.cat(seen, dim=-1) if seen else patches))
+            windowed = torch.stack(seen or [patches], dim=2)
+            if self.conv is not None:
+                parts.append(self.conv(windowed))
+            if self.patch_embed is not None:
+                parts.append(self.patch_embed(windowed.flatten(2)))
         return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
 
     def depth_of(self, name: str) -> int | None:

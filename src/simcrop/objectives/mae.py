@@ -41,7 +41,7 @@ class Mae(Objective):
 
     @property
     def terms(self) -> dict[str, Term]:
-        return {"volume": Term(1.0, RECONSTRUCTION)}
+        return {"volume": Term(self.settings.mim.weight, RECONSTRUCTION)}
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)

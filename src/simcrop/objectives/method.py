@@ -56,7 +56,7 @@ class TextNeeds:
 @dataclass(frozen=True, eq=False)
 class Components:
     """What a method may be built from; it takes what it asked for. `vocabulary`: ids of the words that it may have to
-    predict, all when None; `center`: mean feature of the texts.
+    predict, all when None; `center`: mean feature of the texts; `patch_mm`: edges of a patch.
     """
 
     grid: PatchGrid
@@ -64,6 +64,7 @@ class Components:
     tokenizer: Tokenizer | None = None
     vocabulary: Int[Tensor, " w"] | None = None
     center: Float[Tensor, " e"] | None = None
+    patch_mm: tuple[float, float, float] | None = None
 
     @property
     def reader(self) -> tuple[TextEncoder, Tokenizer]:

@@ -17,38 +17,17 @@ from simcrop.data.samples.tokenizer import Tokenizer, Tokens, mask_tokens
 from simcrop.errors import SimcropError
 from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.fusion import Fusion, FusionSettings
-from simcrop.nn.masking import random_mask, visible_count
 from simcrop.nn.mlm_head import MlmHead
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.report_decoder import ReportDecoder, ReportDecoderSettings
 from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.nn.transformer import check_heads, identity_linear
 from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
+from simcrop.objectives.cross_image import CrossImage, CrossImageSettings
 from simcrop.objectives.method import Components, MethodSettings, Objective, ProjectionHead, Term, TextNeeds
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
 from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, draw_mask, preferred_patches, volume_loss
 from simcrop.settings import Settings
-
-
-class CrossImageSettings(Settings):
-    """Our extension, not in the paper: a sentence must find its own image among those of the batch.
-
-    `visible`: share of the patches that its own pass through the encoder sees; `top_share`: patches averaged, as a
-    share of those; `max_document_frequency`: a sentence in this share of the training reports or more tells images
-    apart no longer.
-
-    `skip_attention`: share of the steps in which attention is left out of that pass, so that its patches do not see
-    each other. What one patch shows can otherwise be told by any other, and a sentence is then found in the right scan
-    at the wrong place. With any such steps, sentences are grounded among patches that do not see each other.
-    """
-
-    enabled: bool = False
-    weight: float = Field(default=1.0, ge=0)
-    temperature: float = Field(default=0.07, gt=0)
-    visible: float = Field(default=1.0, gt=0, le=1)
-    top_share: float = Field(default=0.05, gt=0, le=1)
-    max_document_frequency: float = Field(default=0.15, gt=0, le=1)
-    skip_attention: float = Field(default=0.0, ge=0, le=1)
 
 
 class AlignSettings(Settings):
@@ -106,7 +85,14 @@ class SimCroPSettings(MethodSettings):
         return self
 
     def build(self, components: Components) -> "SimCroP":
-        return SimCroP(self, components.grid, *components.reader, components.vocabulary, components.center)
+        return SimCroP(
+            self,
+            components.grid,
+            *components.reader,
+            components.vocabulary,
+            components.center,
+            components.patch_mm,
+        )
 
     @property
     def text_needs(self) -> TextNeeds:
@@ -162,6 +148,7 @@ class SimCroP(Objective):
         tokenizer: Tokenizer,
         vocabulary: Tensor | None = None,
         center: Tensor | None = None,
+        patch_mm: tuple[float, float, float] | None = None,
     ) -> None:
         super().__init__()
         self.settings, self.grid, self.tokenizer = settings, grid, tokenizer
@@ -170,6 +157,7 @@ class SimCroP(Objective):
         self.vision = settings.vision.build(grid)
         self.vision_decoder = VisionDecoder(settings.vision_decoder, self.vision.width, grid)
         self.projection = settings.projection_head(text)
+        self.cross_image = CrossImage(settings.align.cross_image, patch_mm)
         self.fusion = Fusion(settings.fusion, text.width, self.vision.width, width)
         self.report_decoder = ReportDecoder(settings.report_decoder)
         self.mlm_head = MlmHead(width, text, vocabulary)
@@ -180,7 +168,7 @@ class SimCroP(Objective):
     def terms(self) -> dict[str, Term]:
         """L = L_MIM + lambda 1 L_align + lambda 2 L_MLM (Eq. 7), and our extension when it is on."""
         align, cross = self.settings.align, self.settings.align.cross_image
-        terms = {"volume": Term(1.0, RECONSTRUCTION)}
+        terms = {"volume": Term(self.settings.mim.weight, RECONSTRUCTION)}
         if self.settings.mlm.weight:
             terms["report"] = Term(self.settings.mlm.weight, "masked words predicted (Eq. 6)")
         if align.use_sa:
@@ -242,18 +230,11 @@ class SimCroP(Objective):
         self, batch: Batch, generator: torch.Generator, body: Tensor | None
     ) -> Float[Tensor, ""]:
         """Our extension, on a pass of its own that sees more of the volume."""
-        cross, sentences, device = self.settings.align.cross_image, batch.sentences, batch.volume.device
-        mask = None
-        if cross.visible < 1:
-            mask = random_mask(len(batch), self.grid.count, 1 - cross.visible, generator, body, device)
-        skip = cross.skip_attention > 0 and float(torch.rand((), generator=generator)) < cross.skip_attention
-        patches = self.projection.patches(self.vision(batch.volume, mask, skip).patches)
-        k = visible_count(patches.shape[1], 1 - cross.top_share)
-        scores = losses.region_scores(self.sentence_features(sentences), patches, k)
-        discriminative = sentences.document_frequency < cross.max_document_frequency
-        return losses.cross_image_nce(
-            scores, sentences.image_index, sentences.sentence_id, discriminative, cross.temperature
+        mask, skip = self.cross_image.draw_view(
+            len(batch), self.grid.count, generator, body, batch.volume.device
         )
+        patches = self.projection.patches(self.vision(batch.volume, mask, skip).patches)
+        return self.cross_image(self.sentence_features(batch.sentences), patches, batch.sentences)
 
     def sentence_features(self, sentences: Sentences) -> Float[Tensor, "s e"]:
         """f_sent of the paper: cached when the text encoder is frozen, encoded here when it is trained."""

@@ -38,7 +38,7 @@ def gather_inputs(cohort: Cohort, studies: Cohort, recipe: Recipe) -> TrainingIn
     """Read the text encoder and every report, when the method wants them."""
     needs = recipe.text_needs
     if needs is None:
-        return TrainingInputs(Components(recipe.input.grid), None)
+        return TrainingInputs(Components(recipe.input.grid, patch_mm=recipe.input.patch_mm), None)
     folder = text_encoder_folder(recipe.text.model)
     tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
     reports = [Report(study.findings, study.impression) for study in studies]
@@ -55,7 +55,12 @@ def gather_inputs(cohort: Cohort, studies: Cohort, recipe: Recipe) -> TrainingIn
         tokens = tokenizer.encode([report.text for report in reports], recipe.text.report_length)
         vocabulary = tokens.ids[tokens.mask].unique()
     components = Components(
-        recipe.input.grid, text, tokenizer, vocabulary, center_of(bank) if needs.centred else None
+        recipe.input.grid,
+        text,
+        tokenizer,
+        vocabulary,
+        center_of(bank) if needs.centred else None,
+        recipe.input.patch_mm,
     )
     lengths = recipe.text.report_length, recipe.text_length
     return TrainingInputs(components, Texts(tokenizer, bank, *lengths, needs.unit, needs.predicted != "no"))

@@ -15,7 +15,6 @@ from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
-from simcrop.nn.stem import statistics_of
 from simcrop.nn.transformer import Attention
 from simcrop.nn.vit import ViT
 from simcrop.objectives.method import Objective
@@ -52,7 +51,7 @@ def start_encoder(
     if vision.atlas is not None:
         vision.atlas.learn(*mean_and_deviation(seen.scans()))
     if vision.statistics is not None:
-        vision.statistics.learn(*mean_and_deviation(statistics_of(patches) for patches in seen.scans()))
+        vision.statistics.learn(*mean_and_deviation(map(vision.statistics.measure, seen.scans())))
     if recipe.init.mae is not None:
         load_mae(vision, Path(recipe.init.mae), recipe.init.patch_embed)
     if recipe.init.patch_embed == "pca":

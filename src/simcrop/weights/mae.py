@@ -50,7 +50,7 @@ def load_mae(encoder: ViT, path: Path, patch_embed: str) -> Imported:
     except (SafetensorError, OSError) as error:
         raise SimcropError("weights-mismatch", f"cannot read {path} as safetensors") from error
     state, skipped = translate(theirs, encoder, patch_embed)
-    ours = ("position", "atlas.", "statistics.")  # never in such a file
+    ours = ("position", "atlas.", "statistics.", "conv.")  # never in such a file
     wanted = {
         name
         for name in encoder.state_dict()

@@ -23,7 +23,7 @@ class Sentences:
     Either `features` (frozen, cached) or `tokens` (to be encoded) is set.
 
     `image_index`: whose study of the batch it is; `sentence_id`: equal for equal sentences; `document_frequency`: in
-    what share of the training reports it stands.
+    what share of the training reports it stands; `size_mm`: the length that it states, NaN where none.
     """
 
     image_index: Int[Tensor, " s"]
@@ -31,6 +31,7 @@ class Sentences:
     document_frequency: Float[Tensor, " s"]
     features: Float[Tensor, "s d"] | None = None
     tokens: Tokens | None = None
+    size_mm: Float[Tensor, " s"] | None = None
 
     def to(self, device: torch.device) -> "Sentences":
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -42,6 +43,7 @@ class Sentences:
             change(self.document_frequency),
             None if self.features is None else change(self.features),
             None if self.tokens is None else self.tokens.each(change),
+            None if self.size_mm is None else change(self.size_mm),
         )
 
 

@@ -211,6 +211,7 @@ class Texts:
             document_frequency=self.bank.document_frequency[sentence_id],
             features=None if cached is None else cached[sentence_id],
             tokens=self.tokenizer.encode(flat, self.text_length) if cached is None else None,
+            size_mm=self.bank.size_mm[sentence_id],
         )
 
 

@@ -3,6 +3,7 @@
 Axes: u distinct sentence, d features. Cached beside the cohort, because the text encoder never changes.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from simcrop.data.report import stated_size_mm
 from simcrop.files.digest import digest_of_texts
 from simcrop.files.tensors import save_tensors
 from simcrop.files.whole import StoreError
@@ -22,10 +24,13 @@ Encode = Callable[[list[str]], Tensor]
 
 @dataclass(frozen=True)
 class SentenceBank:
-    """`features` is None when the text encoder is trained and nothing may be cached."""
+    """`features` is None when the text encoder is trained and nothing may be cached; `size_mm`: the length that a
+    sentence states, NaN where none.
+    """
 
     index: dict[str, int]
     document_frequency: Float[Tensor, " u"]
+    size_mm: Float[Tensor, " u"]
     features: Float[Tensor, "u d"] | None
 
     def ids(self, sentences: Sequence[str]) -> list[int]:
@@ -48,15 +53,16 @@ def build_bank(
     reports_with = Counter(sentence for report in reports for sentence in set(report))
     texts = sorted(reports_with)
     frequency = torch.tensor([reports_with[text] / len(reports) for text in texts], dtype=torch.float32)
+    sizes = torch.tensor([stated_size_mm(text) or math.nan for text in texts])
     index = {text: i for i, text in enumerate(texts)}
     if encode is None:
-        return SentenceBank(index, frequency, None)
+        return SentenceBank(index, frequency, sizes, None)
     digest = digest_of_texts(texts)
     features = read_cache(cache, digest)
     if features is None:
         features = encode_all(texts, encode, chunk)
         write_cache(cache, digest, features)
-    return SentenceBank(index, frequency, features)
+    return SentenceBank(index, frequency, sizes, features)
 
 
 def encode_all(texts: list[str], encode: Encode, chunk: int) -> Float[Tensor, "u d"]:

@@ -1,0 +1,100 @@
+"""A sentence must find its own image among those of a batch: our extension, not in the paper.
+
+Eq. 4 compares the sentences of one report, and can be met by a fixed map from place to sentence; this cannot.
+
+Axes: b image, s sentence (of all reports, flat), n patch, e features that sentences and patches share.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from simcrop import losses
+from simcrop.data.samples.batch import Sentences
+from simcrop.nn.masking import Mask, random_mask, visible_count
+from simcrop.settings import Settings
+
+LOG_SCALE, BIAS = math.log(10), -10.0  # where SigLIP starts
+
+
+class CrossImageSettings(Settings):
+    """`visible`: share of the patches that its own pass through the encoder sees; `top_share`: patches averaged, as a
+    share of those; `max_document_frequency`: a sentence in this share of the training reports or more tells images
+    apart no longer.
+
+    `skip_attention`: share of the steps in which attention is left out of that pass, so that its patches do not see
+    each other. What one patch shows can otherwise be told by any other, and a sentence is then found in the right scan
+    at the wrong place. With any such steps, sentences are grounded among patches that do not see each other.
+
+    `directions = both`: an image must find its sentences, too. `loss = sigmoid`: each pair on its own, with a scale and
+    a bias that are learned (SigLIP). `stated_size`: where a sentence states a length, no more patches are averaged than
+    a cube of that length fills.
+    """
+
+    enabled: bool = False
+    weight: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=0.07, gt=0)
+    visible: float = Field(default=1.0, gt=0, le=1)
+    top_share: float = Field(default=0.05, gt=0, le=1)
+    max_document_frequency: float = Field(default=0.15, gt=0, le=1)
+    skip_attention: float = Field(default=0.0, ge=0, le=1)
+    directions: Literal["sentence", "both"] = "sentence"
+    loss: Literal["softmax", "sigmoid"] = "softmax"
+    stated_size: bool = False
+
+    @model_validator(mode="after")
+    def sigmoid_has_no_direction(self) -> "CrossImageSettings":
+        if self.loss == "sigmoid" and self.directions == "both":
+            raise ValueError("loss = sigmoid asks pairs and knows no directions")
+        return self
+
+
+class CrossImage(nn.Module):
+    """The term `cross_image`. `patch_mm`: edges of a patch, for sentences that state a size."""
+
+    def __init__(
+        self, settings: CrossImageSettings, patch_mm: tuple[float, float, float] | None = None
+    ) -> None:
+        super().__init__()
+        self.settings, self.patch_mm = settings, patch_mm
+        self.scale = self.bias = None
+        if settings.loss == "sigmoid":
+            self.scale, self.bias = nn.Parameter(torch.tensor(LOG_SCALE)), nn.Parameter(torch.tensor(BIAS))
+
+    def draw_view(
+        self,
+        count: int,
+        patches: int,
+        generator: torch.Generator,
+        body: Bool[Tensor, "b n"] | None,
+        device: torch.device,
+    ) -> tuple[Mask | None, bool]:
+        """What its own pass through the encoder sees of `count` images, and whether attention is left out of it."""
+        mask, skip = None, self.settings.skip_attention
+        if self.settings.visible < 1:
+            mask = random_mask(count, patches, 1 - self.settings.visible, generator, body, device)
+        return mask, skip > 0 and float(torch.rand((), generator=generator)) < skip
+
+    def forward(
+        self, embeddings: Float[Tensor, "s e"], patches: Float[Tensor, "b n e"], sentences: Sentences
+    ) -> Float[Tensor, ""]:
+        """Its cost; only sentences rare enough to tell images apart count."""
+        settings = self.settings
+        k = self.patches_of(sentences, visible_count(patches.shape[1], 1 - settings.top_share))
+        scores = losses.region_scores(embeddings, patches, k)
+        discriminative = sentences.document_frequency < settings.max_document_frequency
+        asked = scores, sentences.image_index, sentences.sentence_id, discriminative
+        if self.scale is not None and self.bias is not None:
+            return losses.cross_image_sigmoid(*asked, self.scale, self.bias)
+        return losses.cross_image_nce(*asked, settings.temperature, settings.directions == "both")
+
+    def patches_of(self, sentences: Sentences, most: int) -> int | Int[Tensor, " s"]:
+        """How many patches each sentence is sought in: `most`, and no more than what it states the size of can fill."""
+        if not self.settings.stated_size or sentences.size_mm is None or self.patch_mm is None:
+            return most
+        along = (sentences.size_mm[:, None] / sentences.size_mm.new_tensor(self.patch_mm)).ceil()
+        return along.prod(1).nan_to_num(most).clamp(1, most).long()
