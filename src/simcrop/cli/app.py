@@ -7,13 +7,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from simcrop.cli.options import Out, Overwrite, Resume, Set
 from simcrop.cli.scans import embed, ingest
+from simcrop.cli.studies import demo, reproduce
 from simcrop.errors import SimcropError
-
-Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left unfinished.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]
 
 # Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
 UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -50,42 +47,8 @@ def simcrop(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-@app.command()
-def demo(
-    out: Out,
-    seed: int = 0,
-    patients: Annotated[int, typer.Option(min=10, help="To learn from; fewer are faster.")] = 600,
-    controls: Annotated[
-        bool, typer.Option("--controls", help="Train MAE, mispaired reports and the labels themselves, too.")
-    ] = False,
-    set_: Set = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """The main job end to end on a phantom cohort, ending with one HTML page. Minutes on two cores."""
-    from simcrop.experiments.demo import demo as run
-
-    page = run(out, seed, patients, set_, resume, overwrite, controls=controls)
-    typer.echo(f"open {page}")
-
-
-@app.command()
-def reproduce(
-    what: Annotated[str, typer.Argument(help="table3: the parts of the method, on phantoms.")],
-    out: Out,
-    seeds: Annotated[int, typer.Option(min=1, help="How many; each trains every method anew.")] = 3,
-    size: Annotated[str, typer.Option(help="tiny, or small: 96 x 96 x 48 voxels, for a GPU.")] = "tiny",
-    set_: Set = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """A table of the paper on cohorts with known truth: methods trained alike, controls beside them. About an hour."""
-    from simcrop.experiments.table3 import reproduce_table3
-
-    if what != "table3":
-        raise SimcropError("bad-setting", f"cannot reproduce {what!r}: there is table3")
-    reproduce_table3(out, range(seeds), size, set_ or (), typer.echo, resume, overwrite)
-    typer.echo(f"open {out / 'report.html'}; {out / 'table3.md'} is the same as text")
+app.command()(demo)
+app.command()(reproduce)
 
 
 @app.command()

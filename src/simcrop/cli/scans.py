@@ -5,9 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left unfinished.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]
-
+from simcrop.cli.options import Overwrite, Resume
 
 Ray = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster to do the work: auto or host:port.")

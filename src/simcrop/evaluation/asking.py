@@ -5,6 +5,7 @@ Axes: s sentence that names a lesion, n patch, e features that sentences and pat
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,15 @@ def draw_questions(studies: Cohort | Sequence[Study], truth: Truth, seed: int) -
     return drawn
 
 
+@lru_cache(maxsize=1024)
+def split_once(findings: str) -> tuple[str, ...]:
+    """The sentences of a report that is asked about many times."""
+    return tuple(sentences(findings))
+
+
 def text_of(study: Study, sentence: KnownSentence) -> str:
     """The sentence's words, read from the report as the training reads them."""
-    texts = sentences(study.findings)
+    texts = split_once(study.findings)
     if sentence.sentence_index >= len(texts):
         raise SimcropError(
             "bad-truth", f"study {study.id}: its report is not the one that the truth describes"

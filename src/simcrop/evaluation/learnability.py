@@ -13,7 +13,7 @@ from simcrop.data.preprocess import InputSpec
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.evaluation.features import in_passes, patch_features, volumes_of
 from simcrop.evaluation.probe import fit_probe
-from simcrop.metrics import macro_auroc
+from simcrop.metrics import Macro, macro_auroc
 from simcrop.model import Model
 from simcrop.nn.patch import PatchGrid
 
@@ -50,13 +50,13 @@ def learnability_by_hand(
     unseen: np.ndarray,
     truth: np.ndarray,
     seed: int,
-) -> float:
-    """Macro AUROC of a logistic regression on hand-made statistics `(s, n, f)`: no training but its own labels."""
+) -> Macro:
+    """AUROC of a logistic regression on hand-made statistics `(s, n, f)`: no training but its own labels."""
     probe = fit_probe(features_by_hand(known, known), labels, patients, seed)
-    return macro_auroc(probe.scores(features_by_hand(unseen, known)), truth).value
+    return macro_auroc(probe.scores(features_by_hand(unseen, known)), truth)
 
 
-def learnability_supervised(model: Model, studies: Cohort, truth: np.ndarray) -> float:
-    """Macro AUROC of an encoder that was taught the labels themselves, on the scans of another part."""
+def learnability_supervised(model: Model, studies: Cohort, truth: np.ndarray) -> Macro:
+    """AUROC of an encoder that was taught the labels themselves, on the scans of another part."""
     scores = [model.scores_of(features) for _, features in patch_features(model, studies)]
-    return macro_auroc(torch.cat(scores).cpu().numpy(), truth).value
+    return macro_auroc(torch.cat(scores).cpu().numpy(), truth)

@@ -19,7 +19,7 @@ SHARED = ("input", "init", "aug", "optim", "engine", "checkpoint")
 
 @dataclass(frozen=True)
 class Arm:
-    """`settings` are changes to `recipe`, which otherwise shares everything with BASE; untrained: a random start.
+    """`settings` are changes to `recipe`, which otherwise shares everything with `base`; untrained: a random start.
 
     `seeds`: how many of the experiment's seeds it runs with; a control or a side question needs fewer.
     """
@@ -29,6 +29,7 @@ class Arm:
     settings: tuple[str, ...] = ()
     trained: bool = True
     seeds: int | None = None
+    base: str = BASE
 
     @property
     def key(self) -> str:
@@ -36,11 +37,11 @@ class Arm:
         return "-".join("".join(c if c.isalnum() else " " for c in self.name.lower()).split())
 
     def build(self, seed: int, common: tuple[str, ...] = ()) -> Recipe:
-        """Its recipe: BASE's shared groups, what all arms of an experiment change (`common`), then its own settings."""
-        base = load_recipe(BASE)
+        """Its recipe: the base's shared groups, what all arms of an experiment change (`common`), then its settings."""
+        base = load_recipe(self.base)
         own = load_recipe(self.recipe).architecture
         sizes = [name for name in base.architecture if name in own]
-        shared = [] if self.recipe == BASE else [*SHARED, *sizes]
+        shared = [] if self.recipe == self.base else [*SHARED, *sizes]
         taken = [f"{name}={json.dumps(getattr(base, name).model_dump(mode='json'))}" for name in shared]
         return load_recipe(self.recipe, [*taken, *common, *self.settings, f"seed={seed}"])
 
@@ -59,13 +60,19 @@ MIXED = (*FULL_ATTENTION, "align.cross_image.skip_attention=0")
 ATLAS = (*PLAIN, "vision.atlas=true")
 
 
-def supervised(labels: Sequence[str], pool: Pooling) -> Arm:
-    """A learnability check: the encoder taught the labels that are judged. It sees the atlas' distances, with which a
-    cohort's lesions are easiest to learn: the question is whether they can be learned at all.
+def supervised(
+    labels: Sequence[str],
+    pool: Pooling,
+    input_settings: Sequence[str] = ATLAS,
+    base: str = BASE,
+    name: str = "Supervised",
+) -> Arm:
+    """A learnability check: the encoder taught the labels that are judged. As a rule it sees the atlas' distances, with
+    which the lesions of an easy cohort are easiest to learn: the question is whether they can be learned at all.
     """
     named = ", ".join(f'"{label}"' for label in labels)
-    settings = (*ATLAS, f"head.labels=[{named}]", f"head.pool={pool}")
-    return Arm(f"Supervised {pool}", "supervised-tiny", settings, seeds=1)
+    settings = (*input_settings, f"head.labels=[{named}]", f"head.pool={pool}")
+    return Arm(f"{name} {pool}", "supervised-tiny", settings, seeds=1, base=base)
 
 
 def train(

@@ -163,7 +163,7 @@ def measure(shown: Demo) -> dict[str, Any]:
         metrics[f"probe_auroc{suffix}"] = macro_auroc(scores, truth).value
     if shown.controls:
         taught = load(shown.run(shown.taught))
-        metrics["learnability_supervised"] = learnability_supervised(taught, test, truth)
+        metrics["learnability_supervised"] = learnability_supervised(taught, test, truth).value
     seen = shown.features(shown.plus, "test")
     if seen.pointed is not None:
         metrics |= score_pointing_game(seen.pointed, shown.seed).figures()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from simcrop.evaluation.features import Pooling
+from simcrop.evaluation.probe import some_patients
 from simcrop.experiments.arms import Arm
 from simcrop.experiments.cached import CachedFeatures, cached_features
 from simcrop.experiments.cohorts import Part, PhantomCohorts
@@ -18,13 +19,14 @@ from simcrop.experiments.side_by_side import Say, Training, train_all
 
 @dataclass(frozen=True)
 class Experiment:
-    """Arms on one set of cohorts. `common`: settings that every arm gets."""
+    """Arms on one set of cohorts. `common`: settings that every arm gets; `labelled`: the part probes learn from."""
 
     folder: Path
     cohorts: PhantomCohorts
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
     common: tuple[str, ...]
+    labelled: Part = "probe"
 
     def seeds_of(self, arm: Arm) -> tuple[int, ...]:
         return self.seeds[: arm.seeds]
@@ -47,14 +49,15 @@ class Experiment:
         path = self.folder / "features" / f"{arm.key}-{seed}-{part}.npz"
         return cached_features(self.run(arm, seed), self.cohorts.open(part), truth, path)
 
-    def scores(self, arm: Arm, part: Part, pool: Pooling) -> list[np.ndarray]:
-        """Probe scores of a part's scans, `(s, l)` per seed."""
-        labels, patients = self.cohorts.labels("probe"), self.cohorts.patients("probe")
+    def scores(self, arm: Arm, part: Part, pool: Pooling, share: float = 1.0) -> list[np.ndarray]:
+        """Probe scores of a part's scans, `(s, l)` per seed; probes learn from a `share` of the labelled patients."""
+        labels, patients = self.cohorts.labels(self.labelled), self.cohorts.patients(self.labelled)
+        some = {seed: some_patients(patients, share, seed) for seed in self.seeds_of(arm)}
         return [
             probe_scores(
-                self.features(arm, seed, "probe").pooled[pool],
-                labels,
-                patients,
+                self.features(arm, seed, self.labelled).pooled[pool][some[seed]],
+                labels[some[seed]],
+                patients[some[seed]],
                 self.features(arm, seed, part).pooled[pool],
                 seed,
             )

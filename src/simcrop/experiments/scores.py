@@ -11,7 +11,7 @@ import numpy as np
 
 from simcrop.evaluation.pointing_game import Pointed, chance, point, prior_maps
 from simcrop.evaluation.probe import fit_probe
-from simcrop.metrics import Interval, interval_of, macro_auroc, resampled
+from simcrop.metrics import Interval, auroc, interval_of, macro_auroc, resampled
 from simcrop.metrics.ranking import mean_of_defined
 
 DRAWS = 400
@@ -86,6 +86,21 @@ def reached_by_pointing(pointed: Sequence[Pointed]) -> dict[str, Reached]:
         )
         for name, hits in rates.items()
     }
+
+
+def tells_presence(pointed: Sequence[Pointed]) -> Reached:
+    """AUROC of a sentence's best similarity: sentences about what the scan shows against swapped ones, about what it
+    lacks.
+    """
+
+    def figure(asked: Pointed, rows: np.ndarray) -> float:
+        present, lacking = asked.maps[rows].max(1), asked.swapped[rows].max(1)
+        lacking = lacking[~np.isnan(lacking)]
+        return auroc(np.concatenate([present, lacking]), np.repeat([1.0, 0.0], [len(present), len(lacking)]))
+
+    return over_cohorts(
+        [lambda rows, asked=asked: figure(asked, rows) for asked in pointed], np.asarray(pointed[0].patient)
+    )
 
 
 def hits_by_kind(pointed: Sequence[Pointed]) -> dict[str, list[float]]:

@@ -135,13 +135,13 @@ def check_learnability(experiment: Experiment, path: Path, at_once: int, say: Sa
             statistics("choose"),
             cohorts.labels("choose"),
             seed,
-        )
+        ).value
         trainings = [experiment.training(supervised(cohorts.plan.labels, pool), seed) for pool in POOLS]
         train_all(trainings, at_once, say)
         taught = {
             f"supervised_{pool}": learnability_supervised(
                 load(training.folder), cohorts.open("choose"), cohorts.labels("choose")
-            )
+            ).value
             for pool, training in zip(POOLS, trainings, strict=True)
         }
         write_json(path, {"by_hand": by_hand} | taught)

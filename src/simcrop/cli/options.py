@@ -1,0 +1,11 @@
+"""Options that many verbs share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left unfinished.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]

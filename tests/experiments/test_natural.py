@@ -1,0 +1,147 @@
+"""The study on natural anatomies at toy size: whole, resumable, and held to its bars."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simcrop.evaluation.pointing_game import Pointed
+from simcrop.experiments import natural
+from simcrop.experiments.arms import Arm
+from simcrop.experiments.cohorts import Plan, draw_cohorts
+from simcrop.experiments.natural import ARMS, MAE, PARTS, PLUS, RANDOM, reproduce_natural
+from simcrop.experiments.natural_text import bars
+from simcrop.experiments.scores import tells_presence
+from simcrop.metrics import auroc
+
+SMALL = (
+    "input.spacing_mm=[5.5, 5.5, 10]",
+    "input.shape=[48, 40, 32]",
+    "input.patch=[8, 8, 4]",
+    "optim.steps=1",
+    "optim.batch=4",
+    "vision.depth=1",
+    "vision.dim=48",
+    "vision.heads=2",
+    "engine.monitor=1",
+)
+PLAN = Plan(12, 0, 0, 10, "real")
+FEW = (*ARMS, PARTS[0], PARTS[-1])
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
+    folder = tmp_path_factory.mktemp("natural") / "out"
+    common = (*SMALL, f"text.model={tiny_bert}", "text.report_length=96", "text.sentence_length=40")
+
+    def stop_at_the_ceiling(line: str) -> None:
+        if line.startswith("ceilings"):
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(natural, "draw_cohorts", partial(draw_cohorts, workers=1))
+        patch.setattr(natural, "PARTS", FEW[len(ARMS) :])
+        patch.setattr(natural, "SHARE", 0.5)  # a tenth would be one patient
+        patch.setattr("simcrop.experiments.scores.DRAWS", 20)
+        patch.setattr("simcrop.evaluation.probe.FOLDS", 1)
+        run = partial(reproduce_natural, folder, (0,), common, plan=PLAN, at_once=1)
+        with pytest.raises(KeyboardInterrupt):
+            run(say=stop_at_the_ceiling)
+        assert not list(folder.rglob("features/*.npz"))
+        models = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}
+        run(resume=True)
+    assert all(path.stat().st_mtime_ns == before for path, before in models.items())
+    return folder
+
+
+def results(out: Path) -> dict[str, Any]:
+    return json.loads((out / "results.json").read_text())
+
+
+def test_every_arm_stands_beside_its_ceiling(out: Path) -> None:
+    found = results(out)
+    assert set(found["arms"]) == {arm.name for arm in FEW}
+    assert len(found["ceiling"]) == 5
+    for ceiling in found["ceiling"].values():
+        assert len(ceiling["labels"]) == 18
+    for name, arm in found["arms"].items():
+        for what in ("probe", "probe_share"):
+            assert arm[what]["low"] <= arm[what]["value"] <= arm[what]["high"], name
+        assert ("tells_presence" in arm) == ("pointing" in arm) == (name != MAE.name)
+    assert set(found["scans"]) == {"pretrain", "test"}
+
+
+def test_the_page_says_which_bar_is_met(out: Path) -> None:
+    text = (out / "natural.md").read_text()
+    for arm in FEW:
+        assert f"| {arm.name} |" in text
+    assert "taught, linear stem, max" in text
+    found = bars(results(out))
+    assert len(found) == 13
+    assert text.count("| met |") == sum(met for *_, met in found)
+    assert text.count("| missed |") == sum(not met for *_, met in found)
+
+
+def test_bars_are_those_of_the_worst_seed_and_of_the_highest_ceiling() -> None:
+    def figure(value: float, *seeds: float) -> dict[str, Any]:
+        return {"value": value, "low": value - 0.01, "high": value + 0.01, "by_seed": list(seeds)}
+
+    plus = {
+        "probe": figure(0.86),
+        "probe_share": figure(0.74),
+        "pointing": {"hit": figure(0.7, 0.72, 0.64), "swapped": figure(0.1, 0.1, 0.17)},
+        "pointing_over": {"prior": figure(0.31)},
+        "pointing_kinds": {"Lung nodule": [0.4, 0.29]},
+        "tells_presence": figure(0.8),
+    }
+    arms = {
+        PLUS.name: plus,
+        "SimCroP plus, mispaired scans": {"probe": figure(0.79)},
+        RANDOM.name: {"probe": figure(0.75)},
+    }
+    over = {RANDOM.name: figure(0.11), MAE.name: figure(0.005)}
+    ceiling = {"a": {"value": 0.5}, "b": {"value": 0.88}}
+    missed = {
+        what for what, *_, met in bars({"arms": arms, "plus_over": over, "ceiling": ceiling}) if not met
+    }
+    assert missed == {
+        "probe AUROC, a tenth of the labels",
+        "over MAE, same stem",
+        "over MAE, lower bound",
+        "pointing, worst seed",
+        "pointing, times swapped, worst seed",
+        "pointing at nodules, worst seed",
+        "mispaired from random, at most",
+    }
+
+
+def test_presence_is_the_auroc_of_the_best_patch() -> None:
+    rng = np.random.default_rng(0)
+    maps, swapped = rng.random((30, 7)) + 0.2, rng.random((30, 7))
+    swapped[3] = np.nan
+    maps[:, 0] = -np.inf
+    patients = [f"p{n // 2}" for n in range(30)]
+    pointed = Pointed(maps, swapped, np.ones((30, 7)), ["a"] * 30, patients)
+    asked = swapped[~np.isnan(swapped).any(1)].max(1)
+    expected = auroc(np.concatenate([maps.max(1), asked]), np.repeat([1.0, 0.0], [30, 29]))
+    found = tells_presence([pointed])
+    assert found.by_seed[0] == pytest.approx(expected)
+    assert found.interval().low < expected < found.interval().high
+
+
+def test_arms_differ_in_their_objective_or_in_what_they_are_named_for() -> None:
+    plus = PLUS.build(1)
+    for arm in ARMS:
+        recipe = arm.build(1)
+        assert (recipe.input, recipe.vision, recipe.optim, recipe.init) == (
+            plus.input,
+            plus.vision,
+            plus.optim,
+            plus.init,
+        )
+    assert plus.vision.stem == ("statistics",)
+    different: list[Arm] = [arm for arm in PARTS if arm.build(1) != plus]
+    assert len(different) == len(PARTS)
