@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 DEADLY = """
 import os, signal
 from simcrop.parallel.processes import each
@@ -50,7 +52,7 @@ def test_script_without_a_main_guard_gets_one_line_and_no_hang(tmp_path: Path) -
 
 
 LOCKED = """
-import multiprocessing, os, signal, time
+import multiprocessing, os, signal, threading
 from simcrop.parallel.processes import await_end
 
 def hold(lock, held):
@@ -69,11 +71,19 @@ if __name__ == "__main__":
     holder.start()
     held.wait()
     other.start()
-    os.kill(holder.pid, signal.SIGKILL)
+    if BEFORE:
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.join()
+    else:
+        threading.Timer(0.5, os.kill, (holder.pid, signal.SIGKILL)).start()
     await_end([holder, other])
     print(holder.exitcode, other.exitcode)
 """
 
 
-def test_a_worker_killed_while_it_holds_the_queue_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
-    assert run(tmp_path, LOCKED).stdout.split() == ["-9", "-15"]
+@pytest.mark.parametrize("before", [True, False])
+def test_a_worker_killed_while_it_holds_the_queue_does_not_keep_the_others_waiting(
+    tmp_path: Path, before: bool
+) -> None:
+    """Killed before anyone looks, or while all are awaited."""
+    assert run(tmp_path, f"BEFORE = {before}\n{LOCKED}").stdout.split() == ["-9", "-15"]

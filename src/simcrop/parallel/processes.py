@@ -86,14 +86,14 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def await_end(workers: Sequence[BaseProcess]) -> None:
-    """Until all have ended. One that is killed now may hold the lock of the queue in which the others would find that
-    they are done, and a pool that is being shut down no longer looks: the others are then told to end.
+    """Until all have ended. One that is killed, now or just before, may hold the lock of the queue in which the others
+    would find that they are done, and a pool that is being shut down no longer looks: they are then told to end.
     """
     while alive := [worker for worker in workers if worker.is_alive()]:
-        connection.wait([worker.sentinel for worker in alive])
         if any(worker.exitcode for worker in workers):
             for worker in alive:
                 worker.terminate()
+        connection.wait([worker.sentinel for worker in alive])
 
 
 def settle_in() -> None:
