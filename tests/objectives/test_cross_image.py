@@ -29,20 +29,21 @@ def cost(term: CrossImage, sizes: list[float]) -> torch.Tensor:
 
 
 def test_each_way_of_asking_costs_something_else() -> None:
-    ways = [{}, {"directions": "both"}, {"loss": "sigmoid"}, {"top_share": 0.5}]
+    ways = [{}, {"directions": "both"}, {"enabled": True, "loss": "sigmoid"}, {"top_share": 0.5}]
     found = {cost(CrossImage(CrossImageSettings(**way)), [NONE] * 6).item() for way in ways}  # type: ignore[arg-type]
     assert len(found) == len(ways)
 
 
 def test_scale_and_bias_of_the_sigmoid_are_learned_and_not_kept() -> None:
-    term = CrossImage(CrossImageSettings(loss="sigmoid"))
+    term = CrossImage(CrossImageSettings(enabled=True, loss="sigmoid"))
     cost(term, [NONE] * 6).backward()
     assert term.scale is not None
     assert term.bias is not None
     assert term.bias.item() == BIAS
     assert term.scale.grad
     assert term.bias.grad
-    assert not list(CrossImage(CrossImageSettings()).parameters())
+    assert not list(CrossImage(CrossImageSettings(enabled=True)).parameters())
+    assert not list(CrossImage(CrossImageSettings(loss="sigmoid")).parameters()), "nothing would teach them"
     assert not any("cross_image.".startswith(kept) for kept in SimCroPSettings.kept)
 
 

@@ -32,7 +32,9 @@ def reproduce(
     ],
     out: Out,
     seeds: Annotated[int, typer.Option(min=1, help="How many; each trains every method anew.")] = 3,
-    size: Annotated[str, typer.Option(help="tiny, or small: 96 x 96 x 48 voxels, for a GPU.")] = "tiny",
+    size: Annotated[
+        str, typer.Option(help="Of table3: tiny, or small: 96 x 96 x 48 voxels, for a GPU.")
+    ] = "tiny",
     set_: Set = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -43,6 +45,8 @@ def reproduce(
 
     if what == "table3":
         reproduce_table3(out, range(seeds), size, set_ or (), typer.echo, resume, overwrite)
+    elif what == "natural" and size != "tiny":
+        raise SimcropError("bad-setting", "--size is for table3: natural has one size, small")
     elif what == "natural":
         reproduce_natural(out, range(seeds), set_ or (), typer.echo, resume, overwrite)
     else:

@@ -98,6 +98,7 @@ def find_ceilings(experiment: Experiment, path: Path, at_once: int, say: Say) ->
         def statistics(part: Part) -> np.ndarray:
             return statistics_of_patches(cohorts.open(part), recipe.input.spec, recipe.input.grid)
 
+        say("hand-made statistics: some minutes on one core")
         known = cohorts.labels("pretrain"), cohorts.patients("pretrain")
         found = {
             "hand-made statistics": learnability_by_hand(

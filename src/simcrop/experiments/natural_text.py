@@ -20,7 +20,6 @@ NOTE = (
     "similarity, what the scan shows against what it lacks. Brackets: 95 % intervals over patients and seeds."
 )
 COLUMNS = ("method", "seeds", "probe", "a tenth of the labels", "pointing", "swapped", "prior", "presence")
-VISIBLE = 0.75  # a kind whose ceiling is lower is seen by nobody, and asks nothing of the method
 
 
 def write_texts(out: Path, results: Mapping[str, Any]) -> None:

@@ -90,16 +90,18 @@ def reached_by_pointing(pointed: Sequence[Pointed]) -> dict[str, Reached]:
 
 def tells_presence(pointed: Sequence[Pointed]) -> Reached:
     """AUROC of a sentence's best similarity: sentences about what the scan shows against swapped ones, about what it
-    lacks.
+    lacks. Lesions outside the crop are left out.
     """
+    reachable = (pointed[0].lesion > 0).any(1)
 
     def figure(asked: Pointed, rows: np.ndarray) -> float:
-        present, lacking = asked.maps[rows].max(1), asked.swapped[rows].max(1)
+        present, lacking = asked.maps[reachable][rows].max(1), asked.swapped[reachable][rows].max(1)
         lacking = lacking[~np.isnan(lacking)]
         return auroc(np.concatenate([present, lacking]), np.repeat([1.0, 0.0], [len(present), len(lacking)]))
 
     return over_cohorts(
-        [lambda rows, asked=asked: figure(asked, rows) for asked in pointed], np.asarray(pointed[0].patient)
+        [lambda rows, asked=asked: figure(asked, rows) for asked in pointed],
+        np.asarray(pointed[0].patient)[reachable],
     )
 
 

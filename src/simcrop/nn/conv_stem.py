@@ -4,6 +4,8 @@ are computed. A small dense thing is kept by a maximum that one linear map of al
 Axes: b batch, v visible patches, p voxel of a patch, w window, d features.
 """
 
+from itertools import pairwise
+
 import torch
 from einops import rearrange, reduce
 from jaxtyping import Float
@@ -24,10 +26,8 @@ class ConvStem(nn.Module):
     def __init__(self, patch: Triple, windows: int, width: int) -> None:
         super().__init__()
         self.patch = patch
-        inputs = (windows, *CHANNELS)
         self.convolutions = nn.ModuleList(
-            nn.Conv3d(have, made, 3, stride=2, padding=1)
-            for have, made in zip(inputs, CHANNELS, strict=False)
+            nn.Conv3d(have, made, 3, stride=2, padding=1) for have, made in pairwise((windows, *CHANNELS))
         )
         self.out = nn.Linear(2 * CHANNELS[-1], width)
 

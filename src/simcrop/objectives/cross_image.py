@@ -62,7 +62,7 @@ class CrossImage(nn.Module):
         super().__init__()
         self.settings, self.patch_mm = settings, patch_mm
         self.scale = self.bias = None
-        if settings.loss == "sigmoid":
+        if settings.enabled and settings.loss == "sigmoid":
             self.scale, self.bias = nn.Parameter(torch.tensor(LOG_SCALE)), nn.Parameter(torch.tensor(BIAS))
 
     def draw_view(
