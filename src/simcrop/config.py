@@ -97,7 +97,8 @@ class AugSettings(Settings):
 
 
 class DataSettings(Settings):
-    """`workers`: loading processes per training process. `split`: which studies to train on (empty: all).
+    """`workers`: loading processes per training process. `split`: which studies to train on (empty: all); `share`: of
+    their patients, drawn by the seed, so that a larger share holds the smaller one.
 
     `mispaired`: a control, never for use: each report is paired with the scan of another study, so that nothing about a
     scan can be learned from its report.
@@ -105,6 +106,7 @@ class DataSettings(Settings):
 
     workers: int = Field(default=0, ge=0)
     split: str = "train"
+    share: float = Field(default=1.0, gt=0, le=1)
     mispaired: bool = False
 
 

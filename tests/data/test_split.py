@@ -2,9 +2,10 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from simcrop.data.split import SHARES, patients_on_several_sides, split_by_patient
+from simcrop.data.split import SHARES, patients_on_several_sides, some_patients, split_by_patient
 from simcrop.errors import SimcropError
 
 PATIENTS = [f"p{n}" for n in range(900)]
@@ -47,3 +48,15 @@ def test_patients_on_several_sides_are_those_with_two_different_parts() -> None:
     places = [("a", "train"), ("b", "test"), ("a", "test"), ("c", "train"), ("c", "train"), ("a", "valid")]
     assert patients_on_several_sides(places) == {"a"}
     assert patients_on_several_sides([]) == frozenset()
+
+
+def test_share_is_drawn_by_patient_and_grows() -> None:
+    patients = np.array([f"p{i // 3}" for i in range(60)])
+    tenth, half = some_patients(patients, 0.1, 7), some_patients(patients, 0.5, 7)
+    assert (tenth.sum(), half.sum()) == (6, 30)
+    assert not (tenth & ~half).any()
+    assert some_patients(patients, 1.0, 7).all()
+    assert some_patients(patients, 0.001, 7).sum() == 3
+    assert not np.array_equal(half, some_patients(patients, 0.5, 8))
+    with pytest.raises(SimcropError, match=r"at most 1, got 1\.5"):
+        some_patients(patients, 1.5, 7)

@@ -19,7 +19,6 @@ from simcrop.evaluation.probe import (
     fit_at,
     fit_probe,
     patient_folds,
-    some_patients,
 )
 from simcrop.metrics import auroc, macro_auroc
 
@@ -120,18 +119,6 @@ def test_folds_hold_whole_patients_and_are_about_equal() -> None:
         assert len(np.unique(folds[patients == name])) == 1
     assert sorted(np.bincount(folds)) == [9, 12, 12]
     assert patient_folds(np.array(["a", "b"]), 3, seed=4).max() == 1
-
-
-def test_share_is_drawn_by_patient_and_grows() -> None:
-    patients = np.array([f"p{i // 3}" for i in range(60)])
-    tenth, half = some_patients(patients, 0.1, 7), some_patients(patients, 0.5, 7)
-    assert (tenth.sum(), half.sum()) == (6, 30)
-    assert not (tenth & ~half).any()
-    assert some_patients(patients, 1.0, 7).all()
-    assert some_patients(patients, 0.001, 7).sum() == 3
-    assert not np.array_equal(half, some_patients(patients, 0.5, 8))
-    with pytest.raises(SimcropError, match=r"at most 1, got 1\.5"):
-        some_patients(patients, 1.5, 7)
 
 
 def test_features_that_are_no_numbers_are_refused() -> None:

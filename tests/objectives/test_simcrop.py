@@ -145,6 +145,23 @@ def test_without_image_paths_the_report_term_is_blind(make: Make) -> None:
         assert bool(same) is blind, switches
 
 
+def test_a_share_of_the_reports_is_read_and_the_others_change_nothing(make: Make) -> None:
+    half, batch = make(mlm={"share": 0.5})
+    whole, _ = make()
+    first = replace(
+        batch,
+        ids=batch.ids[:2],
+        volume=batch.volume[:2],
+        report=batch.report.each(lambda tensor: tensor[:2]),
+    )
+    features = half.vision(batch.volume)
+    of_two = half.report_loss(batch, features, seeded())
+    assert of_two == whole.report_loss(first, half.vision(first.volume), seeded())
+    assert of_two != whole.report_loss(batch, features, seeded())
+    third = replace(batch, report=batch.report.each(lambda tensor: tensor[[0, 1, 1, 1]]))
+    assert of_two == half.report_loss(third, features, seeded())
+
+
 def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -> None:
     seen: list[int] = []
     objective, batch = make(

@@ -45,7 +45,7 @@ def test_batch_carries_labels_in_the_order_of_their_names_and_nan_where_unknown(
     torch.testing.assert_close(batch.labels, expected, equal_nan=True)
 
 
-@pytest.mark.parametrize("pool", ["mean", "max"])
+@pytest.mark.parametrize("pool", ["mean", "max", "attention"])
 def test_one_batch_is_learned_by_heart_on_all_patches(
     build: Callable, learn_by_heart: Callable, pool: str
 ) -> None:
@@ -77,6 +77,20 @@ def test_head_pools_then_norms(build: Callable) -> None:
         head = LabelHead(HeadSettings(pool=pool, labels=settings.labels), 36)
         normed = (pooled - pooled.mean(1, keepdim=True)) / pooled.std(1, keepdim=True, unbiased=False)
         torch.testing.assert_close(head(features), normed @ head.labels.weight.T, atol=1e-5, rtol=1e-4)
+
+
+def test_attention_weighs_the_patches_of_each_label_on_its_own() -> None:
+    head = LabelHead(HeadSettings(pool="attention", labels=("nodule", "lung")), 6)
+    features = torch.randn(2, 5, 6, generator=seeded())
+    normed = head.norm(features)
+    torch.testing.assert_close(head(features), head.labels(normed).mean(1))  # at first the mean
+    torch.nn.init.normal_(head.attention.weight, generator=seeded())
+    asked, said = normed @ head.attention.weight.T, head.labels(normed)
+    for b in range(2):
+        for label in range(2):
+            shares = torch.exp(asked[b, :, label]) / torch.exp(asked[b, :, label]).sum()
+            by_hand = sum(share * value for share, value in zip(shares, said[b, :, label], strict=True))
+            torch.testing.assert_close(head(features)[b, label], by_hand)
 
 
 def test_labels_that_are_not_there_are_asked_for(build: Callable) -> None:

@@ -20,7 +20,7 @@ from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError
 from simcrop.model import load
-from simcrop.tasks.pretrain import pretrain
+from simcrop.tasks.pretrain import pretrain, training_studies
 
 PATIENCE = 90.0  # seconds before a step that does not come counts as a failure
 
@@ -216,6 +216,22 @@ def test_split_that_is_not_there_is_refused_with_those_that_are(
     with pytest.raises(SimcropError, match=r"'trian'.*train"):
         pretrain(toy_cohort, recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_share_of_the_patients_is_whole_patients_of_the_split(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    cohort = open_cohort(toy_cohort)
+    every = training_studies(cohort, build_recipe(tree, "toy"))
+    recipe = build_recipe({**tree, "data": {"share": 0.5}}, "toy")
+    half = training_studies(cohort, recipe)
+    patients, taken = set(every.index["patient"]), set(half.index["patient"])
+    assert len(taken) == round(len(patients) / 2)
+    assert set(half.index["id"]) == {study.id for study in every if study.patient in taken}
+    assert pretrain(toy_cohort, recipe, tmp_path / "run").finished
+    assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["provenance"][
+        "studies"
+    ] == len(half)
 
 
 def test_centred_text_needs_a_frozen_encoder(toy_cohort: Path, tree: dict[str, Any], tmp_path: Path) -> None:

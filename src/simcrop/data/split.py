@@ -4,9 +4,11 @@ No axes or units; shares are in [0, 1] and add up to 1.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+
+import numpy as np
 
 from simcrop.errors import SimcropError
 
@@ -54,3 +56,14 @@ def patients_on_several_sides(places: Iterable[tuple[str, str]]) -> frozenset[st
     """Of pairs of patient and part: the patients in more than one part, by whom a test would be spoiled."""
     first: dict[str, str] = {}
     return frozenset(patient for patient, part in places if first.setdefault(patient, part) != part)
+
+
+def some_patients(patients: Sequence[str] | np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Bool per scan: those of a seeded `share` of the patients, one at least; a larger share holds the smaller one."""
+    if not 0 < share <= 1:
+        raise SimcropError(
+            "bad-setting", f"a share of the patients wants more than 0 and at most 1, got {share:g}"
+        )
+    names, number = np.unique(np.asarray(patients), return_inverse=True)
+    order = np.random.default_rng((seed, 2)).permutation(len(names))
+    return np.isin(number, order[: max(1, round(share * len(names)))])

@@ -189,12 +189,3 @@ def compare_probes(
         patients,
         np.random.default_rng((seed, 1)),
     )
-
-
-def some_patients(patients: Sequence[str] | np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Bool per scan: those of a seeded `share` of the patients, one at least; a larger share holds the smaller one."""
-    if not 0 < share <= 1:
-        raise SimcropError("bad-setting", f"--share wants more than 0 and at most 1, got {share:g}")
-    names, number = np.unique(np.asarray(patients), return_inverse=True)
-    order = np.random.default_rng((seed, 2)).permutation(len(names))
-    return np.isin(number, order[: max(1, round(share * len(names)))])

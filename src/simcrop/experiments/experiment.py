@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from simcrop.data.split import some_patients
 from simcrop.evaluation.features import Pooling
-from simcrop.evaluation.probe import some_patients
 from simcrop.experiments.arms import Arm
 from simcrop.experiments.cached import CachedFeatures, cached_features
 from simcrop.experiments.cohorts import Part, PhantomCohorts

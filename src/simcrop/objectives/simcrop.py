@@ -3,6 +3,7 @@
 Axes: b study, n all patches, v visible patches, p voxel of a patch, s sentence, t word piece, d features.
 """
 
+import math
 from typing import ClassVar, Literal
 
 import torch
@@ -53,10 +54,12 @@ class AlignSettings(Settings):
 
 class MlmSettings(Settings):
     """Masked report (Eq. 6). `weight` is lambda 2; at 0 no report is read whole. `vocabulary = compact` predicts only
-    words that the cohort uses.
+    words that the cohort uses. `share` of a batch's reports are read in a step: where the network is small, the frozen
+    text encoder's pass over them costs more than all else.
     """
 
     weight: float = Field(default=1.0, ge=0)
+    share: float = Field(default=1.0, gt=0, le=1)
     ratio: float = Field(default=0.75, gt=0, lt=1)
     unit: Literal["word", "token"] = "word"
     replace: Literal["mask_only", "bert"] = "mask_only"
@@ -215,8 +218,12 @@ class SimCroP(Objective):
     def report_loss(
         self, batch: Batch, features: VisionFeatures, generator: torch.Generator
     ) -> Float[Tensor, ""]:
-        """Eq. 5-6."""
-        mlm, tokens = self.settings.mlm, batch.report
+        """Eq. 5-6. A batch is in random order, so its first reports are some at random."""
+        mlm, some = self.settings.mlm, math.ceil(self.settings.mlm.share * len(batch))
+        tokens = batch.report.each(lambda tensor: tensor[:some])
+        features = VisionFeatures(
+            None if features.cls is None else features.cls[:some], features.patches[:some]
+        )
         shown = mask_tokens(tokens, self.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
         states = self.text(shown.ids, tokens.mask)
         decoded = self.report_decoder(self.fusion(states, features), tokens.mask)

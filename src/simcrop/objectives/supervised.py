@@ -18,11 +18,13 @@ from simcrop.nn.patch import PatchGrid
 from simcrop.objectives.method import Components, MethodSettings, Objective, Term
 from simcrop.settings import Settings
 
-PatchPool = Literal["mean", "max"]
+PatchPool = Literal["mean", "max", "attention"]
 
 
 class HeadSettings(Settings):
-    """`pool`: how patches become one vector. `labels`: names to learn; empty: all that the cohort knows."""
+    """`pool`: how patches become one vector; `attention` learns for each label which patches count (attention-based
+    multiple-instance learning, Ilse 2018). `labels`: names to learn; empty: all that the cohort knows.
+    """
 
     pool: PatchPool = "mean"
     labels: tuple[str, ...] = ()
@@ -62,8 +64,17 @@ class LabelHead(nn.Module):
         self.labels = nn.Linear(width, len(settings.labels))
         nn.init.normal_(self.labels.weight, std=0.01)
         nn.init.zeros_(self.labels.bias)
+        self.attention: nn.Linear | None = None
+        if settings.pool == "attention":
+            self.attention = nn.Linear(width, len(settings.labels))  # equal weights at first: the mean
+            nn.init.zeros_(self.attention.weight)
+            nn.init.zeros_(self.attention.bias)
 
     def forward(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b l"]:
+        if self.attention is not None:
+            normed = self.norm(features)
+            weights = self.attention(normed).softmax(dim=1)
+            return (weights * self.labels(normed)).sum(1).float()
         return self.labels(self.norm(reduce(features, "b v d -> b d", self.pool))).float()
 
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from simcrop.config import Recipe, flat
 from simcrop.data.samples.dataset import Collate, StudyCrops, derangement
+from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.checkpoint import Describe, checkpoints, trained_state
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
@@ -81,6 +83,7 @@ def with_precision(recipe: Recipe, out: Path, context: DistributedContext, resum
 
 
 def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
+    """Those that `data.split` and `data.share` leave."""
     split = recipe.data.split
     studies = cohort.select(split=split) if split else cohort
     if len(studies) == 0:
@@ -88,7 +91,10 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
         raise SimcropError(
             "no-studies", f"the cohort has no study in split {split!r}; it has {found or 'none at all'}"
         )
-    return studies
+    if recipe.data.share == 1:
+        return studies
+    chosen = some_patients(studies.index["patient"].to_numpy(), recipe.data.share, recipe.seed)
+    return replace(studies, index=studies.index.filter(chosen))
 
 
 def prepare_job(

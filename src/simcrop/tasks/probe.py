@@ -15,12 +15,13 @@ import polars as pl
 import torch
 
 from simcrop.data.samples.text_features import read_cache, write_cache
+from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.data.store.schema import LABEL
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import Pooling, pooled_features
-from simcrop.evaluation.probe import Probe, ProbeResult, evaluate_probe, fit_probe, some_patients
+from simcrop.evaluation.probe import Probe, ProbeResult, evaluate_probe, fit_probe
 from simcrop.files.digest import digest_of_files, digest_of_names, digest_of_texts
 from simcrop.files.whole import write_whole
 from simcrop.metrics import Interval
