@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import yaml
 from pydantic import Field, ValidationError, create_model, model_validator
 
-from simcrop.data.preprocess import InputSpec
+from simcrop.data.preprocess import Centre, InputSpec
 from simcrop.data.samples.tokenizer import REPORT_LENGTH, SENTENCE_LENGTH
 from simcrop.engine.checkpoint import CheckpointSettings
 from simcrop.engine.fit import EngineSettings
@@ -27,13 +27,15 @@ class InputSettings(Settings):
     """The network's input. Lengths in mm or voxels `(x, y, z)`: right, front, up.
 
     `antialias`: scans are averaged where their voxels grow, instead of plain trilinear interpolation; their cohort must
-    have been ingested alike.
+    have been ingested alike. `centre`: whether the input is cut around the middle of the scan, or around that of the
+    lungs where they are found, which matters where patients lie differently in the field of view.
     """
 
     spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
     shape: Triple = (224, 224, 112)
     window_hu: tuple[float, float] = (-1000.0, 1000.0)
     antialias: bool = False
+    centre: Centre = "scan"
     patch: Triple = (16, 16, 8)
 
     @model_validator(mode="after")
@@ -44,7 +46,7 @@ class InputSettings(Settings):
 
     @property
     def spec(self) -> InputSpec:
-        return InputSpec(self.spacing_mm, self.shape, self.window_hu, self.antialias)
+        return InputSpec(self.spacing_mm, self.shape, self.window_hu, self.antialias, self.centre)
 
     @property
     def grid(self) -> PatchGrid:

@@ -4,8 +4,9 @@ Axes: x runs right, y front, z up (RAS+). Three grids: the *source* (as stored i
 (RAS+, fixed spacing, whole scan) and the *input* (a crop of the resampled grid, padded with air).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from nibabel.affines import apply_affine
@@ -18,17 +19,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+Centre = Literal["scan", "lungs"]
+
+
 @dataclass(frozen=True)
 class InputSpec:
     """What the network expects to see: spacing in mm, shape in voxels, the HU window mapped to [-1, 1].
 
-    `antialias`: how the spacing is reached, see `resample`.
+    `antialias`: how the spacing is reached, see `resample`. `centre`: what lies in the middle of the input, the middle
+    of the scan, or that of the lungs where they are found.
     """
 
     spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
     shape: Triple = (224, 224, 112)
     window_hu: tuple[float, float] = (-1000.0, 1000.0)
     antialias: bool = False
+    centre: Centre = "scan"
 
     def __post_init__(self) -> None:
         if min(self.spacing_mm) <= 0 or min(self.shape) <= 0 or self.window_hu[0] >= self.window_hu[1]:
@@ -122,6 +128,26 @@ def centred_start(resampled: Triple, shape: Triple) -> Triple:
     return x, y, z
 
 
+def start_in(hu: np.ndarray, spec: InputSpec) -> Triple:
+    """Start of the input in a resampled scan, as `spec.centre` says."""
+    found = None
+    if spec.centre == "lungs":
+        from simcrop.data.centre import lung_centre
+
+        found = lung_centre(hu, spec.spacing_mm)
+    if found is None:
+        return centred_start(triple(hu.shape), spec.shape)
+    x, y, z = (
+        round(middle + 0.5 - want / 2) for middle, want in zip(found.tolist(), spec.shape, strict=True)
+    )
+    return x, y, z
+
+
+def triple(lengths: Sequence[int]) -> Triple:
+    x, y, z = lengths
+    return x, y, z
+
+
 def crop_or_pad(hu: np.ndarray, start: Triple, shape: Triple) -> np.ndarray:
     """`shape` voxels from `start` on; what lies outside the scan is air."""
     out = np.full(shape, AIR_HU, hu.dtype)
@@ -152,10 +178,10 @@ def preprocess(volume: Volume, spec: InputSpec = paper) -> tuple["Tensor", Place
 def cut_out(
     resampled: Volume, source_shape: Triple, source_affine: np.ndarray, spec: InputSpec
 ) -> tuple["Tensor", Placement]:
-    """The middle of a resampled scan as the network sees it, and where that lies in the source."""
+    """A resampled scan as the network sees it, and where that lies in the source."""
     import torch
 
-    start = centred_start(resampled.shape, spec.shape)
+    start = start_in(resampled.hu, spec)
     placement = Placement(spec, source_shape, source_affine, resampled.shape, resampled.affine, start)
     crop = crop_or_pad(resampled.hu, start, spec.shape)
     return torch.from_numpy(to_unit(crop, spec.window_hu))[None], placement

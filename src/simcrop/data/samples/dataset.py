@@ -5,6 +5,7 @@ Axes: b study, x y z voxels (RAS+), l label. Everything random about a sample co
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -20,7 +21,9 @@ from simcrop.data.preprocess import (
     centred_start,
     crop_or_pad,
     resample,
+    start_in,
     to_unit,
+    triple,
 )
 from simcrop.data.readers import read_stored
 from simcrop.data.report import Report
@@ -114,19 +117,17 @@ def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np
     """One crop of a stored scan, float32 in [-1, 1]; a cohort stored at another spacing is resampled on the way."""
     if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
         check_alike(study, spec)
-        start = crop_start(study.shape, spec.shape, random)
-        return to_unit(study.crop(start, spec.shape), spec.window_hu)
+        return to_unit(study.crop(stored_start(study, spec, random), spec.shape), spec.window_hu)
     hu = resample(study.volume(), spec.spacing_mm, spec.antialias).hu
-    x, y, z = hu.shape
-    return to_unit(crop_or_pad(hu, crop_start((x, y, z), spec.shape, random), spec.shape), spec.window_hu)
+    return to_unit(crop_or_pad(hu, start_of(hu, spec, random), spec.shape), spec.window_hu)
 
 
 def placement_of(study: Study, spec: InputSpec, random: np.random.Generator | None = None) -> Placement:
     """Where that crop lies in the scan's file, whatever spacing the cohort is stored at."""
     if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
-        return study.placement(spec, crop_start(study.shape, spec.shape, random))
+        return study.placement(spec, stored_start(study, spec, random))
     again = resample(study.volume(), spec.spacing_mm)
-    start = crop_start(again.shape, spec.shape, random)
+    start = start_of(again.hu, spec, random)
     return Placement(spec, study.source_shape, study.source_affine, again.shape, again.affine, start)
 
 
@@ -159,6 +160,24 @@ def check_alike(study: Study, spec: InputSpec) -> None:
             f"the cohort was ingested {was} --antialias, the recipe asks for scans {wanted} it: set input.antialias "
             f"= {str(study.antialias).lower()} or ingest again",
         )
+
+
+STARTS: dict[tuple[Path, str, bytes, InputSpec], Triple] = {}  # around lungs that were looked for once
+
+
+def stored_start(study: Study, spec: InputSpec, random: np.random.Generator | None) -> Triple:
+    """Where a crop begins in a stored scan. For the middle of the lungs the whole scan is read, once."""
+    if random is not None or spec.centre == "scan":
+        return crop_start(study.shape, spec.shape, random)
+    key = study.path, study.checksum, study.affine.tobytes(), spec
+    if key not in STARTS:
+        STARTS[key] = start_in(study.read(), spec)
+    return STARTS[key]
+
+
+def start_of(hu: np.ndarray, spec: InputSpec, random: np.random.Generator | None) -> Triple:
+    """The same in a scan that is at hand."""
+    return start_in(hu, spec) if random is None else crop_start(triple(hu.shape), spec.shape, random)
 
 
 def crop_start(have: Triple, want: Triple, random: np.random.Generator | None) -> Triple:

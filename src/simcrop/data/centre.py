@@ -1,0 +1,41 @@
+"""Where the lungs lie in a scan, so that the input can be cut around them however the patient was placed.
+
+Axes: x right, y front, z up (RAS+), voxels of the resampled scan; HU. A coarse look by threshold: air that does not
+reach the sides of the scan, in pieces of about the size of a lung.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+COARSE_MM = 8.0
+AIR_HU = -400.0  # halfway from lung to tissue
+LEAST_ML = 300.0  # of both lungs
+LEAST_SHARE = 0.2  # of the largest piece: a smaller one is gas in the bowel
+
+
+def lung_centre(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray | None:
+    """The middle of the box around both lungs, `(3,)` in voxels; None where no lungs are found, as in a scan that cuts
+    through them at the side.
+    """
+    steps = [max(1, round(COARSE_MM / mm)) for mm in spacing_mm]
+    if any(n < step for n, step in zip(hu.shape, steps, strict=True)):
+        return None
+    pieces, count = ndimage.label(coarse(hu, steps) < AIR_HU)
+    if not count:
+        return None
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    at_the_sides = np.concatenate([pieces[[0, -1]].ravel(), pieces[:, [0, -1]].ravel()])
+    sizes[np.unique(np.append(at_the_sides, 0))] = 0
+    kept = sizes >= max(LEAST_SHARE * sizes.max(), 1)
+    if sizes[kept].sum() * np.prod(steps) * np.prod(spacing_mm) < LEAST_ML * 1000:
+        return None
+    at = np.argwhere(kept[pieces])
+    return (at.min(0) + at.max(0) + 1) / 2 * steps - 0.5
+
+
+def coarse(hu: np.ndarray, steps: list[int]) -> np.ndarray:
+    """Means over blocks; what does not fill a block at the far end is left out."""
+    x, y, z = (n // step * step for n, step in zip(hu.shape, steps, strict=True))
+    a, b, c = steps
+    blocks = hu[:x, :y, :z].reshape(x // a, a, y // b, b, z // c, c)
+    return blocks.mean((1, 3, 5), dtype=np.float32)
