@@ -40,12 +40,21 @@ LINE_JOINING_WORDS = _words(
 )
 OPENING_WORDS = _words("a all also an as at both for he if in is it no of on other she the there this when")
 
+_LINE_ENDS = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+_CONTROLS = [*range(0x09), *range(0x0E, 0x20), 0x7F, 0xFEFF]
+_SPACES = {  # every line end becomes one, every other white space and control character a space
+    **{code: " " for code in range(0x3001) if chr(code).isspace() and code != ord("\n")},
+    **dict.fromkeys(_CONTROLS, " "),
+    **dict.fromkeys(map(ord, _LINE_ENDS), "\n"),
+}
 _LAYOUT = " \t\r\n-–—•·*"
-_BULLET = re.compile(r"[•●▪■‣◦]+|(?<!\d)·|·(?!\d)|^[ \t]*[-–—*]+[ \t]*(?!\d)", re.MULTILINE)
+_BULLET = re.compile(
+    r"(?=[•●▪■‣◦· \t–—*-])(?:[•●▪■‣◦]+|(?<!\d)·|·(?!\d)|^[ \t]*[-–—*]+[ \t]*(?!\d))", re.MULTILINE
+)
 _QUOTATION = r'(?<!\w)["“](?=[a-z][^"“”.]{0,40}["”](?!\w)|[^"“”.\s][^"“”.]{0,40}["”]\s+[a-z])[^"“”]+["”]'
-_QUOTE = re.compile(rf'({_QUOTATION})|["“”„«»]')
+_QUOTE = re.compile(rf'(?=["“”„«»])(?:({_QUOTATION})|["“”„«»])')
 _ITEM = re.compile(
-    r"(?:^|(?<=[\s;:\x1e])|(?<=[^\W\d]\.))\(?(\d{1,2})(?:\.(?=\s*[A-Z]|\s+\d)|\)(?=\s*[^\W_]))[ \t]*",
+    r"(?=[(\d])(?:^|(?<=[\s;:\x1e])|(?<=[^\W\d]\.))\(?(\d{1,2})(?:\.(?=\s*[A-Z]|\s+\d)|\)(?=\s*[^\W_]))[ \t]*",
     re.MULTILINE,
 )
 _COUNTED = re.compile(r"(?:vertebra|rib|costa|segment|intercostal)s?\b", re.IGNORECASE)
@@ -144,9 +153,7 @@ def sentences(text: str | None) -> list[str]:
 
 def _without_layout_marks(text: str) -> str:
     """The text with a BREAK in place of each bullet, stray quote and list number."""
-    text = re.sub(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", "\n", text)
-    text = re.sub(r"[^\S\n]|[\x00-\x08\x0e-\x1f\x7f\ufeff]", " ", text)
-    text = re.sub(r'"{2,}', '"', text)
+    text = re.sub(r'"{2,}', '"', text.replace("\r\n", "\n").translate(_SPACES))
     text = _QUOTE.sub(lambda quote: quote[1] or BREAK, text)
     text = _BULLET.sub(BREAK, text)
     return _without_list_numbers(text)
@@ -187,7 +194,7 @@ def _line_runs_on(before: str, line: str) -> bool:
     recent = before[-LOOK_BACK:]
     if recent.endswith((",", ":", ";", "-", "(", "/")) or recent.rfind("(") > recent.rfind(")"):
         return True
-    word = _WORD_BEFORE.search(recent)
+    word = _word_before(recent)
     return not line[0].isupper() or (word is not None and word[0].lower() in LINE_JOINING_WORDS)
 
 
@@ -241,7 +248,7 @@ def _runs_on(before: str, stop: str, after: str) -> bool:
 
 def _runs_on_after_word(before: str, upcoming: str, opening: str, spaced: bool) -> bool:
     """Abbreviations, initials, and full stops inside a word; a missing space alone does not join."""
-    found = _WORD_BEFORE.search(before)
+    found = _word_before(before)
     last = found[0].lower() if found else ""
     if last in ALWAYS_RUN_ON:
         return True
@@ -253,8 +260,16 @@ def _runs_on_after_word(before: str, upcoming: str, opening: str, spaced: bool) 
     if opening[:1].islower():
         return last in RUN_ON_BEFORE_LOWER_CASE or (not spaced and (0 < len(last) < 3 or len(opening) < 2))
     if found and len(last) == 1:
-        return not spaced or (found[0].isupper() and bool(_NAMED_BEFORE.search(before[: found.start()])))
+        return not spaced or (
+            found[0].isupper() and bool(_NAMED_BEFORE.search(before[: len(before) - len(found[0])]))
+        )
     return not spaced and bool(last) and len(opening) == 1 and upcoming[1:2] != " "
+
+
+def _word_before(before: str) -> re.Match[str] | None:
+    """The word that a text ends with; sought in the text's last piece alone."""
+    pieces = before.rsplit(None, 1)
+    return _WORD_BEFORE.search(pieces[-1]) if pieces and not before[-1].isspace() else None
 
 
 def _runs_on_after_number(before: str, upcoming: str, opening: str, spaced: bool) -> bool:
@@ -275,7 +290,7 @@ def _runs_on_after_number(before: str, upcoming: str, opening: str, spaced: bool
 
 def _tidy(piece: str) -> str:
     """White space single, nothing of the layout at either end; a minus sign or decimal point stays."""
-    piece = re.sub(r"\s+", " ", piece).strip(_LAYOUT[:4])
+    piece = " ".join(piece.split())
     piece = re.sub(r"^(?:[\s–—•·*?,;:!…)\]]|[-.](?!\d))+", "", piece).rstrip(_LAYOUT)
     return re.sub(r"\s+([.?!]+)$", r"\1", re.sub(r"\s+[,;]+$", "", piece))
 
