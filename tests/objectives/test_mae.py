@@ -8,6 +8,7 @@ import torch
 
 from simcrop import losses
 from simcrop.config import load_recipe
+from simcrop.errors import SimcropError
 from simcrop.nn.masking import random_mask
 from simcrop.objectives.mae import Mae, MaeSettings
 
@@ -70,3 +71,8 @@ def test_recipe_differs_from_simcrops_in_nothing_but_the_objective(size: str) ->
     assert isinstance(ours, MaeSettings)
     for group in set(type(ours).model_fields) - {"method"}:
         assert getattr(ours, group) == getattr(simcrop, group), group
+
+
+def test_nothing_but_the_volume_can_be_learned() -> None:
+    with pytest.raises(SimcropError, match="weight 0 leaves MAE nothing to learn"):
+        load_recipe("mae-tiny", ["mim.weight=0"])

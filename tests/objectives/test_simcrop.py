@@ -131,6 +131,11 @@ def test_switches_take_their_terms_away(make: Make) -> None:
     objective.text.forward = None  # pyright: ignore[reportAttributeAccessIssue]
     assert set(objective(batch, seeded())) == {"volume", "align"} == set(objective.terms)
     assert objective.settings.text_needs.predicted == "no"
+    objective, batch = make(mim={"weight": 0})
+    objective.vision_decoder.forward = None  # pyright: ignore[reportAttributeAccessIssue]
+    assert set(objective(batch, seeded())) == {"report", "align"} == set(objective.terms)
+    with pytest.raises(SimcropError, match="nothing is left to learn"):
+        make(mim={"weight": 0}, mlm={"weight": 0}, align={"use_sa": False})
 
 
 def test_without_image_paths_the_report_term_is_blind(make: Make) -> None:
@@ -212,6 +217,7 @@ def test_every_trained_parameter_has_a_gradient_and_the_frozen_text_has_none(mak
         {"align": {"use_sa": False, "cross_image": True}},
         {"text": {"freeze": False}},
         {"mlm": {"weight": 0}},
+        {"mim": {"weight": 0}},
         {"fusion": {"use_il": False, "use_wl": False}},
         {"vision": {"cls_token": False}},
     ],

@@ -8,6 +8,7 @@ Axes: b study, n all patches, p voxel of a patch. After He et al., Masked Autoen
 from typing import ClassVar
 
 import torch
+from pydantic import field_validator
 from torch import Tensor
 
 from simcrop.data.samples.batch import Batch
@@ -25,6 +26,13 @@ class MaeSettings(MethodSettings):
 
     vision_decoder: VisionDecoderSettings = VisionDecoderSettings()
     mim: MimSettings = MimSettings()
+
+    @field_validator("mim")
+    @classmethod
+    def is_all_there_is(cls, mim: MimSettings) -> MimSettings:
+        if not mim.weight:
+            raise ValueError("weight 0 leaves MAE nothing to learn")
+        return mim
 
     def build(self, components: Components) -> "Mae":
         return Mae(self, components.grid)

@@ -87,6 +87,13 @@ class SimCroPSettings(MethodSettings):
         check_heads("fusion", self.report_decoder.dim, self.fusion.heads)
         return self
 
+    @model_validator(mode="after")
+    def something_to_learn(self) -> "SimCroPSettings":
+        align = self.align
+        if not (self.mim.weight or self.mlm.weight or align.use_sa or align.cross_image.enabled):
+            raise SimcropError("bad-setting", "mim, mlm and align are all off: nothing is left to learn")
+        return self
+
     def build(self, components: Components) -> "SimCroP":
         return SimCroP(
             self,
@@ -171,7 +178,9 @@ class SimCroP(Objective):
     def terms(self) -> dict[str, Term]:
         """L = L_MIM + lambda 1 L_align + lambda 2 L_MLM (Eq. 7), and our extension when it is on."""
         align, cross = self.settings.align, self.settings.align.cross_image
-        terms = {"volume": Term(self.settings.mim.weight, RECONSTRUCTION)}
+        terms = {}
+        if self.settings.mim.weight:
+            terms["volume"] = Term(self.settings.mim.weight, RECONSTRUCTION)
         if self.settings.mlm.weight:
             terms["report"] = Term(self.settings.mlm.weight, "masked words predicted (Eq. 6)")
         if align.use_sa:
@@ -184,19 +193,22 @@ class SimCroP(Objective):
 
     @property
     def skips_parameters(self) -> bool:
-        """Whether switches leave parameters without a gradient: the projection head when nothing is aligned, the
-        report decoder when no word is predicted, the head of a trained text encoder when nothing is pooled with it.
+        """Whether switches leave parameters without a gradient: the projection head when nothing is aligned, a decoder
+        whose term is off, the head of a trained text encoder when nothing is pooled with it.
         """
         align = self.settings.align
         aligned = align.use_sa or align.cross_image.enabled
-        return not aligned or not self.settings.mlm.weight or has_spare_head(self.text, align.sent_pool)
+        decoded = self.settings.mim.weight and self.settings.mlm.weight
+        return not aligned or not decoded or has_spare_head(self.text, align.sent_pool)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         body = preferred_patches(patches, mim)
         mask = draw_mask(patches, mim, generator, body)
         features = self.vision(batch.volume, mask)
-        terms = {"volume": volume_loss(self.vision_decoder, mim, patches, features, mask)}
+        terms = {}
+        if mim.weight:
+            terms["volume"] = volume_loss(self.vision_decoder, mim, patches, features, mask)
         if self.settings.mlm.weight:
             terms["report"] = self.report_loss(batch, features, generator)
         if self.settings.align.use_sa:

@@ -21,11 +21,11 @@ RECONSTRUCTION = "masked patches reconstructed (Eq. 1)"
 
 
 class MimSettings(Settings):
-    """Masked volume (Eq. 1); `weight` is its factor in the sum, 1 in the paper. `visible = body` spends visible tokens
-    on air only when nothing else is left.
+    """Masked volume (Eq. 1); `weight` is its factor in the sum, 1 in the paper; at 0 nothing is reconstructed.
+    `visible = body` spends visible tokens on air only when nothing else is left.
     """
 
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=1.0, ge=0)
     mask_ratio: float = Field(default=0.75, gt=0, lt=1)
     loss_on: Literal["masked", "all"] = "masked"
     norm_pix: bool = False
