@@ -198,7 +198,7 @@ def test_paper_size_is_what_the_paper_says(one_batch_run: tuple[Path, float]) ->
 def test_heat_map_of_a_real_scan_lies_on_its_own_grid(
     thin_run: Path, real_data: Path, tmp_path: Path
 ) -> None:
-    scan = real_data / "ct" / SCANS["lidc"]
+    scan = real_data / "ct" / SCANS["lung1"]
     sentence = "A nodule is observed in the upper lobe of the left lung."
     words = [
         "ground",
@@ -216,8 +216,8 @@ def test_heat_map_of_a_real_scan_lies_on_its_own_grid(
     values = np.asarray(heat.dataobj)
     assert values.dtype == np.float32
     assert np.nanmax(np.abs(values)) <= 1
-    # The scan is 360 mm wide and the network sees 336 mm: a rim of it must be NaN.
-    assert 0 < np.isnan(values).mean() < 0.5
+    # The scan is 500 x 500 x 402 mm and the network sees 336 mm of each: its rim must be NaN, and nothing else.
+    assert np.isnan(values).mean() == pytest.approx(1 - 336**3 / (500 * 500 * 402), abs=0.02)
     box = json.loads((tmp_path / "out" / "boxes.json").read_text())["sentence_01"][0]
     at = np.argwhere(values == np.nanmax(values))
     mm = nib.affines.apply_affine(heat.affine, at)

@@ -1,5 +1,6 @@
 """The verbs `demo` and `reproduce`: methods trained and judged on cohorts with known truth."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,28 +28,61 @@ def demo(
 
 
 def reproduce(
-    what: Annotated[
-        str, typer.Argument(help="table3: the parts of the method, on phantoms; natural: natural anatomies.")
-    ],
+    what: Annotated[str, typer.Argument(help="table3, natural, ceiling or scaling.")],
     out: Out,
-    seeds: Annotated[int, typer.Option(min=1, help="How many; each trains every method anew.")] = 3,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Of table3 and natural: how many; 3 by default.")
+    ] = None,
     size: Annotated[
-        str, typer.Option(help="Of table3: tiny, or small: 96 x 96 x 48 voxels, for a GPU.")
-    ] = "tiny",
+        str | None,
+        typer.Option(
+            help="Of table3: tiny (default) or small, for a GPU; of ceiling: small (default) or tiny."
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, help="Of scaling: hours after which no training is begun.")
+    ] = None,
+    real_scans: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Of natural: scans into which findings are put, too."),
+    ] = None,
     set_: Set = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """A study on cohorts with known truth: methods trained alike, controls beside them. An hour, or hours."""
+    """A study on cohorts with known truth: methods trained alike, controls beside them. An hour, or hours.
+
+    table3: the parts of the method. natural: natural anatomies, beside ceilings. ceiling: what can be read of them with
+    labels. scaling: what more patients and more scans seen are worth.
+    """
+    from simcrop.experiments.ceilings import reproduce_ceiling
     from simcrop.experiments.natural import reproduce_natural
+    from simcrop.experiments.scaling import reproduce_scaling
     from simcrop.experiments.table3 import reproduce_table3
 
+    if what not in OPTIONS:
+        raise SimcropError("bad-setting", f"cannot reproduce {what!r}: there are {', '.join(OPTIONS)}")
+    given = {"--size": size, "--budget": budget, "--real-scans": real_scans, "--seeds": seeds}
+    for option, value in given.items():
+        if value is not None and option not in OPTIONS[what]:
+            raise SimcropError("bad-setting", f"{option} is not for {what}")
+    counted = range(seeds or 3)
+    usual = set_ or (), typer.echo, resume, overwrite
     if what == "table3":
-        reproduce_table3(out, range(seeds), size, set_ or (), typer.echo, resume, overwrite)
-    elif what == "natural" and size != "tiny":
-        raise SimcropError("bad-setting", "--size is for table3: natural has one size, small")
+        reproduce_table3(out, counted, size or "tiny", *usual)
     elif what == "natural":
-        reproduce_natural(out, range(seeds), set_ or (), typer.echo, resume, overwrite)
+        reproduce_natural(out, counted, *usual, real_scans=real_scans)
+    elif what == "ceiling":
+        reproduce_ceiling(out, size or "small", *usual)
     else:
-        raise SimcropError("bad-setting", f"cannot reproduce {what!r}: there are table3 and natural")
+        reproduce_scaling(out, 0, *usual, budget_hours=budget)
     typer.echo(f"open {out / 'report.html'}; {out / what}.md is the same as text")
+
+
+# Studies, and which options each takes beside those of all.
+OPTIONS = {
+    "table3": ("--seeds", "--size"),
+    "natural": ("--seeds", "--real-scans"),
+    "ceiling": ("--size",),
+    "scaling": ("--budget",),
+}

@@ -20,9 +20,16 @@ from simcrop.model import Model
 Claim = tuple[str | None, str | None, str | None]  # finding, side, lobe
 
 
-@torch.no_grad()
 def measure_retrieval(model: Model, studies: Cohort | Sequence[Study], truth: Truth) -> float:
-    """Mean AUROC over sentences: the own scan's score against those of scans where the sentence would be false.
+    """Mean AUROC over sentences: the own scan's score against those of scans where the sentence would be false."""
+    return float(np.nanmean(sentence_aurocs(model, studies, truth)[0]))
+
+
+@torch.no_grad()
+def sentence_aurocs(
+    model: Model, studies: Cohort | Sequence[Study], truth: Truth
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same sentence by sentence, `(s,)`, NaN where no scan lacks it, and whose scan each sentence is of.
 
     A scan's score is the mean similarity of its nearest patches, TOP_SHARE of them.
     """
@@ -43,7 +50,7 @@ def measure_retrieval(model: Model, studies: Cohort | Sequence[Study], truth: Tr
         auroc(row, np.array([label(claim_of(sentence), has, scan == own) for scan, has in enumerate(claims)]))
         for row, (own, sentence) in zip(scores, questions, strict=True)
     ]
-    return float(np.nanmean(found))
+    return np.array(found), np.array([studies[own].patient for own, _ in questions])
 
 
 def claim_of(sentence: KnownSentence) -> Claim:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from simcrop.config import Recipe, load_recipe
 from simcrop.engine.progress import Progress
-from simcrop.evaluation.features import Pooling
+from simcrop.objectives.supervised import PatchPool
 from simcrop.tasks.pretrain import pretrain, untrained
 
 BASE = "simcrop-plus-tiny"
@@ -62,7 +62,7 @@ ATLAS = (*PLAIN, "vision.atlas=true")
 
 def supervised(
     labels: Sequence[str],
-    pool: Pooling,
+    pool: PatchPool,
     input_settings: Sequence[str] = ATLAS,
     base: str = BASE,
     name: str = "Supervised",

@@ -4,13 +4,14 @@ Axes: s scan, d features; of the questions, s sentence and n patch.
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from einops import reduce
 
-from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.cohort import Cohort, Study
 from simcrop.evaluation.asking import ask, draw_questions
 from simcrop.evaluation.features import Pooling, patch_features
 from simcrop.evaluation.pointing_game import Pointed
@@ -32,7 +33,9 @@ class CachedFeatures:
     pointed: Pointed | None
 
 
-def cached_features(folder: Path, cohort: Cohort, truth: Truth | None, path: Path) -> CachedFeatures:
+def cached_features(
+    folder: Path, cohort: Cohort | Sequence[Study], truth: Truth | None, path: Path
+) -> CachedFeatures:
     """What `path` holds, or computed now and written there. `truth` None: no questions."""
     if not path.exists():
         model = load(folder)
@@ -47,7 +50,7 @@ def cached_features(folder: Path, cohort: Cohort, truth: Truth | None, path: Pat
     return CachedFeatures(features, Pointed(**arrays, **names) if arrays else None)
 
 
-def pooled(model: Model, cohort: Cohort) -> dict[Pooling, np.ndarray]:
+def pooled(model: Model, cohort: Cohort | Sequence[Study]) -> dict[Pooling, np.ndarray]:
     """All ways of pooling in one pass over the scans."""
     parts: dict[Pooling, list[np.ndarray]] = {pool: [] for pool in POOLS}
     for _, features in patch_features(model, cohort):

@@ -10,10 +10,12 @@ import numpy as np
 
 from simcrop.data.split import some_patients
 from simcrop.evaluation.features import Pooling
+from simcrop.evaluation.pointing_game import Pointed
 from simcrop.experiments.arms import Arm
 from simcrop.experiments.cached import CachedFeatures, cached_features
 from simcrop.experiments.cohorts import Part, PhantomCohorts
 from simcrop.experiments.scores import probe_scores
+from simcrop.experiments.shifted import shifted
 from simcrop.experiments.side_by_side import Say, Training, train_all
 
 
@@ -43,14 +45,26 @@ class Experiment:
         pairs = [(arm, seed) for seed in self.seeds for arm in self.arms if seed in self.seeds_of(arm)]
         train_all([self.training(*pair) for pair in pairs], at_once, say)
 
-    def features(self, arm: Arm, seed: int, part: Part) -> CachedFeatures:
-        """Sentences are asked on the test part only."""
-        truth = self.cohorts.truth(part) if part == "test" else None
-        path = self.folder / "features" / f"{arm.key}-{seed}-{part}.npz"
-        return cached_features(self.run(arm, seed), self.cohorts.open(part), truth, path)
+    def features(self, arm: Arm, seed: int, part: Part, shift_mm: float = 0.0) -> CachedFeatures:
+        """Sentences are asked on the test part only. `shift_mm`: how far the field of view is moved beforehand."""
+        truth, studies = self.cohorts.truth(part) if part == "test" else None, self.cohorts.open(part)
+        moved = f"-{shift_mm:g}mm" if shift_mm else ""
+        path = self.folder / "features" / f"{arm.key}-{seed}-{part}{moved}.npz"
+        return cached_features(
+            self.run(arm, seed), shifted(studies, shift_mm) if shift_mm else studies, truth, path
+        )
 
-    def scores(self, arm: Arm, part: Part, pool: Pooling, share: float = 1.0) -> list[np.ndarray]:
-        """Probe scores of a part's scans, `(s, l)` per seed; probes learn from a `share` of the labelled patients."""
+    def answers(self, arm: Arm, shift_mm: float = 0.0) -> list[Pointed]:
+        """What it pointed at on the test part, seed by seed; empty for a method that knows no sentences."""
+        answers = [self.features(arm, seed, "test", shift_mm).pointed for seed in self.seeds_of(arm)]
+        return [answer for answer in answers if answer is not None]
+
+    def scores(
+        self, arm: Arm, part: Part, pool: Pooling, share: float = 1.0, shift_mm: float = 0.0
+    ) -> list[np.ndarray]:
+        """Probe scores of a part's scans, `(s, l)` per seed; probes learn from a `share` of the labelled patients, as
+        they lie, and are asked about scans whose field of view is moved by `shift_mm`.
+        """
         labels, patients = self.cohorts.labels(self.labelled), self.cohorts.patients(self.labelled)
         some = {seed: some_patients(patients, share, seed) for seed in self.seeds_of(arm)}
         return [
@@ -58,7 +72,7 @@ class Experiment:
                 self.features(arm, seed, self.labelled).pooled[pool][some[seed]],
                 labels[some[seed]],
                 patients[some[seed]],
-                self.features(arm, seed, part).pooled[pool],
+                self.features(arm, seed, part, shift_mm).pooled[pool],
                 seed,
             )
             for seed in self.seeds_of(arm)

@@ -105,12 +105,15 @@ def tells_presence(pointed: Sequence[Pointed]) -> Reached:
     )
 
 
-def hits_by_kind(pointed: Sequence[Pointed]) -> dict[str, list[float]]:
-    """Hit rate of each kind of finding, seed by seed: a mean over kinds can miss one that is never pointed at."""
+def hits_by_kind(pointed: Sequence[Pointed], swapped: bool = False) -> dict[str, list[float]]:
+    """Hit rate of each kind of finding, seed by seed: a mean over kinds can miss one that is never pointed at.
+
+    `swapped`: how often a sentence about something else, which this scan lacks, points there.
+    """
     kinds, reachable = np.asarray(pointed[0].kind), (pointed[0].lesion > 0).any(1)
-    hits = [point(asked.maps, asked.lesion) for asked in pointed]
+    hits = [point(asked.swapped if swapped else asked.maps, asked.lesion) for asked in pointed]
     return {
-        str(kind): [float(of_seed[reachable & (kinds == kind)].mean()) for of_seed in hits]
+        str(kind): [mean_of_defined(of_seed[reachable & (kinds == kind)]) for of_seed in hits]
         for kind in np.unique(kinds[reachable])
     }
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from simcrop.data.split import Split
 from simcrop.evaluation.features import Pooling
-from simcrop.evaluation.pointing_game import Pointed
 from simcrop.experiments.arms import MAE, PLUS, RANDOM, Arm
 from simcrop.experiments.cached import POOLS
 from simcrop.experiments.cohorts import SEEDS, Part
@@ -84,8 +83,7 @@ def parts_of(experiment: Experiment) -> list[Part]:
 
 def pointing_of(experiment: Experiment, arm: Arm) -> dict[str, Any]:
     """Hit rates, where the method knows sentences."""
-    answers = [experiment.features(arm, seed, "test").pointed for seed in experiment.seeds_of(arm)]
-    pointed: list[Pointed] = [answer for answer in answers if answer is not None]
+    pointed = experiment.answers(arm)
     if not pointed:
         return {}
     reached = reached_by_pointing(pointed)
