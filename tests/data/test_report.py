@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcrop.data.report import Report, read_report_file, sentences, stated_size_mm
+from simcrop.data.report import Report, read_report_file, sentences
+from simcrop.data.stated_size import stated_size_mm
 from simcrop.errors import SimcropError
 
 CASES = json.loads((Path(__file__).parent / "report_cases.json").read_text(encoding="utf-8"))

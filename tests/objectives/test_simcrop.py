@@ -121,9 +121,9 @@ def test_switches_take_their_terms_away(make: Make) -> None:
     assert set(terms) == {"volume", "report", "align", "cross_image"}
     assert objective.terms["cross_image"].weight == 0.5
     assert terms["cross_image"] > 0
-    objective, _ = make(align={"weight": 0.25}, mlm={"weight": 0.75})
+    objective, _ = make(align={"weight": 0.25}, mlm={"weight": 0.75}, mim={"weight": 0.5})
     assert {name: term.weight for name, term in objective.terms.items()} == {
-        "volume": 1.0,
+        "volume": 0.5,
         "align": 0.25,
         "report": 0.75,
     }
@@ -153,12 +153,8 @@ def test_without_image_paths_the_report_term_is_blind(make: Make) -> None:
 def test_a_share_of_the_reports_is_read_and_the_others_change_nothing(make: Make) -> None:
     half, batch = make(mlm={"share": 0.5})
     whole, _ = make()
-    first = replace(
-        batch,
-        ids=batch.ids[:2],
-        volume=batch.volume[:2],
-        report=batch.report.each(lambda tensor: tensor[:2]),
-    )
+    report, volume = batch.report.each(lambda tensor: tensor[:2]), batch.volume[:2]
+    first = replace(batch, ids=batch.ids[:2], volume=volume, report=report)
     features = half.vision(batch.volume)
     of_two = half.report_loss(batch, features, seeded())
     assert of_two == whole.report_loss(first, half.vision(first.volume), seeded())
@@ -190,15 +186,10 @@ def test_steps_without_attention_teach_attention_nothing(make: Make, share: floa
 
 def test_common_sentences_do_not_enter_the_cross_image_term(make: Make) -> None:
     objective, batch = make(align={"cross_image": {"enabled": True, "max_document_frequency": 0.2}})
-    assert (
-        objective(batch, seeded())["cross_image"] == 0
-    )  # every sentence stands in a quarter of the reports or more
+    # Every sentence stands in a quarter of the reports or more.
+    assert objective(batch, seeded())["cross_image"] == 0
     objective, batch = make(align={"cross_image": {"enabled": True, "max_document_frequency": 0.3}})
     assert objective(batch, seeded())["cross_image"] > 0
-
-
-def test_the_weight_of_the_volume_is_a_setting(make: Make) -> None:
-    assert make(mim={"weight": 0.25})[0].terms["volume"].weight == 0.25
 
 
 def test_every_trained_parameter_has_a_gradient_and_the_frozen_text_has_none(make: Make) -> None:

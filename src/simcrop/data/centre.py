@@ -4,6 +4,8 @@ Axes: x right, y front, z up (RAS+), voxels of the resampled scan; HU. A coarse 
 reach the sides of the scan, in pieces of about the size of a lung.
 """
 
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
@@ -20,7 +22,8 @@ def lung_centre(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.nd
     steps = [max(1, round(COARSE_MM / mm)) for mm in spacing_mm]
     if any(n < step for n, step in zip(hu.shape, steps, strict=True)):
         return None
-    pieces, count = ndimage.label(coarse(hu, steps) < AIR_HU)
+    labelled: Any = ndimage.label(coarse(hu, steps) < AIR_HU)
+    pieces, count = labelled
     if not count:
         return None
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)

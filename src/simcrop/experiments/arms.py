@@ -10,7 +10,6 @@ from pathlib import Path
 
 from simcrop.config import Recipe, load_recipe
 from simcrop.engine.progress import Progress
-from simcrop.objectives.supervised import PatchPool
 from simcrop.tasks.pretrain import pretrain, untrained
 
 BASE = "simcrop-plus-tiny"
@@ -62,7 +61,7 @@ ATLAS = (*PLAIN, "vision.atlas=true")
 
 def supervised(
     labels: Sequence[str],
-    pool: PatchPool,
+    pool: str,
     input_settings: Sequence[str] = ATLAS,
     base: str = BASE,
     name: str = "Supervised",

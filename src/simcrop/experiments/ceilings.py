@@ -28,7 +28,6 @@ from simcrop.experiments.side_by_side import Say, Training, processors, train_al
 from simcrop.files.whole import read_json, write_json
 from simcrop.metrics import Macro
 from simcrop.model import load
-from simcrop.objectives.supervised import PatchPool
 from simcrop.tasks.folder import open_folder, write_metrics
 
 Size = Literal["tiny", "small"]
@@ -73,7 +72,7 @@ def of_share(share: float) -> str:
     return "" if share == 1 else f", {share:g} of the labels"
 
 
-def taught_statistics(labels: Sequence[str], base: str, pool: PatchPool, share: float = 1.0) -> Reader:
+def taught_statistics(labels: Sequence[str], base: str, pool: str, share: float = 1.0) -> Reader:
     """The encoder of the comparison with the stem of statistics."""
     settings = (*STATISTICS, *LONGER, f"data.share={share}")
     return Reader(

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from simcrop.data.report import stated_size_mm
+from simcrop.data.stated_size import stated_size_mm
 from simcrop.files.digest import digest_of_texts
 from simcrop.files.tensors import save_tensors
 from simcrop.files.whole import StoreError
