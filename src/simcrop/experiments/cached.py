@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from einops import reduce
@@ -20,6 +21,7 @@ from simcrop.files.whole import write_whole
 from simcrop.model import Model, load
 
 POOLS: tuple[Pooling, ...] = ("mean", "max")
+Pooled = Pooling | Literal["both"]  # one vector: the mean, then the largest values
 QUESTIONS_SEED = 0  # every model of an experiment is asked the same questions
 
 
@@ -31,6 +33,10 @@ class CachedFeatures:
 
     pooled: dict[Pooling, np.ndarray]
     pointed: Pointed | None
+
+    def of(self, pool: Pooled) -> np.ndarray:
+        """`(s, d)`, or `(s, 2 d)` when both are asked for."""
+        return np.concatenate(list(self.pooled.values()), axis=1) if pool == "both" else self.pooled[pool]
 
 
 def cached_features(

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from simcrop.data.split import some_patients
-from simcrop.evaluation.features import Pooling
 from simcrop.evaluation.pointing_game import Pointed
 from simcrop.experiments.arms import Arm
-from simcrop.experiments.cached import CachedFeatures, cached_features
+from simcrop.experiments.cached import CachedFeatures, Pooled, cached_features
 from simcrop.experiments.cohorts import Part, PhantomCohorts
 from simcrop.experiments.scores import probe_scores
 from simcrop.experiments.shifted import shifted
@@ -60,7 +59,7 @@ class Experiment:
         return [answer for answer in answers if answer is not None]
 
     def scores(
-        self, arm: Arm, part: Part, pool: Pooling, share: float = 1.0, shift_mm: float = 0.0
+        self, arm: Arm, part: Part, pool: Pooled, share: float = 1.0, shift_mm: float = 0.0
     ) -> list[np.ndarray]:
         """Probe scores of a part's scans, `(s, l)` per seed; probes learn from a `share` of the labelled patients, as
         they lie, and are asked about scans whose field of view is moved by `shift_mm`.
@@ -69,10 +68,10 @@ class Experiment:
         some = {seed: some_patients(patients, share, seed) for seed in self.seeds_of(arm)}
         return [
             probe_scores(
-                self.features(arm, seed, self.labelled).pooled[pool][some[seed]],
+                self.features(arm, seed, self.labelled).of(pool)[some[seed]],
                 labels[some[seed]],
                 patients[some[seed]],
-                self.features(arm, seed, part, shift_mm).pooled[pool],
+                self.features(arm, seed, part, shift_mm).of(pool),
                 seed,
             )
             for seed in self.seeds_of(arm)

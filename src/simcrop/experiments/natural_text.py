@@ -13,8 +13,9 @@ from simcrop.files.whole import write_whole
 
 TITLE = "Natural anatomies, all 18 findings"
 NOTE = (
-    "Probe: logistic regression on frozen mean patch features, fitted on the pre-training scans and their labels, "
-    "beside it on those of a tenth of their patients; judged on other patients. Pointing game: share of test sentences "
+    "Probe: logistic regression on frozen patch features, their mean and their largest values, fitted on the "
+    "pre-training scans and their labels, beside it on those of a tenth of their patients; judged on other patients. "
+    "Pointing game: share of test sentences "
     "naming a lesion whose nearest patch touches that lesion; swapped: the same scans asked for a finding they do not "
     "have; prior: the mean map of the same kind of sentence over other patients. Presence: AUROC of a sentence's best "
     "similarity, what the scan shows against what it lacks. Brackets: 95 % intervals over patients and seeds."

@@ -15,7 +15,7 @@ from simcrop.experiments.arms import Arm
 from simcrop.experiments.ceilings import Reader, find_ceilings, taught_statistics
 from simcrop.experiments.cohorts import Plan, draw_cohorts
 from simcrop.experiments.experiment import Experiment
-from simcrop.experiments.natural import BASE, MAE, PLUS, RANDOM
+from simcrop.experiments.natural import BASE, MAE, PLUS, POOL, RANDOM
 from simcrop.experiments.scaling_text import write_texts
 from simcrop.experiments.scores import over_cohorts, reached_by_pointing, reached_by_probe
 from simcrop.experiments.side_by_side import Say, processors, train_all
@@ -134,7 +134,7 @@ def measured(experiment: Experiment, place: Station, seed: int) -> dict[str, Any
         cohorts, arm = experiment.cohorts, place.arm
         truth, patients = cohorts.labels("test"), cohorts.patients("test")
         found: dict[str, Any] = {
-            "probe": figures(reached_by_probe(experiment.scores(arm, "test", "mean"), truth, patients))
+            "probe": figures(reached_by_probe(experiment.scores(arm, "test", POOL), truth, patients))
         }
         answers = experiment.answers(arm)
         if answers:

@@ -15,10 +15,11 @@ from simcrop.files.whole import write_whole
 
 TITLE = "More patients, more scans seen"
 NOTE = (
-    "Every point is a training of its own from scratch, with one seed. Probe: logistic regression on frozen mean patch "
-    "features, always fitted on the same labelled patients and judged on the same others. Pointing: share of test "
-    "sentences naming a lesion whose nearest patch touches it. Retrieval: AUROC of a sentence's own scan against those "
-    "where it would be false. Of the patients a few are held out of training. Intervals: 95 % over test patients."
+    "Every point is a training of its own from scratch, with one seed. Probe: logistic regression on frozen patch "
+    "features, their mean and their largest values, always fitted on the same labelled patients and judged on the same "
+    "others. Pointing: share of test sentences naming a lesion whose nearest patch touches it. Retrieval: AUROC of a "
+    "sentence's own scan against those where it would be false. Of the patients a few are held out of training. "
+    "Intervals: 95 % over test patients."
 )
 FIGURES = {"probe": "probe AUROC", "pointing": "pointing game", "retrieval": "retrieval AUROC"}
 

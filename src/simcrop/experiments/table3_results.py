@@ -3,14 +3,14 @@
 No axes or units; rates and AUROCs are in [0, 1].
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from simcrop.data.split import Split
-from simcrop.evaluation.features import Pooling
 from simcrop.experiments.arms import MAE, PLUS, RANDOM, Arm
-from simcrop.experiments.cached import POOLS
+from simcrop.experiments.cached import POOLS, Pooled
 from simcrop.experiments.cohorts import SEEDS, Part
 from simcrop.experiments.experiment import Experiment
 from simcrop.experiments.scores import (
@@ -32,15 +32,18 @@ CONTROLS = (
 )
 
 
-def gather_results(experiment: Experiment, chosen: dict[str, Pooling]) -> dict[str, Any]:
-    """Everything that is said of one experiment, as plain values."""
+def gather_results(experiment: Experiment, chosen: Mapping[str, Pooled]) -> dict[str, Any]:
+    """Everything that is said of one experiment, as plain values. `chosen`: how the patches of each arm are pooled, by
+    their mean where nothing is said.
+    """
     truth, patients = experiment.cohorts.labels("test"), experiment.cohorts.patients("test")
     probed: dict[str, Reached] = {}
     arms: dict[str, dict[str, Any]] = {}
     for arm in experiment.arms:
-        by_pool = {pool: experiment.scores(arm, "test", pool) for pool in POOLS}
+        pool: Pooled = chosen.get(arm.name, "mean")
+        pools: set[Pooled] = {*POOLS, pool}
+        by_pool = {pool: experiment.scores(arm, "test", pool) for pool in pools}
         reached = {pool: reached_by_probe(scores, truth, patients) for pool, scores in by_pool.items()}
-        pool = chosen.get(arm.name, "mean")
         probed[arm.name] = reached[pool]
         arms[arm.name] = {
             "seeds": list(experiment.seeds_of(arm)),
