@@ -3,9 +3,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
-# Test processes, one more than the cores that are expected: some tests wait. Each computes with one thread, or they
-# would fight for the cores; each takes whole files.
-JOBS ?= 3
+# Test processes. Each computes with one thread, or they would fight for the cores; each takes whole files.
+JOBS ?= 2
 
 .PHONY: demo test check format lint types clean
 

@@ -23,6 +23,8 @@ PATIENCE = 120
 def begin(source: str, store: Path) -> int:
     """An ingest in a session of its own."""
     if child := os.fork():
+        while os.getpgid(child) != child:  # on a busy machine it has not got to its first line yet
+            time.sleep(0.001)
         return child
     os.setsid()
     try:

@@ -61,9 +61,7 @@ def patients_on_several_sides(places: Iterable[tuple[str, str]]) -> frozenset[st
 def some_patients(patients: Sequence[str] | np.ndarray, share: float, seed: int) -> np.ndarray:
     """Bool per scan: those of a seeded `share` of the patients, one at least; a larger share holds the smaller one."""
     if not 0 < share <= 1:
-        raise SimcropError(
-            "bad-setting", f"a share of the patients wants more than 0 and at most 1, got {share:g}"
-        )
+        raise SimcropError("bad-setting", f"--share wants more than 0 and at most 1, got {share:g}")
     names, number = np.unique(np.asarray(patients), return_inverse=True)
     order = np.random.default_rng((seed, 2)).permutation(len(names))
     return np.isin(number, order[: max(1, round(share * len(names)))])
