@@ -41,6 +41,16 @@ def test_the_middle_of_both_lungs_is_found_without_the_bowel_and_the_room() -> N
     np.testing.assert_allclose(found, [31.5, 26.5, 21.5], atol=1)
 
 
+def test_lungs_that_are_open_to_slices_of_padding_are_found() -> None:
+    hu = chest()
+    hu[31:33, 30:32, 3:] = -950  # a windpipe, through the last slice of the body
+    hu[30:34, 28:34, 22:26] = -950  # into both lungs
+    padded = np.concatenate([hu, np.full((64, 60, 6), -1000, np.int16)], axis=2)
+    found = lung_centre(padded, SPACING)
+    assert found is not None
+    np.testing.assert_allclose(found[:2], [31.5, 26.5], atol=1)
+
+
 def test_scans_without_two_whole_lungs_have_no_such_middle() -> None:
     assert lung_centre(np.full((64, 60, 40), 40, np.int16), SPACING) is None
     assert lung_centre(chest()[20:44], SPACING) is None  # cut through at both sides

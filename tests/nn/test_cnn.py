@@ -35,8 +35,9 @@ def test_a_feature_tells_of_its_own_place() -> None:
     assert changed[:, :, 3].max() < changed[0, 0, 0] / 5
 
 
-def test_every_width_is_kept_and_every_parameter_learns() -> None:
-    cnn = CnnSettings(dim=16).build(GRID)
+@pytest.mark.parametrize("dim", [16, 20, 36])
+def test_every_width_is_kept_and_every_parameter_learns(dim: int) -> None:
+    cnn = CnnSettings(dim=dim).build(GRID)
     found = cnn(torch.rand(2, 1, 32, 16, 16))
     assert found.patches.shape == (2, GRID.count, cnn.width)
     found.patches.square().mean().backward()

@@ -1,7 +1,7 @@
 """Where the lungs lie in a scan, so that the input can be cut around them however the patient was placed.
 
 Axes: x right, y front, z up (RAS+), voxels of the resampled scan; HU. A coarse look by threshold: air that does not
-reach the sides of the scan, in pieces of about the size of a lung.
+reach the sides of a slice, in pieces of about the size of a lung.
 """
 
 from typing import Any
@@ -22,18 +22,27 @@ def lung_centre(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.nd
     steps = [max(1, round(COARSE_MM / mm)) for mm in spacing_mm]
     if any(n < step for n, step in zip(hu.shape, steps, strict=True)):
         return None
-    labelled: Any = ndimage.label(coarse(hu, steps) < AIR_HU)
+    labelled: Any = ndimage.label(air_inside(coarse(hu, steps) < AIR_HU))
     pieces, count = labelled
     if not count:
         return None
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    at_the_sides = np.concatenate([pieces[[0, -1]].ravel(), pieces[:, [0, -1]].ravel()])
-    sizes[np.unique(np.append(at_the_sides, 0))] = 0
+    sizes[0] = 0
     kept = sizes >= max(LEAST_SHARE * sizes.max(), 1)
     if sizes[kept].sum() * np.prod(steps) * np.prod(spacing_mm) < LEAST_ML * 1000:
         return None
     at = np.argwhere(kept[pieces])
     return (at.min(0) + at.max(0) + 1) / 2 * steps - 0.5
+
+
+def air_inside(air: np.ndarray) -> np.ndarray:
+    """Without what reaches the sides. Slice by slice: through the windpipe the lungs are open to slices of padding."""
+    in_plane = ndimage.generate_binary_structure(3, 1)
+    in_plane[:, :, [0, 2]] = False
+    labelled: Any = ndimage.label(air, in_plane)
+    planes = labelled[0]
+    sides = np.unique(np.concatenate([planes[[0, -1]].ravel(), planes[:, [0, -1]].ravel()]))
+    return air & ~np.isin(planes, sides)
 
 
 def coarse(hu: np.ndarray, steps: list[int]) -> np.ndarray:

@@ -23,7 +23,7 @@ GROUPS = 4  # of the norms; every width is a multiple of it
 
 
 class CnnSettings(Settings):
-    """`dim`: features of a patch; each earlier stage has half as many, `least` at least."""
+    """`dim`: features of a patch; each earlier stage has about half as many, `least` at least."""
 
     dim: int = Field(default=128, ge=GROUPS, multiple_of=GROUPS)
     least: int = Field(default=8, ge=GROUPS, multiple_of=GROUPS)
@@ -39,7 +39,8 @@ class Cnn(VisionEncoder):
         super().__init__()
         strides = halvings(grid.patch)
         self.grid, self.width, self.layers = grid, settings.dim, len(strides)
-        widths = [max(settings.least, settings.dim >> left) for left in reversed(range(len(strides)))]
+        halved = (settings.dim >> left for left in reversed(range(len(strides))))
+        widths = [max(settings.least, width // GROUPS * GROUPS) for width in halved]
         self.stages = nn.ModuleList(
             Stage(have, made, stride)
             for (have, made), stride in zip(pairwise([1, *widths]), strides, strict=True)

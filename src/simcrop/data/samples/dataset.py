@@ -162,14 +162,14 @@ def check_alike(study: Study, spec: InputSpec) -> None:
         )
 
 
-STARTS: dict[tuple[Path, str, bytes, InputSpec], Triple] = {}  # around lungs that were looked for once
+STARTS: dict[tuple[Path, str, Triple, InputSpec], Triple] = {}  # around lungs that were looked for once
 
 
 def stored_start(study: Study, spec: InputSpec, random: np.random.Generator | None) -> Triple:
     """Where a crop begins in a stored scan. For the middle of the lungs the whole scan is read, once."""
     if random is not None or spec.centre == "scan":
         return crop_start(study.shape, spec.shape, random)
-    key = study.path, study.checksum, study.affine.tobytes(), spec
+    key = study.path, study.checksum, study.shape, spec
     if key not in STARTS:
         STARTS[key] = start_in(study.read(), spec)
     return STARTS[key]

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from simcrop.data.preprocess import InputSpec, Placement, Triple, centred_start, paper
+from simcrop.data.preprocess import InputSpec, Placement, Triple, centred_start, paper, triple
 from simcrop.data.store.format import COHORT, FORMAT, JOURNAL, LEDGER, STUDIES, VOLUMES
 from simcrop.data.store.schema import LABEL, LEDGER_COLUMNS, STUDY_SCHEMA
 from simcrop.data.store.volume_file import ENDINGS, Codec, checksum, read_crop, read_whole, volume_path
@@ -126,11 +126,6 @@ def study_of(row: dict[str, Any], volumes: Path, antialias: bool, codec: Codec) 
         path=volume_path(volumes, row["id"], codec),
         antialias=antialias,
     )
-
-
-def triple(lengths: list[int]) -> Triple:
-    x, y, z = lengths
-    return x, y, z
 
 
 def open_cohort(path: str | Path) -> Cohort:
