@@ -12,6 +12,7 @@ from scipy import ndimage
 COARSE_MM = 8.0
 AIR_HU = -400.0  # halfway from lung to tissue
 LEAST_ML = 300.0  # of both lungs
+WINDPIPE_SHARE = 0.05  # of the widest slice: less is the windpipe above the lungs, or their tips
 LEAST_SHARE = 0.2  # of the largest piece: a smaller one is gas in the bowel
 
 
@@ -31,7 +32,9 @@ def lung_centre(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.nd
     kept = sizes >= max(LEAST_SHARE * sizes.max(), 1)
     if sizes[kept].sum() * np.prod(steps) * np.prod(spacing_mm) < LEAST_ML * 1000:
         return None
-    at = np.argwhere(kept[pieces])
+    lungs = kept[pieces]
+    areas = lungs.sum((0, 1))
+    at = np.argwhere(lungs & (areas >= WINDPIPE_SHARE * areas.max()))
     return (at.min(0) + at.max(0) + 1) / 2 * steps - 0.5
 
 
