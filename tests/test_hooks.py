@@ -17,7 +17,7 @@ def test_a_wrong_type_is_an_error() -> None:
 
 
 def test_a_wrong_shape_is_an_error() -> None:
-    mask = random_mask(2, 8, 0.75, torch.Generator())
+    mask = random_mask(torch.rand(2, 8, generator=torch.Generator()), 0.75)
     with pytest.raises(TypeCheckError):
         mask.take_visible(torch.zeros(8, 3))
 

@@ -25,7 +25,7 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
 from simcrop.model import load
-from simcrop.objectives.volume import draw_mask
+from simcrop.nn.masking import random_mask
 
 STEPS = 2
 ROUNDS = 3  # of the thin network over all scans
@@ -189,7 +189,7 @@ def test_paper_size_is_what_the_paper_says(one_batch_run: tuple[Path, float]) ->
     patches = recipe.input.grid.split(torch.zeros(1, 1, 224, 224, 112))
     assert tuple(recipe.input.grid.shape) == (14, 14, 14)
     assert patches.shape == (1, 2744, voxels)
-    mask = draw_mask(patches, recipe.mim, torch.Generator().manual_seed(1), None)
+    mask = random_mask(torch.rand(1, 2744), recipe.mim.mask_ratio)
     assert mask.take_visible(patches).shape == (1, 686, voxels)
     assert mask.take_masked(patches).shape == (1, 2058, voxels)
     assert recipe.align.top_k == 64

@@ -82,7 +82,7 @@ def gradients(setup: Setup, precision: str) -> tuple[float, Tensor]:
     """The loss and all gradients in one row, as float64 on the processor."""
     objective, batch = setup.objective, setup.cached
     with torch.autocast(batch.volume.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        terms = objective(batch, torch.Generator().manual_seed(1))
+        terms = objective.settled(objective(batch))
     total = sum(term.double() for term in terms.values())
     total.backward()  # type: ignore[union-attr]
     rows = [p.grad.flatten().double().cpu() for p in objective.parameters() if p.grad is not None]

@@ -15,7 +15,6 @@ from torch.nn.functional import cross_entropy
 
 from simcrop import losses
 from simcrop.data.samples.batch import Batch
-from simcrop.data.samples.tokenizer import mask_tokens
 from simcrop.engine.optim import OptimSettings
 from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.fusion import CrossAttention
@@ -87,14 +86,14 @@ class NaiveSimCroP(nn.Module):
     def terms(self) -> dict[str, Term]:
         return self.net.terms
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        settings, grid = self.net.settings, self.net.grid
-        mask = random_mask(
-            len(batch), grid.count, settings.mim.mask_ratio, generator, device=batch.volume.device
-        )
+    def settled(self, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+        return parts
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        mask = random_mask(batch.drawn["patches"], self.net.settings.mim.mask_ratio)
         features = self.see(batch.volume, mask)
         volume = self.volume_loss(batch.volume, features, mask)
-        report = self.report_loss(batch, features, generator)
+        report = self.report_loss(batch, features)
         return {"volume": volume, "report": report, "align": self.align_loss(batch, features)}
 
     def see(self, volume: Tensor, mask: Mask) -> VisionFeatures:
@@ -120,14 +119,14 @@ class NaiveSimCroP(nn.Module):
         regions = losses.nearest_patches(embeddings, seen[image_index], align.top_k)
         return losses.info_nce(regions, embeddings, image_index, align.temperature, align.l2)
 
-    def report_loss(self, batch: Batch, features: VisionFeatures, generator: torch.Generator) -> Tensor:
-        net, mlm, tokens = self.net, self.net.settings.mlm, batch.report
-        shown = mask_tokens(tokens, net.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
-        fused = net.fusion(net.text(shown.ids, tokens.mask), features)
-        shut = torch.zeros(tokens.mask.shape, device=fused.device).masked_fill(~tokens.mask, float("-inf"))
+    def report_loss(self, batch: Batch, features: VisionFeatures) -> Tensor:
+        net, words, real = self.net, batch.drawn["words"], batch.drawn["real"]
+        fused = net.fusion(net.text(words, real), features)
+        shut = torch.zeros(real.shape, device=fused.device).masked_fill(~real, float("-inf"))
         decoded = net.report_decoder.encoder(fused, attention_mask=rearrange(shut, "b t -> b 1 1 t"))[0]
         logits = net.mlm_head(decoded.flatten(0, 1)).float()
-        target = tokens.ids.masked_fill(~shown.masked, -100).flatten()
+        target = torch.full_like(words.flatten(), -100)
+        target[batch.drawn["masked_at"]] = batch.drawn["masked_ids"]
         return cross_entropy(logits, target, ignore_index=-100)
 
 

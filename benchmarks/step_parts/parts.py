@@ -49,7 +49,9 @@ def patch_embedding(setup: Setup) -> dict[str, Callable[[], Tensor]]:
     grid, linear, volume = setup.objective.grid, setup.objective.vision.patch_embed, setup.cached.volume
     conv = ConvPatchEmbed(linear, grid.patch)
     ratio, device = setup.recipe.mim.mask_ratio, volume.device
-    mask = random_mask(1, grid.count, ratio, torch.Generator().manual_seed(2), device=device)
+    mask = random_mask(
+        torch.rand(1, grid.count, generator=torch.Generator().manual_seed(2)).to(device), ratio
+    )
     return {
         "naive": lambda: mask.take_visible(conv(volume)).float().square().mean(),
         "ours": lambda: linear(mask.take_visible(grid.split(volume))).float().square().mean(),

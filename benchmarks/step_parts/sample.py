@@ -4,7 +4,7 @@ Axes: x y z voxels, t word piece, s sentence. Nothing here means anything; only 
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -52,7 +52,8 @@ def make_setup(
     )
     volume = torch.rand(studies, 1, *recipe.input.shape) * 2 - 1
     whole = tokenizer.encode([" ".join(report) for report in reports], recipe.text.report_length)
-    batch = Batch(("made-up",) * studies, volume, whole, sentences).to(device)
+    batch = Batch(("made-up",) * studies, volume, whole, sentences, seeds=tuple(range(studies)))
+    batch = objective.draw(batch, seed).to(device)
     with torch.no_grad():
         features = objective.encode(tokens.to(device)).float()
     cached = Sentences(
@@ -61,7 +62,7 @@ def make_setup(
         batch.sentences.document_frequency,
         features=features,
     )
-    return Setup(recipe, objective, Batch(batch.ids, batch.volume, batch.report, cached), batch)
+    return Setup(recipe, objective, replace(batch, sentences=cached), batch)
 
 
 def sized_recipe(size: str) -> Recipe:

@@ -4,11 +4,29 @@ Axes: b image or report, n patch, p voxel of a patch, s sentence (of all reports
 m masked word, w word of the vocabulary.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import torch
 from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, embedding, logsigmoid, normalize
+
+
+class Compared(NamedTuple):
+    """Texts and images that a loss compares across samples, before they are: wherever a global batch lies in parts,
+    these are brought together first.
+
+    `texts`: `(s, d)`; `images`: one row of any shape per image; `image_index`: `(s,)`, the row that a text belongs to;
+    `facts`: what else is known of each text, `(s,)`; `learned`: parameters of the cost itself.
+    """
+
+    texts: Tensor
+    images: Tensor
+    image_index: Tensor
+    facts: Mapping[str, Tensor]
+    learned: Mapping[str, Tensor]
 
 
 def masked_patch_mse(
@@ -50,14 +68,22 @@ def nearest_patches_of(
     patches: Float[Tensor, "b n d"],
     image_index: Int[Tensor, " s"],
     k: int,
+    most: int | None = None,
 ) -> Float[Tensor, "s d"]:
-    """`nearest_patches(sentences, patches[image_index], k)` without a copy of all patches for every sentence."""
-    similarity = products(sentences, patches, "s d, b n d -> s b n")[
-        torch.arange(len(image_index), device=image_index.device), image_index
-    ]
-    chosen = similarity.topk(min(k, patches.shape[1])).indices
+    """`nearest_patches(sentences, patches[image_index], k)` without a copy of all patches for every sentence, and each
+    sentence sought in its own image alone. `most`: no image has more sentences; known, a GPU need not be waited for.
+    """
+    images, patch_count = patches.shape[:2]
+    own = image_index[:, None] == torch.arange(images, device=image_index.device)
+    place = own.cumsum(0).gather(1, image_index[:, None])[:, 0] - 1  # of a sentence among those of its image
+    most = int(own.sum(0).max()) if most is None else most
+    with torch.no_grad():
+        beside = sentences.new_zeros(images, most, sentences.shape[1])
+        beside = beside.index_put((image_index, place), sentences)
+        similarity = products(beside, patches, "b m d, b n d -> b m n")[image_index, place]
+        chosen = similarity.topk(min(k, patch_count)).indices
     # As an embedding, whose backward pass adds in one order on any number of threads; that of indexing does not.
-    rows = chosen + image_index[:, None] * patches.shape[1]
+    rows = chosen + image_index[:, None] * patch_count
     return reduce(embedding(rows, rearrange(patches, "b n d -> (b n) d")), "s k d -> s d", "mean")
 
 
@@ -75,8 +101,14 @@ def info_nce(
     """
     if l2:
         regions, sentences = normalize(regions, dim=-1), normalize(sentences, dim=-1)
+    return paired_nce(products(regions, sentences, "i d, j d -> i j").float() / temperature, owner)
+
+
+def paired_nce(logits: Float[Tensor, "s s"], owner: Int[Tensor, " s"]) -> Float[Tensor, ""]:
+    """Each row must find its own column among those of its owner, and each column its row: what `info_nce` makes of
+    similarities divided by the temperature.
+    """
     same_report = owner[:, None] == owner[None, :]
-    logits = products(regions, sentences, "i d, j d -> i j").float() / temperature
     logits = logits.masked_fill(~same_report, float("-inf"))
     target = torch.arange(len(owner), device=owner.device)
     # A sentence alone in its report meets only itself and costs exactly 0 in both directions.
@@ -89,13 +121,20 @@ def info_nce(
 
 
 def region_scores(
-    sentences: Float[Tensor, "s d"], patches: Float[Tensor, "b n d"], k: int | Int[Tensor, " s"]
+    sentences: Float[Tensor, "s d"],
+    patches: Float[Tensor, "b n d"],
+    k: int | Int[Tensor, " s"],
+    most: int | None = None,
 ) -> Float[Tensor, "s b"]:
-    """Mean of the `k` largest dot products of every sentence in every image; `k` of all, or one for each sentence."""
+    """Mean of the `k` largest dot products of every sentence in every image; `k` of all, or one for each sentence.
+    `most`: no `k` is larger; known, a GPU need not be waited for.
+    """
     similarity = products(sentences, patches, "s d, b n d -> s b n")
     if isinstance(k, int):
         return similarity.topk(min(k, patches.shape[1])).values.mean(-1)
-    largest = similarity.topk(min(int(k.max()), patches.shape[1]) if len(k) else 1).values
+    if most is None:
+        most = int(k.max()) if len(k) else 1
+    largest = similarity.topk(min(most, patches.shape[1])).values
     counted = torch.arange(largest.shape[-1], device=k.device) < k[:, None, None]
     return (largest * counted).sum(-1) / counted.sum(-1)
 

@@ -34,8 +34,7 @@ TOY = [
 def test_naive_and_ours_give_the_same_loss_and_gradients(script: Script) -> None:
     setup = script("step_parts.sample").make_setup(load_recipe("simcrop-tiny", TOY), 384, torch.device("cpu"))
     ours, naive = setup.objective, script("step_parts.naive").NaiveSimCroP(setup.objective)
-    a = ours(setup.cached, torch.Generator().manual_seed(5))
-    b = naive(setup.padded, torch.Generator().manual_seed(5))
+    a, b = ours(setup.cached), naive(setup.padded)
 
     assert list(a) == ["volume", "report", "align"]
     torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)

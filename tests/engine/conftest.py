@@ -18,10 +18,11 @@ from simcrop.engine.order import SampleDraw
 
 @dataclass(frozen=True)
 class Lines:
-    """`ids`: names; `x`: b x 4 numbers."""
+    """`ids`: names; `x`: b x 4 numbers; `noise`: what is random about them."""
 
     ids: tuple[str, ...]
     x: Tensor
+    noise: Tensor | None = None
 
     def to(self, device: torch.device) -> "Lines":
         return replace(self, x=self.x.to(device))
@@ -46,6 +47,7 @@ class Weighed:
     """All that the engine asks of a term."""
 
     weight: float
+    compares_samples: bool = False
 
 
 class Sum(nn.Module):
@@ -66,10 +68,18 @@ class Sum(nn.Module):
     def skips_parameters(self) -> bool:
         return True
 
-    def forward(self, batch: Lines, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, batch: Lines, seed: int, first: int) -> Lines:
+        generator = torch.Generator().manual_seed((seed + first) % 2**63)
+        return replace(batch, noise=torch.randn(batch.x.shape, generator=generator))
+
+    def counts(self, batch: Lines) -> dict[str, int]:
+        return {"guess": len(batch.x), "small": len(batch.x)}
+
+    def forward(self, batch: Lines) -> dict[str, Tensor]:
         x = batch.x
         if self.shaky:
-            x = nn.functional.dropout(x, 0.2) + 0.01 * torch.randn(x.shape, generator=generator)
+            assert batch.noise is not None
+            x = nn.functional.dropout(x, 0.2) + 0.01 * batch.noise
         guess = self.layers(x)[:, 0].float()
         return {"guess": (guess - batch.x.sum(1)).square().mean(), "small": guess.square().mean()}
 

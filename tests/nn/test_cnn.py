@@ -46,7 +46,9 @@ def test_every_width_is_kept_and_every_parameter_learns(dim: int) -> None:
 
 def test_patches_cannot_be_hidden_nor_left_alone_nor_tapped() -> None:
     cnn, volume = CnnSettings(dim=16).build(GRID), torch.rand(1, 1, 32, 16, 16)
-    mask = random_mask(1, GRID.count, 0.5, torch.Generator().manual_seed(0), None, volume.device)
+    mask = random_mask(
+        torch.rand(1, GRID.count, generator=torch.Generator().manual_seed(0)).to(volume.device), 0.5
+    )
     for asked in ({"mask": mask}, {"skip_attention": True}):
         with pytest.raises(SimcropError, match="cannot hide"):
             cnn(volume, **asked)

@@ -74,6 +74,6 @@ def test_it_sees_the_windows_and_the_linear_map_beside_it_starts_at_zero() -> No
     patches = seen(1)[:, :, 0]
     windowed = torch.stack([((patches - a) / (b - a)).clamp(0, 1) * 2 - 1 for a, b in windows], dim=2)
     torch.testing.assert_close(vision.embed(patches), vision.conv(windowed))
-    mask = random_mask(2, GRID.count, 0.6, torch.Generator().manual_seed(2))
+    mask = random_mask(torch.rand(2, GRID.count, generator=torch.Generator().manual_seed(2)), 0.6)
     visible = vision.embed(mask.take_visible(patches), mask.keep)
     torch.testing.assert_close(visible, mask.take_visible(vision.embed(patches)))

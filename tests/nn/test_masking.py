@@ -14,14 +14,14 @@ def seeded(seed: int = 0) -> torch.Generator:
     ("count", "ratio", "visible"), [(2744, 0.75, 686), (84, 0.75, 21), (10, 0.99, 1), (7, 0.5, 3)]
 )
 def test_number_of_visible_patches_is_exact(count: int, ratio: float, visible: int) -> None:
-    mask = random_mask(3, count, ratio, seeded())
+    mask = random_mask(torch.rand(3, count, generator=seeded()), ratio)
     assert visible_count(count, ratio) == visible
     assert mask.keep.shape == (3, visible)
     assert mask.masked.sum(1).tolist() == [count - visible] * 3
 
 
 def test_masked_is_true_exactly_where_a_patch_is_not_kept_and_kept_ones_rise() -> None:
-    mask = random_mask(4, 30, 0.6, seeded())
+    mask = random_mask(torch.rand(4, 30, generator=seeded()), 0.6)
     for b in range(4):
         kept = mask.keep[b].tolist()
         assert kept == sorted(kept)
@@ -29,7 +29,11 @@ def test_masked_is_true_exactly_where_a_patch_is_not_kept_and_kept_ones_rise() -
 
 
 def test_restoring_puts_visible_features_back_in_their_places() -> None:
-    patches, mask, token = torch.randn(2, 9, 5), random_mask(2, 9, 0.5, seeded()), torch.randn(5)
+    patches, mask, token = (
+        torch.randn(2, 9, 5),
+        random_mask(torch.rand(2, 9, generator=seeded()), 0.5),
+        torch.randn(5),
+    )
     restored = mask.restore(mask.take_visible(patches), token)
     assert torch.equal(restored[~mask.masked], patches[~mask.masked])
     assert torch.equal(restored[mask.masked], token.expand(int(mask.masked.sum()), 5))
@@ -40,20 +44,20 @@ def test_patches_of_the_body_are_kept_before_any_of_air() -> None:
     body = torch.zeros(2, 20, dtype=torch.bool)
     body[0, 3:6] = True
     body[1, 1:18] = True
-    mask = random_mask(2, 20, 0.75, seeded(), body)
+    mask = random_mask(torch.rand(2, 20, generator=seeded()), 0.75, body)
     assert set(mask.keep[0].tolist()) > {3, 4, 5}
     assert set(mask.keep[1].tolist()) < set(range(1, 18))
 
 
 def test_equal_seeds_mask_equally_and_samples_are_masked_independently() -> None:
-    first, again, other = (random_mask(2, 40, 0.75, seeded(s)) for s in (1, 1, 2))
+    first, again, other = (random_mask(torch.rand(2, 40, generator=seeded(s)), 0.75) for s in (1, 1, 2))
     assert torch.equal(first.keep, again.keep)
     assert not torch.equal(first.keep, other.keep)
     assert not torch.equal(first.keep[0], first.keep[1])
 
 
 def test_every_patch_is_visible_equally_often() -> None:
-    mask = random_mask(4000, 12, 0.75, seeded())
+    mask = random_mask(torch.rand(4000, 12, generator=seeded()), 0.75)
     share = (~mask.masked).float().mean(0)
     assert (share - 0.25).abs().max() < 0.03  # four standard deviations of a coin thrown 4000 times
 

@@ -123,7 +123,7 @@ def test_cells_that_do_not_divide_a_patch_are_refused() -> None:
 @pytest.mark.parametrize("cells", [(1, 1, 1), (3, 5, 1)])
 def test_visible_patches_are_seen_as_among_all(cells: tuple[int, int, int]) -> None:
     stem, given = learned(cells=cells), patches()
-    mask = random_mask(2, GRID.count, 0.6, torch.Generator().manual_seed(2))
+    mask = random_mask(torch.rand(2, GRID.count, generator=torch.Generator().manual_seed(2)), 0.6)
     torch.testing.assert_close(stem(mask.take_visible(given), mask.keep), mask.take_visible(stem(given)))
 
 
@@ -132,7 +132,7 @@ def test_visible_patches_are_seen_as_among_all(cells: tuple[int, int, int]) -> N
 )
 def test_masked_patches_stay_hidden(stem: tuple[str, ...]) -> None:
     vision, given = encoder(*stem), patches()
-    mask = random_mask(2, GRID.count, 0.6, torch.Generator().manual_seed(2))
+    mask = random_mask(torch.rand(2, GRID.count, generator=torch.Generator().manual_seed(2)), 0.6)
     other = torch.where(mask.masked[..., None], patches(seed=5), given)
     with torch.no_grad():
         assert torch.equal(vision.encode(given, mask).patches, vision.encode(other, mask).patches)

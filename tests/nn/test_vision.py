@@ -22,7 +22,7 @@ def encoder(**changes: object) -> ViT:
 
 
 def mask(batch: int = 2) -> Mask:
-    return random_mask(batch, GRID.count, 0.75, torch.Generator().manual_seed(1))
+    return random_mask(torch.rand(batch, GRID.count, generator=torch.Generator().manual_seed(1)), 0.75)
 
 
 def test_keeping_first_gives_what_embedding_first_with_a_convolution_gives() -> None:
@@ -93,7 +93,7 @@ def test_one_by_one_equals_batched() -> None:
 def test_no_mask_shows_every_patch() -> None:
     vision = encoder()
     patches = torch.randn(2, GRID.count, GRID.voxels)
-    everything = random_mask(2, GRID.count, 0.0, torch.Generator())
+    everything = random_mask(torch.rand(2, GRID.count, generator=torch.Generator()), 0.0)
     assert not everything.masked.any()
     assert vision.encode(patches).patches.shape == (2, GRID.count, 36)
     assert torch.equal(vision.encode(patches).patches, vision.encode(patches, everything).patches)

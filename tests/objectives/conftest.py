@@ -19,6 +19,7 @@ from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.objectives.method import Components, Objective
+from simcrop.objectives.registry import methods
 
 FINDINGS = (
     "a nodule in the left upper lobe. no effusion. the lung is clear.",
@@ -36,23 +37,40 @@ COMMON = ("input", "vision", "text", "optim", "engine")
 
 
 @pytest.fixture
-def build(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tuple[Objective, Batch]]:
+def build(
+    build_parts: Callable[..., tuple[Objective, list[Batch]]],
+) -> Callable[..., tuple[Objective, Batch]]:
     """An objective by the name of its method, and a batch as its recipe wants it; keywords are groups that change."""
 
     def made(method: str, findings: tuple[str, ...] = FINDINGS, **groups: Any) -> tuple[Objective, Batch]:
-        tree = {name: toy_tree[name] for name in COMMON} | {"method": method}
+        objective, (batch,) = build_parts(method, findings, len(findings), **groups)
+        return objective, batch
+
+    return made
+
+
+@pytest.fixture
+def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tuple[Objective, list[Batch]]]:
+    """The same with the studies in micro-batches of a size."""
+
+    def made(
+        method: str, findings: tuple[str, ...], size: int, **groups: Any
+    ) -> tuple[Objective, list[Batch]]:
+        known = methods()[method].model_fields
+        tree = {k: v for k, v in toy_tree.items() if k in COMMON or k in known} | {"method": method}
         tree |= {name: {**tree.get(name, {}), **group} for name, group in groups.items()}
         recipe = build_recipe(tree, "toy")
         texts, components = text_side(recipe, tiny_bert, [Report(f, "no effusion.") for f in findings])
         volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=torch.Generator().manual_seed(0)) * 2 - 1
         samples = [
-            Sample(f"study-{i}", volumes[i], Report(f, "no effusion."), LABELS[i])
+            Sample(f"study-{i}", volumes[i], Report(f, "no effusion."), LABELS[i % len(LABELS)], seed=100 + i)
             for i, f in enumerate(findings)
         ]
-        batch = Collate(texts, recipe.label_names or ())(samples)  # type: ignore[arg-type]
-        assert isinstance(batch, Batch)
+        collate = Collate(texts, recipe.label_names or ())
+        batches = [collate(samples[i : i + size]) for i in range(0, len(samples), size)]  # type: ignore[arg-type]
+        assert all(isinstance(batch, Batch) for batch in batches)
         torch.manual_seed(1)
-        return recipe.build(components).train(), batch
+        return recipe.build(components).train(), batches  # type: ignore[return-value]
 
     return made
 
@@ -85,7 +103,7 @@ def learn_by_heart() -> Callable[..., tuple[dict[str, float], dict[str, float]]]
         journal: list[dict[str, float]] = []
         for _ in range(steps):
             optimizer.zero_grad()
-            terms = objective(batch, torch.Generator().manual_seed(3))
+            terms = objective.losses(batch, 3)
             sum(terms.values()).backward()
             optimizer.step()
             journal.append({name: term.item() for name, term in terms.items()})

@@ -25,7 +25,8 @@ def sentences(sizes: list[float]) -> Sentences:
 
 
 def cost(term: CrossImage, sizes: list[float]) -> torch.Tensor:
-    return term(drawn(6, 5), drawn(3, 7, 5, seed=1), sentences(sizes))
+    compared = term.compared(drawn(6, 5), drawn(3, 7, 5, seed=1), sentences(sizes))
+    return term(term.scores(compared), compared)
 
 
 def test_each_way_of_asking_costs_something_else() -> None:

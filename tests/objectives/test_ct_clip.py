@@ -21,7 +21,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def test_its_one_term_is_the_mean_of_both_directions_over_studies_with_a_report(build: Callable) -> None:
     objective, batch = build("ct-clip", **HEAD)
     assert isinstance(objective, CtClip)
-    terms = objective(batch, seeded())
+    terms = objective.losses(batch)
     assert set(terms) == {"contrast"} == set(objective.terms)
     assert batch.sentences.image_index.tolist() == [0, 1, 3]  # the third study has no findings
 
@@ -44,7 +44,7 @@ def test_one_batch_is_learned_by_heart(build: Callable, learn_by_heart: Callable
 @pytest.mark.parametrize("freeze", [True, False])
 def test_every_trained_parameter_has_a_gradient(build: Callable, freeze: bool) -> None:
     objective, batch = build("ct-clip", **HEAD, text={"freeze": freeze})
-    objective(batch, seeded())["contrast"].backward()
+    objective.losses(batch)["contrast"].backward()
     for name, parameter in objective.named_parameters():
         assert (parameter.grad is not None) is parameter.requires_grad, name
         assert parameter.requires_grad is not (freeze and name.startswith("text.")), name
@@ -56,7 +56,7 @@ def test_nothing_of_the_volume_is_masked(build: Callable) -> None:
     objective, batch = build("ct-clip", **HEAD)
     seen: list[int] = []
     objective.vision.register_forward_hook(lambda *args: seen.append(args[2].patches.shape[1]))
-    objective(batch, seeded())
+    objective.losses(batch)
     assert seen == [objective.grid.count]
 
 
@@ -72,7 +72,7 @@ def test_text_is_the_findings_or_the_whole_report(build: Callable) -> None:
 def test_a_batch_with_one_report_or_none_gives_0_that_can_be_back_propagated(build: Callable) -> None:
     for findings in (("", "", ""), ("", "no effusion.")):
         objective, batch = build("ct-clip", findings, **HEAD)
-        term = objective(batch, seeded())["contrast"]
+        term = objective.losses(batch)["contrast"]
         term.backward()
         assert term == 0
 
@@ -90,7 +90,7 @@ def test_mean_text_is_taken_away_when_asked(build: Callable) -> None:
 def test_texts_of_a_batch_that_carries_none_are_asked_for(build: Callable) -> None:
     objective, batch = build("ct-clip", **HEAD)
     with pytest.raises(SimcropError, match="neither features nor tokens"):
-        objective(replace(batch, sentences=replace(batch.sentences, features=None)), seeded())
+        objective.losses(replace(batch, sentences=replace(batch.sentences, features=None)))
 
 
 @pytest.mark.parametrize("size", ["tiny", "paper"])

@@ -22,10 +22,10 @@ def seeded(seed: int = 0) -> torch.Generator:
 def test_its_one_term_is_equation_1_on_masked_patches(build: Callable) -> None:
     objective, batch = build("mae", **TINY)
     assert isinstance(objective, Mae)
-    terms = objective(batch, seeded(7))
+    terms = objective.losses(batch, 7)
     assert set(terms) == {"volume"} == set(objective.terms)
     patches = objective.grid.split(batch.volume)
-    mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
+    mask = random_mask(objective.draw(batch, 7).drawn["patches"], 0.75)
     reconstruction = objective.vision_decoder(objective.vision(batch.volume, mask), mask)
     torch.testing.assert_close(terms["volume"], losses.masked_patch_mse(reconstruction, patches, mask.masked))
 
@@ -37,7 +37,7 @@ def test_one_batch_is_learned_by_heart(build: Callable, learn_by_heart: Callable
 
 def test_every_parameter_has_a_gradient(build: Callable) -> None:
     objective, batch = build("mae", **TINY)
-    objective(batch, seeded())["volume"].backward()
+    objective.losses(batch)["volume"].backward()
     assert all(p.grad is not None and p.grad.any() for p in objective.parameters())
     assert not objective.skips_parameters
 
@@ -60,7 +60,7 @@ def test_visible_patches_are_those_of_the_body_when_asked(build: Callable) -> No
     patches[:, 21:] = -1.0  # 21 patches hold a body, as many as stay visible
     kept: list[torch.Tensor] = []
     handle = objective.vision.register_forward_pre_hook(lambda _, args: kept.append(args[1].keep))
-    objective(replace(batch, volume=objective.grid.join(patches)), seeded())
+    objective.losses(replace(batch, volume=objective.grid.join(patches)))
     handle.remove()
     assert kept[0].tolist() == [list(range(21))] * 4
 

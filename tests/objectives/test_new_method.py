@@ -34,6 +34,7 @@ from einops import rearrange
 from torch import nn
 
 from simcrop import losses
+from simcrop.losses import Compared
 from simcrop.nn.encoder import VisionEncoder, VisionFeatures
 from simcrop.objectives.method import MethodSettings, Objective, ProjectionHead, Term, TextNeeds
 from simcrop.objectives.texts import text_features
@@ -118,15 +119,20 @@ class ThrowAway(Objective):
     def decays(self, name, parameter):
         return name.startswith("vision.")
 
-    def forward(self, batch, generator):
-        del generator
+    def forward(self, batch):
         pooled = self.vision(batch.volume).pooled
         marked = (batch.mask > 0).float().mean((1, 2, 3, 4))
         told = torch.stack([batch.extra["brightness"], marked], dim=1)
         texts = self.projection.sentences(text_features(batch.sentences, self.text, "mean"))
-        images = self.projection.patches(pooled[:, None])[:, 0][batch.sentences.image_index]
-        own = losses.info_nce(images, texts, torch.zeros_like(batch.sentences.image_index))
+        images = self.projection.patches(pooled[:, None])[:, 0]
+        own = Compared(texts, images, batch.sentences.image_index, {}, {})
         return {"bright": (self.guess(pooled) - told).square().mean(), "own": own}
+
+    def scores(self, name, compared):
+        return compared.texts @ compared.images.T
+
+    def contrast(self, name, scores, compared):
+        return losses.paired_nce(scores.T[compared.image_index], torch.zeros_like(compared.image_index))
 '''
 RECIPE = """
 method: throw-away

@@ -64,7 +64,7 @@ def make(toy_tree: dict[str, Any], tiny_bert: Path) -> Make:
 
 def test_terms_are_those_of_the_equations_and_add_up_with_weight_one(make: Make) -> None:
     objective, batch = make()
-    terms = objective(batch, seeded())
+    terms = objective.losses(batch)
     assert set(terms) == {"volume", "align", "report"} == set(objective.terms)
     assert {term.weight for term in objective.terms.values()} == {1.0}
     assert all(term.ndim == 0 and term.isfinite() and term > 0 for term in terms.values())
@@ -76,7 +76,7 @@ def test_one_batch_is_learned_by_heart(make: Make) -> None:
     journal: list[dict[str, float]] = []
     for _ in range(120):
         optimizer.zero_grad()
-        terms = objective(batch, seeded(3))  # the same patches and words masked every time
+        terms = objective.losses(batch, 3)  # the same patches and words masked every time
         sum(terms.values()).backward()  # type: ignore[union-attr]
         optimizer.step()
         journal.append({name: term.item() for name, term in terms.items()})
@@ -88,8 +88,8 @@ def test_one_batch_is_learned_by_heart(make: Make) -> None:
 
 def test_align_term_is_equations_2_to_4_on_visible_patches_only(make: Make) -> None:
     objective, batch = make()
-    found = objective(batch, seeded(7))["align"]
-    mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
+    found = objective.losses(batch, 7)["align"]
+    mask = random_mask(objective.draw(batch, 7).drawn["patches"], 0.75)
     seen = objective.projection.patches(objective.vision(batch.volume, mask).patches)
     assert seen.shape[1] == 21
     embeddings = objective.projection.sentences(batch.sentences.features)
@@ -100,12 +100,12 @@ def test_align_term_is_equations_2_to_4_on_visible_patches_only(make: Make) -> N
 
 def test_masked_voxels_matter_to_the_volume_term_alone(make: Make) -> None:
     objective, batch = make()
-    mask = random_mask(4, objective.grid.count, 0.75, seeded(7))
+    mask = random_mask(objective.draw(batch, 7).drawn["patches"], 0.75)
     patches = objective.grid.split(batch.volume)
     changed = replace(
         batch, volume=objective.grid.join(torch.where(mask.masked[..., None], -patches, patches))
     )
-    before, after = objective(batch, seeded(7)), objective(changed, seeded(7))
+    before, after = objective.losses(batch, 7), objective.losses(changed, 7)
     assert before["volume"] != after["volume"]
     assert before["align"] == after["align"]
     assert before["report"] == after["report"]
@@ -113,11 +113,11 @@ def test_masked_voxels_matter_to_the_volume_term_alone(make: Make) -> None:
 
 def test_switches_take_their_terms_away(make: Make) -> None:
     objective, batch = make(align={"use_sa": False})
-    assert set(objective(batch, seeded())) == {"volume", "report"} == set(objective.terms)
+    assert set(objective.losses(batch)) == {"volume", "report"} == set(objective.terms)
     objective, batch = make(
         align={"cross_image": {"enabled": True, "weight": 0.5, "max_document_frequency": 1.0}}
     )
-    terms = objective(batch, seeded())
+    terms = objective.losses(batch)
     assert set(terms) == {"volume", "report", "align", "cross_image"}
     assert objective.terms["cross_image"].weight == 0.5
     assert terms["cross_image"] > 0
@@ -129,11 +129,11 @@ def test_switches_take_their_terms_away(make: Make) -> None:
     }
     objective, batch = make(mlm={"weight": 0})
     objective.text.forward = None  # pyright: ignore[reportAttributeAccessIssue]
-    assert set(objective(batch, seeded())) == {"volume", "align"} == set(objective.terms)
+    assert set(objective.losses(batch)) == {"volume", "align"} == set(objective.terms)
     assert objective.settings.text_needs.predicted == "no"
     objective, batch = make(mim={"weight": 0})
     objective.vision_decoder.forward = None  # pyright: ignore[reportAttributeAccessIssue]
-    assert set(objective(batch, seeded())) == {"report", "align"} == set(objective.terms)
+    assert set(objective.losses(batch)) == {"report", "align"} == set(objective.terms)
     with pytest.raises(SimcropError, match="nothing is left to learn"):
         make(mim={"weight": 0}, mlm={"weight": 0}, align={"use_sa": False})
 
@@ -146,21 +146,19 @@ def test_without_image_paths_the_report_term_is_blind(make: Make) -> None:
     ):
         objective, batch = make(fusion=switches)
         other = replace(batch, volume=-batch.volume)
-        same = objective(batch, seeded())["report"] == objective(other, seeded())["report"]
+        same = objective.losses(batch)["report"] == objective.losses(other)["report"]
         assert bool(same) is blind, switches
 
 
 def test_a_share_of_the_reports_is_read_and_the_others_change_nothing(make: Make) -> None:
     half, batch = make(mlm={"share": 0.5})
     whole, _ = make()
-    report, volume = batch.report.each(lambda tensor: tensor[:2]), batch.volume[:2]
-    first = replace(batch, ids=batch.ids[:2], volume=volume, report=report)
-    features = half.vision(batch.volume)
-    of_two = half.report_loss(batch, features, seeded())
-    assert of_two == whole.report_loss(first, half.vision(first.volume), seeded())
-    assert of_two != whole.report_loss(batch, features, seeded())
-    third = replace(batch, report=batch.report.each(lambda tensor: tensor[[0, 1, 1, 1]]))
-    assert of_two == half.report_loss(third, features, seeded())
+    assert half.draw(batch, 0).drawn["read"].tolist() == [0, 2]
+    of_two, of_all = half.losses(batch)["report"], whole.losses(batch)["report"]
+    assert of_two != of_all
+    other = replace(batch, report=batch.report.each(lambda tensor: tensor[[0, 0, 2, 2]]))
+    assert of_two == half.losses(other)["report"]
+    assert of_all != whole.losses(other)["report"]
 
 
 def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -> None:
@@ -169,7 +167,7 @@ def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -
         align={"cross_image": {"enabled": True, "visible": 0.5, "max_document_frequency": 1.0}}
     )
     handle = objective.vision.register_forward_hook(lambda *args: seen.append(args[2].patches.shape[1]))
-    objective(batch, seeded())
+    objective.losses(batch)
     handle.remove()
     assert seen == [21, 42]
 
@@ -178,7 +176,7 @@ def test_cross_image_pass_is_its_own_and_sees_the_share_it_is_told(make: Make) -
 def test_steps_without_attention_teach_attention_nothing(make: Make, share: float, learns: bool) -> None:
     cross = {"enabled": True, "skip_attention": share, "max_document_frequency": 1.0}
     objective, batch = make(align={"cross_image": cross})
-    objective(batch, seeded())["cross_image"].backward()
+    objective.losses(batch)["cross_image"].backward()
     block = objective.vision.transformer.blocks[0]
     assert (block.attn.qkv.weight.grad is not None) == learns
     assert block.mlp.fc1.weight.grad is not None
@@ -187,15 +185,15 @@ def test_steps_without_attention_teach_attention_nothing(make: Make, share: floa
 def test_common_sentences_do_not_enter_the_cross_image_term(make: Make) -> None:
     objective, batch = make(align={"cross_image": {"enabled": True, "max_document_frequency": 0.2}})
     # Every sentence stands in a quarter of the reports or more.
-    assert objective(batch, seeded())["cross_image"] == 0
+    assert objective.losses(batch)["cross_image"] == 0
     objective, batch = make(align={"cross_image": {"enabled": True, "max_document_frequency": 0.3}})
-    assert objective(batch, seeded())["cross_image"] > 0
+    assert objective.losses(batch)["cross_image"] > 0
 
 
 def test_every_trained_parameter_has_a_gradient_and_the_frozen_text_has_none(make: Make) -> None:
     objective, batch = make()
     assert not objective.skips_parameters
-    sum(objective(batch, seeded()).values()).backward()  # type: ignore[union-attr]
+    sum(objective.losses(batch).values()).backward()  # type: ignore[union-attr]
     for name, parameter in objective.named_parameters():
         assert (parameter.grad is not None) is parameter.requires_grad, name
         assert parameter.requires_grad is not name.startswith("text."), name
@@ -215,7 +213,7 @@ def test_every_trained_parameter_has_a_gradient_and_the_frozen_text_has_none(mak
 )
 def test_objective_says_whether_parameters_stay_without_a_gradient(make: Make, groups: dict) -> None:
     objective, batch = make(**groups)
-    sum(objective(batch, seeded()).values()).backward()  # type: ignore[union-attr]
+    sum(objective.losses(batch).values()).backward()  # type: ignore[union-attr]
     skipped = any(p.requires_grad and p.grad is None for p in objective.parameters())
     assert objective.skips_parameters is skipped
 
@@ -225,7 +223,7 @@ def test_text_that_is_not_frozen_is_trained_by_sentences_and_words(make: Make) -
     assert batch.sentences.features is None
     for term in ("align", "report"):
         objective.zero_grad()
-        objective(batch, seeded())[term].backward()
+        objective.losses(batch)[term].backward()
         gradient = objective.text.bert.embeddings.word_embeddings.weight.grad
         assert gradient is not None
         assert gradient.any(), term
@@ -243,7 +241,7 @@ def test_sentences_encoded_on_the_way_equal_those_of_the_bank(make: Make) -> Non
 def test_a_batch_without_any_sentence_still_trains(make: Make) -> None:
     for freeze in (True, False):
         objective, batch = make(["", ""], text={"freeze": freeze}, align={"cross_image": {"enabled": True}})
-        terms = objective(batch, seeded())
+        terms = objective.losses(batch)
         sum(terms.values()).backward()  # type: ignore[union-attr]
         assert terms["align"] == terms["cross_image"] == 0
         assert all(term.isfinite() for term in terms.values())
@@ -268,15 +266,15 @@ def test_compact_vocabulary_predicts_only_words_of_the_cohort(make: Make) -> Non
     objective, batch = make(FINDINGS, compact=True)
     words = len(batch.report.ids[batch.report.mask].unique())
     assert objective.mlm_head.words.out_features == words < objective.tokenizer.size
-    assert objective(batch, seeded())["report"].isfinite()
+    assert objective.losses(batch)["report"].isfinite()
 
 
 def test_loss_on_all_patches_counts_visible_ones_too(make: Make) -> None:
     masked, batch = make()
     everything, _ = make(mim={"loss_on": "all"})
-    assert masked(batch, seeded())["volume"] != everything(batch, seeded())["volume"]
+    assert masked.losses(batch)["volume"] != everything.losses(batch)["volume"]
     normal, _ = make(mim={"norm_pix": True})
-    assert normal(batch, seeded())["volume"] != masked(batch, seeded())["volume"]
+    assert normal.losses(batch)["volume"] != masked.losses(batch)["volume"]
 
 
 def test_visible_patches_are_those_of_the_body_when_asked(make: Make) -> None:
@@ -285,14 +283,14 @@ def test_visible_patches_are_those_of_the_body_when_asked(make: Make) -> None:
     patches[:, 21:] = -1.0  # 21 patches hold a body, as many as stay visible
     kept: list[torch.Tensor] = []
     handle = objective.vision.register_forward_pre_hook(lambda _, args: kept.append(args[1].keep))
-    objective(replace(batch, volume=objective.grid.join(patches)), seeded())
+    objective.losses(replace(batch, volume=objective.grid.join(patches)))
     handle.remove()
     assert kept[0].tolist() == [list(range(21))] * 4
 
 
 def test_scope_batch_takes_negatives_from_all_reports(make: Make) -> None:
     (one, batch), (all_reports, _) = make(), make(align={"scope": "batch"})
-    assert all_reports(batch, seeded())["align"] > one(batch, seeded())["align"]
+    assert all_reports.losses(batch)["align"] > one.losses(batch)["align"]
 
 
 def test_widths_that_differ_need_a_projection(make: Make) -> None:

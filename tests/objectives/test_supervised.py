@@ -64,7 +64,7 @@ def test_one_batch_is_learned_by_heart_on_all_patches(
 
 def test_every_parameter_has_a_gradient(build: Callable) -> None:
     objective, batch = build("supervised", **NAMES)
-    objective(batch, seeded())["labels"].backward()
+    objective.losses(batch)["labels"].backward()
     assert all(p.grad is not None for p in objective.parameters())
     assert not objective.skips_parameters
 
@@ -96,7 +96,7 @@ def test_attention_weighs_the_patches_of_each_label_on_its_own() -> None:
 def test_labels_that_are_not_there_are_asked_for(build: Callable) -> None:
     objective, batch = build("supervised", **NAMES)
     with pytest.raises(SimcropError, match="no labels"):
-        objective(replace(batch, labels=None), seeded())
+        objective.losses(replace(batch, labels=None))
     with pytest.raises(SimcropError, match=r"head\.labels is empty"):
         build("supervised")
 

@@ -2,20 +2,31 @@
 
 import gc
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from inspect import signature
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
+
+from simcrop.errors import SimcropError
+
+PATIENCE = timedelta(minutes=30)  # for a process that is late: the first look at a large cohort, a slow disk
 
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """This process among all: `rank` of `world`, and the device it computes on."""
+    """This process among all: `rank` of `world`, and the device it computes on. `host`: a second group of the same
+    processes, over which plain numbers travel without waiting for the device; None where the first is of that kind.
+    """
 
     rank: int
     world: int
     device: torch.device
+    host: Any = None
 
     @property
     def is_main(self) -> bool:
@@ -24,48 +35,110 @@ class DistributedContext:
 
     def any_rank(self, flag: bool) -> bool:
         """True everywhere when it is true anywhere."""
+        return bool(self.sum([int(flag)])[0]) if self.world > 1 else flag
+
+    def sum(self, values: Sequence[int]) -> list[int]:
+        """Over all processes, number by number."""
         if self.world == 1:
-            return flag
-        shared = torch.tensor(float(flag), device=self.device)
-        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
-        return bool(shared.item())
+            return list(values)
+        shared = torch.tensor(values, dtype=torch.long)
+        dist.all_reduce(shared, group=self.host)
+        return shared.tolist()
+
+    def counts(self, mine: int) -> list[int]:
+        """A number of each process, in the order of ranks."""
+        each = [0] * self.world
+        each[self.rank] = mine
+        return self.sum(each)
 
     def all_gather(self, mine: list[str]) -> list[str]:
         """The lists of all processes, one after the other."""
         if self.world == 1:
             return mine
         parts: list[list[str] | None] = [None] * self.world
-        dist.all_gather_object(parts, mine)
+        dist.all_gather_object(parts, mine, group=self.host)
         return [name for part in parts for name in part or []]
 
-    def mean(self, values: torch.Tensor) -> torch.Tensor:
+    def mean(self, values: Tensor) -> Tensor:
         if self.world == 1:
             return values
         values = values.clone()
         dist.all_reduce(values)
         return values / self.world
 
+    def gather(self, mine: Tensor, dim: int = 0) -> Tensor:
+        """What all processes have, joined along `dim`, where each may have another length. With its gradient: each gets
+        the sum of what all of them found for its part.
+        """
+        if self.world == 1:
+            return mine
+        rows = mine.movedim(dim, 0)
+        return Gathered.apply(rows, self.counts(len(rows)), self.rank).movedim(0, dim)  # type: ignore[union-attr]
+
     def barrier(self) -> None:
         if self.world > 1:
             dist.barrier()
 
     def wrap(self, module: nn.Module, may_skip: bool = False) -> nn.Module:
-        """The module, its gradients averaged over all processes. `may_skip`: some parameters may stay unused."""
+        """The module, its gradients averaged over all processes. `may_skip`: some parameters may stay unused.
+
+        Buffers are alike everywhere from the start and are not sent again in every step.
+        """
         if self.world == 1:
             return module
-        return nn.parallel.DistributedDataParallel(module, find_unused_parameters=may_skip)
+        ddp = nn.parallel.DistributedDataParallel
+        renamed = "forward_sync_buffers" in signature(ddp).parameters  # from torch 2.13 on
+        buffers: dict[str, Any] = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}
+        return ddp(module, find_unused_parameters=may_skip, gradient_as_bucket_view=True, **buffers)
+
+
+class Gathered(torch.autograd.Function):
+    """Rows of all processes, one after the other; padded on the way to the longest."""
+
+    @staticmethod
+    def forward(ctx: Any, mine: Tensor, counts: list[int], rank: int) -> Tensor:
+        ctx.counts, ctx.rank = counts, rank
+        padded = mine.new_zeros(max(counts), *mine.shape[1:])
+        padded[: len(mine)] = mine
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        gradient = gradients[0].contiguous()
+        dist.all_reduce(gradient)
+        first = sum(ctx.counts[: ctx.rank])
+        return gradient[first : first + ctx.counts[ctx.rank]], None, None
 
 
 def join_distributed() -> DistributedContext:
     """What `torchrun` started, or this process alone."""
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     cuda = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
-    if cuda:
-        torch.cuda.set_device(device)
-    if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if cuda else "gloo")
-    return DistributedContext(rank, world, device)
+    device = own_card() if cuda else torch.device("cpu")
+    if world == 1:
+        return DistributedContext(rank, world, device)
+    if not dist.is_initialized():
+        if cuda:
+            dist.init_process_group("nccl", device_id=device, timeout=PATIENCE)
+        else:
+            dist.init_process_group("gloo", timeout=PATIENCE)
+    return DistributedContext(rank, world, device, dist.new_group(backend="gloo") if cuda else None)
+
+
+def own_card() -> torch.device:
+    """The card of this process, by its place on this machine."""
+    place, cards = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if place >= cards:
+        raise SimcropError(
+            "no-device",
+            f"process {place + 1} of this machine has no card of its own, torch sees {cards}: "
+            f"torchrun --nproc-per-node {cards}",
+        )
+    device = torch.device("cuda", place)
+    torch.cuda.set_device(device)
+    return device
 
 
 def leave_distributed() -> None:

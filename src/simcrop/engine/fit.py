@@ -1,6 +1,7 @@
 """The only training loop: batches in, named losses out, one optimiser step, one journal line.
 
-It knows nothing of CT: an objective turns a batch and a generator into named terms, and says how they add up.
+It knows nothing of CT: an objective draws what is random about a batch, turns it into named terms, and says how they
+add up. A global batch may be cut into micro-batches and over processes: loss and gradient stay those of the whole.
 """
 
 import signal
@@ -15,7 +16,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import Dataset
 
 from simcrop.engine.checkpoint import (
@@ -27,12 +28,13 @@ from simcrop.engine.checkpoint import (
     training_state,
 )
 from simcrop.engine.distributed import DistributedContext
+from simcrop.engine.gradient import Gradient
 from simcrop.engine.journal import Journal
 from simcrop.engine.loading import lost_workers, micro_batches, next_batch
 from simcrop.engine.memory import give_back_memory
 from simcrop.engine.monitor import Monitor, monitored, monitored_steps
 from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
-from simcrop.engine.order import RankShare, SampleOrder, step_seed
+from simcrop.engine.order import RankShare, SampleOrder
 from simcrop.engine.precision import Precision, settled
 from simcrop.engine.progress import Pace, Progress, silent
 from simcrop.errors import SimcropError
@@ -43,11 +45,11 @@ class EngineSettings(Settings):
     """`precision`: of the products; auto is bf16 where the device has instructions for it, and fp32 elsewhere. A run
     keeps what it began with.
 
-    `micro_batch`: samples per forward pass and process (all of the process's share when not set; losses that compare
-    the samples of a batch see only a micro-batch, and a mean over words or sentences is taken within each, then
-    averaged). `recompute`: less memory for about an eighth more time. `compile`: transformer blocks as compiled
-    kernels, faster on a card after a slow first step; a processor needs a C++ compiler for it. `monitor`: how often a
-    run is measured in the course of its training, the last time at its end, where its method has something to measure.
+    `micro_batch`: samples per forward pass and process, all of the process's share when not set; what is learned stays
+    the same, but where samples are compared each micro-batch is looked at twice. `recompute`: less memory for about an
+    eighth more time. `compile`: transformer blocks as compiled kernels, faster on a card after a slow first step; a
+    processor needs a C++ compiler for it. `monitor`: how often a run is measured in the course of its training, the
+    last time at its end, where its method has something to measure.
     """
 
     precision: Literal["auto"] | Precision = "auto"
@@ -177,10 +179,11 @@ class Stepper:
     ) -> None:
         self.objective, self.wrapped, self.optimizer = objective, wrapped, optimizer
         self.job, self.context = job, context
-        self.weights = {name: term.weight for name, term in objective.terms.items()}  # type: ignore[union-attr]
+        half = settled(job.engine.precision, context.device) == "bf16"
+        self.gradient = Gradient(objective, wrapped, job.share(context), job.seed, half, context)
+        self.weights = self.gradient.weights
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.steps_per_epoch = job.order.count / job.optim.batch
-        self.half = settled(job.engine.precision, context.device) == "bf16"
 
     def step(self, step: int, micro: list[Any]) -> dict[str, float]:
         """What the journal says of this step."""
@@ -188,9 +191,7 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
-        sums = torch.zeros(len(self.weights) + 1, device=self.context.device)
-        for number, batch in enumerate(micro):
-            sums += self.backward(step, number, len(micro), batch)
+        sums = self.gradient.backward(step, micro)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         # Here alone the engine waits for the device in a step: to know whether the loss is finite.
         *means, size = torch.cat([self.context.mean(sums), norm.float()[None]]).tolist()
@@ -203,21 +204,6 @@ class Stepper:
             "lr": lr,
             "grad_norm": size,
         }
-
-    def backward(self, step: int, number: int, accumulate: int, batch: Any) -> Tensor:
-        """Forward and backward of one micro-batch; its loss and terms, divided by their number."""
-        seed = step_seed(self.job.seed, 2, step, number, self.context.rank)
-        generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed)  # dropout in a trained text encoder asks the global generator
-        device = self.context.device
-        waits = self.context.world > 1 and number + 1 < accumulate
-        with self.wrapped.no_sync() if waits else nullcontext():  # type: ignore[operator]
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
-                terms = self.wrapped(batch.to(device), generator)
-                loss = sum(self.weights[name] * terms[name] for name in self.weights) / accumulate
-            loss.backward()  # type: ignore[union-attr]
-        parts = [loss.detach(), *(terms[name].detach() / accumulate for name in self.weights)]  # type: ignore[union-attr]
-        return torch.stack([part.float() for part in parts])
 
     def refuse_non_finite(self, step: int, means: list[float], norm: float, micro: list[Any]) -> None:
         """Every process stops when the loss or a gradient of any is not finite; the message names the studies."""

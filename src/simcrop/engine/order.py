@@ -66,6 +66,10 @@ class RankShare:
         mine = draws[self.rank * per_rank : (self.rank + 1) * per_rank]
         return [mine[i : i + self.micro] for i in range(0, per_rank, self.micro)]
 
+    def first(self, number: int, count: int) -> int:
+        """Place in the global batch of the first sample of this process's micro-batch `number`, of `count`."""
+        return (self.rank * count + number) * self.micro
+
 
 class MicroBatchSampler(Sampler[list[SampleDraw]]):
     """For a DataLoader: the micro-batches of this process from one step to another."""

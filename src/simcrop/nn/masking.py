@@ -10,8 +10,6 @@ from einops import repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from simcrop.device import send
-
 
 @dataclass(frozen=True)
 class Mask:
@@ -43,21 +41,15 @@ def visible_count(count: int, ratio: float) -> int:
 
 
 def random_mask(
-    batch: int,
-    count: int,
-    ratio: float,
-    generator: torch.Generator,
-    preferred: Bool[Tensor, "b n"] | None = None,
-    device: torch.device | str = "cpu",
+    noise: Float[Tensor, "b n"], ratio: float, preferred: Bool[Tensor, "b n"] | None = None
 ) -> Mask:
-    """Mask `ratio` of the patches of each sample, independently (section 2.1, following MAE).
+    """Mask `ratio` of the patches of each sample: those with the largest `noise`, which is drawn from [0, 1) for each
+    independently (section 2.1, following MAE).
 
     `preferred` patches are kept before any other, so that visible tokens are not spent on air.
     """
-    noise = torch.rand(batch, count, generator=generator)
-    noise = send(noise, device)
     if preferred is not None:
         noise = noise + (~preferred).to(noise.dtype)
-    keep = noise.topk(visible_count(count, ratio), largest=False).indices.sort().values
-    masked = torch.ones(batch, count, dtype=torch.bool, device=device).scatter(1, keep, False)
+    keep = noise.topk(visible_count(noise.shape[1], ratio), largest=False).indices.sort().values
+    masked = torch.ones(noise.shape, dtype=torch.bool, device=noise.device).scatter(1, keep, False)
     return Mask(keep, masked)

@@ -6,6 +6,7 @@ Axes: b image, s sentence (of all reports, flat), n patch, e features that sente
 """
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -15,9 +16,12 @@ from torch import Tensor, nn
 
 from simcrop import losses
 from simcrop.data.samples.batch import Sentences
+from simcrop.losses import Compared
 from simcrop.nn.masking import Mask, random_mask, visible_count
+from simcrop.objectives.draws import SKIP, VIEW, Draws
 from simcrop.settings import Settings
 
+SEEN, ALONE = "view", "view_without_attention"
 LOG_SCALE, BIAS = math.log(10), -10.0  # where SigLIP starts
 
 
@@ -65,32 +69,51 @@ class CrossImage(nn.Module):
         if settings.enabled and settings.loss == "sigmoid":
             self.scale, self.bias = nn.Parameter(torch.tensor(LOG_SCALE)), nn.Parameter(torch.tensor(BIAS))
 
-    def draw_view(
-        self,
-        count: int,
-        patches: int,
-        generator: torch.Generator,
-        body: Bool[Tensor, "b n"] | None,
-        device: torch.device,
-    ) -> tuple[Mask | None, bool]:
-        """What its own pass through the encoder sees of `count` images, and whether attention is left out of it."""
-        mask, skip = None, self.settings.skip_attention
+    def draw(self, draws: Draws, patches: int) -> dict[str, Tensor]:
+        """What its own pass through the encoder sees of each image, and whether attention is left out of it, which
+        the name alone says: a GPU would have to be waited for.
+        """
+        drawn, skip = {}, self.settings.skip_attention
         if self.settings.visible < 1:
-            mask = random_mask(count, patches, 1 - self.settings.visible, generator, body, device)
-        return mask, skip > 0 and float(torch.rand((), generator=generator)) < skip
+            drawn[SEEN] = draws.uniform(VIEW, patches)
+        if skip > 0 and draws.once(SKIP) < skip:
+            drawn[ALONE] = torch.zeros(0)
+        return drawn
 
-    def forward(
+    def view(self, drawn: Mapping[str, Tensor], body: Bool[Tensor, "b n"] | None) -> tuple[Mask | None, bool]:
+        """The drawn view as a mask, and whether attention is left out."""
+        noise = drawn.get(SEEN)
+        mask = None if noise is None else random_mask(noise, 1 - self.settings.visible, body)
+        return mask, ALONE in drawn
+
+    def compared(
         self, embeddings: Float[Tensor, "s e"], patches: Float[Tensor, "b n e"], sentences: Sentences
-    ) -> Float[Tensor, ""]:
+    ) -> Compared:
+        """What there is to compare."""
+        facts = {"id": sentences.sentence_id, "frequency": sentences.document_frequency}
+        k = self.patches_of(sentences, self.most_of(patches))
+        if isinstance(k, Tensor):
+            facts["k"] = k
+        learned = {} if self.scale is None or self.bias is None else {"scale": self.scale, "bias": self.bias}
+        return Compared(embeddings, patches, sentences.image_index, facts, learned)
+
+    def scores(self, compared: Compared) -> Float[Tensor, "s b"]:
+        """Mean of its largest dot products, of every sentence in every image."""
+        most = self.most_of(compared.images)
+        return losses.region_scores(compared.texts, compared.images, compared.facts.get("k", most), most)
+
+    def forward(self, scores: Float[Tensor, "s b"], compared: Compared) -> Float[Tensor, ""]:
         """Its cost; only sentences rare enough to tell images apart count."""
-        settings = self.settings
-        k = self.patches_of(sentences, visible_count(patches.shape[1], 1 - settings.top_share))
-        scores = losses.region_scores(embeddings, patches, k)
-        discriminative = sentences.document_frequency < settings.max_document_frequency
-        asked = scores, sentences.image_index, sentences.sentence_id, discriminative
-        if self.scale is not None and self.bias is not None:
-            return losses.cross_image_sigmoid(*asked, self.scale, self.bias)
+        settings, facts, learned = self.settings, compared.facts, compared.learned
+        discriminative = facts["frequency"] < settings.max_document_frequency
+        asked = scores, compared.image_index, facts["id"], discriminative
+        if learned:
+            return losses.cross_image_sigmoid(*asked, learned["scale"], learned["bias"])
         return losses.cross_image_nce(*asked, settings.temperature, settings.directions == "both")
+
+    def most_of(self, patches: Float[Tensor, "b n e"]) -> int:
+        """How many patches of an image are averaged at most."""
+        return visible_count(patches.shape[1], 1 - self.settings.top_share)
 
     def patches_of(self, sentences: Sentences, most: int) -> int | Int[Tensor, " s"]:
         """How many patches each sentence is sought in: `most`, and no more than what it states the size of can fill."""

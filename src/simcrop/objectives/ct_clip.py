@@ -3,7 +3,7 @@
 Axes: b study, v patch, s text (one per study that has any), d features, e features that volume and text share.
 After Hamamci et al., CT-CLIP, 2024: both sides projected to 512 without a bias and brought to length one, logits times
 exp(t) with a learned t, mean of both directions. The 3D ViT, pooled by its mean, stands in for their CT-ViT, so that
-only the objective differs. Negatives come from one process's micro-batch, never from other processes.
+only the objective differs.
 """
 
 from typing import ClassVar, Literal
@@ -16,6 +16,7 @@ from torch.nn.functional import normalize
 
 from simcrop import losses
 from simcrop.data.samples.batch import Batch
+from simcrop.losses import Compared
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.nn.transformer import init_linear
@@ -97,15 +98,24 @@ class CtClip(Objective):
     def skips_parameters(self) -> bool:
         return has_spare_head(self.text, self.settings.contrast.pool)
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        del generator  # nothing is masked
+    def forward(self, batch: Batch) -> dict[str, Compared]:
         pooled = self.vision(batch.volume).pooled
         images = self.projection.patches(pooled[:, None])[:, 0]
-        image_index = batch.sentences.image_index
-        texts = self.projection.sentences(
-            text_features(batch.sentences, self.text, self.settings.contrast.pool)
-        )
-        # Eq. 4 over one group, the batch, sums both directions; the scale is learned, so it goes into one side.
-        scaled = images[image_index] * self.projection.log_scale.exp()
-        group = torch.zeros_like(image_index)
-        return {"contrast": losses.info_nce(scaled, texts, group, temperature=1.0, l2=False) / 2}
+        texts = text_features(batch.sentences, self.text, self.settings.contrast.pool)
+        # The scale is learned, so it goes into one side.
+        scaled = images * self.projection.log_scale.exp()
+        return {
+            "contrast": Compared(
+                self.projection.sentences(texts), scaled, batch.sentences.image_index, {}, {}
+            )
+        }
+
+    def scores(self, name: str, compared: Compared) -> Float[Tensor, "s b"]:
+        del name
+        return losses.products(compared.texts, compared.images, "s e, b e -> s b")
+
+    def contrast(self, name: str, scores: Float[Tensor, "s b"], compared: Compared) -> Float[Tensor, ""]:
+        """The mean of both directions, over studies that have a text."""
+        del name
+        logits = scores.T[compared.image_index].float()
+        return losses.paired_nce(logits, torch.zeros_like(compared.image_index)) / 2

@@ -5,17 +5,19 @@ Axes: b study, n all patches, p voxel of a patch. After He et al., Masked Autoen
 (`mim.norm_pix`) and decodes with 8 layers of 512 features.
 """
 
+from dataclasses import replace
 from typing import ClassVar
 
-import torch
 from pydantic import field_validator
 from torch import Tensor
 
 from simcrop.data.samples.batch import Batch
+from simcrop.nn.masking import random_mask
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
+from simcrop.objectives.draws import PATCHES, Draws
 from simcrop.objectives.method import Components, MethodSettings, Objective, Term
-from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, draw_mask, preferred_patches, volume_loss
+from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, preferred_patches, volume_loss
 
 
 class MaeSettings(MethodSettings):
@@ -51,8 +53,12 @@ class Mae(Objective):
     def terms(self) -> dict[str, Term]:
         return {"volume": Term(self.settings.mim.weight, RECONSTRUCTION)}
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, batch: Batch, seed: int, first: int = 0) -> Batch:
+        noise = Draws(batch, seed, first).uniform(PATCHES, self.vision.grid.count)
+        return replace(batch, drawn={"patches": noise})
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
-        mask = draw_mask(patches, mim, generator, preferred_patches(patches, mim))
+        mask = random_mask(batch.drawn["patches"], mim.mask_ratio, preferred_patches(patches, mim))
         features = self.vision(batch.volume, mask)
         return {"volume": volume_loss(self.vision_decoder, mim, patches, features, mask)}

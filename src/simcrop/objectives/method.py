@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from simcrop.data.samples.batch import Batch, Unit
 from simcrop.data.samples.dataset import Sample
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.errors import SimcropError
+from simcrop.losses import Compared
 from simcrop.nn.encoder import VisionEncoder
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text_encoder import Pool, TextEncoder
@@ -28,7 +28,7 @@ from simcrop.settings import Settings
 @dataclass(frozen=True)
 class Term:
     """One term of a method's loss. `weight`: its factor in the sum; `words`: what it is, for the page of a run;
-    `compares_samples`: it depends on which samples share a batch, so that micro-batches and more processes change it;
+    `compares_samples`: it depends on which samples share a batch; the method says how (`scores`, `contrast`);
     `aligns`: it brings images and texts together, so that a run is asked whether it needs the image.
     """
 
@@ -74,8 +74,14 @@ class Components:
         return self.text, self.tokenizer
 
 
+Parts = Mapping[str, Tensor | Compared]
+
+
 class Objective(nn.Module):
-    """A method in training. `forward` gives each of its `terms` by name, without its weight."""
+    """A method in training. `forward` gives each of its `terms` by name, without its weight: a mean over what counts
+    in this batch, or, where samples are compared, what there is to compare. A global batch may lie in several
+    micro-batches and processes: means are weighed by `counts`, and what is compared is brought together first.
+    """
 
     vision: VisionEncoder
 
@@ -105,8 +111,42 @@ class Objective(nn.Module):
             return None
         return self.vision.depth_of(name.removeprefix("vision."))
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, batch: Batch, seed: int, first: int = 0) -> Batch:
+        """The batch, still on the processor, with all that is random about it in `drawn`: a function of its samples'
+        seeds, the step's `seed`, and the place of its `first` sample in the global batch.
+        """
+        del seed, first
+        return batch
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """Over how many each of the terms is a mean in this batch; as a rule its studies."""
+        return dict.fromkeys(self.terms, len(batch))
+
+    def forward(self, batch: Batch) -> Parts:
         raise NotImplementedError
+
+    def compared(self, batch: Batch) -> dict[str, Compared]:
+        """What `forward` gives of the terms that compare samples, perhaps for less."""
+        return {name: part for name, part in self(batch).items() if isinstance(part, Compared)}
+
+    def scores(self, name: str, compared: Compared) -> Float[Tensor, "s b"]:
+        """How well each text goes with each image, for a term that compares samples."""
+        raise NotImplementedError
+
+    def contrast(self, name: str, scores: Float[Tensor, "s b"], compared: Compared) -> Float[Tensor, ""]:
+        """That term, of the scores of a whole global batch; of `compared` only the texts' side counts."""
+        raise NotImplementedError
+
+    def losses(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
+        """Every term of a batch, on the processor, that is a global batch by itself."""
+        return self.settled(self(self.draw(batch, seed)))
+
+    def settled(self, parts: Parts) -> dict[str, Tensor]:
+        """The terms, where one batch is all there is to compare."""
+        return {
+            name: self.contrast(name, self.scores(name, part), part) if isinstance(part, Compared) else part
+            for name, part in parts.items()
+        }
 
 
 class ProjectionHead(nn.Module):

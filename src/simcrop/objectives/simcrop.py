@@ -3,21 +3,24 @@
 Axes: b study, n all patches, v visible patches, p voxel of a patch, s sentence, t word piece, d features.
 """
 
-import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from simcrop import losses
 from simcrop.data.samples.batch import Batch, Sentences
-from simcrop.data.samples.tokenizer import Tokenizer, Tokens, mask_tokens
+from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.errors import SimcropError
+from simcrop.losses import Compared
 from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.fusion import Fusion, FusionSettings
+from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.mlm_head import MlmHead
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.report_decoder import ReportDecoder, ReportDecoderSettings
@@ -25,9 +28,19 @@ from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.nn.transformer import check_heads, identity_linear
 from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
 from simcrop.objectives.cross_image import CrossImage, CrossImageSettings
-from simcrop.objectives.method import Components, MethodSettings, Objective, ProjectionHead, Term, TextNeeds
+from simcrop.objectives.draws import PATCHES, Draws
+from simcrop.objectives.method import (
+    Components,
+    MethodSettings,
+    Objective,
+    Parts,
+    ProjectionHead,
+    Term,
+    TextNeeds,
+)
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
-from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, draw_mask, preferred_patches, volume_loss
+from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, preferred_patches, volume_loss
+from simcrop.objectives.words import MlmSettings, draw_words
 from simcrop.settings import Settings
 
 
@@ -50,21 +63,6 @@ class AlignSettings(Settings):
     def switch(cls, value: object) -> object:
         """`cross_image: true` is short for its defaults, enabled."""
         return {"enabled": value} if isinstance(value, bool) else value
-
-
-class MlmSettings(Settings):
-    """Masked report (Eq. 6). `weight` is lambda 2; at 0 no report is read whole. `vocabulary = compact` predicts only
-    words that the cohort uses. `share` of a batch's reports are read in a step: where the network is small, the frozen
-    text encoder's pass over them costs more than all else.
-    """
-
-    weight: float = Field(default=1.0, ge=0)
-    share: float = Field(default=1.0, gt=0, le=1)
-    ratio: float = Field(default=0.75, gt=0, lt=1)
-    unit: Literal["word", "token"] = "word"
-    replace: Literal["mask_only", "bert"] = "mask_only"
-    loss_on: Literal["masked", "all"] = "masked"
-    vocabulary: Literal["full", "compact"] = "full"
 
 
 class SimCroPSettings(MethodSettings):
@@ -194,66 +192,105 @@ class SimCroP(Objective):
     @property
     def skips_parameters(self) -> bool:
         """Whether switches leave parameters without a gradient: the projection head when nothing is aligned, a decoder
-        whose term is off, the head of a trained text encoder when nothing is pooled with it.
+        whose term is off or whose reports may all lie in other micro-batches, the head of a trained text encoder when
+        nothing is pooled with it.
         """
         align = self.settings.align
         aligned = align.use_sa or align.cross_image.enabled
-        decoded = self.settings.mim.weight and self.settings.mlm.weight
+        decoded = self.settings.mim.weight and self.settings.mlm.weight and self.settings.mlm.share == 1
         return not aligned or not decoded or has_spare_head(self.text, align.sent_pool)
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, batch: Batch, seed: int, first: int = 0) -> Batch:
+        draws = Draws(batch, seed, first)
+        drawn = {"patches": draws.uniform(PATCHES, self.grid.count)}
+        if self.settings.mlm.weight:
+            drawn |= draw_words(batch.report, self.tokenizer, self.settings.mlm, draws)
+        if self.settings.align.cross_image.enabled:
+            drawn |= self.cross_image.draw(draws, self.grid.count)
+        return replace(batch, drawn=drawn)
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """Studies, masked words, and reports of two sentences or more."""
+        counts = super().counts(batch)
+        if self.settings.mlm.weight:
+            counts["report"] = len(batch.drawn["masked_at"])
+        if self.settings.align.use_sa:
+            counts["align"] = int((batch.sentences.image_index.bincount() >= 2).sum())
+        return counts
+
+    def forward(self, batch: Batch) -> Parts:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         body = preferred_patches(patches, mim)
-        mask = draw_mask(patches, mim, generator, body)
-        features = self.vision(batch.volume, mask)
-        terms = {}
+        features, mask = self.masked_features(batch, body)
+        terms: dict[str, Tensor | Compared] = {}
         if mim.weight:
             terms["volume"] = volume_loss(self.vision_decoder, mim, patches, features, mask)
         if self.settings.mlm.weight:
-            terms["report"] = self.report_loss(batch, features, generator)
+            terms["report"] = self.report_loss(batch.drawn, features)
         if self.settings.align.use_sa:
             terms["align"] = self.align_loss(batch.sentences, features)
         if self.settings.align.cross_image.enabled:
-            terms["cross_image"] = self.cross_image_loss(batch, generator, body)
+            terms["cross_image"] = self.cross_images(batch, body)
         return terms
 
-    def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""]:
+    def masked_features(self, batch: Batch, body: Bool[Tensor, "b n"] | None) -> tuple[VisionFeatures, Mask]:
+        """What the encoder makes of the visible patches, and which these are."""
+        mask = random_mask(batch.drawn["patches"], self.settings.mim.mask_ratio, body)
+        return self.vision(batch.volume, mask), mask
+
+    def compared(self, batch: Batch) -> dict[str, Compared]:
+        """Without the decoders, and without their pass through the encoder if that is not compared."""
+        body = preferred_patches(self.grid.split(batch.volume), self.settings.mim)
+        found: dict[str, Tensor | Compared] = {}
+        if self.settings.align.use_sa and self.settings.align.scope == "batch":
+            found["align"] = self.align_loss(batch.sentences, self.masked_features(batch, body)[0])
+        if self.settings.align.cross_image.enabled:
+            found["cross_image"] = self.cross_images(batch, body)
+        return {name: part for name, part in found.items() if isinstance(part, Compared)}
+
+    def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""] | Compared:
         """Eq. 2-4, over visible patches."""
         align, image_index = self.settings.align, sentences.image_index
         embeddings = self.sentence_features(sentences)
-        regions = losses.nearest_patches_of(
-            embeddings, self.projection.patches(features.patches), image_index, align.top_k
-        )
-        group = image_index if align.scope == "report" else torch.zeros_like(image_index)
-        return losses.info_nce(regions, embeddings, group, align.temperature, align.l2)
+        patches = self.projection.patches(features.patches)
+        regions = losses.nearest_patches_of(embeddings, patches, image_index, align.top_k, sentences.most)
+        if align.scope == "report":
+            return losses.info_nce(regions, embeddings, image_index, align.temperature, align.l2)
+        if align.l2:
+            regions, embeddings = normalize(regions, dim=-1), normalize(embeddings, dim=-1)
+        return Compared(embeddings, regions, torch.arange(len(regions), device=regions.device), {}, {})
 
-    def report_loss(
-        self, batch: Batch, features: VisionFeatures, generator: torch.Generator
-    ) -> Float[Tensor, ""]:
-        """Eq. 5-6. A batch is in random order, so its first reports are some at random."""
-        mlm, some = self.settings.mlm, math.ceil(self.settings.mlm.share * len(batch))
-        tokens = batch.report.each(lambda tensor: tensor[:some])
-        features = VisionFeatures(
-            None if features.cls is None else features.cls[:some], features.patches[:some]
-        )
-        shown = mask_tokens(tokens, self.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
-        states = self.text(shown.ids, tokens.mask)
-        decoded = self.report_decoder(self.fusion(states, features), tokens.mask)
-        predicted = shown.masked if mlm.loss_on == "masked" else tokens.mask
-        at = predicted.flatten().nonzero()[:, 0]  # the processor waits to know how many
+    def scores(self, name: str, compared: Compared) -> Float[Tensor, "s b"]:
+        if name == "cross_image":
+            return self.cross_image.scores(compared)
+        return losses.products(compared.texts, compared.images, "s e, r e -> s r")
+
+    def contrast(self, name: str, scores: Float[Tensor, "s b"], compared: Compared) -> Float[Tensor, ""]:
+        if name == "cross_image":
+            return self.cross_image(scores, compared)
+        logits = scores.T.float() / self.settings.align.temperature
+        return losses.paired_nce(logits, torch.zeros_like(compared.image_index))
+
+    def report_loss(self, drawn: Mapping[str, Tensor], features: VisionFeatures) -> Float[Tensor, ""]:
+        """Eq. 5-6, of the reports that are read in this step; a 0 with a gradient where these lie in other parts."""
+        if len(drawn["words"]) == 0:
+            return features.patches.sum() * 0.0
+        if self.settings.mlm.share < 1:
+            read = drawn["read"]
+            cls = None if features.cls is None else features.cls[read]
+            features = VisionFeatures(cls, features.patches[read])
+        states = self.text(drawn["words"], drawn["real"])
+        decoded = self.report_decoder(self.fusion(states, features), drawn["real"])
         return losses.masked_word_loss(
-            self.mlm_head(decoded.flatten(0, 1)[at]), self.mlm_head.vocabulary_index(tokens.ids.flatten()[at])
+            self.mlm_head(decoded.flatten(0, 1)[drawn["masked_at"]]),
+            self.mlm_head.vocabulary_index(drawn["masked_ids"]),
         )
 
-    def cross_image_loss(
-        self, batch: Batch, generator: torch.Generator, body: Tensor | None
-    ) -> Float[Tensor, ""]:
+    def cross_images(self, batch: Batch, body: Bool[Tensor, "b n"] | None) -> Compared:
         """Our extension, on a pass of its own that sees more of the volume."""
-        mask, skip = self.cross_image.draw_view(
-            len(batch), self.grid.count, generator, body, batch.volume.device
-        )
+        mask, skip = self.cross_image.view(batch.drawn, body)
         patches = self.projection.patches(self.vision(batch.volume, mask, skip).patches)
-        return self.cross_image(self.sentence_features(batch.sentences), patches, batch.sentences)
+        return self.cross_image.compared(self.sentence_features(batch.sentences), patches, batch.sentences)
 
     def sentence_features(self, sentences: Sentences) -> Float[Tensor, "s e"]:
         """f_sent of the paper: cached when the text encoder is frozen, encoded here when it is trained."""

@@ -6,7 +6,6 @@ binary cross-entropy over the labels that are known.
 
 from typing import ClassVar, Literal
 
-import torch
 from einops import reduce
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -91,12 +90,19 @@ class Supervised(Objective):
     def terms(self) -> dict[str, Term]:
         return {"labels": Term(1.0, "known labels, by cross-entropy")}
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        del generator  # nothing is masked
-        if batch.labels is None:
-            raise SimcropError("bad-batch", "the batch carries no labels")
+    def counts(self, batch: Batch) -> dict[str, int]:
+        return {"labels": int((~labels_of(batch).isnan()).sum())}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        labels = labels_of(batch)
         logits = self.head(self.vision(batch.volume).patches)
-        return {"labels": known_label_loss(logits, batch.labels)}
+        return {"labels": known_label_loss(logits, labels)}
+
+
+def labels_of(batch: Batch) -> Float[Tensor, "b l"]:
+    if batch.labels is None:
+        raise SimcropError("bad-batch", "the batch carries no labels")
+    return batch.labels
 
 
 def known_label_loss(logits: Float[Tensor, "b l"], labels: Float[Tensor, "b l"]) -> Float[Tensor, ""]:

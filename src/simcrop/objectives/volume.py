@@ -12,7 +12,7 @@ from torch import Tensor
 
 from simcrop import losses
 from simcrop.nn.encoder import VisionFeatures
-from simcrop.nn.masking import Mask, random_mask
+from simcrop.nn.masking import Mask
 from simcrop.nn.patch import in_body
 from simcrop.nn.vision_decoder import VisionDecoder
 from simcrop.settings import Settings
@@ -35,18 +35,6 @@ class MimSettings(Settings):
 def preferred_patches(patches: Float[Tensor, "b n p"], mim: MimSettings) -> Bool[Tensor, "b n"] | None:
     """Patches that stay visible before any other; None when all are equal."""
     return in_body(patches) if mim.visible == "body" else None
-
-
-def draw_mask(
-    patches: Float[Tensor, "b n p"],
-    mim: MimSettings,
-    generator: torch.Generator,
-    preferred: Bool[Tensor, "b n"] | None,
-) -> Mask:
-    """Which patches the encoder sees, drawn anew for every study."""
-    return random_mask(
-        patches.shape[0], patches.shape[1], mim.mask_ratio, generator, preferred, patches.device
-    )
 
 
 def volume_loss(

@@ -166,6 +166,10 @@ def test_ids_agree_with_transformers_on_real_sentences(
     assert ours.mask.long().tolist() == expected["attention_mask"]
 
 
+def drawn(tokens: Tokens, seed: int) -> torch.Tensor:
+    return torch.rand(*tokens.ids.shape, 3, generator=seeded(seed), dtype=torch.float64)
+
+
 def masked_by_hand(tokens: Tokens, draw: list[list[float]], ratio: float) -> list[list[bool]]:
     """The slow version: one loop over texts, one over words."""
     rows = []
@@ -182,9 +186,9 @@ def masked_by_hand(tokens: Tokens, draw: list[list[float]], ratio: float) -> lis
 @given(st.integers(0, 10_000), st.sampled_from([0.01, 0.3, 0.75, 1.0]))
 def test_masked_words_equal_a_loop_over_words(seed: int, ratio: float) -> None:
     tokens = TOY.encode(["no pneumothorax in lungs . no", "", "pneumothorax", "lungs in lungs"])
-    draw = torch.rand(tuple(tokens.ids.shape), generator=seeded(seed), dtype=torch.float64).tolist()
-    seen = mask_tokens(tokens, TOY, ratio, seeded(seed))
-    assert seen.masked.tolist() == masked_by_hand(tokens, draw, ratio)
+    draws = drawn(tokens, seed)
+    seen = mask_tokens(tokens, TOY, draws, ratio)
+    assert seen.masked.tolist() == masked_by_hand(tokens, draws[..., 0].tolist(), ratio)
     assert torch.equal(seen.ids, tokens.ids.masked_fill(seen.masked, TOY.mask_id))
 
 
@@ -194,7 +198,7 @@ def test_special_tokens_and_padding_are_never_masked_and_one_word_always_is(
     seed: int, unit: str, replace: str
 ) -> None:
     tokens = TOY.encode(["no pneumothorax in lungs", "", "in"])
-    seen = mask_tokens(tokens, TOY, 0.2, seeded(seed), unit=unit, replace=replace)  # type: ignore[arg-type]
+    seen = mask_tokens(tokens, TOY, drawn(tokens, seed), 0.2, unit=unit, replace=replace)  # type: ignore[arg-type]
     special = tokens.word < 0
     assert not seen.masked[special].any()
     assert torch.equal(seen.ids[special], tokens.ids[special])
@@ -205,9 +209,9 @@ def test_special_tokens_and_padding_are_never_masked_and_one_word_always_is(
 def test_same_seed_masks_the_same_words_and_another_does_not(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:3])
-    first = mask_tokens(tokens, tokenizer, generator=seeded(7))
-    assert torch.equal(first.masked, mask_tokens(tokens, tokenizer, generator=seeded(7)).masked)
-    assert not torch.equal(first.masked, mask_tokens(tokens, tokenizer, generator=seeded(8)).masked)
+    first = mask_tokens(tokens, tokenizer, drawn(tokens, 7))
+    assert torch.equal(first.masked, mask_tokens(tokens, tokenizer, drawn(tokens, 7)).masked)
+    assert not torch.equal(first.masked, mask_tokens(tokens, tokenizer, drawn(tokens, 8)).masked)
 
 
 def words_of(tokens: Tokens, seen: MaskedTokens) -> tuple[list[set[bool]], int]:
@@ -226,7 +230,7 @@ def test_three_words_in_four_of_real_reports_are_masked_whole(
 ) -> None:
     tokenizer = Tokenizer.load(request.getfixturevalue(folder))
     tokens = tokenizer.encode(real_reports[:100])
-    seen = mask_tokens(tokens, tokenizer, generator=seeded(3))
+    seen = mask_tokens(tokens, tokenizer, drawn(tokens, 3))
     fates, pieces = words_of(tokens, seen)
     assert pieces > len(fates) > 10_000
     assert all(len(fate) == 1 for fate in fates)
@@ -236,7 +240,7 @@ def test_three_words_in_four_of_real_reports_are_masked_whole(
 def test_single_pieces_are_masked_apart_when_asked(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:20])
-    seen = mask_tokens(tokens, tokenizer, generator=seeded(3), unit="token")
+    seen = mask_tokens(tokens, tokenizer, drawn(tokens, 3), unit="token")
     fates, pieces = words_of(tokens, seen)
     assert any(len(fate) == 2 for fate in fates)
     assert int(seen.masked.sum()) / pieces == pytest.approx(0.75, abs=0.03)
@@ -245,7 +249,7 @@ def test_single_pieces_are_masked_apart_when_asked(real_reports: list[str], mini
 def test_bert_replacement_shows_mask_random_and_true_pieces(real_reports: list[str], mini_lm: Path) -> None:
     tokenizer = Tokenizer.load(mini_lm)
     tokens = tokenizer.encode(real_reports[:100])
-    seen = mask_tokens(tokens, tokenizer, generator=seeded(5), replace="bert")
+    seen = mask_tokens(tokens, tokenizer, drawn(tokens, 5), replace="bert")
     shown, true = seen.ids[seen.masked], tokens.ids[seen.masked]
     masked, kept = shown == tokenizer.mask_id, shown == true
     assert float(masked.double().mean()) == pytest.approx(0.8, abs=0.015)
@@ -260,7 +264,7 @@ def test_bert_replacement_shows_mask_random_and_true_pieces(real_reports: list[s
 @pytest.mark.parametrize("ratio", [0.0, -0.1, 1.1])
 def test_impossible_share_is_refused(ratio: float) -> None:
     with pytest.raises(ValueError, match="share of masked words"):
-        mask_tokens(TOY.encode(["no"]), TOY, ratio)
+        mask_tokens(TOY.encode(["no"]), TOY, torch.rand(1, 3, 3), ratio)
 
 
 def test_no_room_for_the_special_tokens_is_refused() -> None:
@@ -271,7 +275,7 @@ def test_no_room_for_the_special_tokens_is_refused() -> None:
 def test_no_texts_are_no_rows_and_nothing_is_masked_in_them() -> None:
     tokens = TOY.encode([])
     assert tokens.ids.shape == tokens.word.shape == tokens.mask.shape == (0, 2)
-    assert mask_tokens(tokens, TOY).masked.shape == (0, 2)
+    assert mask_tokens(tokens, TOY, drawn(tokens, 0)).masked.shape == (0, 2)
 
 
 def test_tokens_move_as_one() -> None:

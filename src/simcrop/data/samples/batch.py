@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from simcrop.data.samples.tokenizer import Tokens
+from simcrop.device import send
 
 Unit = Literal["sentence", "findings", "report"]
 Change = Callable[[Tensor], Tensor]
@@ -32,6 +33,7 @@ class Sentences:
     features: Float[Tensor, "s d"] | None = None
     tokens: Tokens | None = None
     size_mm: Float[Tensor, " s"] | None = None
+    most: int | None = None
 
     def to(self, device: torch.device) -> "Sentences":
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -44,6 +46,7 @@ class Sentences:
             None if self.features is None else change(self.features),
             None if self.tokens is None else self.tokens.each(change),
             None if self.size_mm is None else change(self.size_mm),
+            self.most,
         )
 
 
@@ -52,7 +55,7 @@ class Batch:
     """`volume` in [-1, 1]; `report` whole, nothing masked yet, no word piece long when the method reads none; `labels`
     0, 1 or NaN where unknown; `ids` name the studies in messages. `mask`: the data set's own label volume, cut as the
     scan is, 0 outside of it; `extra`: what else a method has asked for, a row per study. None and nothing when the
-    method wants none.
+    method wants none. `seeds`: of everything random about each study; `drawn`: what the method has drawn from them.
     """
 
     ids: tuple[str, ...]
@@ -62,13 +65,15 @@ class Batch:
     labels: Float[Tensor, "b l"] | None = None
     mask: Int[Tensor, "b 1 x y z"] | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+    drawn: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def to(self, device: torch.device) -> "Batch":
-        """On another device; what lies in pinned memory travels while the processor goes on."""
-        return self.each(lambda tensor: tensor.to(device, non_blocking=True))
+        """On another device; to a card everything travels while the processor goes on."""
+        return self.each(lambda tensor: send(tensor, device))
 
     def pin_memory(self) -> "Batch":
         """A copy in memory that a card reads by itself; the data loader asks for it."""
@@ -83,6 +88,7 @@ class Batch:
             labels=None if self.labels is None else change(self.labels),
             mask=None if self.mask is None else change(self.mask),
             extra={name: change(tensor) for name, tensor in self.extra.items()},
+            drawn={name: change(tensor) for name, tensor in self.drawn.items()},
         )
 
 

@@ -48,13 +48,14 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """One study, read and cut; `mask` where the data set has one and it was asked for."""
+    """One study, read and cut; `mask` where the data set has one and it was asked for; `seed` of all that is random."""
 
     id: str
     volume: Float[Tensor, "1 x y z"]
     report: Report
     labels: Mapping[str, int | None] = field(default_factory=dict)
     mask: Int[Tensor, "1 x y z"] | None = None
+    seed: int = 0
 
 
 class StudyCrops(Dataset):
@@ -95,6 +96,7 @@ class StudyCrops(Dataset):
             report,
             study.labels,
             None if mask is None else as_tensor(mask, flip),
+            draw.seed,
         )
 
     def random(self, draw: Draw) -> np.random.Generator | None:
@@ -231,6 +233,7 @@ class Texts:
             features=None if cached is None else cached[sentence_id],
             tokens=self.tokenizer.encode(flat, self.text_length) if cached is None else None,
             size_mm=self.bank.size_mm[sentence_id],
+            most=max(map(len, texts), default=0),
         )
 
 
@@ -267,6 +270,7 @@ class Collate:
             labels=label_table([sample.labels for sample in good], self.labels) if self.labels else None,
             mask=torch.stack([mask_of(sample) for sample in good]) if self.masks else None,
             extra={} if self.extra is None else self.extra(good),
+            seeds=tuple(sample.seed for sample in good),
         )
 
 
@@ -278,7 +282,7 @@ def unread(studies: int) -> tuple[Tokens, Sentences]:
     """Reports nobody read: no word piece long, and no sentence."""
     ids, nobody = torch.zeros(studies, 0, dtype=torch.long), torch.zeros(0, dtype=torch.long)
     return Tokens(ids, ids.bool(), ids), Sentences(
-        image_index=nobody, sentence_id=nobody, document_frequency=torch.zeros(0)
+        image_index=nobody, sentence_id=nobody, document_frequency=torch.zeros(0), most=0
     )
 
 

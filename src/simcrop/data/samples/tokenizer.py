@@ -13,13 +13,12 @@ from typing import Literal
 
 import tokenizers
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor
 
-from simcrop.device import send
 from simcrop.errors import SimcropError
 
 REPORT_LENGTH = 512  # tokens; BERT has no positions beyond
@@ -153,18 +152,20 @@ class Tokenizer:
 def mask_tokens(
     tokens: Tokens,
     tokenizer: Tokenizer,
+    draws: Float[Tensor, "b t 3"],
     ratio: float = MASKED_SHARE,
-    generator: torch.Generator | None = None,
     unit: Literal["word", "token"] = "word",
     replace: Literal["mask_only", "bert"] = "mask_only",
 ) -> MaskedTokens:
     """Mask each word (or each piece) with probability `ratio`, and at least one in every text that has any.
 
-    `bert` shows [MASK] at 80 % of the masked pieces, a random piece at 10 %, the true one at 10 %.
+    `draws` come from [0, 1) for each position independently, in double precision so that two words never tie; the
+    first of the three decides what is masked. `bert` shows [MASK] at 80 % of the masked pieces, a random piece at
+    10 %, the true one at 10 %.
     """
     if not 0 < ratio <= 1:
         raise ValueError(f"expected a share of masked words above 0 and at most 1, got {ratio}")
-    draw = _draw(tokens, generator)
+    draw, lot, piece = draws.unbind(-1)
     if unit == "word":
         draw = draw.gather(1, tokens.word.clamp(min=0))
     draw = draw.masked_fill(tokens.word < 0, 2.0)  # beyond every ratio: special tokens and padding stay
@@ -174,19 +175,10 @@ def mask_tokens(
 
     shown = torch.full_like(tokens.ids, tokenizer.mask_id)
     if replace == "bert":
-        lot, piece = _draw(tokens, generator), _draw(tokens, generator)
         ordinary = tokenizer._ordinary.to(tokens.ids.device)
         shown = torch.where(lot >= 0.8, ordinary[(piece * len(ordinary)).long()], shown)
         shown = torch.where(lot >= 0.9, tokens.ids, shown)
     return MaskedTokens(torch.where(masked, shown, tokens.ids), masked)
-
-
-def _draw(tokens: Tokens, generator: torch.Generator | None) -> Tensor:
-    """Uniform in [0, 1), one per position; in double precision, so that two words never tie."""
-    device = tokens.ids.device if generator is None else generator.device
-    shape = tuple(tokens.ids.shape)
-    drawn = torch.rand(shape, generator=generator, dtype=torch.float64, device=device)
-    return drawn if drawn.device == tokens.ids.device else send(drawn, tokens.ids.device)
 
 
 def _word_of_piece(pieces: Sequence[str]) -> Int[Tensor, " t"]:

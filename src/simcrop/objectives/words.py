@@ -1,0 +1,49 @@
+"""Mask words and predict them: Eq. 6, which several methods share.
+
+Axes: b study, r report that is read in a step, t word piece, m masked piece (of all these reports, flat).
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from simcrop.data.samples.tokenizer import Tokenizer, Tokens, mask_tokens
+from simcrop.objectives.draws import WORDS, Draws
+from simcrop.settings import Settings
+
+
+class MlmSettings(Settings):
+    """Masked report (Eq. 6). `weight` is lambda 2; at 0 no report is read whole. `vocabulary = compact` predicts only
+    words that the cohort uses. `share` of a batch's reports are read in a step: where the network is small, the frozen
+    text encoder's pass over them costs more than all else.
+    """
+
+    weight: float = Field(default=1.0, ge=0)
+    share: float = Field(default=1.0, gt=0, le=1)
+    ratio: float = Field(default=0.75, gt=0, lt=1)
+    unit: Literal["word", "token"] = "word"
+    replace: Literal["mask_only", "bert"] = "mask_only"
+    loss_on: Literal["masked", "all"] = "masked"
+    vocabulary: Literal["full", "compact"] = "full"
+
+
+def draw_words(report: Tokens, tokenizer: Tokenizer, mlm: MlmSettings, draws: Draws) -> dict[str, Tensor]:
+    """Which reports are read in this step, and which of their words are masked.
+
+    `read`: `(r,)`, where they stand in the batch; `words`: `(r, t)` pieces as shown, and `real`, where these are no
+    padding; `masked_at`: `(m,)`, places among all r x t pieces, and `masked_ids`, what stands there.
+    """
+    read = draws.some(mlm.share)
+    chance = draws.uniform(WORDS, report.ids.shape[1], 3, dtype=torch.float64)[read]
+    tokens = report.each(lambda tensor: tensor[read])
+    shown = mask_tokens(tokens, tokenizer, chance, mlm.ratio, mlm.unit, mlm.replace)
+    at = (shown.masked if mlm.loss_on == "masked" else tokens.mask).flatten().nonzero()[:, 0]
+    return {
+        "read": torch.tensor(read, dtype=torch.long),
+        "words": shown.ids,
+        "real": tokens.mask,
+        "masked_at": at,
+        "masked_ids": tokens.ids.flatten()[at],
+    }

@@ -1,0 +1,135 @@
+"""However a global batch is cut, into micro-batches or over processes, loss and gradient are those of the whole."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from simcrop.engine.distributed import DistributedContext
+from simcrop.engine.gradient import Gradient
+from simcrop.engine.order import RankShare, step_seed
+from simcrop.objectives.method import Objective
+
+STUDIES = (
+    "a nodule in the left upper lobe. no effusion. the lung is clear.",
+    "no effusion. the right lobe is not in the left lung.",
+    "",
+    "the nodule is in the right lower lobe. no nodule in the left lung. no effusion. the upper lung is clear.",
+    "the lung is clear.",
+    "not clear. the right lower lobe is clear. no nodule.",
+    "",
+    "a nodule in the left lower lobe. the upper lung is clear.",
+)
+CROSS = {"enabled": True, "visible": 0.5, "max_document_frequency": 1.0, "skip_attention": 0.5}
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "paper": ("simcrop", {}),
+    "plus": ("simcrop", {"align": {"cross_image": CROSS | {"directions": "both"}}, "mlm": {"share": 0.5}}),
+    "sigmoid": ("simcrop", {"align": {"use_sa": False, "cross_image": CROSS | {"loss": "sigmoid"}}}),
+    "sizes": ("simcrop", {"align": {"cross_image": CROSS | {"stated_size": True, "top_share": 0.2}}}),
+    "scope": ("simcrop", {"align": {"scope": "batch", "cross_image": CROSS}}),
+    "bert": ("simcrop", {"mlm": {"replace": "bert", "unit": "token"}, "align": {"sent_pool": "mean"}}),
+    "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
+    "mae": ("mae", {}),
+    "supervised": ("supervised", {"head": {"labels": ["nodule", "effusion", "lung"]}}),
+}
+SEED, STEP = 5, 7
+
+
+def found(objective: Objective, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Terms and gradients by name."""
+    gradients = {n: p.grad.clone() for n, p in objective.named_parameters() if p.grad is not None}
+    return {f"term {name}": term.detach() for name, term in terms.items()} | gradients
+
+
+def whole(objective: Objective, batch: Any) -> dict[str, Tensor]:
+    """The slow, obvious version: everything at once, and the sum of its terms."""
+    terms = objective.losses(batch, step_seed(SEED, 2, STEP))
+    sum(objective.terms[name].weight * term for name, term in terms.items()).backward()  # type: ignore[union-attr]
+    return found(objective, terms)
+
+
+def cut(objective: Objective, parts: list[Any], context: DistributedContext) -> dict[str, Tensor]:
+    """What the engine makes of this process's micro-batches."""
+    share = RankShare(context.rank, context.world, len(parts[0]))
+    wrapped = context.wrap(objective, objective.skips_parameters)
+    sums = Gradient(objective, wrapped, share, SEED, False, context).backward(STEP, parts)
+    return found(objective, dict(zip(objective.terms, context.mean(sums)[1:], strict=True)))
+
+
+def alike(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    for name in ours.keys() | theirs.keys():
+        # A parameter that a cut batch reaches with a gradient of nothing is as good as one that is not reached.
+        a, b = (side.get(name, torch.zeros(())) for side in (ours, theirs))
+        torch.testing.assert_close(*torch.broadcast_tensors(a, b), rtol=2e-4, atol=2e-6, msg=name)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_any_micro_batch_gives_the_loss_and_gradient_of_the_whole(build_parts: Callable, name: str) -> None:
+    method, groups = METHODS[name]
+    objective, (batch,) = build_parts(method, STUDIES, 8, **groups)
+    expected = whole(objective, batch)
+    assert any(value.abs().max() > 1e-3 for key, value in expected.items() if not key.startswith("term"))
+    for size in (8, 2):
+        objective, parts = build_parts(method, STUDIES, size, **groups)
+        alike(cut(objective, parts, DistributedContext(0, 1, torch.device("cpu"))), expected)
+
+
+@contextmanager
+def joined(rank: int, world: int, meeting: Path) -> Iterator[DistributedContext]:
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world)
+    try:
+        yield DistributedContext(rank, world, torch.device("cpu"))
+    finally:
+        dist.destroy_process_group()
+
+
+def compute(rank: int, world: int, folder: Path, builds: dict[str, Callable]) -> None:
+    """In a process of its own: its share of every method's batch."""
+    with joined(rank, world, folder / "meeting") as context:
+        for name, build in builds.items():
+            objective, parts = build()
+            mine = len(parts) // world
+            result = cut(objective, parts[rank * mine : (rank + 1) * mine], context)
+            torch.save(result, folder / f"{name}-{rank}.pt")
+
+
+@pytest.mark.parametrize(("world", "size"), [(2, 4), (4, 1)])
+def test_any_number_of_processes_gives_the_loss_and_gradient_of_the_whole(
+    build_parts: Callable, tmp_path: Path, world: int, size: int
+) -> None:
+    builds = {
+        name: lambda method=method, groups=groups: build_parts(method, STUDIES, size, **groups)
+        for name, (method, groups) in METHODS.items()
+    }
+    forked = multiprocessing.get_context("fork")
+    running = [forked.Process(target=compute, args=(rank, world, tmp_path, builds)) for rank in range(world)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join(60)
+    assert [process.exitcode for process in running] == [0] * world
+    for name, (method, groups) in METHODS.items():
+        objective, (batch,) = build_parts(method, STUDIES, 8, **groups)
+        expected = whole(objective, batch)
+        for rank in range(world):
+            alike(torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True), expected)
+
+
+def test_what_is_random_belongs_to_the_sample_and_the_step(build_parts: Callable) -> None:
+    objective, (batch,) = build_parts("simcrop", STUDIES, 8)
+    _, parts = build_parts("simcrop", STUDIES, 2)
+    seed = step_seed(SEED, 2, STEP)
+    at_once = objective.draw(batch, seed).drawn["patches"]
+    drawn = [objective.draw(part, seed, 2 * number).drawn for number, part in enumerate(parts)]
+    assert torch.equal(at_once, torch.cat([part["patches"] for part in drawn]))
+    assert len(at_once[:, 0].unique()) == 8
+    assert not torch.equal(at_once, objective.draw(batch, seed + 1).drawn["patches"])
+    words = objective.draw(batch, seed).drawn["words"]
+    for number, part in enumerate(drawn):
+        assert torch.equal(words[2 * number : 2 * number + 2, : part["words"].shape[1]], part["words"])
