@@ -101,7 +101,9 @@ def test_corner_of_an_image_is_the_front_on_the_patients_right() -> None:
     corner = torch.zeros(1, 3, 7, 5)
     corner[..., 0, 0] = 1
     ours = inflate(corner, PATCH).reshape(PATCH)
-    assert ours.nonzero().tolist() == [[4, 6, z] for z in range(3)]  # our axes count to the right, front, head
+    assert ours.nonzero().tolist() == [
+        [4, 6, z] for z in range(3)
+    ]  # our axes count to the right, front, head
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from simcrop.settings import Settings
 
 class ContrastSettings(Settings):
     """`text`: CT-CLIP's code reads the findings alone. `log_scale`: where t starts; 2.66 is a temperature of 0.07.
-    `max_scale`: what exp(t) may not exceed; CT-CLIP has no such bound, CLIP's is 100. `center_text` takes the mean text away first, which a frozen encoder needs at toy size.
+    `max_scale`: what exp(t) may not exceed; CT-CLIP has no such bound, CLIP's is 100. `center_text` takes the mean text
+    away first, which a frozen encoder needs at toy size.
     """
 
     dim: int = Field(default=512, ge=1)

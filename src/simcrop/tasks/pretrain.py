@@ -23,7 +23,7 @@ from simcrop.engine.progress import Progress, show_progress, silent
 from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
-from simcrop.files.whole import writing
+from simcrop.files.whole import flush_folder, writing
 from simcrop.model.folder import describe_model, save_model
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
@@ -165,6 +165,7 @@ def write_model(trained: Mapping[str, Tensor], recipe: Recipe, describe: Describ
             partial.mkdir(parents=True)
             save_model(trained, recipe, partial)
             describe(partial)
+            flush_folder(partial)
             shutil.rmtree(out / "model", ignore_errors=True)
             partial.rename(out / "model")
     finally:
