@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from simcrop.claim import differences
 from simcrop.config import Recipe, flat
 from simcrop.engine.journal import Row
 from simcrop.figures.curves import draw_curves
@@ -35,8 +36,14 @@ def write_run_page(
     if found := monitored_rows(rows):
         page.section("Does it look at the image?", verdict(found[-1]))
         page.drawing(draw_curves(found, list(found[-1])[1:], "Held-out studies, over steps"))
+    if found := differences(flat(recipe)):
+        page.section("Not as in its source", f"In these settings the run differs from {recipe.claim.source}.")
+        page.table([[line] for line in found], ["setting, here and there, and what mends it"])
     page.section("Settings", "Every setting of the run, defaults included.")
-    page.table([[name, str(value)] for name, value in flat(recipe).items()], ["setting", "value"])
+    page.table(
+        [[name, str(value)] for name, value in flat(recipe).items() if not name.startswith("claim.")],
+        ["setting", "value"],
+    )
     page.write(run / "report.html")
 
 
