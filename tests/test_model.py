@@ -136,6 +136,7 @@ def test_run_folder_stands_for_its_model_or_its_newest_checkpoint(
             objective.vision.patch_embed.bias.fill_(value)
         checkpoint = save(objective, recipe, run / "checkpoints" / f"step-{step:08d}")
         (checkpoint / "state.json").write_text("{}")
+    shutil.move(folder / "text", run / "checkpoints" / "text")  # which all checkpoints share
     shutil.rmtree(folder)
     assert load(run).vision.patch_embed.bias[0] == 12.0
 

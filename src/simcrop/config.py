@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 import yaml
 from pydantic import Field, ValidationError, create_model, model_validator
 
+from simcrop.claim import ClaimSettings
 from simcrop.data.preprocess import Centre, InputSpec
 from simcrop.data.samples.tokenizer import REPORT_LENGTH, SENTENCE_LENGTH
 from simcrop.engine.checkpoint import CheckpointSettings
@@ -116,6 +117,7 @@ class Recipe(MethodSettings):
     """One training run, complete: print it, copy it, edit it. `method` decides which settings it has beside these."""
 
     method: str
+    claim: ClaimSettings = ClaimSettings()
     seed: int = Field(default=42, ge=0)
     input: InputSettings = InputSettings()
     data: DataSettings = DataSettings()

@@ -152,13 +152,13 @@ def test_box_of_an_oblique_patch_holds_all_its_voxels() -> None:
 def test_smaller_scan_is_padded_with_air_on_both_sides() -> None:
     volume = Volume(np.full((3, 5, 4), 200.0, np.float32), np.diag([2.0, 3.0, 2.5, 1.0]))
     tensor, placement = preprocess(volume, SPEC)
-    assert placement.start == (-5, -2, -3)
+    assert placement.start == (-4, -1, -3)
     assert tensor.shape == (1, 12, 8, 10)
     expected = np.full((12, 8, 10), -1.0)
-    expected[5:8, 2:7, 3:7] = 0.2
+    expected[4:7, 1:6, 3:7] = 0.2
     np.testing.assert_allclose(tensor[0].numpy(), expected, atol=1e-6)
     assert not np.isnan(placement.to_source(np.ones((4, 2, 5)))).any()
-    np.testing.assert_allclose(apply_affine(placement.affine, [5, 2, 3]), [0, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(apply_affine(placement.affine, [4, 1, 3]), [0, 0, 0], atol=1e-9)
 
 
 def test_larger_scan_is_cut_in_the_middle_and_nan_outside() -> None:
@@ -178,7 +178,26 @@ def test_crop_may_lie_anywhere_even_outside() -> None:
     expected[0:2, 1:5, 0:2] = hu[1:3, :, 3:5]
     np.testing.assert_array_equal(found, expected)
     assert (crop_or_pad(hu, (9, -9, 0), (2, 3, 4)) == -1000).all()
-    assert centred_start((20, 9, 3), (12, 8, 10)) == (4, 0, -4)
+    assert centred_start((20, 9, 3), (12, 8, 10)) == (4, 0, -3)
+
+
+def monai_middle(line: np.ndarray, want: int) -> np.ndarray:
+    """MONAI's SpatialPad and then its CenterSpatialCrop, along one axis, as its documentation words them: half of the
+    missing length, rounded down, goes before, the rest after; a crop starts `want // 2` before the middle `n // 2`.
+    """
+    missing = max(want - len(line), 0)
+    line = np.pad(line, (missing // 2, missing - missing // 2))
+    start = len(line) // 2 - want // 2
+    return line[start : start + want]
+
+
+@pytest.mark.parametrize("want", [8, 9])
+def test_scan_lies_in_the_input_where_monai_puts_it(want: int) -> None:
+    for have in range(1, 20):
+        line = np.arange(1, have + 1, dtype=np.int16)
+        start, _, _ = centred_start((have, 1, 1), (want, 1, 1))
+        found = crop_or_pad(line[:, None, None], (start, 0, 0), (want, 1, 1))[:, 0, 0]
+        np.testing.assert_array_equal(np.where(found == -1000, 0, found), monai_middle(line, want))
 
 
 def test_window_maps_to_minus_one_and_one_and_clips() -> None:

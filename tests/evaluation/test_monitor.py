@@ -112,4 +112,5 @@ def test_run_writes_its_controls_into_journal_figures_and_page(line) -> None:
     assert {name: metrics[name] for name in monitored[-1]["monitored"]} == monitored[-1]["monitored"]
     page = Path(line.run / "report.html").read_text()
     assert "Does it look at the image?" in page
+    assert "in CT-RATE these are the test set" in page
     assert "monitored" not in [name.removesuffix("_last") for name in metrics]

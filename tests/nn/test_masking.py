@@ -11,7 +11,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 @pytest.mark.parametrize(
-    ("count", "ratio", "visible"), [(2744, 0.75, 686), (84, 0.75, 21), (10, 0.99, 1), (7, 0.5, 3)]
+    ("count", "ratio", "visible"),
+    [(2744, 0.75, 686), (84, 0.75, 21), (10, 0.99, 1), (7, 0.5, 3), (1000, 0.9, 100), (100, 1 - 0.1, 10)],
 )
 def test_number_of_visible_patches_is_exact(count: int, ratio: float, visible: int) -> None:
     mask = random_mask(torch.rand(3, count, generator=seeded()), ratio)

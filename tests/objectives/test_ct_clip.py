@@ -1,5 +1,6 @@
 """CT-CLIP's contrast on a toy batch: the loss on paper, its projections, and learning one batch by heart."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from math import e
@@ -33,6 +34,17 @@ def test_its_one_term_is_the_mean_of_both_directions_over_studies_with_a_report(
     forth = -(odds.diag() / odds.sum(1)).log().mean()
     back = -(odds.diag() / odds.sum(0)).log().mean()
     torch.testing.assert_close(terms["contrast"], (forth + back) / 2)
+
+
+def test_scale_is_free_as_ct_clips_or_bounded_when_asked(build: Callable) -> None:
+    free, batch = build("ct-clip", contrast={"dim": 17, "log_scale": 5.0})
+    bound, _ = build("ct-clip", contrast={"dim": 17, "log_scale": 5.0, "max_scale": 100})
+    same, _ = build("ct-clip", contrast={"dim": 17, "log_scale": math.log(100)})
+    assert free.projection.scale.item() == pytest.approx(math.exp(5))
+    bound.load_state_dict(free.state_dict())
+    same.load_state_dict({**free.state_dict(), "projection.log_scale": torch.tensor(100.0).log()})
+    torch.testing.assert_close(bound(batch, seeded()), same(batch, seeded()))
+    assert free(batch, seeded())["contrast"] != bound(batch, seeded())["contrast"]
 
 
 def test_one_batch_is_learned_by_heart(build: Callable, learn_by_heart: Callable) -> None:
@@ -97,6 +109,6 @@ def test_texts_of_a_batch_that_carries_none_are_asked_for(build: Callable) -> No
 def test_recipe_differs_from_simcrops_in_nothing_but_the_objective_and_its_text(size: str) -> None:
     ours, simcrop = load_recipe(f"ct-clip-{size}"), load_recipe(f"simcrop-{size}")
     assert isinstance(ours, CtClipSettings)
-    for group in set(type(ours).model_fields) - {"method", "contrast", "text"}:
+    for group in set(type(ours).model_fields) - {"method", "claim", "contrast", "text"}:
         assert getattr(ours, group) == getattr(simcrop, group), group
     assert ours.text.freeze is (size == "tiny")

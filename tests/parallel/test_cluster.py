@@ -22,7 +22,7 @@ import torch
 
 from simcrop.data.ingest import ingest
 from simcrop.errors import SimcropError
-from simcrop.parallel.cluster import check_address, connected
+from simcrop.parallel.cluster import Need, check_address, connected, need_of, places, resources
 
 CLUSTER = """
 import sys
@@ -144,6 +144,32 @@ def test_embeddings_of_a_cluster_are_those_of_one_process(
     tables = [pl.read_parquet(tmp_path / name / "embeddings.parquet") for name in ("one", "many")]
     assert tables[0].equals(tables[1])
     assert output == f"{tables[0].height} scans in {tmp_path}/many/embeddings.parquet\n"
+
+
+@pytest.mark.parametrize(
+    ("machines", "threads", "gpu", "need", "at_once"),
+    [
+        ([(16, 0), (8, 0)], 4, False, Need(4, 0), 6),
+        ([(16, 0), (0, 0)], 1, False, Need(1, 0), 16),
+        ([(16, 2), (64, 0)], 4, True, Need(4, 1), 2),  # a card for each job, and none without
+        ([(16, 2), (64, 0)], 4, False, Need(4, 0), 20),
+        ([(16, 8)], 4, True, Need(4, 1), 4),
+        ([(16, 0)], 4, True, Need(4, 0), 4),
+        ([(2, 0), (1, 0)], 8, False, Need(2, 0), 1),  # more threads than any machine has cores
+        ([], 4, True, Need(1, 0), 0),
+    ],
+)
+def test_a_job_asks_for_the_cores_of_its_threads_and_for_a_card_where_there_are_any(
+    machines: list[tuple[int, int]], threads: int, gpu: bool, need: Need, at_once: int
+) -> None:
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": float(cpus), "memory": 1e9} | ({"GPU": gpus} if gpus else {})}
+        for cpus, gpus in machines
+    ]
+    dead = {"Alive": False, "Resources": {"CPU": 99.0, "GPU": 9.0}}
+    found = resources(SimpleNamespace(nodes=lambda: [dead, *nodes]))
+    assert need_of(found, threads, gpu) == need
+    assert places(found, need) == at_once
 
 
 @pytest.mark.parametrize("address", ["here", "ray://10.0.0.1:10001", "host:", ":6379", "host:99999", "h:x"])

@@ -175,13 +175,13 @@ def test_pretrain_keeps_older_checkpoints_and_resumes_to_the_same_weights(
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert pretrain(simcrop, line, whole).code == 0
 
-    from simcrop.engine import checkpoint, fit
+    from simcrop.engine import checkpoint, checkpoint_writer
 
     def full_at_the_end(folder: Path, state: checkpoint.TrainingState, *rest) -> Path:
         with files_up_to(100_000 if state.step == 3 else resource.getrlimit(resource.RLIMIT_FSIZE)[1]):
             return checkpoint.save_checkpoint(folder, state, *rest)
 
-    monkeypatch.setattr(fit, "save_checkpoint", full_at_the_end)
+    monkeypatch.setattr(checkpoint_writer, "save_checkpoint", full_at_the_end)
     message = last_line(pretrain(simcrop, line, out))
     assert "step-00000003" in message
     assert "--resume" in message

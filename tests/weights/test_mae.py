@@ -84,16 +84,26 @@ def test_inflated_embedding_of_a_constant_stack_is_that_of_the_grey_image() -> N
     convolution = nn.Conv2d(3, 12, kernel_size=(7, 5), stride=(7, 5))
     slice_ = torch.randn(10, 28)  # x to the right, y to the front
     volume = slice_[None, None, :, :, None].expand(1, 1, 10, 28, 9)
-    image = slice_.T[None, None].expand(1, 3, 28, 10)  # rows along y, columns along x, equal colours
+    # As it is looked at: rows from front to back, columns from the patient's right to the left; equal colours.
+    image = slice_.T.flip(0, 1)[None, None].expand(1, 3, 28, 10)
     ours = encoder()
     with torch.no_grad():
         ours.patch_embed.weight.copy_(inflate(convolution.weight, PATCH))
         ours.patch_embed.bias.copy_(convolution.bias)  # type: ignore[arg-type]
-        expected = convolution(image)[0]  # d, y, x
+        expected = convolution(image)[0].flip(1, 2)  # d, y, x
         found = ours.patch_embed(GRID.split(volume))[0]
     for n in range(GRID.count):
         x, y, _ = GRID.index(n)
         torch.testing.assert_close(found[n], expected[:, y, x], atol=1e-5, rtol=1e-4)
+
+
+def test_corner_of_an_image_is_the_front_on_the_patients_right() -> None:
+    corner = torch.zeros(1, 3, 7, 5)
+    corner[..., 0, 0] = 1
+    ours = inflate(corner, PATCH).reshape(PATCH)
+    assert ours.nonzero().tolist() == [
+        [4, 6, z] for z in range(3)
+    ]  # our axes count to the right, front, head
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,15 @@ class Placement:
 
 
 def centred_start(resampled: Triple, shape: Triple) -> Triple:
-    """Start of a crop that keeps the middle; negative where the scan is smaller than the crop."""
-    x, y, z = ((have - want) // 2 for have, want in zip(resampled, shape, strict=True))
+    """Start of a crop that keeps the middle; negative where the scan is smaller than the crop.
+
+    As MONAI's SpatialPad and CenterSpatialCrop place an array that runs as ours does (RAS+): of an odd padding the
+    smaller half lies before the scan, and a crop holds the voxel `have // 2` at its `want // 2`.
+    """
+    x, y, z = (
+        -((want - have) // 2) if have < want else have // 2 - want // 2
+        for have, want in zip(resampled, shape, strict=True)
+    )
     return x, y, z
 
 

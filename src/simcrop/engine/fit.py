@@ -24,9 +24,9 @@ from simcrop.engine.checkpoint import (
     Describe,
     checkpoints,
     load_checkpoint,
-    save_checkpoint,
     training_state,
 )
+from simcrop.engine.checkpoint_writer import CheckpointWriter, checkpoint_writer
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.gradient import Gradient
 from simcrop.engine.journal import Journal
@@ -134,6 +134,7 @@ def fit(
         micro_batches(
             job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers
         ) as batches,
+        checkpoint_writer(job.folder / "checkpoints", job.describe, job.checkpoint.keep) as writer,
         stop_requests() as asked,
     ):
         while step < job.steps and not stopping:
@@ -161,8 +162,9 @@ def fit(
             words += pace(step, job.steps)
             progress(step, job.steps, words)
             stopping = context.any_rank(asked.stop)
+            writer.check()
             if stopping or step % job.checkpoint.every == 0 or step == job.steps:
-                save(objective, optimizer, job, step, context)
+                save(objective, optimizer, writer, step, context, wait=stopping or step == job.steps)
     return Fitted(step, step == job.steps, last)
 
 
@@ -226,12 +228,20 @@ def restore(objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, re
 
 
 def save(
-    objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, step: int, context: DistributedContext
+    objective: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    writer: CheckpointWriter,
+    step: int,
+    context: DistributedContext,
+    wait: bool,
 ) -> None:
+    """Every process gives its part; one writes, behind the training unless all are to `wait` for it."""
     state = training_state(objective, optimizer, step)
     if context.is_main:
-        save_checkpoint(job.folder / "checkpoints", state, job.describe, job.checkpoint.keep)
-    context.barrier()
+        writer.write(state)
+    if wait:
+        writer.wait()
+        context.barrier()
 
 
 class StopRequest:

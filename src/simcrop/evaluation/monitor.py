@@ -125,7 +125,7 @@ def build_monitor(
         cohort.select(split),
         recipe.input.spec,
         needs.pool,
-        recipe.text.sentence_length,
+        recipe.text_length,
         recipe.boxes(objective.vision.grid.count),
         needs.skip_attention,
     )

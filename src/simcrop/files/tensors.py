@@ -3,7 +3,6 @@
 No axes or units. Nothing is ever unpickled.
 """
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from simcrop.errors import SimcropError
-from simcrop.files.whole import StoreError, temporary_name, writing
+from simcrop.files.whole import StoreError, flush, temporary_name, writing
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
@@ -24,8 +23,10 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, 
     temporary = temporary_name(path)
     try:
         with writing(path):
+            temporary.touch()
+            mode = temporary.stat().st_mode
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
-            temporary.chmod(0o666 & ~umask())  # the library makes it private to one user
+            temporary.chmod(mode)  # the library makes it private to one user
             flush(temporary)
             temporary.replace(path)
     except SafetensorError as error:
@@ -65,16 +66,3 @@ def load_state(
     with torch.no_grad():
         for name, tensor in state.items():
             own[name].copy_(tensor)
-
-
-def flush(path: Path) -> None:
-    """What was written survives a power cut."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def umask() -> int:
-    """The permissions that this process takes from its new files; it can only be read by setting it."""
-    current = os.umask(0o022)
-    os.umask(current)
-    return current

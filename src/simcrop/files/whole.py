@@ -52,6 +52,24 @@ def write_whole(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def flush(path: Path) -> None:
+    """What was written to a file, or which names stand in a folder, survives a power cut."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError:
+        if not path.is_dir():  # some network file systems cannot do it to folders
+            raise
+    finally:
+        os.close(opened)
+
+
+def flush_folder(folder: Path) -> None:
+    """The same of a folder and of all that is in it."""
+    for path in (*folder.rglob("*"), folder):
+        flush(path)
+
+
 def write_json(path: Path, content: Any) -> None:
     """The same, of what JSON has words for."""
     write_whole(path, json.dumps(content, indent=1).encode() + b"\n")

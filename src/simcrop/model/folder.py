@@ -36,7 +36,7 @@ def describe_model(
     folder: Path,
 ) -> None:
     """Write what a model folder needs beside its weights: `config.json`, and of a method that reads reports
-    `tokenizer/`, and `text/` unless embedded.
+    `tokenizer/`, and `text/` unless embedded. The checkpoints of a run share one `text/`, which lies beside them.
     """
     embedded = recipe.text.model == "minilm" and recipe.text.freeze
     config = {
@@ -52,7 +52,16 @@ def describe_model(
     if tokenizer is not None:
         tokenizer.save(folder / "tokenizer")
     if text is not None and not embedded:
-        text.save(folder / "text")
+        place = text_folder_of(folder)
+        if not (place / CONFIG).is_file():
+            text.save(place)
+
+
+def text_folder_of(folder: Path) -> Path:
+    """Where the text encoder of a model lies: in its own folder, or beside a checkpoint. One that was trained further
+    is among the weights of the checkpoint.
+    """
+    return folder.parent / "text" if (folder / STATE).is_file() else folder / "text"
 
 
 def save_model(trained: Mapping[str, Tensor], recipe: Recipe, folder: Path) -> None:
@@ -78,7 +87,7 @@ def load(path: str | Path, device: str | torch.device = AUTO) -> Model:
 def read_text_side(folder: Path, config: dict[str, Any]) -> tuple[TextEncoder, Tokenizer]:
     """The text encoder of a model folder, embedded or its own, and the tokenizer that belongs to it."""
     embedded = config["text_encoder"] == "minilm"
-    text_folder = text_encoder_folder("minilm") if embedded else folder / "text"
+    text_folder = text_encoder_folder("minilm") if embedded else text_folder_of(folder)
     tokenizer = Tokenizer.load(folder / "tokenizer")
     if tokenizer.fingerprint != config["tokenizer"]:
         raise SimcropError("bad-model", f"{folder}/tokenizer is not the one this model was trained with")
@@ -122,13 +131,14 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def load_weights(model: Model, path: Path, everything_trained: bool) -> None:
     """Every tensor is loaded; otherwise it is an error. A checkpoint holds `everything_trained`: of that, what the
-    method keeps for use.
+    method keeps for use, and the text encoder if it is among it.
     """
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise SimcropError("bad-model", f"{path} is damaged or no safetensors file") from error
     if everything_trained:
-        state = {name: tensor for name, tensor in state.items() if name.startswith(model.recipe.kept)}
-    wanted = {name for name in model.state_dict() if not name.startswith("text.")}
+        kept = (*model.recipe.kept, "text.")
+        state = {name: tensor for name, tensor in state.items() if name.startswith(kept)}
+    wanted = {name for name in model.state_dict() if not name.startswith("text.") or name in state}
     load_state(model, state, wanted, f"{path}: the weights, by its config.json,")

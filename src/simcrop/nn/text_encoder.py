@@ -16,6 +16,7 @@ from torch.nn.functional import gelu
 
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
+from simcrop.files.whole import write_whole
 
 Pool = Literal["cls", "mean", "proj128"]
 PROJECTION = "cls_projection_head."
@@ -79,7 +80,8 @@ class TextEncoder(nn.Module):
             **{f"cls.predictions.{k}": v for k, v in self.mlm_start.items()},
         }
         save_tensors({**state, **{k: v.clone() for k, v in heads.items()}}, folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps(self.config, indent=1, sort_keys=True))
+        config = json.dumps(self.config, indent=1, sort_keys=True)
+        write_whole(folder / "config.json", config.encode())  # last: where it stands, all is there
 
 
 def read_text_encoder(folder: Path, frozen: bool = True) -> TextEncoder:

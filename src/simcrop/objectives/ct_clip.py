@@ -6,6 +6,7 @@ exp(t) with a learned t, mean of both directions. The 3D ViT, pooled by its mean
 only the objective differs.
 """
 
+import math
 from typing import ClassVar, Literal
 
 import torch
@@ -27,13 +28,15 @@ from simcrop.settings import Settings
 
 class ContrastSettings(Settings):
     """`text`: CT-CLIP's code reads the findings alone. `log_scale`: where t starts; 2.66 is a temperature of 0.07.
-    `center_text` takes the mean text away first, which a frozen encoder needs at toy size.
+    `max_scale`: what exp(t) may not exceed; CT-CLIP has no such bound, CLIP's is 100. `center_text` takes the mean text
+    away first, which a frozen encoder needs at toy size.
     """
 
     dim: int = Field(default=512, ge=1)
     text: Literal["findings", "report"] = "findings"
     pool: Pool = "cls"
     log_scale: float = 1.0
+    max_scale: float | None = Field(default=None, gt=0)
     center_text: bool = False
 
 
@@ -66,8 +69,14 @@ class ContrastProjection(ProjectionHead):
         self.image = nn.Linear(vision_width, settings.dim, bias=False)
         self.words = nn.Linear(text_width, settings.dim, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(settings.log_scale))
+        self.max_scale = math.inf if settings.max_scale is None else settings.max_scale
         self.register_buffer("center", torch.zeros(text_width))
         self.apply(init_linear)
+
+    @property
+    def scale(self) -> Float[Tensor, ""]:
+        """exp(t), what similarities are multiplied by."""
+        return self.log_scale.exp().clamp(max=self.max_scale)
 
     def patches(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b v e"]:
         return normalize(self.image(features).float(), dim=-1)
@@ -103,7 +112,7 @@ class CtClip(Objective):
         images = self.projection.patches(pooled[:, None])[:, 0]
         texts = text_features(batch.sentences, self.text, self.settings.contrast.pool)
         # The scale is learned, so it goes into one side.
-        scaled = images * self.projection.log_scale.exp()
+        scaled = images * self.projection.scale
         return {
             "contrast": Compared(
                 self.projection.sentences(texts), scaled, batch.sentences.image_index, {}, {}

@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from typing import Any
 
 from simcrop.errors import SimcropError
@@ -22,24 +23,55 @@ LOOK_S = 15.0
 CONNECT_S = 5.0
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What one has for jobs."""
+
+    cpus: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one job takes of a machine: as many cores as it has threads, and a GPU or none."""
+
+    threads: int = 1
+    gpus: int = 0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As Ray asks for it. Of cards that a job does not ask for it sees none."""
+        return {"num_cpus": self.threads, "num_gpus": self.gpus, "max_retries": RETRIES}
+
+
 def each_on_ray(
-    work: Callable[[Any], Any], jobs: Iterable[Any], address: str, died: Callable[[Any], Any]
+    work: Callable[[Any], Any],
+    jobs: Iterable[Any],
+    address: str,
+    died: Callable[[Any], Any],
+    threads: int = 1,
+    gpu: bool = False,
 ) -> Iterator[Any]:
     """`work(job)` for every job, in the order of completion; `died(job)` for one whose process dies again and again.
 
-    `work` must be importable on every machine.
+    `work` must be importable on every machine, and computes with so many `threads`; with `gpu` on one card of its own,
+    where there are any.
     """
     with connected(address) as ray:
-        task = ray.remote(num_cpus=1, max_retries=RETRIES)(on_one_thread)
+        tasks: dict[Need, Any] = {}
         waiting, running, idle_s = deque(jobs), {}, 0.0
         try:
             while waiting or running:
                 # Asked for each time: machines come and go.
-                while waiting and len(running) < 2 * max(1, cpus(ray)):
+                machines = resources(ray)
+                need = need_of(machines, threads, gpu)
+                if need not in tasks:
+                    tasks[need] = ray.remote(**need.options)(on_threads)
+                while waiting and len(running) < 2 * max(1, places(machines, need)):
                     job = waiting.popleft()
-                    running[task.remote(work, job)] = job
+                    running[tasks[need].remote(work, job, threads)] = job
                 done, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_S)
-                idle_s = idle_s + LOOK_S if not done and cpus(ray) == 0 else 0.0
+                idle_s = idle_s + LOOK_S if not done and places(resources(ray), need) == 0 else 0.0
                 if idle_s >= PATIENCE_S:
                     raise SimcropError(
                         "no-workers",
@@ -63,16 +95,31 @@ def outcome(ray: Any, reference: Any, job: Any, died: Callable[[Any], Any]) -> A
         raise error.cause from None
 
 
-def on_one_thread(work: Callable[[Any], Any], job: Any) -> Any:
-    """On the other machine: one job, one thread."""
+def on_threads(work: Callable[[Any], Any], job: Any, threads: int) -> Any:
+    """On the other machine: one job, and no library takes more threads than it may."""
     for name in ONE_THREAD:
-        os.environ[name] = "1"
+        os.environ[name] = str(threads)
     return work(job)
 
 
-def cpus(ray: Any) -> int:
-    """Of all machines that are alive."""
-    return int(ray.cluster_resources().get("CPU", 0))
+def resources(ray: Any) -> list[Machine]:
+    """Cores and cards of every machine that is alive."""
+    alive = (node["Resources"] for node in ray.nodes() if node["Alive"])
+    return [Machine(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in alive]
+
+
+def need_of(machines: list[Machine], threads: int, gpu: bool) -> Need:
+    """What a job asks for: no more cores than some machine has, or Ray would wait for a larger one for ever."""
+    with_gpu = gpu and any(machine.gpus and machine.cpus for machine in machines)
+    most = max((machine.cpus for machine in machines if machine.gpus or not with_gpu), default=0)
+    return Need(max(1, min(threads, most)), int(with_gpu))
+
+
+def places(machines: list[Machine], need: Need) -> int:
+    """How many jobs can run at once."""
+    return sum(
+        min(machine.cpus // need.threads, machine.gpus if need.gpus else machine.cpus) for machine in machines
+    )
 
 
 @contextmanager

@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from simcrop.data.preprocess import InputSpec, paper
 from simcrop.data.quality.facts import (
     duplicates,
@@ -18,20 +16,14 @@ from simcrop.data.quality.facts import (
     reports,
     stored_bytes,
 )
-from simcrop.data.quality.geometry import box_of, geometry_outliers, measures
-from simcrop.data.quality.histograms import gathered, histogram, hu_outliers
-from simcrop.data.store.cohort import Cohort, Study, open_cohort, read_facts
-from simcrop.data.store.volume_file import checksum
-from simcrop.engine.progress import show_progress
-from simcrop.errors import SimcropError
-from simcrop.figures.thumbnails import draw_thumbnail
+from simcrop.data.quality.geometry import geometry_outliers, measures
+from simcrop.data.quality.histograms import hu_outliers
+from simcrop.data.store.cohort import Cohort, open_cohort, read_facts
 from simcrop.files.digest import digest_of_files
 from simcrop.tasks.check_page import write_check_page
+from simcrop.tasks.check_volumes import look_at
 from simcrop.tasks.checked import Checked, Seen
 from simcrop.tasks.folder import check_folder, staged, write_metrics
-
-PICTURES = 12
-SAMPLE = 200  # scans whose voxels are read where not all of them are
 
 
 def check_cohort(
@@ -59,41 +51,6 @@ def spec_of(recipe: str | None) -> InputSpec:
     from simcrop.config import load_recipe
 
     return load_recipe(recipe).input.spec
-
-
-def look_at(cohort: Cohort, spec: InputSpec, verify: bool) -> Seen:
-    """Read the volumes once, one after the other: all to verify them, else an even sample."""
-    shown = evenly(len(cohort), PICTURES)
-    rows = list(range(len(cohort))) if verify else sorted({*evenly(len(cohort), SAMPLE), *shown})
-    progress, damaged = show_progress("check"), []
-    numbers, pictures = {}, []
-    for done, row in enumerate(rows, start=1):
-        study = cohort[row]
-        try:
-            voxels = study.read()
-            sound = not verify or checksum(voxels) == study.checksum
-        except SimcropError:
-            voxels, sound = None, False
-        if not sound:
-            damaged.append(study.id)
-        if voxels is not None:
-            numbers[study.id] = histogram(voxels)
-            if row in shown:
-                pictures.append(picture_of(study, voxels, cohort, spec))
-        progress(done, len(rows), "")
-    return Seen(verify, len(rows), tuple(damaged), gathered(numbers), tuple(pictures))
-
-
-def evenly(count: int, most: int) -> list[int]:
-    """At most `most` of `count` rows, from the first to the last."""
-    return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
-
-
-def picture_of(study: Study, voxels: np.ndarray, cohort: Cohort, spec: InputSpec) -> tuple[bytes, str]:
-    """The three middle cuts with the input's box, and the scan's id and size."""
-    png = draw_thumbnail(voxels, cohort.spacing_mm, box_of(voxels.shape, cohort.spacing_mm, spec))
-    size = " × ".join(f"{n * mm:.0f}" for n, mm in zip(voxels.shape, cohort.spacing_mm, strict=True))
-    return png, f"{study.id}, {size} mm"
 
 
 def gather(cohort: Cohort, spec: InputSpec, seen: Seen) -> Checked:

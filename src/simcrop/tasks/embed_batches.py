@@ -39,7 +39,7 @@ def embed_on_ray(
         ScanBatch(folder, cohort.absolute(), tuple(places[i : i + BATCH]), threads)
         for i in range(0, len(places), BATCH)
     ]
-    for vectors in each_on_ray(embed_batch, batches, address, died):
+    for vectors in each_on_ray(embed_batch, batches, address, died, threads, gpu=True):
         yield from vectors
 
 

@@ -1,6 +1,7 @@
 """`simcrop pretrain`: a cohort and a recipe become a run folder with a journal, checkpoints and a model."""
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from simcrop.claim import differences
 from simcrop.config import Recipe, flat
 from simcrop.data.samples.dataset import Collate, StudyCrops, derangement
 from simcrop.data.split import some_patients
@@ -23,7 +25,7 @@ from simcrop.engine.progress import Progress, show_progress, silent
 from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
-from simcrop.files.whole import writing
+from simcrop.files.whole import flush_folder, writing
 from simcrop.model.folder import describe_model, save_model
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
@@ -61,6 +63,8 @@ def pretrain(
         with unspoiled(out) if context.is_main else nullcontext():
             continued = context.is_main and open_folder(out, "pretrain", settings, resume, overwrite)
             continued = context.any_rank(continued)
+            if context.is_main:
+                tell_differences(recipe)
             progress = progress or show_progress("pretrain", context.is_main)
             fitted = fit(objective, job, context, continued, progress)
             trained = trained_state(objective)  # gathered by all, written by one
@@ -69,6 +73,12 @@ def pretrain(
         return fitted
     finally:
         leave_distributed()
+
+
+def tell_differences(recipe: Recipe) -> None:
+    """In what the run is not what its recipe claims to follow: a line each, nothing where it claims nothing."""
+    for line in differences(flat(recipe)):
+        sys.stderr.write(f"pretrain: not as in {recipe.claim.source}: {line}\n")
 
 
 def with_precision(recipe: Recipe, out: Path, context: DistributedContext, resume: bool) -> Recipe:
@@ -165,6 +175,7 @@ def write_model(trained: Mapping[str, Tensor], recipe: Recipe, describe: Describ
             partial.mkdir(parents=True)
             save_model(trained, recipe, partial)
             describe(partial)
+            flush_folder(partial)
             shutil.rmtree(out / "model", ignore_errors=True)
             partial.rename(out / "model")
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import simcrop
+from simcrop.claim import differences
 
 PRIVATE = {"--sentence", "--report"}
 NAMELESS = "--pseudonymise"
@@ -29,11 +30,12 @@ PACKAGES = (
 
 
 def describe_run(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What was run, with what, on what."""
+    """What was run, with what, on what, and in what it is not what its settings claim to follow."""
     return {
         "verb": verb,
         "command": redacted(sys.argv),
         "settings": plain(settings),
+        "differences": differences(settings),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "simcrop": simcrop.__version__,
         "python": platform.python_version(),

@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from simcrop.claim import differences
 from simcrop.config import Recipe, flat
 from simcrop.engine.journal import Row
+from simcrop.evaluation.monitor import HELD_OUT
 from simcrop.figures.curves import draw_curves
 from simcrop.figures.page import Page
 from simcrop.objectives.method import Term
 
 BLIND = 0.05  # other images that retrieve this little worse than the true ones say that nobody looks at these
+
+HELD_OUT_STUDIES = f"Asked of studies of the split {HELD_OUT}, which nothing was chosen by; in CT-RATE these are the test set."
 
 
 def write_run_page(
@@ -33,10 +37,16 @@ def write_run_page(
     page.section("Loss terms")
     page.drawing(draw_curves(rows, ["loss", *terms, "grad_norm"], "Over steps"))
     if found := monitored_rows(rows):
-        page.section("Does it look at the image?", verdict(found[-1]))
+        page.section("Does it look at the image?", f"{verdict(found[-1])} {HELD_OUT_STUDIES}")
         page.drawing(draw_curves(found, list(found[-1])[1:], "Held-out studies, over steps"))
+    if found := differences(flat(recipe)):
+        page.section("Not as in its source", f"In these settings the run differs from {recipe.claim.source}.")
+        page.table([[line] for line in found], ["setting, here and there, and what mends it"])
     page.section("Settings", "Every setting of the run, defaults included.")
-    page.table([[name, str(value)] for name, value in flat(recipe).items()], ["setting", "value"])
+    page.table(
+        [[name, str(value)] for name, value in flat(recipe).items() if not name.startswith("claim.")],
+        ["setting", "value"],
+    )
     page.write(run / "report.html")
 
 

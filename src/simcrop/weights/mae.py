@@ -31,7 +31,8 @@ class Imported:
 def inflate(weight: Float[Tensor, "d c h w"], patch: tuple[int, int, int]) -> Float[Tensor, "d p"]:
     """Sum the colours and spread them evenly over the depth, so that a constant stack gives what the image gave.
 
-    Image rows run front to back and columns along x, as in an axial slice.
+    An image lies as an axial slice is looked at: its first row in front, its first column on the patient's right. Both
+    run against our axes, which count to the right and to the front.
     """
     px, py, pz = patch
     if weight.shape[2:] != (py, px):
@@ -39,7 +40,7 @@ def inflate(weight: Float[Tensor, "d c h w"], patch: tuple[int, int, int]) -> Fl
             "weights-mismatch", f"2D patches of {tuple(weight.shape[2:])}, ours are {py} x {px}"
         )
     grey = reduce(weight, "d c h w -> d h w", "sum") / pz
-    return rearrange(repeat(grey, "d y x -> d x y z", z=pz), "d x y z -> d (x y z)")
+    return rearrange(repeat(grey.flip(1, 2), "d y x -> d x y z", z=pz), "d x y z -> d (x y z)")
 
 
 def load_mae(encoder: ViT, path: Path, patch_embed: str) -> Imported:

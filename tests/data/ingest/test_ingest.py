@@ -1,5 +1,7 @@
 """Ingest on small scans of our own: what is stored, what is refused and why, and what a killed run leaves behind."""
 
+import errno
+import fcntl
 import gzip
 import json
 from collections.abc import Callable
@@ -10,6 +12,7 @@ import polars as pl
 import pytest
 
 from simcrop.data.ingest import ingest, prepare
+from simcrop.data.ingest.journal import open_journal
 from simcrop.data.preprocess import InputSpec, preprocess, resample
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import open_cohort
@@ -191,13 +194,45 @@ def test_overwriting_leaves_foreign_files_in_a_cohort_alone(source: Path, tmp_pa
     assert (tmp_path / "c/volumes/notes.txt").read_text() == "mine"
 
 
-def test_two_ingests_into_one_folder_do_not_mix(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("no_locks", [None, errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_two_ingests_into_one_folder_do_not_mix_even_where_the_file_system_has_no_locks(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_locks: int | None
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(no_locks, "no locks here")
+
+    if no_locks is not None:
+        monkeypatch.setattr(fcntl, "flock", refuse)
+    one = source / "patient0"
+
     def second(*_: object) -> None:
         with pytest.raises(SimcropError) as caught:
-            ingest(source, "folder", tmp_path / "c")
+            ingest(one, "folder", tmp_path / "c")
         assert caught.value.reason == "busy"
 
-    assert ingest(source, "folder", tmp_path / "c", progress=second).taken == 5
+    assert ingest(one, "folder", tmp_path / "c", progress=second).taken == 1
+    assert not (tmp_path / "c/ingest.lock").exists()
+    assert ingest(one, "folder", tmp_path / "c", overwrite=True).taken == 1
+
+
+def test_journal_waits_for_the_disk_once_a_second_and_at_its_end_but_loses_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[int] = []
+    clock = [100.0]
+    monkeypatch.setattr("simcrop.data.ingest.journal.os.fsync", waits.append)
+    monkeypatch.setattr("simcrop.data.ingest.journal.time.monotonic", lambda: clock[0])
+    journal = open_journal(tmp_path, {"format": 2})
+    assert len(waits) == 1  # whose folder it is must be known
+    for number in range(50):
+        clock[0] += 0.05
+        journal.append({"id": f"scan{number}"})
+        # What a killed process leaves: the line is the system's already.
+        assert len((tmp_path / "ingest.jsonl").read_text().splitlines()) == number + 2
+    assert len(waits) == 3
+    journal.append({"id": "last"})
+    journal.close()
+    assert len(waits) == 4
 
 
 def test_reports_reach_the_tables_and_never_the_journal_or_ledger(source: Path, tmp_path: Path) -> None:

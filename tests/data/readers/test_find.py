@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,38 @@ def test_links_out_of_the_folder_are_not_followed(
     (cohort / "0_again.nii.gz").symlink_to(cohort / "b" / "x.nii.gz")
     (cohort / "loop").symlink_to(cohort)
     assert find_scans(cohort) == before
+
+
+def test_what_is_asked_of_the_disk_does_not_grow_with_the_number_of_slices(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(name: str, ask: Callable) -> Callable:
+        def answer(*args, **more):
+            asked.append(name)
+            return ask(*args, **more)
+
+        return answer
+
+    for module, name in [(os, "stat"), (os, "lstat"), (os, "readlink"), (os, "scandir"), (io, "open")]:
+        monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
+    before = find_scans(cohort)
+    few = list(asked)
+    assert few.count("scandir") == 4  # the root, b, b/c and structures
+    assert len(few) < 12
+    slices = sorted((cohort / "b" / "c").iterdir())
+    for number in range(60):
+        (cohort / "b" / "c" / f"z{number}.dcm").write_bytes(slices[0].read_bytes())
+        (cohort / "b" / f"z{number}.txt").touch()
+        (cohort / f"z{number}.raw").touch()
+    asked.clear()
+    assert find_scans(cohort) == before
+    assert asked == few
+    (cohort / "b" / "link.nii.gz").symlink_to(cohort / "a.mhd")
+    asked.clear()
+    assert find_scans(cohort) == before
+    assert len(few) < len(asked) < len(few) + 60  # each part of its path
 
 
 def test_links_in_a_circle_or_to_nothing_and_pipes_are_no_scans(cohort: Path) -> None:

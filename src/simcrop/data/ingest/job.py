@@ -42,12 +42,21 @@ FileStat = tuple[str, int, int]  # name, bytes, time of the last change in ns
 
 
 def job_of(study: RawStudy, store_settings: StoreSettings, out: Path, key: Pseudonyms | None = None) -> Job:
-    stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files_of(study.path) if p.exists()]
+    stats = [stat for path in files_of(study.path) if (stat := stat_of(path)) is not None]
     target, mark = volume_path(out / VOLUMES, study.id, store_settings.codec), fingerprint(study, stats)
     if key is not None:
         mark = key.of("fingerprint", mark)
     size = sum(count for _, count, _ in stats)
     return Job(study.id, study.path, study.hint, store_settings, target, mark, size, key is not None)
+
+
+def stat_of(path: Path) -> FileStat | None:
+    """Asked once for each file; None where there is none."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return path.name, found.st_size, found.st_mtime_ns
 
 
 def fingerprint(study: RawStudy, stats: list[FileStat]) -> str:
@@ -58,10 +67,11 @@ def fingerprint(study: RawStudy, stats: list[FileStat]) -> str:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Every file of the scan at `path`; a scan inside a zip is as new as the zip."""
+    """Every file of the scan at `path`, and those that may lie beside it; a scan inside a zip is as new as the zip."""
     path = zip_above(path) or path
-    beside = [path.with_suffix(ending) for ending in (".raw", ".zraw")]
-    return sorted(path.iterdir()) if path.is_dir() else [path, *(p for p in beside if p.exists())]
+    if path.is_dir():
+        return sorted(path.iterdir())
+    return [path, *(path.with_suffix(ending) for ending in (".raw", ".zraw"))]
 
 
 def is_stored(job: Job, record: Record | None) -> bool:

@@ -1,34 +1,41 @@
-"""The journal of an ingest: settings in its first line, then one line per finished scan, each flushed to disk.
+"""The journal of an ingest: settings in its first line, then one line per finished scan.
 
 No axes or units. It never holds a report. Whatever follows the first line that cannot be read is cut off, so a process
 killed while writing loses one scan at most.
 """
 
-import fcntl
 import os
-from contextlib import ExitStack
+import time
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from simcrop.data.store.format import JOURNAL
+from simcrop.data.store.format import JOURNAL, LOCK
 from simcrop.errors import SimcropError
 from simcrop.files.lines import Line, as_line, whole_lines
+from simcrop.files.lock import locked
 from simcrop.files.whole import writing
 
 Record = Line
+SYNC_S = 1.0  # between two waits for the disk, which on shared storage take longer than a small scan
 
 
 @dataclass
 class Journal:
-    """An open journal. `records`: the last word on each id."""
+    """An open journal, and the right to write in its folder. `records`: the last word on each id."""
 
     path: Path
     file: IO[bytes]
+    held: ExitStack
     records: dict[str, Record] = field(default_factory=dict)
+    synced: float = 0.0
 
     def append(self, record: Record) -> None:
-        """One scan is finished; true even after a power cut."""
+        """One scan is finished; true even when this process is killed.
+
+        A power cut may take the lines of the last second. Their volumes were stored before, and are made again alike.
+        """
         self.write(record)
         self.records[record["id"]] = record
 
@@ -43,22 +50,33 @@ class Journal:
             for line in lines:
                 self.file.write(as_line(line))
             self.file.flush()
+        if time.monotonic() - self.synced >= SYNC_S:
+            self.sync()
+
+    def sync(self) -> None:
+        """All lines are true even after a power cut."""
+        with writing(self.path):
             os.fsync(self.file.fileno())
+        self.synced = time.monotonic()
 
     def close(self) -> None:
-        self.file.close()
+        with self.held:
+            self.sync()
 
 
 def open_journal(folder: Path, settings: Record) -> Journal:
     """Begin or continue the ingest in `folder`; nobody else may write there until it is closed."""
     path = folder / JOURNAL
-    with ExitStack() as on_error:
+    with ExitStack() as held:
         with writing(path):
             folder.mkdir(parents=True, exist_ok=True)
-            file = on_error.enter_context(path.open("a+b"))
-        lock(file, path)
+        held.enter_context(alone_in(folder))
+        with writing(path):
+            file = held.enter_context(path.open("a+b"))
         lines = cut_torn_end(file, path)
-        journal = Journal(path, file, {line["id"]: line for line in lines[1:]})
+        journal = Journal(path, file, held.pop_all(), {line["id"]: line for line in lines[1:]})
+    with ExitStack() as on_error:
+        on_error.callback(journal.close)
         if lines:
             same_settings(folder, lines[0], settings)
         else:
@@ -67,14 +85,9 @@ def open_journal(folder: Path, settings: Record) -> Journal:
     return journal
 
 
-def lock(file: IO[bytes], path: Path) -> None:
-    """The system drops the lock when the process dies, however it dies."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SimcropError(
-            "busy", f"{path.parent}: another ingest is writing here, wait for it to end"
-        ) from None
+def alone_in(folder: Path) -> AbstractContextManager[None]:
+    """The right to change a cohort. Raises SimcropError("busy") while another process has it."""
+    return locked(folder / LOCK, f"the cohort {folder}")
 
 
 def cut_torn_end(file: IO[bytes], path: Path) -> list[Record]:

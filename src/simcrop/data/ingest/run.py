@@ -162,3 +162,4 @@ def store_all(jobs: list[Job], pool: Pool, journal: Journal, total: int, progres
         journal.append(record)
         if progress is not None:
             progress(done, total, record)
+    journal.sync()  # before the tables say that all is there

@@ -6,19 +6,19 @@ No axes; spacing in mm, window in HU. A file that is not ours is never touched.
 from dataclasses import dataclass
 from pathlib import Path
 
-from simcrop.data.ingest.journal import Record, is_record, lock, same_settings
+from simcrop.data.ingest.journal import Record, alone_in, is_record, same_settings
 from simcrop.data.ingest.pseudonyms import KEY, Pseudonyms
 from simcrop.data.ingest.shards import SHARDS
 from simcrop.data.ingest.source import RawSource
 from simcrop.data.preprocess import paper
-from simcrop.data.store.format import COHORT, FORMAT, JOURNAL, LEDGER, STUDIES, VOLUMES
+from simcrop.data.store.format import COHORT, FORMAT, JOURNAL, LEDGER, LOCK, STUDIES, VOLUMES
 from simcrop.data.store.volume_file import ENDINGS, Codec
 from simcrop.errors import SimcropError
 from simcrop.files.lines import whole_lines
 from simcrop.files.whole import writing
 
 TABLES = (COHORT, STUDIES, LEDGER, JOURNAL)
-BESIDE = {"run.json", "metrics.json", KEY}  # what else may lie in the folder before and after
+BESIDE = {"run.json", "metrics.json", KEY, LOCK}  # what else may lie in the folder before and after
 Spacing = tuple[float, float, float]
 
 
@@ -96,8 +96,7 @@ def clear(out: Path) -> None:
     """Remove a cohort's own files and nothing else; the journal goes last, so that a killed clearing can go on."""
     if first_line(out) is None:
         return
-    with writing(out), (out / JOURNAL).open("rb") as journal:
-        lock(journal, out / JOURNAL)
+    with alone_in(out), writing(out):
         volumes = [path for ending in ENDINGS.values() for path in (out / VOLUMES).glob(f"*{ending}")]
         for path in [*volumes, *(out / name for name in TABLES)]:
             path.unlink(missing_ok=True)

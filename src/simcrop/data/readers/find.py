@@ -26,37 +26,79 @@ NEVER_DICOM = (
 
 
 def find_scans(root: Path) -> list[Path]:
-    """Every scan at or below `root`, sorted, each once."""
+    """Every scan at or below `root`, sorted, each once.
+
+    A folder is listed once, and nothing is asked about its files one by one: on shared storage each such question is a
+    journey, and a data set has millions of slices.
+    """
     if not root.is_dir():
         return [root] if is_scan(root) else []
-    found: dict[Path, Path] = {}
+    scans: list[Path] = []
+    links: list[Path] = []
+    for folder, entries in folders_below(root):
+        if entries is None or holds_dicom(entries):
+            scans.append(folder)  # the reader will say why a closed one cannot be opened
+        for entry in filter(may_be_scan, entries or []):
+            if entry.is_symlink():
+                links.append(Path(entry.path))
+            elif entry.is_file() and is_scan_file(Path(entry.path)):
+                scans.append(Path(entry.path))
+    return sorted([*scans, *scans_behind(links, root, scans)])
+
+
+def scans_behind(links: list[Path], root: Path, scans: list[Path]) -> Iterator[Path]:
+    """Links to files below `root` that are scans by the link's name, and are not found without it.
+
+    Of a link nothing is known until it is followed: one that leads nowhere, in a circle or out of `root` is no scan.
+    """
+    if not links:
+        return
     home = root.resolve()
-    for path in everything_below(root):
-        # Of a link nothing is known until it is followed: one that leads nowhere, or in a circle, is no scan.
-        if path.is_symlink() and not path.exists():
+    # Only links can lead out of the root, and none was followed: the rest lies where its path says.
+    found = {home / scan.relative_to(root) for scan in scans}
+    for link in sorted(links):
+        if not link.is_file():
             continue
-        target = path.resolve()
-        if target.is_relative_to(home) and is_scan(path):
-            # A file and a link to it are one scan; the real path is kept.
-            found[target] = path if target not in found or not path.is_symlink() else found[target]
-    return sorted(found.values())
+        target = link.resolve()
+        if target.is_relative_to(home) and target not in found and is_scan_file(link):
+            found.add(target)
+            yield link
 
 
-def everything_below(root: Path) -> Iterator[Path]:
-    """Every folder and file, links not followed; closed folders too, so that they are refused by name."""
-    closed: list[str] = []
-    for folder, _, files in os.walk(root, onerror=lambda error: closed.append(error.filename)):
-        yield Path(folder)
-        yield from (Path(folder) / name for name in files)
-    yield from map(Path, closed)
+def folders_below(root: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
+    """Every folder, links not followed, with what lies directly in it by name; None for one that may not be opened."""
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        entries = entries_of(folder)
+        yield folder, entries
+        waiting += [Path(entry.path) for entry in entries or [] if entry.is_dir(follow_symlinks=False)]
+
+
+def entries_of(folder: Path) -> list[os.DirEntry[str]] | None:
+    """What lies directly in a folder, by name. What each is was told with its name, by most file systems."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        return None
 
 
 def is_scan(path: Path) -> bool:
     """Whether `read_volume` has a reader for this path; a DICOM slice belongs to its folder."""
     if path.is_dir():
-        return holds_dicom(path)
-    if not path.is_file() or path.name.startswith("._"):
-        return False
+        entries = entries_of(path)
+        return entries is None or holds_dicom(entries)
+    return path.is_file() and not path.name.startswith("._") and is_scan_file(path)
+
+
+def may_be_scan(entry: os.DirEntry[str]) -> bool:
+    """By its name, a scan in a single file."""
+    return entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("._")
+
+
+def is_scan_file(path: Path) -> bool:
+    """The same of a file that is there; a zip is looked into."""
     if path.suffix.lower() == ".zip":
         from simcrop.data.readers.archive import may_hold_dicom
 
@@ -64,16 +106,20 @@ def is_scan(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def holds_dicom(folder: Path) -> bool:
-    """Whether a DICOM picture lies directly in the folder, with or without a suffix."""
+def holds_dicom(entries: list[os.DirEntry[str]]) -> bool:
+    """Whether a DICOM picture lies directly in the folder, with or without a suffix; the first one answers."""
     from simcrop.data.readers.dicom import holds_picture
 
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError:
-        return True  # the reader will say why it cannot be opened
-    for path in inside:
-        name = path.name.lower()
-        if path.is_file() and not name.endswith(SUFFIXES + NEVER_DICOM) and holds_picture(path):
+    for entry in entries:
+        other = entry.name.lower().endswith(SUFFIXES + NEVER_DICOM)
+        if not other and is_file(entry) and holds_picture(Path(entry.path)):
             return True
     return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """False for a link in a circle, too."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
