@@ -237,8 +237,8 @@ class SimCroP(Objective):
             None if features.cls is None else features.cls[:some], features.patches[:some]
         )
         shown = mask_tokens(tokens, self.tokenizer, mlm.ratio, generator, mlm.unit, mlm.replace)
-        states = self.text(shown.ids, tokens.mask)
-        decoded = self.report_decoder(self.fusion(states, features), tokens.mask)
+        states = self.text(shown.ids, tokens.mask, tokens.lengths)
+        decoded = self.report_decoder(self.fusion(states, features), tokens.mask, tokens.lengths)
         predicted = shown.masked if mlm.loss_on == "masked" else tokens.mask
         at = predicted.flatten().nonzero()[:, 0]  # the processor waits to know how many
         return losses.masked_word_loss(
