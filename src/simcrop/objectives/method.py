@@ -5,6 +5,7 @@ A method is one file of this folder and one YAML per size in `recipes/`; see `re
 Axes: b study, v visible patches, s text, d features, e features that patches and texts share.
 """
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.nn.vit import VisionSettings
 from simcrop.settings import Settings
+
+# Added to features and multiplied with nothing: a table of positions, a token.
+STANDS_ALONE = re.compile(r"(^|[._])(position|token)(_\w+)?(\.weight)?$")
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,10 @@ class Objective(nn.Module):
         return 1.0
 
     def decays(self, name: str, parameter: Tensor) -> bool:
-        """Whether weight decay acts on a parameter: as a rule not on biases, norms, tokens and other vectors."""
-        del name
-        return parameter.ndim >= 2
+        """Whether weight decay acts on a parameter: as a rule on the weights of linear layers and convolutions, as in
+        MAE, word heads and maps that start as the identity among them; not on biases, norms, tokens and positions.
+        """
+        return parameter.ndim >= 2 and not STANDS_ALONE.search(name)
 
     def depth_of(self, name: str) -> int | None:
         """Layer of the vision encoder that a parameter belongs to, from 0 for the embedding; None for all else."""
