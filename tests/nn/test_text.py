@@ -18,7 +18,7 @@ from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.errors import SimcropError
 from simcrop.nn.mlm_head import MlmHead
 from simcrop.nn.report_decoder import ReportDecoder, ReportDecoderSettings
-from simcrop.nn.text_encoder import Pool, TextEncoder, read_text_encoder
+from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
 from simcrop.weights import embedded
 
 Write = Callable[..., Path]
@@ -28,34 +28,6 @@ TEXTS = ["a nodule in the left upper lobe of the left lung.", "no nodule."]
 
 def tokens_of(folder: Path, texts: list[str] = TEXTS) -> Tokens:
     return Tokenizer.load(folder).encode(texts, 40)
-
-
-def cxr_bert_like(state: State) -> State:
-    """Names as the public CXR-BERT checkpoint has them: prefixed encoder, MLM head, joint-space head."""
-    torch.manual_seed(8)
-    words = len(state["embeddings.word_embeddings.weight"])
-    return {
-        **{f"bert.{name}": tensor for name, tensor in state.items()},
-        "bert.embeddings.position_ids": torch.arange(96)[None],
-        "cls.predictions.bias": torch.randn(words),
-        "cls.predictions.decoder.weight": torch.randn(words, 24),
-        "cls.predictions.decoder.bias": torch.randn(words),
-        "cls.predictions.transform.dense.weight": torch.randn(24, 24),
-        "cls.predictions.transform.dense.bias": torch.randn(24),
-        "cls.predictions.transform.LayerNorm.weight": torch.randn(24),
-        "cls.predictions.transform.LayerNorm.bias": torch.randn(24),
-        "cls_projection_head.dense_to_hidden.weight": torch.randn(128, 24),
-        "cls_projection_head.dense_to_hidden.bias": torch.randn(128),
-        "cls_projection_head.LayerNorm.weight": torch.randn(128),
-        "cls_projection_head.LayerNorm.bias": torch.randn(128),
-        "cls_projection_head.dense_to_output.weight": torch.randn(128, 128),
-        "cls_projection_head.dense_to_output.bias": torch.randn(128),
-    }
-
-
-@pytest.fixture(scope="module")
-def cxr_bert(tmp_path_factory: pytest.TempPathFactory, write_bert: Write) -> Path:
-    return write_bert(tmp_path_factory.mktemp("cxr") / "bert", cxr_bert_like)
 
 
 def test_features_are_those_of_transformers_own_bert(tiny_bert: Path) -> None:
@@ -80,47 +52,6 @@ def test_padding_changes_nothing(tiny_bert: Path) -> None:
         torch.testing.assert_close(
             pooled, text.pool(text(alone.ids, alone.mask), alone.mask, how)[0], atol=1e-5, rtol=1e-5
         )
-
-
-@pytest.mark.parametrize("frozen", [True, False])
-def test_texts_of_unlike_lengths_are_read_as_if_each_were_alone(tiny_bert: Path, frozen: bool) -> None:
-    texts = ["", "no nodule.", TEXTS[0], "a cyst.", "", TEXTS[0] + " " + TEXTS[0]]
-    text, tokens = read_text_encoder(tiny_bert, frozen).eval(), tokens_of(tiny_bert, texts)
-    together = text(tokens.ids, tokens.mask, tokens.lengths)
-    assert not together[0, -1].any()  # nothing was computed there
-    for row, alone in zip(together, texts, strict=True):
-        tokens = tokens_of(tiny_bert, [alone])
-        expected = text.bert(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state[0]
-        torch.testing.assert_close(row[: len(expected)], expected, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("pool", ["mean", "cls", "proj128"])
-def test_no_text_gives_no_rows_but_a_trained_encoder_zero_gradients(cxr_bert: Path, pool: Pool) -> None:
-    # Or a process whose share has no text would never send the gradients that the others wait for.
-    text, none = read_text_encoder(cxr_bert, frozen=False), tokens_of(cxr_bert, [])
-    pooled = text.pool(text(none.ids, none.mask), none.mask, pool)
-    assert pooled.shape == (0, text.width_of(pool))
-    pooled.sum().backward()
-    for name, parameter in text.named_parameters():
-        assert (parameter.grad is not None) is (pool == "proj128" or not name.startswith("projection.")), name
-        assert parameter.grad is None or not parameter.grad.any()
-    frozen = read_text_encoder(cxr_bert)
-    assert not frozen.pool(frozen(none.ids, none.mask), none.mask, pool).requires_grad
-
-
-@pytest.mark.parametrize("texts", [TEXTS, TEXTS[1:]], ids=["padded", "nothing padded"])
-def test_the_mask_is_never_asked_for_its_values(
-    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, texts: list[str]
-) -> None:
-    """On a card the processor would wait there."""
-    text, tokens = read_text_encoder(tiny_bert), tokens_of(tiny_bert, texts)
-
-    def waited(*_: object) -> bool:
-        raise AssertionError("a value was asked for")
-
-    for asking in ("__bool__", "item", "tolist"):
-        monkeypatch.setattr(Tensor, asking, waited)
-    text(tokens.ids, tokens.mask, tokens.lengths)
 
 
 def test_frozen_encoder_stays_in_eval_whatever_its_owner_does(tiny_bert: Path) -> None:

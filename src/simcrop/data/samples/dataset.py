@@ -155,7 +155,9 @@ def cut_mask(study: Study, spec: InputSpec, random: np.random.Generator | None) 
 
 def as_tensor(voxels: np.ndarray, flip: bool) -> Tensor:
     """With its channel axis, left and right exchanged when `flip` is set; in memory, though a raw file is mapped."""
-    return torch.from_numpy(voxels[::-1].copy() if flip else np.require(voxels, requirements="CW"))[None]
+    return torch.from_numpy(voxels[::-1].copy() if flip else np.require(voxels, requirements=("C", "W")))[
+        None
+    ]
 
 
 def check_alike(study: Study, spec: InputSpec) -> None:
