@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from simcrop.config import load_recipe
 from simcrop.device import choose_device
 from step_parts.clock import Clock, ratio
 from step_parts.malloc import keep_freed_memory
@@ -21,6 +22,7 @@ from step_parts.parts import attention_memory, pairs
 from step_parts.products import limit_seconds, products_of
 from step_parts.run import Child, naive, ours, serve
 from step_parts.sample import Setup, make_setup, sized_recipe
+from step_parts.travel import travel
 
 
 def main() -> None:
@@ -38,6 +40,7 @@ def main() -> None:
     report = {
         "machine": machine(clock),
         "setting": setting(chosen, setup),
+        "travel": travel(load_recipe(f"simcrop-{chosen.size}"), clock.device),
         **separate,
         "same_process": whole_step(setup, chosen.precision, chosen.repeats, clock),
         "parts": parts(setup, chosen.precision, chosen.repeats, clock),

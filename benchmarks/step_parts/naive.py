@@ -109,19 +109,25 @@ class NaiveSimCroP(nn.Module):
         error = (self.net.vision_decoder(features, mask).float() - self.net.grid.split(volume)) ** 2
         return (error.mean(-1) * mask.masked).sum() / mask.masked.sum()
 
+    @torch.no_grad()
+    def read(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Every text as long as the longest, by BERT's own forward pass."""
+        return self.net.text.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+
     def align_loss(self, batch: Batch, features: VisionFeatures) -> Tensor:
         align, image_index = self.net.settings.align, batch.sentences.image_index
         tokens = batch.sentences.tokens
         if tokens is None:
             raise ValueError("the naive step encodes its sentences: give it tokens")
-        embeddings = self.net.projection.sentences(self.net.encode(tokens))
+        pooled = self.net.text.pool(self.read(tokens.ids, tokens.mask), tokens.mask, align.sent_pool)
+        embeddings = self.net.projection.sentences(pooled)
         seen = self.net.projection.patches(features.patches)
         regions = losses.nearest_patches(embeddings, seen[image_index], align.top_k)
         return losses.info_nce(regions, embeddings, image_index, align.temperature, align.l2)
 
     def report_loss(self, batch: Batch, features: VisionFeatures) -> Tensor:
-        net, words, real = self.net, batch.drawn["words"], batch.drawn["real"]
-        fused = net.fusion(net.text(words, real), features)
+        net, words, real = self.net, batch.report.ids, batch.report.mask
+        fused = net.fusion(self.read(words, real), features)
         shut = torch.zeros(real.shape, device=fused.device).masked_fill(~real, float("-inf"))
         decoded = net.report_decoder.encoder(fused, attention_mask=rearrange(shut, "b t -> b 1 1 t"))[0]
         logits = net.mlm_head(decoded.flatten(0, 1)).float()

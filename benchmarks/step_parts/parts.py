@@ -64,7 +64,7 @@ def sentences(setup: Setup) -> dict[str, Callable[[], None]]:
 
     def encode() -> None:
         if padded.tokens is not None:
-            objective.encode(padded.tokens)
+            objective.text.read(padded.tokens.ids, padded.tokens.mask)
 
     def look_up() -> None:
         if cached.features is not None:

@@ -178,6 +178,11 @@ def test_script_prints_ratio_and_share_as_json(tmp_path: Path) -> None:
     assert kept["ratio"] == pytest.approx(kept["naive_mib"] / kept["ours_mib"], rel=0.02)
     assert kept["ratio"] > 2
     assert "own_processes" not in report
+    way = report["travel"]
+    assert (
+        way["bytes_to_device"] * 2 == way["bytes_as_the_network_reads_it"] == way["studies"] * 64**2 * 32 * 4
+    )
+    assert way["padding_in_groups"] < way["padding"] / 2
 
 
 def test_a_real_process_of_its_own_steps_and_ends(script: Script) -> None:

@@ -30,34 +30,6 @@ def tokens_of(folder: Path, texts: list[str] = TEXTS) -> Tokens:
     return Tokenizer.load(folder).encode(texts, 40)
 
 
-def cxr_bert_like(state: State) -> State:
-    """Names as the public CXR-BERT checkpoint has them: prefixed encoder, MLM head, joint-space head."""
-    torch.manual_seed(8)
-    words = len(state["embeddings.word_embeddings.weight"])
-    return {
-        **{f"bert.{name}": tensor for name, tensor in state.items()},
-        "bert.embeddings.position_ids": torch.arange(96)[None],
-        "cls.predictions.bias": torch.randn(words),
-        "cls.predictions.decoder.weight": torch.randn(words, 24),
-        "cls.predictions.decoder.bias": torch.randn(words),
-        "cls.predictions.transform.dense.weight": torch.randn(24, 24),
-        "cls.predictions.transform.dense.bias": torch.randn(24),
-        "cls.predictions.transform.LayerNorm.weight": torch.randn(24),
-        "cls.predictions.transform.LayerNorm.bias": torch.randn(24),
-        "cls_projection_head.dense_to_hidden.weight": torch.randn(128, 24),
-        "cls_projection_head.dense_to_hidden.bias": torch.randn(128),
-        "cls_projection_head.LayerNorm.weight": torch.randn(128),
-        "cls_projection_head.LayerNorm.bias": torch.randn(128),
-        "cls_projection_head.dense_to_output.weight": torch.randn(128, 128),
-        "cls_projection_head.dense_to_output.bias": torch.randn(128),
-    }
-
-
-@pytest.fixture(scope="module")
-def cxr_bert(tmp_path_factory: pytest.TempPathFactory, write_bert: Write) -> Path:
-    return write_bert(tmp_path_factory.mktemp("cxr") / "bert", cxr_bert_like)
-
-
 def test_features_are_those_of_transformers_own_bert(tiny_bert: Path) -> None:
     from transformers import BertModel
 
@@ -65,9 +37,8 @@ def test_features_are_those_of_transformers_own_bert(tiny_bert: Path) -> None:
     tokens = tokens_of(tiny_bert)
     with torch.no_grad():
         expected = theirs(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
-    torch.testing.assert_close(
-        read_text_encoder(tiny_bert)(tokens.ids, tokens.mask), expected, atol=1e-5, rtol=1e-5
-    )
+    found = read_text_encoder(tiny_bert)(tokens.ids, tokens.mask)
+    torch.testing.assert_close(found[tokens.mask], expected[tokens.mask], atol=1e-5, rtol=1e-5)
 
 
 def test_padding_changes_nothing(tiny_bert: Path) -> None:
@@ -81,11 +52,6 @@ def test_padding_changes_nothing(tiny_bert: Path) -> None:
         torch.testing.assert_close(
             pooled, text.pool(text(alone.ids, alone.mask), alone.mask, how)[0], atol=1e-5, rtol=1e-5
         )
-
-
-def test_no_text_gives_no_rows(tiny_bert: Path) -> None:
-    text, none = read_text_encoder(tiny_bert), tokens_of(tiny_bert, [])
-    assert text.pool(text(none.ids, none.mask), none.mask, "mean").shape == (0, 24)
 
 
 def test_frozen_encoder_stays_in_eval_whatever_its_owner_does(tiny_bert: Path) -> None:

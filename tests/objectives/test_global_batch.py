@@ -130,6 +130,7 @@ def test_what_is_random_belongs_to_the_sample_and_the_step(build_parts: Callable
     assert torch.equal(at_once, torch.cat([part["patches"] for part in drawn]))
     assert len(at_once[:, 0].unique()) == 8
     assert not torch.equal(at_once, objective.draw(batch, seed + 1).drawn["patches"])
-    words = objective.draw(batch, seed).drawn["words"]
-    for number, part in enumerate(drawn):
-        assert torch.equal(words[2 * number : 2 * number + 2, : part["words"].shape[1]], part["words"])
+    words = objective.draw(batch, seed).report.ids
+    for number, part in enumerate(parts):
+        some = objective.draw(part, seed, 2 * number).report.ids
+        assert torch.equal(words[2 * number : 2 * number + 2, : some.shape[1]], some)

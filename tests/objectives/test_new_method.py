@@ -92,7 +92,7 @@ class ThrowAwaySettings(MethodSettings):
         return True
 
     def extra(self, samples):
-        return {"brightness": torch.stack([sample.volume.mean() for sample in samples])}
+        return {"brightness": torch.stack([sample.volume.float().mean() / 1000 for sample in samples])}
 
     def projection_head(self, text):
         return Space(self.vision.dim, text.width)
@@ -217,7 +217,7 @@ def test_its_answers_reach_the_batch_and_the_optimiser(recipe: Path, cohort: Pat
     assert batch.mask.shape == batch.volume.shape
     assert set(batch.mask[0].unique().tolist()) == {0, 2}
     assert not batch.mask[1:].any()
-    torch.testing.assert_close(batch.extra["brightness"], batch.volume.mean((1, 2, 3, 4)))
+    torch.testing.assert_close(batch.extra["brightness"], batch.volume.float().mean((1, 2, 3, 4)) / 1000)
     assert batch.to(torch.device("cpu")).extra["brightness"].shape == (3,)
 
     groups = {

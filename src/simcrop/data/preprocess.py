@@ -165,14 +165,18 @@ def crop_or_pad(hu: np.ndarray, start: Triple, shape: Triple) -> np.ndarray:
     return out
 
 
+def unit_line(window_hu: tuple[float, float]) -> tuple[np.float32, np.float32]:
+    """Slope and shift that map the window to [-1, 1]."""
+    low, high = window_hu
+    return np.float32(2 / (high - low)), np.float32(-2 * low / (high - low) - 1)
+
+
 def to_unit(hu: np.ndarray, window_hu: tuple[float, float]) -> np.ndarray:
     """HU clipped to the window and mapped to [-1, 1], float32."""
     from simcrop.data.resampling.window import scale_and_clip
 
-    low, high = window_hu
     scaled = np.empty(hu.shape, np.float32)
-    slope, shift = np.float32(2 / (high - low)), np.float32(-2 * low / (high - low) - 1)
-    scale_and_clip(native(hu).reshape(-1), slope, shift, scaled.reshape(-1))
+    scale_and_clip(native(hu).reshape(-1), *unit_line(window_hu), scaled.reshape(-1))
     return scaled
 
 

@@ -3,11 +3,14 @@
 Axes: b report, t word piece, d features.
 """
 
+from collections.abc import Sequence
+
 from einops import rearrange
 from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from simcrop.nn.length_groups import run_in_groups
 from simcrop.nn.transformer import check_heads
 from simcrop.settings import Settings
 
@@ -50,5 +53,12 @@ class ReportDecoder(nn.Module):
                 nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, fused: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+    def forward(
+        self, fused: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"], lengths: Sequence[int] = ()
+    ) -> Float[Tensor, "b t d"]:
+        """`mask`: true where there is a word piece and no padding; `lengths`: how many those are, where known."""
+        return run_in_groups(self.decode, fused, mask, lengths)
+
+    def decode(self, fused: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+        """All texts at once."""
         return self.encoder(fused, attention_mask=rearrange(mask, "b t -> b 1 1 t"))[0]

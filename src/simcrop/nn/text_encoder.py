@@ -4,10 +4,12 @@ Axes: b report or sentence, t word piece, d features, e features of a pooled tex
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -17,6 +19,7 @@ from torch.nn.functional import gelu
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
 from simcrop.files.whole import write_whole
+from simcrop.nn.length_groups import run_in_groups
 
 Pool = Literal["cls", "mean", "proj128"]
 PROJECTION = "cls_projection_head."
@@ -50,12 +53,21 @@ class TextEncoder(nn.Module):
     def train(self, mode: bool = True) -> "TextEncoder":
         return super().train(mode and not self.frozen)
 
-    def forward(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
-        """`mask`: true where there is a word piece and no padding."""
-        if len(ids) == 0:  # reports without a sentence; transformers cannot reshape nothing
-            return torch.zeros(0, ids.shape[1], self.width, device=ids.device)
+    def forward(
+        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], lengths: Sequence[int] = ()
+    ) -> Float[Tensor, "b t d"]:
+        """`mask`: true where there is a word piece and no padding; `lengths`: how many those are, where known."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return self.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+            if len(ids) == 0:  # reports without a sentence; transformers cannot reshape nothing
+                # A sum over no text: every parameter gets a gradient, zero, which other processes may wait for.
+                nothing = torch.zeros(0, ids.shape[1], self.width, device=ids.device)
+                return nothing + torch.stack([p.sum() for p in self.bert.parameters()]).sum()
+            return run_in_groups(self.read, ids, mask, lengths)
+
+    def read(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+        """All texts at once. BERT's own `forward` would ask whether the mask is true everywhere, and wait for it."""
+        embedded = self.bert.embeddings(input_ids=ids)
+        return self.bert.encoder(embedded, attention_mask=rearrange(mask, "b t -> b 1 1 t"))[0]
 
     def pool(
         self, states: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"], how: Pool

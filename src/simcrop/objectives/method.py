@@ -5,6 +5,7 @@ A method is one file of this folder and one YAML per size in `recipes/`; see `re
 Axes: b study, v visible patches, s text, d features, e features that patches and texts share.
 """
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.nn.vit import VisionSettings
 from simcrop.settings import Settings
+
+# Added to features and multiplied with nothing: a table of positions, a token.
+STANDS_ALONE = re.compile(r"(^|[._])(position|token)(_\w+)?(\.weight)?$")
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,10 @@ class Objective(nn.Module):
         return 1.0
 
     def decays(self, name: str, parameter: Tensor) -> bool:
-        """Whether weight decay acts on a parameter: as a rule not on biases, norms, tokens and other vectors."""
-        del name
-        return parameter.ndim >= 2
+        """Whether weight decay acts on a parameter: as a rule on the weights of linear layers and convolutions, as in
+        MAE, word heads and maps that start as the identity among them; not on biases, norms, tokens and positions.
+        """
+        return parameter.ndim >= 2 and not STANDS_ALONE.search(name)
 
     def depth_of(self, name: str) -> int | None:
         """Layer of the vision encoder that a parameter belongs to, from 0 for the embedding; None for all else."""
@@ -112,7 +117,7 @@ class Objective(nn.Module):
         return self.vision.depth_of(name.removeprefix("vision."))
 
     def draw(self, batch: Batch, seed: int, first: int = 0) -> Batch:
-        """The batch, still on the processor, with all that is random about it in `drawn`: a function of its samples'
+        """The batch, still on the processor, with all that is random about it, most of it in `drawn`: a function of its samples'
         seeds, the step's `seed`, and the place of its `first` sample in the global batch.
         """
         del seed, first
@@ -139,7 +144,7 @@ class Objective(nn.Module):
 
     def losses(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
         """Every term of a batch, on the processor, that is a global batch by itself."""
-        return self.settled(self(self.draw(batch, seed)))
+        return self.settled(self(self.draw(batch, seed).to(self.vision.device)))
 
     def settled(self, parts: Parts) -> dict[str, Tensor]:
         """The terms, where one batch is all there is to compare."""

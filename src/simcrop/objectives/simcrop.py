@@ -202,12 +202,13 @@ class SimCroP(Objective):
 
     def draw(self, batch: Batch, seed: int, first: int = 0) -> Batch:
         draws = Draws(batch, seed, first)
-        drawn = {"patches": draws.uniform(PATCHES, self.grid.count)}
+        drawn, report = {"patches": draws.uniform(PATCHES, self.grid.count)}, batch.report
         if self.settings.mlm.weight:
-            drawn |= draw_words(batch.report, self.tokenizer, self.settings.mlm, draws)
+            report, words = draw_words(report, self.tokenizer, self.settings.mlm, draws)
+            drawn |= words
         if self.settings.align.cross_image.enabled:
             drawn |= self.cross_image.draw(draws, self.grid.count)
-        return replace(batch, drawn=drawn)
+        return replace(batch, report=report, drawn=drawn)
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """Studies, masked words, and reports of two sentences or more."""
@@ -226,7 +227,7 @@ class SimCroP(Objective):
         if mim.weight:
             terms["volume"] = volume_loss(self.vision_decoder, mim, patches, features, mask)
         if self.settings.mlm.weight:
-            terms["report"] = self.report_loss(batch.drawn, features)
+            terms["report"] = self.report_loss(batch.report, batch.drawn, features)
         if self.settings.align.use_sa:
             terms["align"] = self.align_loss(batch.sentences, features)
         if self.settings.align.cross_image.enabled:
@@ -271,16 +272,18 @@ class SimCroP(Objective):
         logits = scores.T.float() / self.settings.align.temperature
         return losses.paired_nce(logits, torch.zeros_like(compared.image_index))
 
-    def report_loss(self, drawn: Mapping[str, Tensor], features: VisionFeatures) -> Float[Tensor, ""]:
+    def report_loss(
+        self, shown: Tokens, drawn: Mapping[str, Tensor], features: VisionFeatures
+    ) -> Float[Tensor, ""]:
         """Eq. 5-6, of the reports that are read in this step; a 0 with a gradient where these lie in other parts."""
-        if len(drawn["words"]) == 0:
+        if len(shown.ids) == 0:
             return features.patches.sum() * 0.0
         if self.settings.mlm.share < 1:
             read = drawn["read"]
             cls = None if features.cls is None else features.cls[read]
             features = VisionFeatures(cls, features.patches[read])
-        states = self.text(drawn["words"], drawn["real"])
-        decoded = self.report_decoder(self.fusion(states, features), drawn["real"])
+        states = self.text(shown.ids, shown.mask, shown.lengths)
+        decoded = self.report_decoder(self.fusion(states, features), shown.mask, shown.lengths)
         return losses.masked_word_loss(
             self.mlm_head(decoded.flatten(0, 1)[drawn["masked_at"]]),
             self.mlm_head.vocabulary_index(drawn["masked_ids"]),

@@ -23,7 +23,7 @@ def text_features(texts: Sentences, text: TextEncoder, pool: Pool) -> Float[Tens
 
 def encode_texts(tokens: Tokens, text: TextEncoder, pool: Pool) -> Float[Tensor, "s d"]:
     """One vector per text, encoded now."""
-    return text.pool(text(tokens.ids, tokens.mask), tokens.mask, pool)
+    return text.pool(text(tokens.ids, tokens.mask, tokens.lengths), tokens.mask, pool)
 
 
 def has_spare_head(text: TextEncoder, pool: Pool) -> bool:

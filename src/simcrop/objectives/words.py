@@ -3,6 +3,7 @@
 Axes: b study, r report that is read in a step, t word piece, m masked piece (of all these reports, flat).
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -29,21 +30,22 @@ class MlmSettings(Settings):
     vocabulary: Literal["full", "compact"] = "full"
 
 
-def draw_words(report: Tokens, tokenizer: Tokenizer, mlm: MlmSettings, draws: Draws) -> dict[str, Tensor]:
-    """Which reports are read in this step, and which of their words are masked.
+def draw_words(
+    report: Tokens, tokenizer: Tokenizer, mlm: MlmSettings, draws: Draws
+) -> tuple[Tokens, dict[str, Tensor]]:
+    """The reports that are read in this step, with some words masked; and what there is to predict.
 
-    `read`: `(r,)`, where they stand in the batch; `words`: `(r, t)` pieces as shown, and `real`, where these are no
-    padding; `masked_at`: `(m,)`, places among all r x t pieces, and `masked_ids`, what stands there.
+    `read`: `(r,)`, where they stand in the batch; `masked_at`: `(m,)`, places among all r x t pieces, and
+    `masked_ids`, what stands there in truth.
     """
     read = draws.some(mlm.share)
     chance = draws.uniform(WORDS, report.ids.shape[1], 3, dtype=torch.float64)[read]
-    tokens = report.each(lambda tensor: tensor[read])
+    lengths = tuple(report.lengths[row] for row in read) if report.lengths else ()
+    tokens = replace(report.each(lambda tensor: tensor[read]), lengths=lengths)
     shown = mask_tokens(tokens, tokenizer, chance, mlm.ratio, mlm.unit, mlm.replace)
     at = (shown.masked if mlm.loss_on == "masked" else tokens.mask).flatten().nonzero()[:, 0]
-    return {
+    return replace(tokens, ids=shown.ids), {
         "read": torch.tensor(read, dtype=torch.long),
-        "words": shown.ids,
-        "real": tokens.mask,
         "masked_at": at,
         "masked_ids": tokens.ids.flatten()[at],
     }

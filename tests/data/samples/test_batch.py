@@ -17,6 +17,7 @@ from simcrop.data.samples.dataset import Collate, Sample, StudyCrops, Texts, cro
 from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.data.store.volume_file import write_volume
 from simcrop.engine.order import SampleDraw
 from simcrop.errors import SimcropError
 
@@ -174,6 +175,39 @@ def test_cohort_of_another_spacing_is_resampled_on_the_way(cohort: Cohort) -> No
     x, y, z = hu.shape
     expected = to_unit(crop_or_pad(hu, centred_start((x, y, z), spec.shape), spec.shape), spec.window_hu)
     np.testing.assert_array_equal(cut(study, spec, None), expected)
+
+
+@pytest.mark.parametrize("spacing_mm", [None, (20.0, 18.0, 30.0)])
+@pytest.mark.parametrize("window_hu", [(-1000.0, 1000.0), (-175.0, 250.0)])
+@pytest.mark.parametrize("flip", [False, True])
+def test_scans_travel_in_hu_and_arrive_as_what_was_cut_to_the_bit(
+    cohort: Cohort, spacing_mm: tuple[float, float, float] | None, window_hu: tuple[float, float], flip: bool
+) -> None:
+    # Larger than the scan along two axes, so that there is padding; stored scans travel as int16.
+    spec = InputSpec(spacing_mm or cohort.spacing_mm, (24, 38, 9), window_hu)
+    seed = next(s for s in range(99) if (np.random.default_rng((s, 1)).random() < 0.5) == flip)
+    sample = StudyCrops(cohort, spec, True, flip_lr=True)[SampleDraw(0, seed)]  # type: ignore[arg-type]
+    batch = Collate()([sample])
+    assert isinstance(batch, Batch)
+    assert batch.volume.dtype == (torch.float32 if spacing_mm else torch.int16)
+
+    arrived = batch.to(torch.device("cpu"))
+    expected = cut(cohort[0], spec, np.random.default_rng(seed))
+    assert arrived.volume.dtype == torch.float32
+    np.testing.assert_array_equal(arrived.volume[0, 0].numpy(), expected[::-1] if flip else expected)
+    assert torch.equal(arrived.to(torch.device("cpu")).volume, arrived.volume)  # and once only
+
+
+def test_a_raw_store_gives_samples_in_memory_of_their_own(cohort: Cohort, tmp_path: Path) -> None:
+    study = replace(cohort[0], path=tmp_path / "raw.npy")
+    write_volume(study.path, cohort[0].read())
+    x, y, z = study.shape
+    spec = InputSpec(cohort.spacing_mm, (x, y, z))
+    sample, stored = (StudyCrops([s], spec, False)[SampleDraw(0, 0)] for s in (study, cohort[0]))
+    assert isinstance(sample, Sample)
+    assert isinstance(stored, Sample)
+    assert torch.equal(sample.volume, stored.volume)
+    sample.volume.zero_()  # a mapped file could not be written to
 
 
 def test_random_crops_waste_nothing_and_reach_every_start() -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from nibabel.affines import apply_affine
 
 from simcrop.data.ingest import ingest
 from simcrop.data.preprocess import InputSpec
-from simcrop.data.samples.dataset import StudyCrops, cut_mask, placement_of
+from simcrop.data.samples.batch import Batch
+from simcrop.data.samples.dataset import Collate, StudyCrops, cut_mask, placement_of
 from simcrop.data.store.cohort import Study, open_cohort
 from simcrop.engine.order import SampleDraw
 from simcrop.errors import SimcropError
@@ -81,3 +83,25 @@ def test_a_mask_of_another_grid_is_refused_and_none_is_none(study: Study) -> Non
     nib.save(nib.Nifti1Image(np.zeros((3, 4, 5), np.uint8), np.eye(4)), other)
     with pytest.raises(SimcropError, match="cannot lie on a scan"):
         cut_mask(replace(study, mask_path=other), SPEC, None)
+
+
+def test_labels_travel_small_and_arrive_as_a_method_reads_them(study: Study) -> None:
+    one = StudyCrops([study], SPEC, random_crop=False, masks=True)[SampleDraw(0, 0)]
+    none = StudyCrops([replace(study, mask_path=None)], SPEC, random_crop=False, masks=True)[SampleDraw(0, 0)]
+    batch = Collate(masks=True)([one, none])
+    assert isinstance(batch, Batch)
+    assert batch.mask is not None
+    assert batch.mask.dtype == torch.int16
+    arrived = batch.to(torch.device("cpu")).mask
+    assert arrived is not None
+    assert arrived.dtype == torch.long
+    np.testing.assert_array_equal(arrived[0, 0], slow_cut(study, None))
+    assert not arrived[1].any()
+
+
+@pytest.mark.parametrize("label", [0.5, 40_000, -40_000])
+def test_labels_that_are_no_small_whole_numbers_are_refused(study: Study, label: float) -> None:
+    odd = study.mask_path.with_name("odd.nii.gz")
+    nib.save(nib.Nifti1Image(np.full(SHAPE, label, np.float32), AFFINES["LPS"]), odd)
+    with pytest.raises(SimcropError, match="whole numbers below 32768"):
+        cut_mask(replace(study, mask_path=odd), SPEC, None)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from simcrop.data.preprocess import unit_line
 from simcrop.data.samples.tokenizer import Tokens
 from simcrop.device import send
 
@@ -52,14 +53,17 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Batch:
-    """`volume` in [-1, 1]; `report` whole, nothing masked yet, no word piece long when the method reads none; `labels`
+    """`volume` in [-1, 1]; `report` whole, as long as nothing is drawn, and no word piece long when the method reads none; `labels`
     0, 1 or NaN where unknown; `ids` name the studies in messages. `mask`: the data set's own label volume, cut as the
     scan is, 0 outside of it; `extra`: what else a method has asked for, a row per study. None and nothing when the
     method wants none. `seeds`: of everything random about each study; `drawn`: what the method has drawn from them.
+
+    From the loading process to the device a batch travels small: `volume` in HU, int16 as the store holds it, while
+    `window_hu` says what is yet to be mapped to [-1, 1], and `mask` as int16. `to` makes of both what a method reads.
     """
 
     ids: tuple[str, ...]
-    volume: Float[Tensor, "b 1 x y z"]
+    volume: Float[Tensor, "b 1 x y z"] | Int[Tensor, "b 1 x y z"]
     report: Tokens
     sentences: Sentences
     labels: Float[Tensor, "b l"] | None = None
@@ -67,13 +71,19 @@ class Batch:
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
     drawn: Mapping[str, Tensor] = field(default_factory=dict)
+    window_hu: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def to(self, device: torch.device) -> "Batch":
-        """On another device; to a card everything travels while the processor goes on."""
-        return self.each(lambda tensor: send(tensor, device))
+        """On another device, as a method reads it; to a card everything travels while the processor goes on."""
+        there = self.each(lambda tensor: send(tensor, device))
+        if there.mask is not None:
+            there = replace(there, mask=there.mask.long())
+        if there.window_hu is None:
+            return there
+        return replace(there, volume=windowed(there.volume, there.window_hu), window_hu=None)
 
     def pin_memory(self) -> "Batch":
         """A copy in memory that a card reads by itself; the data loader asks for it."""
@@ -90,6 +100,15 @@ class Batch:
             extra={name: change(tensor) for name, tensor in self.extra.items()},
             drawn={name: change(tensor) for name, tensor in self.drawn.items()},
         )
+
+
+def windowed(
+    hu: Int[Tensor, "b 1 x y z"] | Float[Tensor, "b 1 x y z"], window_hu: tuple[float, float]
+) -> Float[Tensor, "b 1 x y z"]:
+    """HU clipped to the window and mapped to [-1, 1], where the tensor lies: to the bit what `to_unit` makes."""
+    slope, shift = map(float, unit_line(window_hu))
+    # Two operations, each rounded: one that does both at once would round otherwise.
+    return hu.mul(slope).add_(shift).clamp_(-1, 1)
 
 
 def image_indices(counts: Sequence[int]) -> Int[Tensor, " s"]:

@@ -48,13 +48,15 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """One study, read and cut; `mask` where the data set has one and it was asked for; `seed` of all that is random."""
+    """One study, read and cut; `mask` where the data set has one and it was asked for. `window_hu`: which HU of the
+    volume become [-1, 1] on the device; None when it lies there already. `seed`: of all that is random about it."""
 
     id: str
-    volume: Float[Tensor, "1 x y z"]
+    volume: Int[Tensor, "1 x y z"] | Float[Tensor, "1 x y z"]
     report: Report
     labels: Mapping[str, int | None] = field(default_factory=dict)
     mask: Int[Tensor, "1 x y z"] | None = None
+    window_hu: tuple[float, float] | None = None
     seed: int = 0
 
 
@@ -85,19 +87,14 @@ class StudyCrops(Dataset):
         study, scan = self.studies[draw.index], self.scan(draw.index)
         flip = self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5
         try:
-            volume = cut(scan, self.spec, self.random(draw))
+            volume = cut_hu(scan, self.spec, self.random(draw))
             mask = cut_mask(scan, self.spec, self.random(draw)) if self.masks else None
         except SimcropError as error:
             return SimcropError(error.reason, f"study {study.id}: {error.sentence}")
         report = Report(study.findings, study.impression)
-        return Sample(
-            study.id,
-            as_tensor(volume, flip),
-            report,
-            study.labels,
-            None if mask is None else as_tensor(mask, flip),
-            draw.seed,
-        )
+        labelled = None if mask is None else as_tensor(mask, flip)
+        crop = as_tensor(volume, flip)
+        return Sample(study.id, crop, report, study.labels, labelled, self.spec.window_hu, draw.seed)
 
     def random(self, draw: Draw) -> np.random.Generator | None:
         """Says where the crop lies, anew for each call: what is cut with the same draw lies at the same place."""
@@ -116,12 +113,17 @@ def derangement(count: int, seed: int) -> list[int]:
 
 
 def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
-    """One crop of a stored scan, float32 in [-1, 1]; a cohort stored at another spacing is resampled on the way."""
+    """One crop of a stored scan as the network sees it, float32 in [-1, 1]."""
+    return to_unit(cut_hu(study, spec, random), spec.window_hu)
+
+
+def cut_hu(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
+    """The same in HU: int16 as stored, or float32 where the cohort's spacing is another and it is resampled now."""
     if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
         check_alike(study, spec)
-        return to_unit(study.crop(stored_start(study, spec, random), spec.shape), spec.window_hu)
+        return study.crop(stored_start(study, spec, random), spec.shape)
     hu = resample(study.volume(), spec.spacing_mm, spec.antialias).hu
-    return to_unit(crop_or_pad(hu, start_of(hu, spec, random), spec.shape), spec.window_hu)
+    return crop_or_pad(hu, start_of(hu, spec, random), spec.shape)
 
 
 def placement_of(study: Study, spec: InputSpec, random: np.random.Generator | None = None) -> Placement:
@@ -134,9 +136,9 @@ def placement_of(study: Study, spec: InputSpec, random: np.random.Generator | No
 
 
 def cut_mask(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray | None:
-    """The same crop of the study's label volume, int64: each voxel takes the label at its centre, 0 outside the scan.
+    """The same crop of the study's label volume, int16: each voxel takes the label at its centre, 0 outside the scan.
 
-    None for a study that has none.
+    None for a study that has none. Raises SimcropError for labels that are no whole numbers below 32768.
     """
     if study.mask_path is None:
         return None
@@ -145,12 +147,18 @@ def cut_mask(study: Study, spec: InputSpec, random: np.random.Generator | None) 
         raise SimcropError(
             "bad-mask", f"a mask of {labels.shape} voxels cannot lie on a scan of {study.source_shape}"
         )
-    return placement_of(study, spec, random).cut_nearest(labels).astype(np.int64)
+    found = placement_of(study, spec, random).cut_nearest(labels)
+    small = found.astype(np.int16)
+    if (small != found).any():
+        raise SimcropError("bad-mask", "a mask must hold whole numbers below 32768, one for each label")
+    return small
 
 
 def as_tensor(voxels: np.ndarray, flip: bool) -> Tensor:
-    """With its channel axis, left and right exchanged when `flip` is set."""
-    return torch.from_numpy(voxels[::-1].copy() if flip else voxels)[None]
+    """With its channel axis, left and right exchanged when `flip` is set; in memory, though a raw file is mapped."""
+    return torch.from_numpy(voxels[::-1].copy() if flip else np.require(voxels, requirements=("C", "W")))[
+        None
+    ]
 
 
 def check_alike(study: Study, spec: InputSpec) -> None:
@@ -271,11 +279,12 @@ class Collate:
             mask=torch.stack([mask_of(sample) for sample in good]) if self.masks else None,
             extra={} if self.extra is None else self.extra(good),
             seeds=tuple(sample.seed for sample in good),
+            window_hu=good[0].window_hu,
         )
 
 
 def mask_of(sample: Sample) -> Int[Tensor, "1 x y z"]:
-    return torch.zeros_like(sample.volume, dtype=torch.long) if sample.mask is None else sample.mask
+    return torch.zeros_like(sample.volume, dtype=torch.int16) if sample.mask is None else sample.mask
 
 
 def unread(studies: int) -> tuple[Tokens, Sentences]:

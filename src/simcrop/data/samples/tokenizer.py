@@ -32,17 +32,22 @@ SPECIAL = (PAD, UNKNOWN, CLS, SEP, MASK)
 @dataclass(frozen=True, eq=False)
 class Tokens:
     """Texts as ids. `mask`: a real token, not padding; `word`: which word of its text a piece belongs to, from 0,
-    -1 for special tokens and padding."""
+    -1 for special tokens and padding. `lengths`: real tokens of each text, which a processor thus knows without waiting
+    for a card; empty where not known."""
 
     ids: Int[Tensor, "b t"]
     mask: Bool[Tensor, "b t"]
     word: Int[Tensor, "b t"]
+    lengths: tuple[int, ...] = ()
 
     def to(self, device: torch.device | str) -> "Tokens":
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Tokens":
-        return Tokens(change(self.ids), change(self.mask), change(self.word))
+        """`change` leaves the texts in their order, or takes some away; then their lengths are not known any more."""
+        ids = change(self.ids)
+        lengths = self.lengths if len(self.lengths) == len(ids) else ()
+        return Tokens(ids, change(self.mask), change(self.word), lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +151,7 @@ class Tokenizer:
             ids[i, : count + 2] = torch.tensor([self.cls_id, *row.ids[:count], self.sep_id])
             word[i, 1 : count + 1] = _word_of_piece(row.tokens[:count])
             mask[i, : count + 2] = True
-        return Tokens(ids, mask, word)
+        return Tokens(ids, mask, word, tuple(mask.sum(1).tolist()))
 
 
 def mask_tokens(
