@@ -45,6 +45,14 @@ class DistributedContext:
         dist.all_reduce(values)
         return values / self.world
 
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """Sum over all processes, on the device that `values` come from."""
+        if self.world == 1:
+            return values
+        shared = values.to(self.device, copy=True)
+        dist.all_reduce(shared)
+        return shared.to(values.device)
+
     def barrier(self) -> None:
         if self.world > 1:
             dist.barrier()
