@@ -39,7 +39,7 @@ def prepare(standard: np.ndarray) -> StandardFeatures:
 def fit_logistic(
     features: StandardFeatures, labels: np.ndarray, strength: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights `(l, d)` and bias `(l,)` at C = `strength`. `labels` `(s, l)` are 1, 0 or NaN, each with 1 and 0 among its
+    """Weights `(l, d)` and bias `(l,)` at C = `strength`. `labels` `(s, l)` are 1, 0 or NaN, each with both among its
     scans.
     """
     truth = torch.from_numpy(labels).to(features.values)

@@ -53,8 +53,6 @@ def gather_inputs(
     needs = recipe.text_needs
     if needs is None:
         return TrainingInputs(Components(recipe.input.grid, patch_mm=recipe.input.patch_mm), None)
-    folder = text_encoder_folder(recipe.text.model)
-    tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
     reports = [Report(*both) for both in studies.index.select("findings", "impression").iter_rows()]
     kept = cohort.path / "sentences" if recipe.text.cache_sentences else None
     texts = texts_of_all(reports, needs.unit, kept, context, show)
@@ -65,6 +63,8 @@ def gather_inputs(
             f"{cohort.path}: none of its {len(studies)} studies has {what}, and {recipe.method} learns "
             "from reports; put them into reports.csv beside the scans and ingest again",
         )
+    folder = text_encoder_folder(recipe.text.model)
+    tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
     bank = text_bank(texts, recipe, needs, text, tokenizer, kept, context, show)
     vocabulary = None
     if needs.predicted == "compact":
@@ -95,7 +95,8 @@ def texts_of_all(
     """What of each report meets the image; sentences from where they are `kept`, which one process writes."""
     if unit != "sentence":
         return [texts_of(report, unit) for report in reports]
-    tell = told(show(), "reports split into sentences")
+    tell = told(show, "reports split into sentences")
+    tell(0, len(reports))  # a word before the first of them: what is kept takes seconds to read
     return split_reports([report.findings for report in reports], kept, context.is_main, tell)
 
 
@@ -125,7 +126,7 @@ def text_bank(
     cache = kept / f"{weights}-{needs.pool}-{recipe.text_length}{kind}.vectors" if kept else None
     at_once = SENTENCES_AT_ONCE if needs.unit == "sentence" else REPORTS_AT_ONCE
     try:
-        return build_bank(texts, encode, cache, at_once, context, told(show(), "texts encoded"))
+        return build_bank(texts, encode, cache, at_once, context, told(show, "texts encoded"))
     finally:
         text.cpu()  # where the rest of the network is built; the engine moves all of it
 
@@ -134,7 +135,7 @@ def pieces_used(
     reports: Sequence[Report], tokenizer: Tokenizer, length: int, show: Callable[[], Progress]
 ) -> Tensor:
     """Ids of all word pieces that the reports hold, in their order."""
-    tell, used = told(show(), "reports read for their words"), set[int]()
+    tell, used = told(show, "reports read for their words"), set[int]()
     for start in range(0, len(reports), SENTENCES_AT_ONCE):
         some = reports[start : start + SENTENCES_AT_ONCE]
         tokens = tokenizer.encode([report.text for report in some], length)
@@ -143,9 +144,16 @@ def pieces_used(
     return torch.tensor(sorted(used))
 
 
-def told(progress: Progress, words: str) -> Callable[[int, int], None]:
-    """A progress that always says the same beside its count."""
-    return lambda done, total: progress(done, total, words)
+def told(show: Callable[[], Progress], words: str) -> Callable[[int, int], None]:
+    """A progress that always says the same beside its count, and is not shown before there is something to count."""
+    shown: list[Progress] = []
+
+    def tell(done: int, total: int) -> None:
+        if not shown:
+            shown.append(show())
+        shown[0](done, total, words)
+
+    return tell
 
 
 def center_of(bank: SentenceBank) -> Tensor:

@@ -29,16 +29,18 @@ def split_reports(
 ) -> list[list[str]]:
     """The sentences of each. What `folder` does not hold is split now, and kept there unless not to `write`.
 
-    `tell` hears how many reports are split, of how many that were not kept.
+    `tell` hears how many reports are done, of how many.
     """
     path = folder / f"split-{digest_of_files(Path(report.__file__))[:12]}.parquet" if folder else None
     known = read_split(path)
     digests = [digest_of(text) for text in findings]
     new = {digest: text for digest, text in zip(digests, findings, strict=True) if digest not in known}
-    for done, (digest, text) in enumerate(new.items(), 1):
+    for done, (digest, text) in enumerate(new.items(), len(findings) - len(new)):
+        if tell is not None and done % EVERY == 0:
+            tell(done, len(findings))
         known[digest] = report.sentences(text)
-        if tell is not None and (done % EVERY == 1 or done == len(new)):
-            tell(done, len(new))
+    if tell is not None:
+        tell(len(findings), len(findings))
     if new and write and path is not None:
         write_split(path, read_split(path) | known)
     return [known[digest] for digest in digests]
