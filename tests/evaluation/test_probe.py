@@ -61,6 +61,22 @@ def test_is_a_logistic_regression_on_standardised_features() -> None:
     np.testing.assert_allclose(fit_at(features, labels, 0.1).scores(features)[:, 0], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_all_labels_at_once_are_what_each_is_alone(strength: float) -> None:
+    rng = np.random.default_rng(5)
+    labels = (rng.random((90, 4)) < [0.5, 0.1, 0.3, 0.4]).astype(float)
+    features = rng.normal(size=(90, 6)) @ rng.normal(size=(6, 11)) + labels @ rng.normal(size=(4, 11))
+    features[:, 4] = 2.0  # says nothing
+    labels[:20, 2] = NAN
+    found = fit_at(features, labels, strength)
+    standard = (features - found.mean) / found.scale
+    for i in range(4):
+        known = ~np.isnan(labels[:, i])
+        head = LogisticRegression(C=strength, max_iter=5000, tol=1e-8).fit(standard[known], labels[known, i])
+        np.testing.assert_allclose(found.weights[i], head.coef_[0], atol=1e-4)
+        np.testing.assert_allclose(found.bias[i], head.intercept_[0], atol=1e-4)
+
+
 def test_label_that_never_varies_in_training_is_not_judged() -> None:
     features, labels, patients = world(0)
     labels[:, 1] = 1

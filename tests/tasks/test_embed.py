@@ -1,12 +1,18 @@
 """`simcrop embed`: a cohort and its raw scans give the same vectors, and an interrupted run the same table."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from torch import Tensor
+
+from simcrop.data.store.cohort import open_cohort
+from simcrop.files.vectors import append_vectors, read_vectors
+from simcrop.model import Model, load
 
 
 @pytest.fixture(scope="module")
@@ -41,38 +47,62 @@ def test_raw_scan_gives_what_the_cohort_gives(
     assert np.linalg.norm(raw - stored) < np.linalg.norm(others - stored, axis=1).min()
 
 
-def test_interrupted_run_continues_from_its_whole_lines(
+def test_interrupted_run_continues_from_its_whole_passes(
     simcrop: Callable, line, table: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simcrop.model import Model
+    passes: list[int] = []
+    real = Model.features_of
 
-    embedded: list[int] = []
-    real = Model.embed
-
-    def stop_after_four(self: Model, volume: object) -> np.ndarray:
-        if len(embedded) == 4:
+    def stop_after_two(self: Model, volumes: Tensor) -> Tensor:
+        if len(passes) == 2:
             raise KeyboardInterrupt
-        embedded.append(1)
-        return real(self, volume)  # pyright: ignore[reportArgumentType]
+        passes.append(len(volumes))
+        return real(self, volumes)
 
+    monkeypatch.setattr("simcrop.tasks.scan_vectors.AT_ONCE", 4)
     with monkeypatch.context() as patch:
-        patch.setattr(Model, "embed", stop_after_four)
+        patch.setattr(Model, "features_of", stop_after_two)
         ran = simcrop("embed", line.run, line.cohort, "--out", tmp_path / "out")
     assert ran.code == 130
     assert ran.err.splitlines()[-1] == "error: interrupted; the same command with --resume continues"
-    journal = tmp_path / "out/embeddings.jsonl"
-    lines = journal.read_text().splitlines()
-    assert len(lines) == 4
-    changed = json.loads(lines[1]) | {"embedding": [0.5] * 48}
-    journal.write_text("\n".join([lines[0], json.dumps(changed), lines[2]]) + "\n" + lines[3][:50])
+    assert passes == [4, 4]
+    journal = tmp_path / "out/embeddings.vectors"
+    ids = table["id"].to_list()
+    assert read_vectors(journal, ids).known.sum() == 8
+    append_vectors(journal, ids[1:2], np.full((1, 48), 0.5, dtype=np.float32))
+    record = 16 + 4 * 48 + 4
+    content = journal.read_bytes()
+    journal.write_bytes(content[: 16 + 7 * record] + content[-record:] + b"torn")  # the eighth is lost
 
+    asked: list[int] = []
+    monkeypatch.setattr(Model, "features_of", lambda self, v: (asked.append(len(v)), real(self, v))[1])
     assert simcrop("embed", line.run, line.cohort, "--out", tmp_path / "out", "--resume").code == 0
+    assert sum(asked) == len(ids) - 4  # the second pass is made anew
     again = pl.read_parquet(tmp_path / "out/embeddings.parquet")
-    kept = again.filter(pl.col("id") == changed["id"])["embedding"].to_numpy()[0]
-    assert (kept == 0.5).all()  # what was finished is not computed again
-    same = pl.col("id") != changed["id"]
-    assert again.filter(same).equals(table.filter(same))
+    vectors, expected = again["embedding"].to_numpy(), table["embedding"].to_numpy()
+    assert (vectors[1] == 0.5).all()  # what was finished is not computed again
+    rest = np.arange(len(ids)) != 1
+    np.testing.assert_allclose(vectors[rest], expected[rest], atol=1e-5)
+    assert again.drop("embedding").equals(table.drop("embedding"))
     assert not journal.exists()
+
+
+def test_scans_in_passes_give_what_each_gives_alone(line, table: pl.DataFrame) -> None:
+    network, cohort = load(line.run), open_cohort(line.cohort)
+    for place in (0, len(cohort) - 1):
+        alone = network.embed(cohort[place].volume())
+        np.testing.assert_allclose(table["embedding"].to_numpy()[place], alone, atol=1e-5)
+
+
+def test_cohort_that_was_resampled_unlike_the_models_is_refused(
+    simcrop: Callable, line, tmp_path: Path
+) -> None:
+    shutil.copytree(line.cohort, tmp_path / "cohort")
+    facts = json.loads((tmp_path / "cohort/cohort.json").read_text())
+    (tmp_path / "cohort/cohort.json").write_text(json.dumps(facts | {"antialias": True}))
+    ran = simcrop("embed", line.run, tmp_path / "cohort", "--out", tmp_path / "out")
+    assert "ingested with --antialias" in ran.refusal
+    assert not (tmp_path / "out").exists()
 
 
 def test_finished_run_is_not_repeated(

@@ -12,6 +12,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from simcrop.files.vectors import read_vectors
+
 ASK = ("--sentence", "A nodule.")
 
 
@@ -69,15 +71,16 @@ def test_embed_of_one_scan_leaves_nothing_then_works(simcrop: Callable, line, tm
 
 
 def test_embed_keeps_what_it_had_and_resumes_to_the_same_table(
-    simcrop: Callable, line, tmp_path: Path
+    simcrop: Callable, line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("simcrop.tasks.scan_vectors.AT_ONCE", 4)
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert simcrop("embed", line.run, line.cohort, "--out", whole).code == 0
-    with files_up_to(6000):
+    with files_up_to(2500):
         ran = simcrop("embed", line.run, line.cohort, "--out", out)
     assert "disk is full" in last_line(ran)
-    done = (out / "embeddings.jsonl").read_bytes().count(b"\n")
-    assert 2 <= done < pl.read_parquet(whole / "embeddings.parquet").height
+    ids = pl.read_parquet(whole / "embeddings.parquet")["id"].to_list()
+    assert 4 <= read_vectors(out / "embeddings.vectors", ids).known.sum() < len(ids)
     assert not (out / "embeddings.parquet").exists()
 
     assert simcrop("embed", line.run, line.cohort, "--out", out, "--resume").code == 0

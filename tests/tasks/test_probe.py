@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from torch import Tensor
 
+from simcrop.data.store.cohort import open_cohort
 from simcrop.files.digest import digest_of_files
 from simcrop.metrics import auroc
+from simcrop.model import Model, load
+from simcrop.tasks.probe import kept_features
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -110,21 +114,40 @@ def test_predictions_hold_a_row_per_scan_and_label_and_give_the_same_figures(
 def test_features_are_those_of_embed_and_computed_once(
     simcrop: Callable, halves: Halves, probed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simcrop.data.store.cohort import open_cohort
-    from simcrop.evaluation.features import pooled_features
-    from simcrop.model import load
-
     model, cohort = load(halves.run), open_cohort(halves.cohort)
-    for pool in ("mean", "max"):
-        studies = [cohort[i] for i in (0, 3, 7)]
-        one_by_one = np.stack([model.embed(study.volume(), pool) for study in studies])
-        np.testing.assert_allclose(pooled_features(model, studies, pool), one_by_one, atol=1e-5)
-
-    monkeypatch.setattr("simcrop.tasks.probe.pooled_features", lambda *_: pytest.fail("computed again"))
+    digest = digest_of_files(halves.run / "model.safetensors", halves.run / "config.json")
+    one_by_one = {p: model.embed(cohort[3].volume(), p) for p in ("mean", "max")}
+    monkeypatch.setattr(Model, "features_of", lambda *_: pytest.fail("computed again"))
+    for pool, expected in one_by_one.items():
+        np.testing.assert_allclose(kept_features(halves.run, digest, cohort, pool)[3], expected, atol=1e-5)
     ran = simcrop("probe", halves.run, halves.cohort, "--out", tmp_path / "out", "--seed", "3")
     assert ran.code == 0
     assert ran.out.startswith("macro AUROC 0.") or ran.out.startswith("macro AUROC 1.")
     assert read(tmp_path / "out/metrics.json") == read(probed / "metrics.json")
+
+
+def test_killed_probe_goes_on_with_the_features_that_it_lacks(
+    simcrop: Callable, halves: Halves, probed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = changed(halves.cohort, tmp_path / "fresh", lambda table: table)
+    passes: list[int] = []
+    real = Model.features_of
+
+    def stop_once(self: Model, volumes: Tensor) -> Tensor:
+        passes.append(len(volumes))
+        if len(passes) == 3:
+            raise KeyboardInterrupt
+        return real(self, volumes)
+
+    monkeypatch.setattr("simcrop.tasks.scan_vectors.AT_ONCE", 4)
+    monkeypatch.setattr(Model, "features_of", stop_once)
+    words = ("probe", halves.run, fresh, "--out", tmp_path / "out", "--seed", "3")
+    assert simcrop(*words).code == 130
+    assert not (tmp_path / "out").exists()
+    assert simcrop(*words).code == 0
+    assert sum(passes) == len(open_cohort(fresh)) + 4  # the pass that was interrupted, twice
+    again, before = (read(out / "metrics.json") for out in (tmp_path / "out", probed))
+    assert again["macro_auroc"] == pytest.approx(before["macro_auroc"], abs=1e-3)
 
 
 def test_share_of_the_patients_is_learned_from(simcrop: Callable, halves: Halves, tmp_path: Path) -> None:

@@ -75,6 +75,14 @@ class DistributedContext:
         rows = mine.movedim(dim, 0)
         return Gathered.apply(rows, self.counts(len(rows)), self.rank).movedim(0, dim)  # type: ignore[union-attr]
 
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over all processes, on the device that `values` come from."""
+        if self.world == 1:
+            return values
+        shared = values.to(self.device, copy=True)
+        dist.all_reduce(shared)
+        return shared.to(values.device)
+
     def barrier(self) -> None:
         if self.world > 1:
             dist.barrier()

@@ -3,7 +3,9 @@
 Axes: b study, n patch, d features, e features that patches and sentences share.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -19,7 +21,9 @@ from simcrop.errors import SimcropError
 from simcrop.model import Model
 
 Pooling = Literal["mean", "max"]
+POOLS: tuple[Pooling, ...] = ("mean", "max")
 AT_ONCE = 16  # volumes per pass
+READERS = 4  # threads: reading a stored scan takes longer than encoding it on a card
 
 
 def volumes_of(studies: Sequence[Study], spec: InputSpec) -> Float[Tensor, "b 1 x y z"]:
@@ -41,35 +45,57 @@ def in_passes(studies: Cohort | Sequence[Study], at_once: int = AT_ONCE) -> Iter
         yield [studies[i] for i in range(start, min(start + at_once, len(studies)))]
 
 
+def volumes_ahead(
+    passes: Iterable[Sequence[Study]], spec: InputSpec
+) -> Iterator[tuple[list[Study], Float[Tensor, "b 1 x y z"]]]:
+    """Studies and their volumes, pass after pass; while one is worked on, threads read the next."""
+    waiting: deque[tuple[list[Study], list[Future[np.ndarray]]]] = deque()
+    with ThreadPoolExecutor(READERS) as readers:
+        for studies in passes:
+            waiting.append((list(studies), [readers.submit(middle, study, spec) for study in studies]))
+            if len(waiting) > 1:
+                yield joined(*waiting.popleft())
+        while waiting:
+            yield joined(*waiting.popleft())
+
+
+def joined(
+    studies: list[Study], volumes: Sequence[Future[np.ndarray]]
+) -> tuple[list[Study], Float[Tensor, "b 1 x y z"]]:
+    """Once all are read."""
+    return studies, torch.stack([torch.from_numpy(volume.result())[None] for volume in volumes])
+
+
 def patch_features(
     model: Model, studies: Cohort | Sequence[Study], at_once: int = AT_ONCE
 ) -> Iterator[tuple[list[Study], Float[Tensor, "b n d"]]]:
     """Features of every patch, pass after pass, beside the studies they belong to."""
-    for batch in in_passes(studies, at_once):
-        yield batch, model.features_of(volumes_of(batch, model.spec))
+    for batch, volumes in volumes_ahead(in_passes(studies, at_once), model.spec):
+        yield batch, model.features_of(volumes)
 
 
 def regions(
     model: Model, studies: Cohort | Sequence[Study], at_once: int = AT_ONCE
 ) -> Iterator[tuple[list[Study], Float[Tensor, "b n e"]]]:
     """Every patch in the space of sentences, each of length one, pass after pass."""
-    for batch in in_passes(studies, at_once):
-        yield batch, model.regions_of(volumes_of(batch, model.spec)).cpu()
+    for batch, volumes in volumes_ahead(in_passes(studies, at_once), model.spec):
+        yield batch, model.regions_of(volumes).cpu()
 
 
-def pooled_features(
-    model: Model,
-    studies: Cohort | Sequence[Study],
-    pool: Pooling = "mean",
-    tell: Callable[[int, int], None] | None = None,
-) -> np.ndarray:
-    """One float32 vector per study, `(b, d)`: the mean of its patches, or the largest value of each feature.
+def pooled(features: Float[Tensor, "b n d"]) -> dict[Pooling, np.ndarray]:
+    """One float32 vector per study, `(b, d)`: the mean of its patches, and the largest value of each feature."""
+    return {pool: reduce(features, "b n d -> b d", pool).float().cpu().numpy() for pool in POOLS}
 
-    `tell` hears how many studies are done, of how many.
-    """
-    pooled: list[np.ndarray] = []
-    for _, features in patch_features(model, studies):
-        pooled += list(reduce(features, "b n d -> b d", pool).float().cpu().numpy())
-        if tell is not None:
-            tell(len(pooled), len(studies))
-    return np.stack(pooled)
+
+def pooled_in_passes(
+    model: Model, passes: Iterable[Sequence[Study]]
+) -> Iterator[tuple[list[Study], dict[Pooling, np.ndarray]]]:
+    """The same of one pass of studies after the other."""
+    for studies, volumes in volumes_ahead(passes, model.spec):
+        yield studies, pooled(model.features_of(volumes))
+
+
+def pooled_features(model: Model, studies: Cohort | Sequence[Study]) -> dict[Pooling, np.ndarray]:
+    """The same of all studies, every scan being encoded once."""
+    parts = [found for _, found in pooled_in_passes(model, in_passes(studies))]
+    return {pool: np.concatenate([part[pool] for part in parts]) for pool in POOLS}

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from simcrop.errors import SimcropError
+from simcrop.evaluation.logistic import StandardFeatures, fit_logistic, prepare
 from simcrop.metrics import (
     Interval,
     average_precision,
@@ -87,19 +87,23 @@ def choose_strength(
     folds = patient_folds(patients, FOLDS, seed)
     if len(strengths) == 1 or folds.max() == 0:
         return (strengths[0] if len(strengths) == 1 else FALLBACK), None
-    reached = []
-    for strength in strengths:
-        by_fold = [fold_auroc(features, labels, folds == fold, strength) for fold in range(folds.max() + 1)]
-        reached.append(mean_of_defined(np.array(by_fold)))
+    by_fold = np.array(
+        [fold_aurocs(features, labels, folds == fold, strengths) for fold in range(folds.max() + 1)]
+    )
+    reached = [mean_of_defined(at_one) for at_one in by_fold.T]
     if np.isnan(reached).all():
         return FALLBACK, None
     best = int(np.nanargmax(reached))
     return strengths[best], reached[best]
 
 
-def fold_auroc(features: np.ndarray, labels: np.ndarray, held_out: np.ndarray, strength: float) -> float:
-    probe = fit_at(features[~held_out], labels[~held_out], strength)
-    return macro_auroc(probe.scores(features[held_out]), labels[held_out]).value
+def fold_aurocs(
+    features: np.ndarray, labels: np.ndarray, held_out: np.ndarray, strengths: Sequence[float]
+) -> list[float]:
+    """Macro AUROC on the scans that are `held_out`, at each C."""
+    standard = standardise(features[~held_out], labels[~held_out])
+    probes = (fit_standard(standard, labels[~held_out], strength) for strength in strengths)
+    return [macro_auroc(probe.scores(features[held_out]), labels[held_out]).value for probe in probes]
 
 
 def patient_folds(patients: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -113,22 +117,35 @@ def fit_at(
     features: np.ndarray, labels: np.ndarray, strength: float, held_out_auroc: float | None = None
 ) -> Probe:
     """One logistic regression per label at a given C."""
+    return fit_standard(standardise(features, labels), labels, strength, held_out_auroc)
+
+
+@dataclass(frozen=True, eq=False)
+class Standardised:
+    """Training features with `mean` and `scale` `(d,)` taken away."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+    features: StandardFeatures
+
+
+def standardise(features: np.ndarray, labels: np.ndarray) -> Standardised:
+    """What all labels and strengths share."""
     check(features, labels)
     mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
     scale = np.where(scale > 1e-8, scale, 1.0)  # a feature that never changes says nothing
-    standard = (features - mean) / scale
-    fits = [fit_label(standard, labels[:, i], strength) for i in range(labels.shape[1])]
-    weights, bias = np.stack([w for w, _ in fits]), np.array([b for _, b in fits])
-    return Probe(mean, scale, weights, bias, strength, held_out_auroc)
+    return Standardised(mean, scale, prepare((features - mean) / scale))
 
 
-def fit_label(standard: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
-    """Weights `(d,)` and bias; NaN when all known labels are the same."""
-    keep = ~np.isnan(labels)
-    if len(np.unique(labels[keep])) < 2:
-        return np.full(standard.shape[1], np.nan), float("nan")
-    head = LogisticRegression(C=strength, max_iter=5000).fit(standard[keep], labels[keep])
-    return head.coef_[0], float(head.intercept_[0])
+def fit_standard(
+    standard: Standardised, labels: np.ndarray, strength: float, held_out_auroc: float | None = None
+) -> Probe:
+    """All labels at once; NaN for one whose known scans all have it, or all have it not."""
+    varies = (labels == 1).any(0) & (labels == 0).any(0)
+    weights, bias = np.full((len(varies), len(standard.mean)), np.nan), np.full(len(varies), np.nan)
+    if varies.any():
+        weights[varies], bias[varies] = fit_logistic(standard.features, labels[:, varies], strength)
+    return Probe(standard.mean, standard.scale, weights, bias, strength, held_out_auroc)
 
 
 def check(features: np.ndarray, labels: np.ndarray) -> None:

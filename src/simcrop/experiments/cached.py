@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from einops import reduce
 
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.evaluation.asking import ask, draw_questions
-from simcrop.evaluation.features import Pooling, patch_features
+from simcrop.evaluation.features import POOLS, Pooling, pooled_features
 from simcrop.evaluation.pointing_game import Pointed
 from simcrop.evaluation.truth import Truth
 from simcrop.files.whole import write_whole
-from simcrop.model import Model, load
+from simcrop.model import load
 
-POOLS: tuple[Pooling, ...] = ("mean", "max")
 Pooled = Pooling | Literal["both"]  # one vector: the mean, then the largest values
 QUESTIONS_SEED = 0  # every model of an experiment is asked the same questions
 
@@ -45,7 +43,7 @@ def cached_features(
     """What `path` holds, or computed now and written there. `truth` None: no questions."""
     if not path.exists():
         model = load(folder)
-        seen = {f"pooled_{pool}": features for pool, features in pooled(model, cohort).items()}
+        seen = {f"pooled_{pool}": features for pool, features in pooled_features(model, cohort).items()}
         if truth is not None and model.recipe.text_needs is not None:
             seen |= vars(ask(model, cohort, draw_questions(cohort, truth, QUESTIONS_SEED), truth))
         write_arrays(path, seen)
@@ -54,15 +52,6 @@ def cached_features(
     features: dict[Pooling, np.ndarray] = {pool: arrays.pop(f"pooled_{pool}") for pool in POOLS}
     names = {name: arrays.pop(name).tolist() for name in ("kind", "patient") if name in arrays}
     return CachedFeatures(features, Pointed(**arrays, **names) if arrays else None)
-
-
-def pooled(model: Model, cohort: Cohort | Sequence[Study]) -> dict[Pooling, np.ndarray]:
-    """All ways of pooling in one pass over the scans."""
-    parts: dict[Pooling, list[np.ndarray]] = {pool: [] for pool in POOLS}
-    for _, features in patch_features(model, cohort):
-        for pool in POOLS:
-            parts[pool].append(reduce(features, "b n d -> b d", pool).float().cpu().numpy())
-    return {pool: np.concatenate(arrays) for pool, arrays in parts.items()}
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -1,7 +1,6 @@
 """Names that follow from content: the same bytes give the same, others another. No axes or units."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,11 +13,6 @@ def digest_of_files(*files: Path) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def digest_of_texts(texts: Iterable[str]) -> str:
-    """SHA-256 of texts in their order, each kept apart from the next."""
-    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
 
 
 def digest_of_names(names: Iterable[str]) -> str:

@@ -4,13 +4,10 @@ No axes or units.
 """
 
 import json
-import os
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
-
-from simcrop.files.whole import writing
 
 Line = dict[str, Any]
 
@@ -54,14 +51,3 @@ def read_lines(path: Path, sound: Callable[[Line], bool] = bool) -> list[Line]:
         return []
     with path.open("rb") as file:
         return whole_lines(file, sound)[0]
-
-
-def cut_torn_end(path: Path, sound: Callable[[Line], bool] = bool) -> list[Line]:
-    """The same, and all that follows them is cut off, so that the next line starts where a line starts."""
-    if not path.exists():
-        return []
-    with path.open("rb") as file:
-        lines, size = whole_lines(file, sound)
-    with writing(path):
-        os.truncate(path, size)
-    return lines

@@ -117,8 +117,8 @@ class Objective(nn.Module):
         return self.vision.depth_of(name.removeprefix("vision."))
 
     def draw(self, batch: Batch, seed: int, first: int = 0) -> Batch:
-        """The batch, still on the processor, with all that is random about it, most of it in `drawn`: a function of its samples'
-        seeds, the step's `seed`, and the place of its `first` sample in the global batch.
+        """The batch, still on the processor, with all that is random about it, most of it in `drawn`: a function of its
+        samples' seeds, the step's `seed`, and the place of its `first` sample in the global batch.
         """
         del seed, first
         return batch

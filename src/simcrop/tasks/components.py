@@ -3,19 +3,24 @@
 Axes: s text, t word piece, d features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from simcrop.config import Recipe, nearest
 from simcrop.data.report import Report
+from simcrop.data.samples.batch import Unit
 from simcrop.data.samples.dataset import Texts, texts_of
+from simcrop.data.samples.split_reports import split_reports
 from simcrop.data.samples.text_features import SentenceBank, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort
+from simcrop.engine.distributed import DistributedContext
+from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
@@ -24,6 +29,7 @@ from simcrop.objectives.texts import encode_texts
 from simcrop.weights.embedded import text_encoder_folder
 
 REPORTS_AT_ONCE, SENTENCES_AT_ONCE = 32, 256
+ALONE = DistributedContext(0, 1, torch.device("cpu"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,26 +40,35 @@ class TrainingInputs:
     texts: Texts | None
 
 
-def gather_inputs(cohort: Cohort, studies: Cohort, recipe: Recipe) -> TrainingInputs:
-    """Read the text encoder and every report, when the method wants them."""
+def gather_inputs(
+    cohort: Cohort,
+    studies: Cohort,
+    recipe: Recipe,
+    context: DistributedContext = ALONE,
+    show: Callable[[], Progress] = lambda: silent,
+) -> TrainingInputs:
+    """Read the text encoder and every report, when the method wants them. All processes share the encoding; `show`
+    makes a progress for each of the long stretches.
+    """
     needs = recipe.text_needs
     if needs is None:
         return TrainingInputs(Components(recipe.input.grid, patch_mm=recipe.input.patch_mm), None)
-    folder = text_encoder_folder(recipe.text.model)
-    tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
-    reports = [Report(study.findings, study.impression) for study in studies]
-    if not any(texts_of(report, needs.unit) for report in reports):
+    reports = [Report(*both) for both in studies.index.select("findings", "impression").iter_rows()]
+    kept = cohort.path / "sentences" if recipe.text.cache_sentences else None
+    texts = texts_of_all(reports, needs.unit, kept, context, show)
+    if not any(texts):
         what = "a report" if needs.unit == "report" else "a sentence of findings"
         raise SimcropError(
             "no-reports",
             f"{cohort.path}: none of its {len(studies)} studies has {what}, and {recipe.method} learns "
             "from reports; put them into reports.csv beside the scans and ingest again",
         )
-    bank = text_bank(reports, recipe, needs, text, tokenizer, cohort.path)
+    folder = text_encoder_folder(recipe.text.model)
+    tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
+    bank = text_bank(texts, recipe, needs, text, tokenizer, kept, context, show)
     vocabulary = None
     if needs.predicted == "compact":
-        tokens = tokenizer.encode([report.text for report in reports], recipe.text.report_length)
-        vocabulary = tokens.ids[tokens.mask].unique()
+        vocabulary = pieces_used(reports, tokenizer, recipe.text.report_length, show)
     components = Components(
         recipe.input.grid,
         text,
@@ -63,32 +78,82 @@ def gather_inputs(cohort: Cohort, studies: Cohort, recipe: Recipe) -> TrainingIn
         recipe.input.patch_mm,
     )
     lengths = recipe.text.report_length, recipe.text_length
-    return TrainingInputs(components, Texts(tokenizer, bank, *lengths, needs.unit, needs.predicted != "no"))
+    places = [np.array(bank.ids(of_one), dtype=np.int32) for of_one in texts]
+    known = dict(zip(studies.index["id"].to_list(), places, strict=True))
+    return TrainingInputs(
+        components, Texts(tokenizer, bank, *lengths, needs.unit, needs.predicted != "no", known)
+    )
+
+
+def texts_of_all(
+    reports: Sequence[Report],
+    unit: Unit,
+    kept: Path | None,
+    context: DistributedContext,
+    show: Callable[[], Progress],
+) -> list[list[str]]:
+    """What of each report meets the image; sentences from where they are `kept`, which one process writes."""
+    if unit != "sentence":
+        return [texts_of(report, unit) for report in reports]
+    tell = told(show, "reports split into sentences")
+    tell(0, len(reports))  # a word before the first of them: what is kept takes seconds to read
+    return split_reports([report.findings for report in reports], kept, context.is_main, tell)
 
 
 def text_bank(
-    reports: Sequence[Report],
+    texts: Sequence[Sequence[str]],
     recipe: Recipe,
     needs: TextNeeds,
     text: TextEncoder,
     tokenizer: Tokenizer,
-    cohort: Path,
+    kept: Path | None,
+    context: DistributedContext,
+    show: Callable[[], Progress],
 ) -> SentenceBank:
-    """All texts, encoded once when the text encoder is frozen; the cache's name tells what made it."""
-    texts = [texts_of(report, needs.unit) for report in reports]
+    """All texts, each encoded once, on the devices that will train, when the text encoder is frozen; the name of the
+    file in which features are `kept` tells what made them.
+    """
     if not recipe.text.freeze:
         return build_bank(texts, None)
 
     @torch.no_grad()
     def encode(chunk: list[str]) -> Tensor:
-        return encode_texts(tokenizer.encode(chunk, recipe.text_length), text, needs.pool).float()
+        tokens = tokenizer.encode(chunk, recipe.text_length).to(context.device)
+        return encode_texts(tokens, text.to(context.device), needs.pool).float().cpu()
 
     weights = digest_of_files(text_encoder_folder(recipe.text.model) / "model.safetensors")[:12]
-    sentences = needs.unit == "sentence"
-    kind = "" if sentences else f"-{needs.unit}"
-    cache = cohort / "sentences" / f"{weights}-{needs.pool}-{recipe.text_length}{kind}.safetensors"
-    at_once = SENTENCES_AT_ONCE if sentences else REPORTS_AT_ONCE
-    return build_bank(texts, encode, cache if recipe.text.cache_sentences else None, at_once)
+    kind = "" if needs.unit == "sentence" else f"-{needs.unit}"
+    cache = kept / f"{weights}-{needs.pool}-{recipe.text_length}{kind}.vectors" if kept else None
+    at_once = SENTENCES_AT_ONCE if needs.unit == "sentence" else REPORTS_AT_ONCE
+    try:
+        return build_bank(texts, encode, cache, at_once, context, told(show, "texts encoded"))
+    finally:
+        text.cpu()  # where the rest of the network is built; the engine moves all of it
+
+
+def pieces_used(
+    reports: Sequence[Report], tokenizer: Tokenizer, length: int, show: Callable[[], Progress]
+) -> Tensor:
+    """Ids of all word pieces that the reports hold, in their order."""
+    tell, used = told(show, "reports read for their words"), set[int]()
+    for start in range(0, len(reports), SENTENCES_AT_ONCE):
+        some = reports[start : start + SENTENCES_AT_ONCE]
+        tokens = tokenizer.encode([report.text for report in some], length)
+        used.update(tokens.ids[tokens.mask].unique().tolist())
+        tell(start + len(some), len(reports))
+    return torch.tensor(sorted(used))
+
+
+def told(show: Callable[[], Progress], words: str) -> Callable[[int, int], None]:
+    """A progress that always says the same beside its count, and is not shown before there is something to count."""
+    shown: list[Progress] = []
+
+    def tell(done: int, total: int) -> None:
+        if not shown:
+            shown.append(show())
+        shown[0](done, total, words)
+
+    return tell
 
 
 def center_of(bank: SentenceBank) -> Tensor:

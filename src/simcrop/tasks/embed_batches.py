@@ -10,14 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import torch
 
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
+from simcrop.evaluation.features import pooled_in_passes
 from simcrop.model import Model, load
 from simcrop.parallel.cluster import each_on_ray
-
-BATCH = 16  # scans: seconds of work, and little to lose with a machine
 
 
 @dataclass(frozen=True)
@@ -26,24 +26,20 @@ class ScanBatch:
 
     model: str
     cohort: Path
-    places: tuple[int, ...]
+    places: range
     threads: int
 
 
 def embed_on_ray(
-    model: str, cohort: Path, places: Sequence[int], address: str
-) -> Iterator[tuple[str, list[float]]]:
-    """Id and vector of the scans at these places, in the order of completion."""
+    model: str, cohort: Path, passes: Sequence[range], address: str
+) -> Iterator[tuple[range, np.ndarray]]:
+    """Vectors `(s, d)` of the scans at the places of each pass, in the order of completion."""
     threads, folder = torch.get_num_threads(), str(Path(model).absolute())
-    batches = [
-        ScanBatch(folder, cohort.absolute(), tuple(places[i : i + BATCH]), threads)
-        for i in range(0, len(places), BATCH)
-    ]
-    for vectors in each_on_ray(embed_batch, batches, address, died, threads, gpu=True):
-        yield from vectors
+    batches = [ScanBatch(folder, cohort.absolute(), places, threads) for places in passes]
+    yield from each_on_ray(embed_batch, batches, address, died, threads, gpu=True)
 
 
-def embed_batch(batch: ScanBatch) -> list[tuple[str, list[float]]]:
+def embed_batch(batch: ScanBatch) -> tuple[range, np.ndarray]:
     """On the other machine: the vectors of one batch."""
     for folder in (Path(batch.model), batch.cohort):
         if not folder.is_dir():
@@ -54,8 +50,8 @@ def embed_batch(batch: ScanBatch) -> list[tuple[str, list[float]]]:
             )
     torch.set_num_threads(batch.threads)
     network, cohort = opened(batch.model, batch.cohort)
-    studies = [cohort[place] for place in batch.places]
-    return [(study.id, network.embed(study.volume()).tolist()) for study in studies]
+    ((_, found),) = pooled_in_passes(network, [[cohort[place] for place in batch.places]])
+    return batch.places, found["mean"]
 
 
 @lru_cache(maxsize=1)

@@ -29,7 +29,7 @@ from simcrop.files.whole import flush_folder, writing
 from simcrop.model.folder import describe_model, save_model
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
-from simcrop.tasks.components import gather_inputs, with_known_labels
+from simcrop.tasks.components import ALONE, gather_inputs, with_known_labels
 from simcrop.tasks.folder import check_folder, open_folder, read_run, staged, unspoiled, write_metrics
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.start import start_encoder
@@ -59,7 +59,7 @@ def pretrain(
         torch.manual_seed(recipe.seed)
         begun = resume and bool(checkpoints(out / "checkpoints"))
         show = partial(show_progress, "pretrain, before the first step", context.is_main)
-        objective, job = prepare_job(cohort, studies, recipe, out, begun, show)
+        objective, job = prepare_job(cohort, studies, recipe, out, begun, show, context)
         with unspoiled(out) if context.is_main else nullcontext():
             continued = context.is_main and open_folder(out, "pretrain", settings, resume, overwrite)
             continued = context.any_rank(continued)
@@ -114,9 +114,10 @@ def prepare_job(
     out: Path,
     begun: bool = False,
     show: Callable[[], Progress] = lambda: silent,
+    context: DistributedContext = ALONE,
 ) -> tuple[Objective, Job]:
     """Network and data, joined for the engine. `begun`: a checkpoint will replace whatever the network starts as."""
-    inputs = gather_inputs(cohort, studies, recipe)
+    inputs = gather_inputs(cohort, studies, recipe, context, show)
     objective = recipe.build(inputs.components)
     if not begun:
         start_encoder(objective, recipe, studies, show)

@@ -5,29 +5,28 @@ Axes: s scan, d features, l label.
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
-from simcrop.data.samples.text_features import read_cache, write_cache
 from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.data.store.schema import LABEL
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
-from simcrop.evaluation.features import Pooling, pooled_features
+from simcrop.evaluation.features import POOLS, pooled_in_passes
 from simcrop.evaluation.probe import Probe, ProbeResult, evaluate_probe, fit_probe
-from simcrop.files.digest import digest_of_files, digest_of_names, digest_of_texts
+from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.files.whole import write_whole
 from simcrop.metrics import Interval
 from simcrop.model import load
 from simcrop.model.folder import model_folder, read_config
 from simcrop.tasks.folder import staged, write_metrics
+from simcrop.tasks.scan_vectors import kept_vectors
 
 
 def probe(
@@ -42,7 +41,7 @@ def probe(
     overwrite: bool = False,
 ) -> ProbeResult:
     """Fit on a share of the patients of split `train`, judge on split `test`; `metrics.json`, `predictions.parquet`."""
-    if pool not in get_args(Pooling):
+    if pool not in POOLS:
         raise SimcropError("bad-setting", f"--pool wants mean or max, got {pool!r}")
     folder, cohort = model_folder(Path(model)), open_cohort(cohort_path)
     training, testing = labelled(cohort, train), labelled(cohort, test)
@@ -62,7 +61,7 @@ def probe(
         "head": "logistic",
     }
     with staged(out, "probe", settings, overwrite) as stage:
-        features = cached_features(folder, settings, cohort, pool)
+        features = kept_features(folder, settings["model"], cohort, pool)
         patients, tested = patients_of(training)[drawn], patients_of(testing)
         known, unseen = features[rows_in(cohort, training)][drawn], features[rows_in(cohort, testing)]
         fitted = fit_probe(known, truth, patients, seed)
@@ -136,19 +135,23 @@ def label_matrix(studies: Cohort) -> np.ndarray:
     return columns.fill_null(float("nan")).to_numpy()
 
 
-def cached_features(folder: Path, settings: dict[str, Any], cohort: Cohort, pool: str) -> np.ndarray:
-    """Features `(s, d)` of the whole cohort, computed once per model and kept beside it; a read-only one keeps none."""
-    digest = digest_of_texts([settings["model"], settings["cohort"]])
-    cache = cohort.path / "features" / f"{settings['model'][:12]}-{pool}.safetensors"
-    found = read_cache(cache, digest)
-    if found is None:
-        progress = show_progress("features")
-        pooling: Pooling = "max" if pool == "max" else "mean"
-        features = pooled_features(
-            load(folder), cohort, pooling, lambda done, total: progress(done, total, "")
-        )
-        write_cache(cache, digest, found := torch.from_numpy(features))
-    return found.numpy()
+def kept_features(folder: Path, model: str, cohort: Cohort, pool: str) -> np.ndarray:
+    """Features `(s, d)` of the whole cohort, each scan encoded once per `model`, a digest of what is in `folder`.
+
+    They are kept in the cohort as they are made, for every way of pooling; a cohort that cannot be written keeps none.
+    """
+
+    def embedding(passes: list[range]) -> Iterator[tuple[range, np.ndarray]]:
+        if passes:
+            studies = ([cohort[place] for place in places] for places in passes)
+            for places, (_, found) in zip(passes, pooled_in_passes(load(folder), studies), strict=True):
+                yield places, np.concatenate([found[name] for name in POOLS], axis=1)
+
+    made_of = zip(*(cohort.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
+    names = [f"{model} {study}" for study in made_of]
+    path = cohort.path / "features" / f"{model[:12]}.vectors"
+    vectors = kept_vectors(embedding, names, path, show_progress("features"), must_keep=False)
+    return np.split(vectors, len(POOLS), axis=1)[[*POOLS].index(pool)]
 
 
 def figures(

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, to_unit
@@ -54,51 +53,6 @@ def test_bank_holds_every_sentence_once_with_its_document_frequency_and_feature(
         assert torch.equal(bank.features[bank.index[text]], encode([text])[0])
     assert bank.center() is not None
     torch.testing.assert_close(bank.center(), encode(sorted(bank.index)).mean(0))
-
-
-def test_cache_is_read_when_the_sentences_are_the_same_and_only_then(tmp_path: Path) -> None:
-    counts: list[int] = []
-
-    def counted(texts: list[str]) -> Tensor:
-        counts.append(len(texts))
-        return encode(texts)
-
-    cache = tmp_path / "sentences" / "minilm.safetensors"
-    first = build_bank(REPORTS, counted, cache)
-    again = build_bank(REPORTS, counted, cache)
-    assert counts == [3]
-    assert first.features is not None
-    assert again.features is not None
-    assert torch.equal(first.features, again.features)
-    build_bank([*REPORTS, ["a cyst."]], counted, cache)
-    assert counts == [3, 4]
-    assert [p.name for p in cache.parent.iterdir()] == ["minilm.safetensors"]
-
-
-@pytest.mark.parametrize("content", [b"", b"torn", b"\x08" + b"\x00" * 7 + b"{}"])
-def test_damaged_cache_is_made_anew(tmp_path: Path, content: bytes) -> None:
-    cache = tmp_path / "minilm.safetensors"
-    cache.write_bytes(content)
-    bank = build_bank(REPORTS, encode, cache)
-    assert bank.features is not None
-    assert bank.features.shape == (3, 2)
-    assert len(cache.read_bytes()) > 100
-
-
-def test_cohort_that_cannot_be_written_keeps_no_cache(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    assert build_bank(REPORTS, encode, tmp_path / "file" / "minilm.safetensors").features is not None
-
-
-def test_disk_that_takes_no_more_keeps_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-        del tensors, metadata
-        path.write_bytes(b"half")
-        raise SafetensorError("I/O error: No space left on device")
-
-    monkeypatch.setattr("simcrop.files.tensors.save_file", full)
-    assert build_bank(REPORTS, encode, tmp_path / "minilm.safetensors").features is not None
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_bank_of_a_trained_encoder_holds_no_features() -> None:
@@ -151,6 +105,17 @@ def test_trained_encoder_gets_tokens_instead_of_features(tiny_bert: Path) -> Non
     assert batch.sentences.tokens is not None
     expected = tokenizer.encode(samples[0].report.sentences, 16)
     assert torch.equal(batch.sentences.tokens.ids, expected.ids)
+
+
+def test_report_of_a_known_study_is_not_split_again(tiny_bert: Path) -> None:
+    bank = build_bank([["a nodule.", "clear."]], None)
+    known = {"study-0": np.array([1, 0], dtype=np.int32)}
+    texts = Texts(Tokenizer.load(tiny_bert), bank, 32, 16, known=known)
+    batch = texts.sentences([sample(0, "Never read."), sample(1, "a nodule."), sample(2, "")])  # type: ignore[arg-type]
+    assert batch.sentence_id.tolist() == [1, 0, 0]
+    assert batch.image_index.tolist() == [0, 0, 1]
+    assert batch.tokens is not None
+    assert torch.equal(batch.tokens.ids, texts.tokenizer.encode(["clear.", "a nodule.", "a nodule."], 16).ids)
 
 
 def test_bad_sample_becomes_the_error_of_its_batch(tiny_bert: Path) -> None:

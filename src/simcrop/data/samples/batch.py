@@ -53,10 +53,10 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Batch:
-    """`volume` in [-1, 1]; `report` whole, as long as nothing is drawn, and no word piece long when the method reads none; `labels`
-    0, 1 or NaN where unknown; `ids` name the studies in messages. `mask`: the data set's own label volume, cut as the
-    scan is, 0 outside of it; `extra`: what else a method has asked for, a row per study. None and nothing when the
-    method wants none. `seeds`: of everything random about each study; `drawn`: what the method has drawn from them.
+    """`volume` in [-1, 1]; `report` whole, as long as nothing is drawn, and no word piece long when the method reads
+    none; `labels` 0, 1 or NaN where unknown; `ids` name the studies in messages. `mask`: the data set's own label
+    volume, cut as the scan is, 0 outside of it; `extra`: what else a method has asked for, a row per study. None and
+    nothing when the method wants none. `seeds`: of everything random about each study; `drawn`: what the method has drawn from them.
 
     From the loading process to the device a batch travels small: `volume` in HU, int16 as the store holds it, while
     `window_hu` says what is yet to be mapped to [-1, 1], and `mask` as int16. `to` makes of both what a method reads.

@@ -212,7 +212,8 @@ def texts_of(report: Report, unit: Unit) -> list[str]:
 @dataclass(frozen=True)
 class Texts:
     """How reports enter a batch. `bank`: every distinct text of the cohort. Lengths in word pieces, specials included;
-    `predicted`: whole reports come as word pieces, too.
+    `predicted`: whole reports come as word pieces, too; `known`: of studies by id, the texts' places in the bank, so
+    that no report is split again in every epoch.
     """
 
     tokenizer: Tokenizer
@@ -221,6 +222,7 @@ class Texts:
     text_length: int
     unit: Unit = "sentence"
     predicted: bool = True
+    known: Mapping[str, Int[np.ndarray, " s"]] = field(default_factory=dict)
 
     def report(self, reports: list[Report]) -> Tokens:
         """Padded to the longest."""
@@ -228,21 +230,30 @@ class Texts:
             return unread(len(reports))[0]
         return self.tokenizer.encode([report.text for report in reports], self.report_length)
 
-    def sentences(self, reports: list[Report]) -> Sentences:
+    def sentences(self, samples: Sequence[Sample]) -> Sentences:
         """Flat, those of one report after those of the other."""
-        texts = [texts_of(report, self.unit) for report in reports]
-        flat = [text for of_one in texts for text in of_one]
-        sentence_id = torch.tensor(self.bank.ids(flat), dtype=torch.long)
+        ids = [self.ids(sample) for sample in samples]
+        sentence_id = torch.from_numpy(np.concatenate(ids).astype(np.int64))
         cached = self.bank.features
         return Sentences(
-            image_index=image_indices([len(of_one) for of_one in texts]),
+            image_index=image_indices([len(of_one) for of_one in ids]),
             sentence_id=sentence_id,
             document_frequency=self.bank.document_frequency[sentence_id],
             features=None if cached is None else cached[sentence_id],
-            tokens=self.tokenizer.encode(flat, self.text_length) if cached is None else None,
+            tokens=self.tokens(sentence_id) if cached is None else None,
             size_mm=self.bank.size_mm[sentence_id],
             most=max(map(len, texts), default=0),
         )
+
+    def ids(self, sample: Sample) -> Int[np.ndarray, " s"]:
+        """Where the texts of one study stand in the bank."""
+        if sample.id in self.known:
+            return self.known[sample.id]
+        return np.array(self.bank.ids(texts_of(sample.report, self.unit)), dtype=np.int32)
+
+    def tokens(self, ids: Int[Tensor, " s"]) -> Tokens:
+        """Texts of the bank as word pieces."""
+        return self.tokenizer.encode([self.bank.texts[i] for i in ids.tolist()], self.text_length)
 
 
 # Further tensors of a batch, by name.
@@ -269,7 +280,7 @@ class Collate:
         reports = [sample.report for sample in good]
         report, sentences = unread(len(good))
         if self.texts is not None:
-            report, sentences = self.texts.report(reports), self.texts.sentences(reports)
+            report, sentences = self.texts.report(reports), self.texts.sentences(good)
         return Batch(
             ids=tuple(sample.id for sample in good),
             volume=torch.stack([sample.volume for sample in good]),

@@ -1,25 +1,57 @@
 """Every distinct sentence of a cohort, once: its frozen text feature and how many reports say it.
 
-Axes: u distinct sentence, d features. Cached beside the cohort, because the text encoder never changes.
+Axes: u distinct sentence, d features. Features are kept beside the cohort, because the text encoder never changes;
+several processes share the work of encoding.
 """
 
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from simcrop.data.samples.split_reports import Tell
 from simcrop.data.stated_size import stated_size_mm
-from simcrop.files.digest import digest_of_texts
-from simcrop.files.tensors import save_tensors
+from simcrop.files.vectors import append_vectors, read_vectors
 from simcrop.files.whole import StoreError
 
 Encode = Callable[[list[str]], Tensor]
+
+
+@runtime_checkable
+class Ranks(Protocol):
+    """The processes that encode together."""
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def world(self) -> int: ...
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over all of them, the same for each."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneProcess:
+    """Nobody to share with."""
+
+    rank: int = 0
+    world: int = 1
+
+    def total(self, values: Tensor) -> Tensor:
+        return values
+
+
+ALONE = OneProcess()
 
 
 @dataclass(frozen=True)
@@ -32,6 +64,11 @@ class SentenceBank:
     document_frequency: Float[Tensor, " u"]
     size_mm: Float[Tensor, " u"]
     features: Float[Tensor, "u d"] | None
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The sentences by their ids."""
+        return list(self.index)
 
     def ids(self, sentences: Sequence[str]) -> list[int]:
         """Where each sentence stands in the bank."""
@@ -47,54 +84,69 @@ class SentenceBank:
 
 
 def build_bank(
-    reports: Sequence[Sequence[str]], encode: Encode | None, cache: Path | None = None, chunk: int = 256
+    reports: Sequence[Sequence[str]],
+    encode: Encode | None,
+    cache: Path | None = None,
+    chunk: int = 256,
+    ranks: Ranks = ALONE,
+    tell: Tell | None = None,
 ) -> SentenceBank:
-    """Count the sentences of all reports and encode each distinct one once, or read the cache that did."""
+    """Count the sentences of all reports and encode, `chunk` at a time, those whose features `cache` does not hold.
+
+    All of `ranks` call this with the same reports. `tell` hears how many sentences are encoded, of how many.
+    """
     reports_with = Counter(sentence for report in reports for sentence in set(report))
     texts = sorted(reports_with)
     frequency = torch.tensor([reports_with[text] / len(reports) for text in texts], dtype=torch.float32)
     sizes = torch.tensor([stated_size_mm(text) or math.nan for text in texts])
     index = {text: i for i, text in enumerate(texts)}
-    if encode is None:
-        return SentenceBank(index, frequency, sizes, None)
-    digest = digest_of_texts(texts)
-    features = read_cache(cache, digest)
-    if features is None:
-        features = encode_all(texts, encode, chunk)
-        write_cache(cache, digest, features)
+    features = None if encode is None else features_of(texts, encode, cache, chunk, ranks, tell)
     return SentenceBank(index, frequency, sizes, features)
 
 
-def encode_all(texts: list[str], encode: Encode, chunk: int) -> Float[Tensor, "u d"]:
-    """Features in the order of `texts`, encoded long beside long: padding to the longest then costs little."""
+def features_of(
+    texts: list[str],
+    encode: Encode,
+    cache: Path | None,
+    chunk: int,
+    ranks: Ranks,
+    tell: Tell | None,
+) -> Float[Tensor, "u d"]:
+    """Features in the order of `texts`. Those that any process misses are encoded, long beside long: padding to the
+    longest then costs little. In each round every process encodes its share, and the first keeps what all have made.
+    """
     if not texts:
         return encode([""])[:0]
-    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    parts = [encode([texts[i] for i in by_length[at : at + chunk]]) for at in range(0, len(texts), chunk)]
-    encoded = torch.cat(parts)
-    features = torch.empty_like(encoded)
-    features[torch.tensor(by_length)] = encoded
+    found = read_vectors(cache, texts) if cache else None
+    known = torch.zeros(len(texts), dtype=torch.bool) if found is None else torch.from_numpy(found.known)
+    missing = torch.nonzero(ranks.total((~known).float()))[:, 0].tolist()
+    if not missing and found is not None:
+        return torch.from_numpy(found.vectors)
+    missing.sort(key=lambda i: len(texts[i]))
+    rounds: list[Tensor] = []
+    for start in range(0, len(missing), chunk * ranks.world):
+        together = [texts[i] for i in missing[start : start + chunk * ranks.world]]
+        mine = together[ranks.rank :: ranks.world]
+        encoded = encode(mine or [""])
+        rows = encoded.new_zeros(len(together), encoded.shape[1])
+        rows[ranks.rank :: ranks.world] = encoded[: len(mine)]
+        rounds.append(ranks.total(rows))
+        if ranks.rank == 0:
+            keep(cache, together, rounds[-1])
+        if tell is not None:
+            tell(start + len(together), len(missing))
+    made = torch.cat(rounds)
+    features = made.new_empty(len(texts), made.shape[1])
+    if found is not None and known.any():
+        features[known] = torch.from_numpy(found.vectors[found.known]).to(made)
+    features[missing] = made
     return features
 
 
-def read_cache(cache: Path | None, digest: str) -> Float[Tensor, "u d"] | None:
-    """Features of exactly these sentences, or None."""
-    if cache is None or not cache.is_file():
-        return None
-    try:
-        with safe_open(cache, "pt") as file:
-            same = (file.metadata() or {}).get("sentences") == digest
-            return file.get_tensor("features") if same else None
-    except (SafetensorError, OSError):
-        return None
-
-
-def write_cache(cache: Path | None, digest: str, features: Float[Tensor, "u d"]) -> None:
-    """Keep the features for the next run; a read-only cohort or a full disk simply keeps none."""
+def keep(cache: Path | None, texts: list[str], features: Float[Tensor, "s d"]) -> None:
+    """For the next run; a read-only cohort or a full disk simply keeps none."""
     if cache is None:
         return
-    try:
+    with suppress(StoreError, OSError):
         cache.parent.mkdir(exist_ok=True)
-        save_tensors({"features": features}, cache, {"sentences": digest})
-    except (StoreError, OSError):
-        pass
+        append_vectors(cache, texts, features.float().cpu().numpy())

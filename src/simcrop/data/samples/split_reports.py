@@ -1,0 +1,71 @@
+"""The sentences of a cohort's reports, kept beside it: a report is split once, not in every run.
+
+No axes. Kept under a digest of the report's findings, in a file named after the rules: other rules, another file.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from simcrop.data import report
+from simcrop.files.digest import digest_of_files
+from simcrop.files.whole import StoreError, write_whole
+
+Tell = Callable[[int, int], None]  # how many are done, of how many
+
+EVERY = 256  # reports between two words about progress
+
+
+def split_reports(
+    findings: Sequence[str],
+    folder: Path | None,
+    write: bool = True,
+    tell: Tell | None = None,
+) -> list[list[str]]:
+    """The sentences of each. What `folder` does not hold is split now, and kept there unless not to `write`.
+
+    `tell` hears how many reports are done, of how many.
+    """
+    path = folder / f"split-{digest_of_files(Path(report.__file__))[:12]}.parquet" if folder else None
+    known = read_split(path)
+    digests = [digest_of(text) for text in findings]
+    new = {digest: text for digest, text in zip(digests, findings, strict=True) if digest not in known}
+    for done, (digest, text) in enumerate(new.items(), len(findings) - len(new)):
+        if tell is not None and done % EVERY == 0:
+            tell(done, len(findings))
+        known[digest] = report.sentences(text)
+    if tell is not None:
+        tell(len(findings), len(findings))
+    if new and write and path is not None:
+        write_split(path, read_split(path) | known)
+    return [known[digest] for digest in digests]
+
+
+def digest_of(text: str) -> bytes:
+    return blake2b(text.encode(errors="surrogateescape"), digest_size=16).digest()
+
+
+def read_split(path: Path | None) -> dict[bytes, list[str]]:
+    """Sentences by the digest of their report; none where there is no file that can be read."""
+    if path is None or not path.is_file():
+        return {}
+    try:
+        table = pl.read_parquet(path)
+        return dict(zip(table["report"].to_list(), table["sentences"].to_list(), strict=True))
+    except (OSError, PolarsError):
+        return {}
+
+
+def write_split(path: Path, known: dict[bytes, list[str]]) -> None:
+    """Whole or not at all; a read-only cohort or a full disk keeps none."""
+    content = io.BytesIO()
+    schema = {"report": pl.Binary, "sentences": pl.List(pl.String)}
+    pl.DataFrame({"report": list(known), "sentences": list(known.values())}, schema).write_parquet(content)
+    with suppress(StoreError, OSError):
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, content.getvalue())

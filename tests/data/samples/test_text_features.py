@@ -1,0 +1,104 @@
+"""Features of sentences, kept beside the cohort: each sentence is encoded once, whoever asks, however it ends.
+
+Axes: u distinct sentence, d 2 features.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from simcrop.data.samples.text_features import SentenceBank, build_bank
+
+REPORTS = [["no effusion.", "a nodule."], [], ["no effusion.", "clear.", "no effusion."]]
+
+
+def encode(texts: list[str]) -> Tensor:
+    """A feature that tells texts apart: their length and their first letter."""
+    return torch.tensor([[float(len(text)), float(ord(text[0]) if text else 0)] for text in texts])
+
+
+class Counted:
+    """An encoder that remembers what it was asked."""
+
+    def __init__(self, stop_after: int = 1000) -> None:
+        self.asked: list[str] = []
+        self.stop_after = stop_after
+
+    def __call__(self, texts: list[str]) -> Tensor:
+        if len(self.asked) >= self.stop_after:
+            raise KeyboardInterrupt
+        self.asked += texts
+        return encode(texts)
+
+
+def right(bank: SentenceBank) -> bool:
+    assert bank.features is not None
+    return torch.equal(bank.features, encode(bank.texts))
+
+
+def test_only_new_sentences_are_encoded_and_none_is_forgotten(tmp_path: Path) -> None:
+    cache, encoder = tmp_path / "sentences" / "minilm.vectors", Counted()
+    assert right(build_bank(REPORTS, encoder, cache))
+    assert sorted(encoder.asked) == ["a nodule.", "clear.", "no effusion."]
+    assert right(build_bank([*REPORTS, ["a cyst."]], encoder, cache))
+    assert encoder.asked[3:] == ["a cyst."]
+    assert right(build_bank([["a mass.", "clear."]], encoder, cache))  # another split
+    assert encoder.asked[4:] == ["a mass."]
+    assert right(build_bank([*REPORTS, ["a cyst.", "a mass."]], encoder, cache))
+    assert len(encoder.asked) == 5
+    assert [p.name for p in cache.parent.iterdir()] == ["minilm.vectors"]
+
+
+def test_killed_encoding_goes_on_where_it_was(tmp_path: Path) -> None:
+    cache, killed, heard = tmp_path / "minilm.vectors", Counted(stop_after=2), []
+    with pytest.raises(KeyboardInterrupt):
+        build_bank(REPORTS, killed, cache, chunk=1, tell=lambda *words: heard.append(words))
+    assert heard == [(1, 3), (2, 3)]
+    again = Counted()
+    assert right(build_bank(REPORTS, again, cache, chunk=1))
+    assert {*killed.asked, *again.asked} == {"a nodule.", "clear.", "no effusion."}
+    assert len(again.asked) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"torn", b"\x08" + b"\x00" * 7 + b"{}" * 20])
+def test_damaged_cache_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    cache, encoder = tmp_path / "minilm.vectors", Counted()
+    cache.write_bytes(content)
+    for _ in range(2):
+        assert right(build_bank(REPORTS, encoder, cache))
+    assert len(encoder.asked) == 3
+
+
+def test_cohort_that_cannot_be_written_keeps_no_cache(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert right(build_bank(REPORTS, encode, tmp_path / "file" / "minilm.vectors"))
+
+
+class Recorded:
+    """One of two processes; what the other adds to a sum was written down before."""
+
+    def __init__(self, rank: int, others: list[Tensor]) -> None:
+        self.rank, self.world, self.others, self.mine = rank, 2, iter(others), []
+
+    def total(self, values: Tensor) -> Tensor:
+        self.mine.append(values.clone())
+        return values + next(self.others, torch.zeros_like(values))
+
+
+def test_each_process_encodes_its_share_and_all_have_the_whole(tmp_path: Path) -> None:
+    first, second = Counted(), Counted()
+    alone = Recorded(1, [])
+    build_bank(REPORTS, second, tmp_path / "second", chunk=1, ranks=alone)
+    main = Recorded(0, alone.mine)
+    assert right(build_bank(REPORTS, first, tmp_path / "first", chunk=1, ranks=main))
+    assert right(build_bank(REPORTS, Counted(), None, chunk=1, ranks=Recorded(1, main.mine)))
+    assert sorted([*first.asked, *second.asked]) == [
+        "",
+        "a nodule.",
+        "clear.",
+        "no effusion.",
+    ]  # "": an idle one
+    assert not (tmp_path / "second").exists()  # one process writes
+    assert right(build_bank(REPORTS, lambda _: pytest.fail("encoded again"), tmp_path / "first"))
