@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -24,6 +25,8 @@ Describe = Callable[[Path], None]
 
 class CheckpointSettings(Settings):
     """`every` in steps; the newest `keep` are kept."""
+
+    free: ClassVar = frozenset({"every", "keep"})
 
     every: int = Field(default=500, ge=1)
     keep: int = Field(default=2, ge=1)

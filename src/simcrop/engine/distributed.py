@@ -3,6 +3,7 @@
 import gc
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -30,13 +31,13 @@ class DistributedContext:
         dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return bool(shared.item())
 
-    def all_gather(self, mine: list[str]) -> list[str]:
-        """The lists of all processes, one after the other."""
+    def all_gather(self, mine: list[Any]) -> list[Any]:
+        """The lists of all processes, one after the other; of what can be pickled."""
         if self.world == 1:
             return mine
-        parts: list[list[str] | None] = [None] * self.world
+        parts: list[list[Any] | None] = [None] * self.world
         dist.all_gather_object(parts, mine)
-        return [name for part in parts for name in part or []]
+        return [one for part in parts for one in part or []]
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
         if self.world == 1:

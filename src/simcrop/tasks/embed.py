@@ -24,7 +24,7 @@ from simcrop.metrics import effective_rank
 from simcrop.model import Model, load
 from simcrop.model.folder import model_folder
 from simcrop.parallel.cluster import check_cluster
-from simcrop.tasks.folder import check_folder, open_folder, unspoiled, write_metrics
+from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
 
 TABLE = "embeddings.parquet"
 
@@ -63,7 +63,7 @@ def embed(
     }
     check_folder(out, "embed", settings, resume, overwrite)
     network = load(model)
-    with unspoiled(out):
+    with reserved(out), unspoiled(out):
         if not (open_folder(out, "embed", settings, resume, overwrite) and (out / TABLE).exists()):
             embedding = on_ray(model, source, scans, ray) if ray and is_cohort(source) else here(network)
             embed_all(embedding, scans, out)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from simcrop.data.samples.tokenizer import Tokens
+from simcrop.errors import SimcropError
 
 Unit = Literal["sentence", "findings", "report"]
 Change = Callable[[Tensor], Tensor]
@@ -48,11 +49,19 @@ class Sentences:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A study that could not be read, and why; another one was read in its place."""
+
+    id: str
+    error: SimcropError
+
+
+@dataclass(frozen=True)
 class Batch:
     """`volume` in [-1, 1]; `report` whole, nothing masked yet, no word piece long when the method reads none; `labels`
     0, 1 or NaN where unknown; `ids` name the studies in messages. `mask`: the data set's own label volume, cut as the
     scan is, 0 outside of it; `extra`: what else a method has asked for, a row per study. None and nothing when the
-    method wants none.
+    method wants none. `unread`: studies that others of the batch stand in for.
     """
 
     ids: tuple[str, ...]
@@ -62,6 +71,7 @@ class Batch:
     labels: Float[Tensor, "b l"] | None = None
     mask: Int[Tensor, "b 1 x y z"] | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    unread: tuple[Unread, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -4,9 +4,8 @@ Axes: b study, x y z voxels (RAS+), l label. Everything random about a sample co
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,7 +26,8 @@ from simcrop.data.preprocess import (
 )
 from simcrop.data.readers import read_stored
 from simcrop.data.report import Report
-from simcrop.data.samples.batch import Batch, Sentences, Unit, image_indices
+from simcrop.data.samples.batch import Batch, Sentences, Unit, Unread, image_indices
+from simcrop.data.samples.reading import OTHERS, Draw, other_draw, read_patiently
 from simcrop.data.samples.text_features import SentenceBank
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.data.store.cohort import Cohort, Study
@@ -35,26 +35,18 @@ from simcrop.data.volume import spacing_of
 from simcrop.errors import SimcropError
 
 
-@runtime_checkable
-class Draw(Protocol):
-    """Which study, and the seed of everything random about it."""
-
-    @property
-    def index(self) -> int: ...
-
-    @property
-    def seed(self) -> int: ...
-
-
 @dataclass(frozen=True)
 class Sample:
-    """One study, read and cut; `mask` where the data set has one and it was asked for."""
+    """One study, read and cut; `mask` where the data set has one and it was asked for. `unread`: those that were to be
+    read here before it.
+    """
 
     id: str
     volume: Float[Tensor, "1 x y z"]
     report: Report
     labels: Mapping[str, int | None] = field(default_factory=dict)
     mask: Int[Tensor, "1 x y z"] | None = None
+    unread: tuple[Unread, ...] = ()
 
 
 class StudyCrops(Dataset):
@@ -80,14 +72,28 @@ class StudyCrops(Dataset):
         return len(self.studies)
 
     def __getitem__(self, draw: Draw) -> Sample | SimcropError:
-        """A sample; or its error as a value, because an exception loses its fields on the way between processes."""
+        """A sample: of the study drawn, or of another where that cannot be read, by the draw's own seed.
+
+        Or its error as a value, because an exception loses its fields on the way between processes.
+        """
+        unread: list[Unread] = []
+        while True:
+            try:
+                return replace(read_patiently(lambda: self.read(draw)), unread=tuple(unread))  # noqa: B023
+            except SimcropError as error:
+                scan = self.scan(draw.index)
+                error = SimcropError(error.reason, f"study {scan.id}: {error.sentence}")
+                if error.reason == "bad-setting" or len(unread) == OTHERS:
+                    return error
+                unread.append(Unread(scan.id, error))
+                draw = other_draw(draw, len(self))
+
+    def read(self, draw: Draw) -> Sample:
+        """Raises SimcropError where the scan or its label volume cannot be read."""
         study, scan = self.studies[draw.index], self.scan(draw.index)
         flip = self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5
-        try:
-            volume = cut(scan, self.spec, self.random(draw))
-            mask = cut_mask(scan, self.spec, self.random(draw)) if self.masks else None
-        except SimcropError as error:
-            return SimcropError(error.reason, f"study {study.id}: {error.sentence}")
+        volume = cut(scan, self.spec, self.random(draw))
+        mask = cut_mask(scan, self.spec, self.random(draw)) if self.masks else None
         report = Report(study.findings, study.impression)
         return Sample(
             study.id,
@@ -261,6 +267,7 @@ class Collate:
             report, sentences = self.texts.report(reports), self.texts.sentences(reports)
         return Batch(
             ids=tuple(sample.id for sample in good),
+            unread=tuple(one for sample in good for one in sample.unread),
             volume=torch.stack([sample.volume for sample in good]),
             report=report,
             sentences=sentences,
