@@ -83,7 +83,7 @@ class StudyCrops(Dataset):
             except SimcropError as error:
                 scan = self.scan(draw.index)
                 error = SimcropError(error.reason, f"study {scan.id}: {error.sentence}")
-                if error.reason == "bad-setting" or len(unread) == OTHERS:
+                if error.reason == "bad-setting" or len(unread) == min(OTHERS, len(self) - 1):
                     return error
                 unread.append(Unread(scan.id, error))
                 draw = other_draw(draw, len(self))
