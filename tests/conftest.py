@@ -230,6 +230,7 @@ LONGEST = (
     "test_real_line.py",
     "experiments/test_demo.py",
     "experiments/test_table3.py",
+    "tasks/test_signals.py",
     "tasks/test_pretrain.py",
     "benchmarks/test_step.py",
     "experiments/test_side_by_side.py",

@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import yaml
 from pydantic import Field, ValidationError, create_model, model_validator
@@ -66,6 +66,8 @@ class TextSettings(Settings):
     Lengths in word pieces, specials included. Frozen features of sentences are cached once per cohort.
     """
 
+    free: ClassVar = frozenset({"cache_sentences"})
+
     model: str = "minilm"
     freeze: bool = True
     cache_sentences: bool = True
@@ -105,9 +107,15 @@ class DataSettings(Settings):
 
     `mispaired`: a control, never for use: each report is paired with the scan of another study, so that nothing about a
     scan can be learned from its report.
+
+    `unreadable`: what share of the studies may turn out to be gone or damaged in the course of a run; each time another
+    one takes the place, and the journal says so.
     """
 
+    free: ClassVar = frozenset({"workers", "unreadable"})
+
     workers: int = Field(default=0, ge=0)
+    unreadable: float = Field(default=0.001, ge=0, le=1)
     split: str = "train"
     share: float = Field(default=1.0, gt=0, le=1)
     mispaired: bool = False
@@ -261,6 +269,13 @@ def flat(model: Settings, prefix: str = "") -> dict[str, Any]:
         value = getattr(model, name)
         out.update(flat(value, f"{prefix}{name}.") if isinstance(value, Settings) else {prefix + name: value})
     return out
+
+
+def free_settings(model: Settings, prefix: str = "") -> set[str]:
+    """Those of `flat` that may change when a run is continued."""
+    groups = {name: getattr(model, name) for name in type(model).model_fields}
+    inner = (free_settings(g, f"{prefix}{name}.") for name, g in groups.items() if isinstance(g, Settings))
+    return {prefix + name for name in model.free}.union(*inner)
 
 
 def full_yaml(recipe: Recipe) -> str:

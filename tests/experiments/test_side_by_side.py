@@ -1,5 +1,6 @@
 """Trainings side by side: the models are those of one after the other, and whatever ends one is heard."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -65,19 +66,29 @@ def test_an_error_of_one_is_raised_and_stops_the_others(training: Build) -> None
     assert not (training("long").folder / "model").exists()
 
 
-def test_interrupted_trainings_are_saved(training: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simcrop.experiments.side_by_side.PATIENCE_S", 0.5)  # only this process hears it here
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_trainings_are_saved(training: Build, number: int) -> None:
+    """The processes hear of it from this one; what they hear themselves comes on top."""
     first, second = training("a", common=LONG), training("b", 2, common=LONG)
+    before = signal.getsignal(number)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as under nohup, from where processes inherit it
 
     def interrupt() -> None:
         journals = [one.folder / "journal.jsonl" for one in (first, second)]
         while not all(journal.exists() and journal.stat().st_size for journal in journals):
             time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
+        for child in multiprocessing.active_children():
+            child.terminate()
 
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        train_all([first, second], 2, say_nothing)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train_all([first, second], 2, say_nothing)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert signal.getsignal(number) is before
+    assert not multiprocessing.active_children()
     for one in (first, second):
         assert checkpoints(one.folder / "checkpoints")
         assert not one.done

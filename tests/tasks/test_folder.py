@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simcrop.tasks.folder import open_folder, staged, unspoiled
+from simcrop.errors import SimcropError
+from simcrop.tasks.folder import LOCK, open_folder, read_run, reserved, staged, unspoiled
 from simcrop.tasks.record import redacted
 
 ASK = ("--sentence", "A nodule.")
@@ -162,3 +163,31 @@ def test_sentences_are_not_recorded() -> None:
     assert "secret" not in " ".join(redacted(argv))
     assert redacted(argv)[:5] == argv[:5]
     assert redacted(sys.argv) == sys.argv
+
+
+def test_settings_that_are_free_may_change_and_run_json_says_so(tmp_path: Path) -> None:
+    open_folder(tmp_path / "run", "pretrain", {"seed": 1, "data.workers": 8, "old": 0})
+    for workers, seed in ((2, 1), (2, 1), (4, 1)):
+        settings = {"seed": seed, "data.workers": workers, "new": 0}
+        assert open_folder(tmp_path / "run", "pretrain", settings, True, free={"data.workers", "old", "new"})
+    run = read_run(tmp_path / "run")
+    assert run is not None
+    assert run["settings"] == {"seed": 1, "data.workers": 4, "new": 0}
+    before = [past["settings_before"] for past in run["continued"]]
+    assert before == [{"data.workers": 8, "old": 0, "new": None}, {"data.workers": 2}]
+    assert all({"started", "command"} <= past.keys() for past in run["continued"])
+    with pytest.raises(SimcropError, match=r"other settings \(seed\)"):
+        open_folder(tmp_path / "run", "pretrain", {**run["settings"], "seed": 2}, True, free={"data.workers"})
+
+
+def test_folder_at_work_takes_nobody_else_and_looks_empty(tmp_path: Path) -> None:
+    with reserved(tmp_path / "run"):
+        assert [p.name for p in (tmp_path / "run").iterdir()] == [LOCK]
+        with pytest.raises(SimcropError, match=f"{tmp_path}/run is in use by process {os.getpid()}"):
+            staged(tmp_path / "run", "probe", {}).__enter__()
+        assert not open_folder(tmp_path / "run", "pretrain", {}, overwrite=True)
+        assert (tmp_path / "run" / LOCK).exists()
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["run.json"]
+    with reserved(tmp_path / "none"):
+        pass
+    assert not (tmp_path / "none").exists()

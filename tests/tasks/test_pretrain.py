@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,22 +49,6 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, errors
 
 
-def stop_at(process: subprocess.Popen[str], run: Path, step: int, number: int) -> None:
-    """Send a signal once the journal has passed `step`, while the newest checkpoint lies behind it."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        process.send_signal(signal.SIGSTOP)
-        rows, saved = read_journal(run / "journal.jsonl"), checkpoints(run / "checkpoints")
-        if saved and rows and rows[-1]["step"] >= step and int(saved[-1].name[5:]) < rows[-1]["step"]:
-            process.send_signal(number)
-            process.send_signal(signal.SIGCONT)
-            return
-        process.send_signal(signal.SIGCONT)
-        time.sleep(0.02)
-    pytest.fail(f"no step {step} in {PATIENCE} s")
-
-
 @pytest.fixture
 def recipe_file(toy_tree: dict[str, Any], tmp_path: Path) -> Callable[..., Path]:
     def write(**groups: Any) -> Path:
@@ -76,42 +58,6 @@ def recipe_file(toy_tree: dict[str, Any], tmp_path: Path) -> Callable[..., Path]
         return path
 
     return write
-
-
-def test_killed_and_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(
-    toy_cohort: Path, recipe_file: Callable[..., Path], tmp_path: Path
-) -> None:
-    recipe = recipe_file(
-        optim={"steps": 60}, checkpoint={"every": 8}, engine={"precision": "bf16"},
-        align={"center_text": True}, mlm={"vocabulary": "compact"},
-    )  # fmt: skip
-    straight = start(command(toy_cohort, recipe, tmp_path / "straight"))
-
-    run = tmp_path / "broken"
-    first = start(command(toy_cohort, recipe, run))
-    stop_at(first, run, 12, signal.SIGKILL)
-    assert end(first)[0] == -signal.SIGKILL
-    assert not (run / "model").exists()
-    with (run / "journal.jsonl").open("a") as journal:
-        journal.write('{"step": 9')  # as if the kill had come in the middle of a line
-
-    second = start(command(toy_cohort, recipe, run, "--resume"))
-    stop_at(second, run, 30, signal.SIGINT)
-    code, errors = end(second)
-    assert code == 130, errors
-    assert "--resume" in errors
-    assert "Traceback" not in errors
-
-    code, errors = end(start(command(toy_cohort, recipe, run, "--resume")))
-    assert code == 0, errors
-    code, errors = end(straight)
-    assert code == 0, errors
-    for name in ("model.safetensors", "config.json", "tokenizer/vocab.txt"):
-        assert (run / "model" / name).read_bytes() == (tmp_path / "straight" / "model" / name).read_bytes()
-    rows, undisturbed = (read_journal(p / "journal.jsonl") for p in (run, tmp_path / "straight"))
-    assert [row["step"] for row in rows] == list(range(1, 61))
-    assert [row["loss"] for row in rows] == [row["loss"] for row in undisturbed]
-    assert sum(row["loss"] for row in rows[-10:]) < 0.8 * sum(row["loss"] for row in rows[:10])
 
 
 def test_two_processes_train_one_model_even_with_a_term_switched_off(
@@ -195,6 +141,35 @@ def test_resume_with_other_settings_is_refused_by_name(
         pretrain(toy_cohort, build_recipe({**tree, "seed": 5}, "toy"), tmp_path / "run", resume=True)
     with pytest.raises(SimcropError, match="--resume"):
         pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run")
+
+
+def test_settings_that_teach_nothing_may_change_when_a_run_goes_on(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run")
+    free: dict[str, dict[str, Any]] = {
+        "data": {"workers": 1, "unreadable": 0.5},
+        "checkpoint": {"every": 7, "keep": 5},
+        "engine": {**tree["engine"], "monitor": 0, "recompute": True, "skip_non_finite": 3},
+        "text": {**tree["text"], "cache_sentences": False},
+    }
+    assert pretrain(toy_cohort, build_recipe({**tree, **free}, "toy"), tmp_path / "run", resume=True).finished
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    (continued,) = run["continued"]
+    assert continued["settings_before"]["data.workers"] == 0
+    assert len(continued["settings_before"]) == 8
+    assert run["settings"]["engine.skip_non_finite"] == 3
+
+
+def test_run_of_many_tasks_without_torchrun_is_refused(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "8")
+    with pytest.raises(SimcropError, match=r"srun started 8 processes.*torchrun"):
+        pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    assert pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run").finished
 
 
 def test_precision_that_suits_the_processor_is_written_down_and_kept(

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -24,6 +25,8 @@ Describe = Callable[[Path], None]
 
 class CheckpointSettings(Settings):
     """`every` in steps; the newest `keep` are kept. A run of the paper's size takes 137,518 steps."""
+
+    free: ClassVar = frozenset({"every", "keep"})
 
     every: int = Field(default=2000, ge=1)
     keep: int = Field(default=2, ge=1)

@@ -51,13 +51,13 @@ class DistributedContext:
         each[self.rank] = mine
         return self.sum(each)
 
-    def all_gather(self, mine: list[str]) -> list[str]:
-        """The lists of all processes, one after the other."""
+    def all_gather(self, mine: list[Any]) -> list[Any]:
+        """The lists of all processes, one after the other; of what can be pickled."""
         if self.world == 1:
             return mine
-        parts: list[list[str] | None] = [None] * self.world
+        parts: list[list[Any] | None] = [None] * self.world
         dist.all_gather_object(parts, mine, group=self.host)
-        return [name for part in parts for name in part or []]
+        return [one for part in parts for one in part or []]
 
     def mean(self, values: Tensor) -> Tensor:
         if self.world == 1:

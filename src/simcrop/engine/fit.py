@@ -4,15 +4,12 @@ It knows nothing of CT: an objective draws what is random about a batch, turns i
 add up. A global batch may be cut into micro-batches and over processes: loss and gradient stay those of the whole.
 """
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from math import ceil, isfinite
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -29,14 +26,16 @@ from simcrop.engine.checkpoint import (
 from simcrop.engine.checkpoint_writer import CheckpointWriter, checkpoint_writer
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.gradient import Gradient
-from simcrop.engine.journal import Journal
-from simcrop.engine.loading import lost_workers, micro_batches, next_batch
+from simcrop.engine.incidents import Incidents, agree_on_unread, earlier_incidents
+from simcrop.engine.journal import Journal, Row
+from simcrop.engine.loading import lost_workers, micro_batches
 from simcrop.engine.memory import give_back_memory
 from simcrop.engine.monitor import Monitor, monitored, monitored_steps
 from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
 from simcrop.engine.order import RankShare, SampleOrder
 from simcrop.engine.precision import Precision, settled
 from simcrop.engine.progress import Pace, Progress, silent
+from simcrop.engine.stop import steps_to_save, stop_requests
 from simcrop.errors import SimcropError
 from simcrop.settings import Settings
 
@@ -50,19 +49,24 @@ class EngineSettings(Settings):
     eighth more time. `compile`: transformer blocks as compiled kernels, faster on a card after a slow first step; a
     processor needs a C++ compiler for it. `monitor`: how often a run is measured in the course of its training, the
     last time at its end, where its method has something to measure.
+    `skip_non_finite`: so many steps of a run whose loss or gradient is not finite change nothing; the next ends it.
     """
+
+    free: ClassVar = frozenset({"micro_batch", "recompute", "monitor", "skip_non_finite"})
 
     precision: Literal["auto"] | Precision = "auto"
     micro_batch: int | None = Field(default=None, ge=1)
     recompute: bool = False
     compile: bool = False
     monitor: int = Field(default=5, ge=0)
+    skip_non_finite: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True)
 class Job:
     """One training run. `dataset[draw]` gives a sample, `collate` makes a batch with `.ids` and `.to(device)`,
-    `monitor` gives figures of the objective that no batch gives.
+    `monitor` gives figures of the objective that no batch gives. `unreadable`: what share of the data set may turn out
+    to be so; a batch names in `.unread` what could not be read and was replaced.
     """
 
     dataset: Dataset
@@ -74,6 +78,7 @@ class Job:
     engine: EngineSettings
     checkpoint: CheckpointSettings
     workers: int = 0
+    unreadable: float = 0.0
     monitor: Monitor | None = None
 
     @property
@@ -103,7 +108,7 @@ class Fitted:
 
     steps: int
     finished: bool
-    last: dict[str, float]
+    last: Row
 
 
 def fit(
@@ -120,28 +125,31 @@ def fit(
     # Wrapped first: a wrapper may put other parameters in place of these, which optimiser and checkpoint must know.
     wrapped = context.wrap(objective, getattr(objective, "skips_parameters", False))
     optimizer = build_optimizer(objective, job.optim)
-    done = restore(objective, optimizer, job, resume)
-    stepper = Stepper(objective, wrapped, optimizer, job, context)
+    done = restore(objective, optimizer, job, resume, context)
     journal = Journal(job.folder / "journal.jsonl", done) if context.is_main else None
-    last: dict[str, float] = {}
+    incidents = earlier_incidents(journal.earlier if journal else [], context)
+    stepper = Stepper(objective, wrapped, optimizer, job, context, incidents)
+    last: Row = {}
     pace = Pace("steps")
     step, stopping = done, False
     monitored_at = monitored_steps(job.steps, job.engine.monitor)
 
     with (
         closing(journal) if journal else nullcontext(),
+        stop_requests() as asked,
+        steps_to_save(asked),
         lost_workers(),
         micro_batches(
             job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers
         ) as batches,
         checkpoint_writer(job.folder / "checkpoints", job.describe, job.checkpoint.keep) as writer,
-        stop_requests() as asked,
     ):
         while step < job.steps and not stopping:
             started = time.perf_counter()
-            micro = [next_batch(batches) for _ in range(accumulate)]
+            micro = [next(batches) for _ in range(accumulate)]
             waited = time.perf_counter() - started
-            last = stepper.step(step, micro)
+            unread = agree_on_unread(micro, incidents, job.order.count, job.unreadable, context)
+            last = {**stepper.step(step, micro), **unread}
             if context.device.type == "cpu":
                 give_back_memory()
             seconds = time.perf_counter() - started
@@ -158,8 +166,8 @@ def fit(
             if journal is not None:
                 journal.write(row)
             speed, wait = row["volumes_per_s"], row["data_wait"]
-            words = f"loss {last['loss']:.3f}  {speed:.2f} volumes/s  waiting for data {wait:.0%}  "
-            words += pace(step, job.steps)
+            words = f"loss {last['loss']:.3f}" if "loss" in last else "skipped: loss not finite"
+            words += f"  {speed:.2f} volumes/s  waiting for data {wait:.0%}  {pace(step, job.steps)}"
             progress(step, job.steps, words)
             stopping = context.any_rank(asked.stop)
             writer.check()
@@ -178,16 +186,17 @@ class Stepper:
         optimizer: torch.optim.Optimizer,
         job: Job,
         context: DistributedContext,
+        incidents: Incidents,
     ) -> None:
         self.objective, self.wrapped, self.optimizer = objective, wrapped, optimizer
-        self.job, self.context = job, context
+        self.job, self.context, self.incidents = job, context, incidents
         half = settled(job.engine.precision, context.device) == "bf16"
         self.gradient = Gradient(objective, wrapped, job.share(context), job.seed, half, context)
         self.weights = self.gradient.weights
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.steps_per_epoch = job.order.count / job.optim.batch
 
-    def step(self, step: int, micro: list[Any]) -> dict[str, float]:
+    def step(self, step: int, micro: list[Any]) -> Row:
         """What the journal says of this step."""
         lr = learning_rate(self.job.optim, step, self.job.steps, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
@@ -197,7 +206,8 @@ class Stepper:
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         # Here alone the engine waits for the device in a step: to know whether the loss is finite.
         *means, size = torch.cat([self.context.mean(sums), norm.float()[None]]).tolist()
-        self.refuse_non_finite(step, means, size, micro)
+        if skipped := self.refuse_non_finite(step, means, size, micro):
+            return {"lr": lr, "skipped": skipped}
         if self.job.optim.clip_grad is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.job.optim.clip_grad, norm)
         self.optimizer.step()
@@ -207,12 +217,17 @@ class Stepper:
             "grad_norm": size,
         }
 
-    def refuse_non_finite(self, step: int, means: list[float], norm: float, micro: list[Any]) -> None:
-        """Every process stops when the loss or a gradient of any is not finite; the message names the studies."""
+    def refuse_non_finite(self, step: int, means: list[float], norm: float, micro: list[Any]) -> list[str]:
+        """The studies of a step that all processes skip, since the loss or a gradient of any is not finite; none where
+        all is well. Every process stops when no more may be skipped, and the message names the studies.
+        """
         bad = not (all(map(isfinite, means)) and isfinite(norm))
         if not self.context.any_rank(bad):
-            return
+            return []
         studies = self.context.all_gather([name for batch in micro for name in batch.ids])
+        if self.incidents.skipped < self.job.engine.skip_non_finite:
+            self.incidents.skipped += 1
+            return studies
         terms = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.weights, means[1:], strict=True))
         raise SimcropError(
             "non-finite-loss",
@@ -221,9 +236,22 @@ class Stepper:
         )
 
 
-def restore(objective: nn.Module, optimizer: torch.optim.Optimizer, job: Job, resume: bool) -> int:
-    """Steps done so far: 0, or those of the newest checkpoint."""
+def restore(
+    objective: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    job: Job,
+    resume: bool,
+    context: DistributedContext,
+) -> int:
+    """Steps done so far: 0, or those of the newest checkpoint, which must be the same for every process."""
     found = checkpoints(job.folder / "checkpoints") if resume else []
+    newest = found[-1].name if found else "none"
+    if len(seen := set(context.all_gather([newest]))) > 1:
+        raise SimcropError(
+            "other-checkpoints",
+            f"{job.folder}: processes see different checkpoints here ({', '.join(sorted(seen))}); all machines of a "
+            "run need one --out on storage that they share",
+        )
     return load_checkpoint(found[-1], objective, optimizer) if found else 0
 
 
@@ -242,33 +270,3 @@ def save(
     if wait:
         writer.wait()
         context.barrier()
-
-
-class StopRequest:
-    """Becomes true when Ctrl-C or a scheduler's SIGTERM arrives; the step in progress is finished and saved.
-
-    A second Ctrl-C ends at once, back to the newest checkpoint.
-    """
-
-    stop = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if self.stop:
-            raise KeyboardInterrupt
-        self.stop = True
-
-
-@contextmanager
-def stop_requests() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM while training; a thread that may not set handlers trains without."""
-    request = StopRequest()
-    try:
-        previous = {s: signal.signal(s, request) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:
-        previous = {}
-    try:
-        yield request
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -9,11 +9,11 @@ Row = Line
 
 
 class Journal:
-    """Appends rows; on resume forgets those that came after the checkpoint."""
+    """Appends rows; on resume forgets those that came after the checkpoint. `earlier`: those that are kept."""
 
     def __init__(self, path: Path, keep_until_step: int) -> None:
-        rows = [row for row in read_journal(path) if row["step"] <= keep_until_step]
-        write_whole(path, b"".join(map(as_line, rows)))
+        self.earlier = [row for row in read_journal(path) if row["step"] <= keep_until_step]
+        write_whole(path, b"".join(map(as_line, self.earlier)))
         self.file = path.open("ab", buffering=0)
 
     def write(self, row: Row) -> None:

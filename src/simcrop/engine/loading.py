@@ -1,16 +1,22 @@
 """Batches on their way from the disk to the step: loading processes, and what becomes of them when something ends."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data._utils.signal_handling import _remove_worker_pids
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from simcrop.engine.order import MicroBatchSampler, RankShare, SampleOrder
+from simcrop.engine.stop import STOP_SIGNALS, ignore_stop_signals
 from simcrop.errors import SimcropError
+from simcrop.parallel.processes import leave_with_parent
+
+PATIENCE_S = 5.0  # for a sample that is being read when the run ends
 
 
 @contextmanager
@@ -18,36 +24,49 @@ def micro_batches(
     dataset: Dataset, collate: Any, order: SampleOrder, share: RankShare, steps: range, workers: int
 ) -> Iterator[Iterator[Any]]:
     """The micro-batches of this process, step after step; its loading processes end with the block."""
-    batches = iter(
-        DataLoader(
-            dataset,
-            batch_sampler=MicroBatchSampler(order, share, steps.start, steps.stop),
-            collate_fn=collate,
-            num_workers=workers,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=leave_interrupts_to_parent,
+    # A signal to the whole process group must not meet a loading process before it has learned to ignore it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        batches = iter(
+            DataLoader(
+                dataset,
+                batch_sampler=MicroBatchSampler(order, share, steps.start, steps.stop),
+                collate_fn=collate,
+                num_workers=workers,
+                pin_memory=torch.cuda.is_available(),
+                worker_init_fn=leave_signals_to_parent,
+            )
         )
-    )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     try:
         yield batches
     finally:
         # Left to the garbage collector, they would live as long as the stack of an error does.
         if isinstance(batches, _MultiProcessingDataLoaderIter):
-            batches._shutdown_workers()
+            end_workers(batches)
 
 
-def leave_interrupts_to_parent(worker: int) -> None:
-    """A terminal sends Ctrl-C to loading processes too; the one that trains must still finish its step."""
+def leave_signals_to_parent(worker: int) -> None:
+    """In a loading process: whoever stops a run signals this one too, and the one that trains must still finish its
+    step. It is that one that ends this, and its death does.
+    """
     del worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_stop_signals()
+    threading.Thread(target=leave_with_parent, daemon=True).start()
 
 
-def next_batch(batches: Iterator[Any]) -> Any:
-    """A batch; or the error that a loading process met, which travels as a value to keep its sentence."""
-    batch = next(batches)
-    if isinstance(batch, SimcropError):
-        raise batch
-    return batch
+def end_workers(batches: _MultiProcessingDataLoaderIter) -> None:
+    """Each may read its sample to the end, unless that takes long, as it does from a file server that is gone."""
+    if batches._worker_pids_set:  # or the end of one that is killed here would be taken for an accident
+        _remove_worker_pids(id(batches))
+        batches._worker_pids_set = False
+    late = threading.Timer(PATIENCE_S, lambda: [worker.kill() for worker in batches._workers])
+    late.start()
+    try:
+        batches._shutdown_workers()
+    finally:
+        late.cancel()
 
 
 @contextmanager

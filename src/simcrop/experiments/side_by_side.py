@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from simcrop.engine.progress import PlainProgress
+from simcrop.engine.stop import StopRequest, steps_to_save, stop_requests
 from simcrop.errors import SimcropError
 from simcrop.experiments.arms import Arm, train
 from simcrop.parallel.processes import ONE_THREAD, leave_with_parent
 
 INTERRUPTED = 130
-PATIENCE_S = 10.0  # for a process that heard the same Ctrl-C to finish its step
+LOOK_S = 0.5  # a request to stop waits no longer
 
 Say = Callable[[str], None]
 
@@ -55,14 +55,21 @@ def processors() -> int:
 def train_all(trainings: Sequence[Training], at_once: int, say: Say) -> None:
     """Returns when all are trained; what is there already is kept. With `at_once` 1 they are trained in this process.
 
-    Interrupted, every training saves what it has; the same call goes on from there.
+    Interrupted, or asked by a scheduler to stop, every training saves what it has; the same call goes on from there.
     """
     waiting = deque(training for training in trainings if not training.done)
-    if at_once == 1:
-        for training in waiting:
-            say(training.name)
-            train(training.arm, training.cohort, training.folder, training.seed, training.common)
-        return
+    with stop_requests() as asked:
+        if at_once == 1:
+            for training in waiting:
+                say(training.name)
+                train(training.arm, training.cohort, training.folder, training.seed, training.common)
+        else:
+            with steps_to_save(asked):
+                train_in_processes(waiting, at_once, say, asked)
+
+
+def train_in_processes(waiting: deque[Training], at_once: int, say: Say, asked: StopRequest) -> None:
+    """Each in its own, `at_once` at a time; none outlives this call."""
     running: dict[Connection, BaseProcess] = {}
     try:
         while waiting or running:
@@ -70,12 +77,15 @@ def train_all(trainings: Sequence[Training], at_once: int, say: Say) -> None:
                 say(waiting[0].name)
                 link, process = start(waiting.popleft())
                 running[link] = process
-            for link in wait(list(running)):
+            ended = wait(list(running), LOOK_S)
+            if asked.stop:
+                raise KeyboardInterrupt
+            for link in ended:
                 assert isinstance(link, Connection)
-                finish(link, running.pop(link))
-    except BaseException as reason:
-        # Those that heard a Ctrl-C themselves are about to end: a second request would cost them their step.
-        stop(list(running.values()), PATIENCE_S if isinstance(reason, KeyboardInterrupt) else 0.0)
+                finish(link, running[link])
+                del running[link]
+    except BaseException:
+        stop(list(running.values()))
         raise
 
 
@@ -129,12 +139,16 @@ def finish(link: Connection, process: BaseProcess) -> None:
         raise error
 
 
-def stop(running: Sequence[BaseProcess], patience_s: float) -> None:
-    """Those that have not ended by themselves in that time are asked to finish their step."""
-    deadline = time.monotonic() + patience_s
-    for process in running:
-        process.join(max(0.0, deadline - time.monotonic()))
-    for process in running:
-        process.terminate()
-    for process in running:
-        process.join()
+def stop(running: Sequence[BaseProcess]) -> None:
+    """Each finishes its step, saves and ends; it takes no harm from being asked a second time. A second Ctrl-C ends
+    them as they are.
+    """
+    try:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.join()
+    except KeyboardInterrupt:
+        for process in running:
+            process.kill()
+        raise

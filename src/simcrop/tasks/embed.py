@@ -25,7 +25,7 @@ from simcrop.model import Model, load
 from simcrop.model.folder import model_folder
 from simcrop.parallel.cluster import check_cluster
 from simcrop.tasks.embed_batches import embed_on_ray
-from simcrop.tasks.folder import check_folder, open_folder, unspoiled, write_metrics
+from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
 from simcrop.tasks.scan_vectors import Embedding, kept_vectors
 
 TABLE, JOURNAL = "embeddings.parquet", "embeddings.vectors"
@@ -51,7 +51,7 @@ def embed(
     }
     check_folder(out, "embed", settings, resume, overwrite)
     network = load(model)
-    with unspoiled(out):
+    with reserved(out), unspoiled(out):
         if not (open_folder(out, "embed", settings, resume, overwrite) and (out / TABLE).exists()):
             embed_all(embedding_of(model, network, scans, ray), scans, out)
     return len(scans)

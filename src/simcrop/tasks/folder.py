@@ -5,26 +5,34 @@ No axes or units. `run.json` says who began a folder; a folder without it is som
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from simcrop.errors import SimcropError
+from simcrop.files.lock import locked
 from simcrop.files.whole import read_json, write_json, write_whole, writing
 from simcrop.tasks.record import describe_run, plain
 
-RUN, METRICS, STAGE = "run.json", "metrics.json", ".simcrop-unfinished"
+RUN, METRICS, STAGE, LOCK = "run.json", "metrics.json", ".simcrop-unfinished", ".simcrop-lock"
 
 
 def open_folder(
-    path: Path, verb: str, settings: Mapping[str, Any], resume: bool = False, overwrite: bool = False
+    path: Path,
+    verb: str,
+    settings: Mapping[str, Any],
+    resume: bool = False,
+    overwrite: bool = False,
+    free: Collection[str] = (),
 ) -> bool:
     """Make `path` ready for `verb`; true when it holds an earlier run to be continued.
 
-    A folder that is not empty is left alone unless the same verb started it and `resume` or `overwrite` is said.
+    A folder that is not empty is left alone unless the same verb started it and `resume` or `overwrite` is said. To
+    continue, settings must be the same but for those in `free`.
     """
-    if check_folder(path, verb, settings, resume, overwrite):
+    if check_folder(path, verb, settings, resume, overwrite, free=free):
+        record_changes(path, settings)
         return True
     with writing(path):
         empty(path)
@@ -39,6 +47,7 @@ def check_folder(
     resume: bool = False,
     overwrite: bool = False,
     resumable: bool = True,
+    free: Collection[str] = (),
 ) -> bool:
     """The rules of `open_folder`, nothing touched. A verb that is not `resumable` does not offer it."""
     check_writable(path)
@@ -53,14 +62,31 @@ def check_folder(
     if not resume:
         ways = "--resume continues it, --overwrite replaces it" if resumable else "--overwrite replaces it"
         raise SimcropError("bad-out", f"{path} holds an earlier `simcrop {verb}`: {ways}")
-    before, now = earlier["settings"], plain(settings)
-    if changed := sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k)):
+    if changed := sorted(set(changes(earlier["settings"], settings)) - set(free)):
         raise SimcropError(
             "bad-out",
             f"{path} was started with other settings ({', '.join(changed[:5])}): continuing needs the same, "
             "--overwrite replaces it",
         )
     return True
+
+
+def changes(before: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Names of settings that differ, and what they were before."""
+    now = plain(settings)
+    return {
+        name: before.get(name) for name in before.keys() | now.keys() if before.get(name) != now.get(name)
+    }
+
+
+def record_changes(path: Path, settings: Mapping[str, Any]) -> None:
+    """`run.json` says with what a run goes on, and since when; under `continued`, what it was before."""
+    run = read_run(path)
+    if run is not None and (before := changes(run["settings"], settings)):
+        again = describe_run(run["verb"], settings)
+        past = {"started": again["started"], "command": again["command"], "settings_before": before}
+        run["continued"] = [*run.get("continued", []), past]
+        write_json(path / RUN, {**run, "settings": again["settings"]})
 
 
 def check_writable(path: Path) -> None:
@@ -86,12 +112,29 @@ def start_folder(path: Path, verb: str, settings: Mapping[str, Any]) -> None:
 
 def empty(path: Path, keep: Path | None = None) -> None:
     """Remove what is in a folder, but not the folder itself, which may be a mount or a link."""
-    for inside in list(path.iterdir()) if path.is_dir() else []:
+    for inside in (path / name for name in names_in(path)):
         if inside.is_dir() and not inside.is_symlink():
             if inside != keep:
                 shutil.rmtree(inside)
         else:
             inside.unlink()
+
+
+@contextmanager
+def reserved(path: Path) -> Iterator[None]:
+    """One folder, one run: raises SimcropError while another process works on `path`, which is made if need be, and
+    gone again if nothing was put there.
+    """
+    check_writable(path)
+    was_there = path.is_dir()
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(path / LOCK, str(path)):
+            yield
+    finally:
+        if not was_there and path.is_dir() and not names_in(path):
+            path.rmdir()
 
 
 @contextmanager
@@ -121,23 +164,23 @@ def put_back(path: Path, run: bytes | None) -> None:
 def staged(path: Path, verb: str, settings: Mapping[str, Any], overwrite: bool = False) -> Iterator[Path]:
     """A folder to write results to; they reach `path` together once all are whole, or nothing changes there."""
     check_folder(path, verb, settings, overwrite=overwrite, resumable=False)
-    was_there, stage = path.is_dir(), path / STAGE
-    try:
-        shutil.rmtree(stage, ignore_errors=True)
-        start_folder(stage, verb, settings)
-        with writing(path):
-            yield stage
-            empty(path, keep=stage)
-            for result in sorted(stage.iterdir(), key=lambda p: p.name != RUN):
-                result.rename(path / result.name)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if not was_there and path.is_dir() and not names_in(path):
-            path.rmdir()
+    stage = path / STAGE
+    with reserved(path):
+        try:
+            shutil.rmtree(stage, ignore_errors=True)
+            start_folder(stage, verb, settings)
+            with writing(path):
+                yield stage
+                empty(path, keep=stage)
+                for result in sorted(stage.iterdir(), key=lambda p: p.name != RUN):
+                    result.rename(path / result.name)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 def names_in(path: Path) -> set[str]:
-    return {inside.name for inside in path.iterdir()} if path.is_dir() else set()
+    """What is in a folder, but for the lock of whoever is at work there."""
+    return {inside.name for inside in path.iterdir()} - {LOCK} if path.is_dir() else set()
 
 
 def read_run(path: Path) -> dict[str, Any] | None:

@@ -1,9 +1,10 @@
 """`simcrop pretrain`: a cohort and a recipe become a run folder with a journal, checkpoints and a model."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from simcrop.claim import differences
-from simcrop.config import Recipe, flat
+from simcrop.config import Recipe, flat, free_settings
 from simcrop.data.samples.dataset import Collate, StudyCrops, derangement
 from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort, open_cohort
@@ -22,6 +23,7 @@ from simcrop.engine.fit import Fitted, Job, fit
 from simcrop.engine.journal import read_journal
 from simcrop.engine.precision import settled
 from simcrop.engine.progress import Progress, show_progress, silent
+from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
@@ -30,7 +32,15 @@ from simcrop.model.folder import describe_model, save_model
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
 from simcrop.tasks.components import ALONE, gather_inputs, with_known_labels
-from simcrop.tasks.folder import check_folder, open_folder, read_run, staged, unspoiled, write_metrics
+from simcrop.tasks.folder import (
+    check_folder,
+    open_folder,
+    read_run,
+    reserved,
+    staged,
+    unspoiled,
+    write_metrics,
+)
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.start import start_encoder
 
@@ -47,32 +57,64 @@ def pretrain(
 
     `progress` is told after each step; a bar or lines on the terminal where it is not given.
     """
-    cohort = open_cohort(cohort_path)
-    studies = training_studies(cohort, recipe)
-    recipe = with_known_labels(recipe, studies)
-    context = join_distributed()
-    try:
-        recipe = with_precision(recipe, out, context, resume)
-        settings = {"cohort": digest_of_files(cohort_path / "studies.parquet"), **flat(recipe)}
+    refuse_tasks_that_know_nothing_of_each_other(os.environ)
+    with stop_requests():
+        cohort = open_cohort(cohort_path)
+        studies = training_studies(cohort, recipe)
+        recipe = with_known_labels(recipe, studies)
+        context = join_distributed()
+        try:
+            recipe = with_precision(recipe, out, context, resume)
+            return pretrain_together(cohort, studies, recipe, out, context, resume, overwrite, progress)
+        finally:
+            leave_distributed()
+
+
+def pretrain_together(
+    cohort: Cohort,
+    studies: Cohort,
+    recipe: Recipe,
+    out: Path,
+    context: DistributedContext,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Fitted:
+    """The same, in each of all processes."""
+    settings = {"cohort": digest_of_files(cohort.path / "studies.parquet"), **flat(recipe)}
+    free = free_settings(recipe)
+    with ExitStack() as folder:
         if context.is_main:
-            check_folder(out, "pretrain", settings, resume, overwrite)
+            check_folder(out, "pretrain", settings, resume, overwrite, free=free)
+            folder.enter_context(reserved(out))
         torch.manual_seed(recipe.seed)
         begun = resume and bool(checkpoints(out / "checkpoints"))
         show = partial(show_progress, "pretrain, before the first step", context.is_main)
         objective, job = prepare_job(cohort, studies, recipe, out, begun, show, context)
-        with unspoiled(out) if context.is_main else nullcontext():
-            continued = context.is_main and open_folder(out, "pretrain", settings, resume, overwrite)
-            continued = context.any_rank(continued)
-            if context.is_main:
-                tell_differences(recipe)
-            progress = progress or show_progress("pretrain", context.is_main)
-            fitted = fit(objective, job, context, continued, progress)
-            trained = trained_state(objective)  # gathered by all, written by one
-            if context.is_main and fitted.finished:
-                finish(objective, trained, job, recipe, out)
-        return fitted
-    finally:
-        leave_distributed()
+        if context.is_main:
+            folder.enter_context(unspoiled(out))
+        continued = context.is_main and open_folder(out, "pretrain", settings, resume, overwrite, free)
+        continued = context.any_rank(continued)
+        if context.is_main:
+            tell_differences(recipe)
+        progress = progress or show_progress("pretrain", context.is_main)
+        fitted = fit(objective, job, context, continued, progress)
+        trained = trained_state(objective)  # gathered by all, written by one
+        if context.is_main and fitted.finished:
+            finish(objective, trained, job, recipe, out)
+    return fitted
+
+
+def refuse_tasks_that_know_nothing_of_each_other(environment: Mapping[str, str]) -> None:
+    """`srun` starts as many processes as it is told; only torchrun tells them of one another."""
+    tasks = environment.get("SLURM_STEP_NUM_TASKS", "1")
+    if tasks != "1" and "WORLD_SIZE" not in environment:
+        raise SimcropError(
+            "not-torchrun",
+            f"srun started {tasks} processes that each would train a model of their own; start torchrun once on "
+            "each machine: srun --ntasks-per-node=1 torchrun --nnodes=$SLURM_NNODES --nproc-per-node=GPUS "
+            "--rdzv-backend=c10d --rdzv-endpoint=FIRST_MACHINE:29500 -m simcrop pretrain ...",
+        )
 
 
 def tell_differences(recipe: Recipe) -> None:
@@ -153,6 +195,7 @@ def prepare_job(
         engine=recipe.engine,
         checkpoint=recipe.checkpoint,
         workers=recipe.data.workers,
+        unreadable=recipe.data.unreadable,
         monitor=build_monitor(objective, cohort, recipe, inputs.components.tokenizer),
     )
     return objective, job

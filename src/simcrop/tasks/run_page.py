@@ -88,9 +88,12 @@ def compared(terms: Mapping[str, Term], recipe: Recipe) -> str:
 
 
 def summary(rows: list[Row], terms: Sequence[str]) -> dict[str, Any]:
-    """First and last tenth of the loss and of every term, the speed, and what the monitor found last."""
-    tenth = max(1, len(rows) // 10)
+    """First and last tenth of the loss and of every term, the speed, what went wrong, what the monitor found last."""
     out: dict[str, Any] = {"steps": rows[-1]["step"]}
+    out["steps_skipped"] = sum("skipped" in row for row in rows)
+    out["studies_unread"] = len({study for row in rows for study in row.get("unread", {})})
+    rows = [row for row in rows if "skipped" not in row]
+    tenth = max(1, len(rows) // 10)
     for name in ("loss", *terms):
         out[f"{name}_first"] = sum(row[name] for row in rows[:tenth]) / tenth
         out[f"{name}_last"] = sum(row[name] for row in rows[-tenth:]) / tenth

@@ -212,7 +212,10 @@ def test_left_and_right_are_swapped_only_when_asked(cohort: Cohort) -> None:
     assert 3 <= turned <= 17
 
 
-def test_damaged_study_is_an_error_that_names_it(cohort: Cohort, tmp_path: Path) -> None:
+def test_damaged_study_is_an_error_that_names_it(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simcrop.data.samples.reading.PAUSES_S", ())
     path = tmp_path / "torn.b2nd"
     path.write_bytes(cohort[0].path.read_bytes()[:50])
     data = StudyCrops([replace(cohort[0], path=path)], InputSpec(cohort.spacing_mm, (9, 11, 5)), False)

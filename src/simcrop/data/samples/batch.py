@@ -14,6 +14,7 @@ from torch import Tensor
 from simcrop.data.preprocess import unit_line
 from simcrop.data.samples.tokenizer import Tokens
 from simcrop.device import send
+from simcrop.errors import SimcropError
 
 Unit = Literal["sentence", "findings", "report"]
 Change = Callable[[Tensor], Tensor]
@@ -52,11 +53,20 @@ class Sentences:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A study that could not be read, and why; another one was read in its place."""
+
+    id: str
+    error: SimcropError
+
+
+@dataclass(frozen=True)
 class Batch:
     """`volume` in [-1, 1]; `report` whole, as long as nothing is drawn, and no word piece long when the method reads
     none; `labels` 0, 1 or NaN where unknown; `ids` name the studies in messages. `mask`: the data set's own label
     volume, cut as the scan is, 0 outside of it; `extra`: what else a method has asked for, a row per study. None and
-    nothing when the method wants none. `seeds`: of everything random about each study; `drawn`: what the method has drawn from them.
+    nothing when the method wants none. `unread`: studies that others of the batch stand in for; `seeds`: of everything
+    random about each study; `drawn`: what the method has drawn from them.
 
     From the loading process to the device a batch travels small: `volume` in HU, int16 as the store holds it, while
     `window_hu` says what is yet to be mapped to [-1, 1], and `mask` as int16. `to` makes of both what a method reads.
@@ -69,6 +79,7 @@ class Batch:
     labels: Float[Tensor, "b l"] | None = None
     mask: Int[Tensor, "b 1 x y z"] | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    unread: tuple[Unread, ...] = ()
     seeds: tuple[int, ...] = ()
     drawn: Mapping[str, Tensor] = field(default_factory=dict)
     window_hu: tuple[float, float] | None = None

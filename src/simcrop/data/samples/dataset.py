@@ -4,9 +4,8 @@ Axes: b study, x y z voxels (RAS+), l label. Everything random about a sample co
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,7 +26,8 @@ from simcrop.data.preprocess import (
 )
 from simcrop.data.readers import read_stored
 from simcrop.data.report import Report
-from simcrop.data.samples.batch import Batch, Sentences, Unit, image_indices
+from simcrop.data.samples.batch import Batch, Sentences, Unit, Unread, image_indices
+from simcrop.data.samples.reading import OTHERS, Draw, other_draw, read_patiently
 from simcrop.data.samples.text_features import SentenceBank
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.data.store.cohort import Cohort, Study
@@ -35,21 +35,12 @@ from simcrop.data.volume import spacing_of
 from simcrop.errors import SimcropError
 
 
-@runtime_checkable
-class Draw(Protocol):
-    """Which study, and the seed of everything random about it."""
-
-    @property
-    def index(self) -> int: ...
-
-    @property
-    def seed(self) -> int: ...
-
-
 @dataclass(frozen=True)
 class Sample:
     """One study, read and cut; `mask` where the data set has one and it was asked for. `window_hu`: which HU of the
-    volume become [-1, 1] on the device; None when it lies there already. `seed`: of all that is random about it."""
+    volume become [-1, 1] on the device; None when it lies there already. `seed`: of all that is random about it;
+    `unread`: those that were to be read here before it.
+    """
 
     id: str
     volume: Int[Tensor, "1 x y z"] | Float[Tensor, "1 x y z"]
@@ -58,6 +49,7 @@ class Sample:
     mask: Int[Tensor, "1 x y z"] | None = None
     window_hu: tuple[float, float] | None = None
     seed: int = 0
+    unread: tuple[Unread, ...] = ()
 
 
 class StudyCrops(Dataset):
@@ -83,14 +75,28 @@ class StudyCrops(Dataset):
         return len(self.studies)
 
     def __getitem__(self, draw: Draw) -> Sample | SimcropError:
-        """A sample; or its error as a value, because an exception loses its fields on the way between processes."""
+        """A sample: of the study drawn, or of another where that cannot be read, by the draw's own seed.
+
+        Or its error as a value, because an exception loses its fields on the way between processes.
+        """
+        unread: list[Unread] = []
+        while True:
+            try:
+                return replace(read_patiently(lambda: self.read(draw)), unread=tuple(unread))  # noqa: B023
+            except SimcropError as error:
+                scan = self.scan(draw.index)
+                error = SimcropError(error.reason, f"study {scan.id}: {error.sentence}")
+                if error.reason == "bad-setting" or len(unread) == min(OTHERS, len(self) - 1):
+                    return error
+                unread.append(Unread(scan.id, error))
+                draw = other_draw(draw, len(self))
+
+    def read(self, draw: Draw) -> Sample:
+        """Raises SimcropError where the scan or its label volume cannot be read."""
         study, scan = self.studies[draw.index], self.scan(draw.index)
         flip = self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5
-        try:
-            volume = cut_hu(scan, self.spec, self.random(draw))
-            mask = cut_mask(scan, self.spec, self.random(draw)) if self.masks else None
-        except SimcropError as error:
-            return SimcropError(error.reason, f"study {study.id}: {error.sentence}")
+        volume = cut_hu(scan, self.spec, self.random(draw))
+        mask = cut_mask(scan, self.spec, self.random(draw)) if self.masks else None
         report = Report(study.findings, study.impression)
         labelled = None if mask is None else as_tensor(mask, flip)
         crop = as_tensor(volume, flip)
@@ -242,7 +248,7 @@ class Texts:
             features=None if cached is None else cached[sentence_id],
             tokens=self.tokens(sentence_id) if cached is None else None,
             size_mm=self.bank.size_mm[sentence_id],
-            most=max(map(len, texts), default=0),
+            most=max(map(len, ids), default=0),
         )
 
     def ids(self, sample: Sample) -> Int[np.ndarray, " s"]:
@@ -283,6 +289,7 @@ class Collate:
             report, sentences = self.texts.report(reports), self.texts.sentences(good)
         return Batch(
             ids=tuple(sample.id for sample in good),
+            unread=tuple(one for sample in good for one in sample.unread),
             volume=torch.stack([sample.volume for sample in good]),
             report=report,
             sentences=sentences,

@@ -1,0 +1,209 @@
+"""Every signal that ends jobs, to a process, its group and torchrun: saved, nobody left, and the weights of a run that
+nothing disturbed. One server that has imported everything forks for each run, since an import takes seconds.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from simcrop.engine.checkpoint import checkpoints
+from simcrop.engine.journal import read_journal
+
+PATIENCE = 90.0  # seconds before something that does not come counts as a failure
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+SERVER = """
+import json, os, signal, sys
+
+import simcrop.tasks.pretrain
+from simcrop.cli.app import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for line in sys.stdin:
+    kind, *rest = json.loads(line)
+    if kind == "start":
+        log, *words = rest
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            nobody, file = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+            for to, of in enumerate((nobody, file, file)):
+                os.dup2(of, to)
+            sys.argv = ["simcrop", *words]
+            main(words)
+        print(child, flush=True)
+    else:
+        print(os.waitstatus_to_exitcode(os.waitpid(rest[0], 0)[1]), flush=True)
+"""
+
+
+class Forks:
+    """Runs of the command line, each the leader of a process group of its own."""
+
+    def __init__(self) -> None:
+        self.server = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=ONE_THREAD,
+        )
+
+    def ask(self, *words: object) -> int:
+        assert self.server.stdin is not None
+        assert self.server.stdout is not None
+        self.server.stdin.write(json.dumps(words) + "\n")
+        self.server.stdin.flush()
+        return int(self.server.stdout.readline())
+
+    def start(self, log: Path, *words: object) -> int:
+        """The number of the process."""
+        return self.ask("start", *map(str, (log, *words)))
+
+    def end(self, process: int) -> int:
+        """Its exit code, once its whole group is gone."""
+        code = self.ask("wait", process)
+        await_true(lambda: not alive(process), "the group to end")
+        return code
+
+
+def alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def await_true(happened: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    forks = Forks()
+    yield forks
+    forks.server.kill()
+    forks.server.wait()
+
+
+def rows_of(run: Path) -> list[dict[str, Any]]:
+    return read_journal(run / "journal.jsonl")
+
+
+def newest(run: Path) -> int:
+    """The step of the newest checkpoint."""
+    saved = checkpoints(run / "checkpoints")
+    return int(saved[-1].name[5:]) if saved else 0
+
+
+@pytest.fixture
+def words(toy_cohort: Path, toy_tree: dict[str, Any], tmp_path: Path) -> list[str]:
+    """The command but for --out, with a recipe of 50 steps."""
+    groups: dict[str, dict[str, Any]] = {
+        "optim": {"steps": 50},
+        "checkpoint": {"every": 8},
+        "engine": {"precision": "bf16"},
+        "align": {"center_text": True},
+        "mlm": {"vocabulary": "compact"},
+    }
+    tree = {name: {**toy_tree.get(name, {}), **groups.get(name, {})} for name in {*toy_tree, *groups}}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tree))
+    return ["pretrain", str(toy_cohort), "--recipe", str(tmp_path / "recipe.yaml")]
+
+
+STOPS = list(product((signal.SIGTERM, signal.SIGINT, signal.SIGUSR1), (os.kill, os.killpg), (0, 2)))
+
+
+def test_run_that_is_stopped_in_every_way_ends_with_the_bytes_of_an_undisturbed_one(
+    words: list[str], forks: Forks, tmp_path: Path
+) -> None:
+    run, straight, log = tmp_path / "run", tmp_path / "straight", tmp_path / "log"
+    undisturbed = forks.start(tmp_path / "straight.log", *words, "--out", straight)
+
+    # Killed with its loading processes at work, in the middle of a line of the journal.
+    process = forks.start(log, *words, "--out", run, "--set", "data.workers=2")
+    await_true(
+        lambda: bool(newest(run)) and rows_of(run)[-1]["step"] > newest(run), "a step after a checkpoint"
+    )
+    second = forks.start(tmp_path / "second.log", *words, "--out", run, "--overwrite")
+    assert forks.end(second) == 2
+    assert f"{run} is in use by process {process}" in (tmp_path / "second.log").read_text()
+    os.kill(process, signal.SIGKILL)
+    assert forks.end(process) == -signal.SIGKILL
+    assert not (run / "model").exists()
+    with (run / "journal.jsonl").open("a") as journal:
+        journal.write('{"step": 9')
+
+    for number, send, workers in STOPS:
+        begun = newest(run)
+        process = forks.start(log, *words, "--out", run, "--resume", "--set", f"data.workers={workers}")
+        await_true(lambda begun=begun: rows_of(run)[-1]["step"] == begun + 1, "a step")
+        send(process, number)
+        send(process, number)
+        case = f"{number!r} by {send.__name__} with {workers} loading processes: {log.read_text()}"
+        assert forks.end(process) == 130, case
+        assert begun < newest(run) == rows_of(run)[-1]["step"] < 50, case
+        assert "--resume" in log.read_text(), case
+        assert "Traceback" not in log.read_text(), case
+
+    assert forks.end(forks.start(log, *words, "--out", run, "--resume")) == 0, log.read_text()
+    assert forks.end(undisturbed) == 0
+    for name in ("model.safetensors", "tokenizer/vocab.txt"):
+        assert (run / "model" / name).read_bytes() == (straight / "model" / name).read_bytes()
+    rows, others = rows_of(run), rows_of(straight)
+    assert [row["step"] for row in rows] == list(range(1, 51))
+    assert [row["loss"] for row in rows] == [row["loss"] for row in others]
+    assert sum(row["loss"] for row in rows[-10:]) < 0.8 * sum(row["loss"] for row in rows[:10])
+
+
+def torchrun(words: list[str], *options: str) -> subprocess.Popen[str]:
+    agent = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
+    return subprocess.Popen(
+        [*agent, "-m", "simcrop", *words], stderr=subprocess.PIPE, text=True, env=ONE_THREAD
+    )
+
+
+def children(process: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def test_torchrun_passes_signals_on_and_its_processes_save_once(words: list[str], tmp_path: Path) -> None:
+    every = ["--set", "checkpoint.every=1", "--set", "checkpoint.keep=100", "--set", "optim.steps=20"]
+    straight = tmp_path / "straight"
+    undisturbed = torchrun([*words, "--out", str(straight), *every])
+
+    def stopped(run: Path, number: int, also_processes: bool, loading: int, *options: str) -> None:
+        agent = torchrun([*words, "--out", str(run), *every, "--set", f"data.workers={loading}"], *options)
+        await_true(lambda: bool(rows_of(run)), "a step")
+        ranks = children(agent.pid)
+        assert len(ranks) == 2
+        for process in [agent.pid, *(ranks if also_processes else [])]:
+            os.kill(process, number)
+        _, errors = agent.communicate(timeout=PATIENCE)
+        assert "SIGKILL" not in errors
+        assert errors.count("stopped after step") == 2, errors
+        await_true(lambda: not any(map(alive, ranks)), "the processes and theirs to end")
+        assert newest(run) == rows_of(run)[-1]["step"] < 20
+
+    stopped(tmp_path / "both", signal.SIGTERM, True, 2)
+    stopped(tmp_path / "agent", signal.SIGUSR1, False, 0, "--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
+    _, errors = undisturbed.communicate(timeout=PATIENCE)
+    assert undisturbed.returncode == 0, errors
+    for run in (tmp_path / "both", tmp_path / "agent"):
+        saved = checkpoints(run / "checkpoints")[-1]
+        for name in ("model.safetensors", "optimizer.safetensors"):
+            same = straight / "checkpoints" / saved.name / name
+            assert (saved / name).read_bytes() == same.read_bytes()
