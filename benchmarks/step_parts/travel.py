@@ -10,7 +10,8 @@ import torch
 from simcrop.config import Recipe
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch
-from simcrop.data.samples.dataset import Collate, Sample
+from simcrop.data.samples.collate import Collate
+from simcrop.data.samples.dataset import Sample
 from simcrop.nn.length_groups import length_groups
 
 # Word pieces of CT-RATE's validation reports in MiniLM's vocabulary, at 5, 15, ... 95 % of them; cut at 512.

@@ -13,7 +13,8 @@ import torch
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch
-from simcrop.data.samples.dataset import Collate, Sample, Texts, texts_of
+from simcrop.data.samples.collate import Collate, Texts, texts_of
+from simcrop.data.samples.dataset import Sample
 from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer

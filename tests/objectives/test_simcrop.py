@@ -12,7 +12,8 @@ from simcrop import losses
 from simcrop.config import build_recipe
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch
-from simcrop.data.samples.dataset import Collate, Sample, Texts
+from simcrop.data.samples.collate import Collate, Texts
+from simcrop.data.samples.dataset import Sample
 from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer

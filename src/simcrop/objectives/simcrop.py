@@ -5,12 +5,12 @@ Axes: b study, n all patches, v visible patches, p voxel of a patch, s sentence,
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import Field, field_validator, model_validator
-from torch import Tensor, nn
+from pydantic import model_validator
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from simcrop import losses
@@ -24,45 +24,23 @@ from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.mlm_head import MlmHead
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.report_decoder import ReportDecoder, ReportDecoderSettings
-from simcrop.nn.text_encoder import Pool, TextEncoder
-from simcrop.nn.transformer import check_heads, identity_linear
+from simcrop.nn.text_encoder import TextEncoder
+from simcrop.nn.transformer import check_heads
 from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
-from simcrop.objectives.cross_image import CrossImage, CrossImageSettings
+from simcrop.objectives.alignment import AlignProjection, AlignSettings
+from simcrop.objectives.cross_image import CrossImage
 from simcrop.objectives.draws import PATCHES, Draws
 from simcrop.objectives.method import (
     Components,
     MethodSettings,
     Objective,
     Parts,
-    ProjectionHead,
     Term,
     TextNeeds,
 )
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
 from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, preferred_patches, volume_loss
 from simcrop.objectives.words import MlmSettings, draw_words
-from simcrop.settings import Settings
-
-
-class AlignSettings(Settings):
-    """Similarity-driven alignment (Eq. 2-4). `weight` is lambda 1; `use_sa` is a column of Table 3."""
-
-    use_sa: bool = True
-    weight: float = Field(default=1.0, ge=0)
-    top_k: int = Field(default=64, ge=1)
-    temperature: float = Field(default=0.07, gt=0)
-    l2: bool = True
-    scope: Literal["report", "batch"] = "report"
-    sent_pool: Pool = "cls"
-    vision_proj: Literal["linear", "none"] = "linear"
-    center_text: bool = False
-    cross_image: CrossImageSettings = CrossImageSettings()
-
-    @field_validator("cross_image", mode="before")
-    @classmethod
-    def switch(cls, value: object) -> object:
-        """`cross_image: true` is short for its defaults, enabled."""
-        return {"enabled": value} if isinstance(value, bool) else value
 
 
 class SimCroPSettings(MethodSettings):
@@ -115,34 +93,6 @@ class SimCroPSettings(MethodSettings):
     def boxes(self, patches: int) -> int:
         """K of the paper counts visible patches only, so all patches hold as many more."""
         return min(patches, max(1, round(self.align.top_k / (1 - self.mim.mask_ratio))))
-
-
-class AlignProjection(ProjectionHead):
-    """Brings patches and sentences into one space: projection, centring, L2."""
-
-    center: Tensor
-
-    def __init__(self, settings: AlignSettings, vision_width: int, text_width: int) -> None:
-        super().__init__()
-        self.l2 = settings.l2
-        self.vision_proj: nn.Module = nn.Identity()
-        if settings.vision_proj == "linear":
-            self.vision_proj = identity_linear(vision_width, text_width)
-        elif vision_width != text_width:
-            raise SimcropError(
-                "bad-setting",
-                "align.vision_proj = none needs equal widths, "
-                f"but vision.dim is {vision_width} and the text's {text_width}",
-            )
-        self.register_buffer("center", torch.zeros(text_width))
-
-    def patches(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b v e"]:
-        projected = self.vision_proj(features).float()
-        return normalize(projected, dim=-1) if self.l2 else projected
-
-    def sentences(self, features: Float[Tensor, "s e"]) -> Float[Tensor, "s e"]:
-        centred = features.float() - self.center
-        return normalize(centred, dim=-1) if self.l2 else centred
 
 
 class SimCroP(Objective):

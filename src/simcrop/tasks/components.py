@@ -14,7 +14,7 @@ from torch import Tensor
 from simcrop.config import Recipe, nearest
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Unit
-from simcrop.data.samples.dataset import Texts, texts_of
+from simcrop.data.samples.collate import Texts, texts_of
 from simcrop.data.samples.split_reports import split_reports
 from simcrop.data.samples.text_features import SentenceBank, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer

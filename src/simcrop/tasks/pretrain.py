@@ -14,7 +14,8 @@ from torch import Tensor
 
 from simcrop.claim import differences
 from simcrop.config import Recipe, flat, free_settings
-from simcrop.data.samples.dataset import Collate, StudyCrops, derangement
+from simcrop.data.samples.collate import Collate
+from simcrop.data.samples.dataset import StudyCrops, derangement
 from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.checkpoint import Describe, checkpoints, trained_state

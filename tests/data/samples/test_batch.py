@@ -12,7 +12,8 @@ from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, to_un
 from simcrop.data.report import Report
 from simcrop.data.resampling.plan import resample
 from simcrop.data.samples.batch import Batch, image_indices
-from simcrop.data.samples.dataset import Collate, Sample, StudyCrops, Texts, crop_start, cut
+from simcrop.data.samples.collate import Collate, Texts
+from simcrop.data.samples.dataset import Sample, StudyCrops, crop_start, cut
 from simcrop.data.samples.text_features import build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort, open_cohort

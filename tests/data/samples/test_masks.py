@@ -12,7 +12,8 @@ from nibabel.affines import apply_affine
 from simcrop.data.ingest import ingest
 from simcrop.data.preprocess import InputSpec
 from simcrop.data.samples.batch import Batch
-from simcrop.data.samples.dataset import Collate, StudyCrops, cut_mask, placement_of
+from simcrop.data.samples.collate import Collate
+from simcrop.data.samples.dataset import StudyCrops, cut_mask, placement_of
 from simcrop.data.store.cohort import Study, open_cohort
 from simcrop.engine.order import SampleDraw
 from simcrop.errors import SimcropError

@@ -11,7 +11,8 @@ import torch
 
 from simcrop.data.preprocess import InputSpec
 from simcrop.data.samples import reading
-from simcrop.data.samples.dataset import Collate, Sample, StudyCrops
+from simcrop.data.samples.collate import Collate
+from simcrop.data.samples.dataset import Sample, StudyCrops
 from simcrop.data.samples.reading import OTHERS
 from simcrop.data.store.cohort import Cohort, Study, open_cohort
 from simcrop.engine.order import SampleDraw

@@ -1,0 +1,131 @@
+"""Samples become a batch: volumes joined, reports as word pieces, sentences flat.
+
+Axes: b study, x y z voxels (RAS+), s sentence, l label.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from simcrop.data.report import Report
+from simcrop.data.samples.batch import Batch, Sentences, Unit, image_indices
+from simcrop.data.samples.dataset import Sample
+from simcrop.data.samples.text_features import SentenceBank
+from simcrop.data.samples.tokenizer import Tokenizer, Tokens
+from simcrop.errors import SimcropError
+
+
+def texts_of(report: Report, unit: Unit) -> list[str]:
+    """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said."""
+    if unit == "sentence":
+        return report.sentences
+    text = report.text if unit == "report" else Report(report.findings, "").text
+    return [text] if text else []
+
+
+@dataclass(frozen=True)
+class Texts:
+    """How reports enter a batch. `bank`: every distinct text of the cohort. Lengths in word pieces, specials included;
+    `predicted`: whole reports come as word pieces, too; `known`: of studies by id, the texts' places in the bank, so
+    that no report is split again in every epoch.
+    """
+
+    tokenizer: Tokenizer
+    bank: SentenceBank
+    report_length: int
+    text_length: int
+    unit: Unit = "sentence"
+    predicted: bool = True
+    known: Mapping[str, Int[np.ndarray, " s"]] = field(default_factory=dict)
+
+    def report(self, reports: list[Report]) -> Tokens:
+        """Padded to the longest."""
+        if not self.predicted:
+            return unread(len(reports))[0]
+        return self.tokenizer.encode([report.text for report in reports], self.report_length)
+
+    def sentences(self, samples: Sequence[Sample]) -> Sentences:
+        """Flat, those of one report after those of the other."""
+        ids = [self.ids(sample) for sample in samples]
+        sentence_id = torch.from_numpy(np.concatenate(ids).astype(np.int64))
+        cached = self.bank.features
+        return Sentences(
+            image_index=image_indices([len(of_one) for of_one in ids]),
+            sentence_id=sentence_id,
+            document_frequency=self.bank.document_frequency[sentence_id],
+            features=None if cached is None else cached[sentence_id],
+            tokens=self.tokens(sentence_id) if cached is None else None,
+            size_mm=self.bank.size_mm[sentence_id],
+            most=max(map(len, ids), default=0),
+        )
+
+    def ids(self, sample: Sample) -> Int[np.ndarray, " s"]:
+        """Where the texts of one study stand in the bank."""
+        if sample.id in self.known:
+            return self.known[sample.id]
+        return np.array(self.bank.ids(texts_of(sample.report, self.unit)), dtype=np.int32)
+
+    def tokens(self, ids: Int[Tensor, " s"]) -> Tokens:
+        """Texts of the bank as word pieces."""
+        return self.tokenizer.encode([self.bank.texts[i] for i in ids.tolist()], self.text_length)
+
+
+# Further tensors of a batch, by name.
+Extra = Callable[[Sequence[Sample]], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Samples to a batch. Without `texts` no report is read; `labels` names the columns of the batch's labels; `masks`:
+    label volumes are joined, a study without one has zeros; `extra` makes what else the method wants.
+    """
+
+    texts: Texts | None = None
+    labels: tuple[str, ...] = ()
+    masks: bool = False
+    extra: Extra | None = None
+
+    def __call__(self, samples: list[Sample | SimcropError]) -> Batch | SimcropError:
+        good: list[Sample] = []
+        for sample in samples:
+            if isinstance(sample, SimcropError):
+                return sample
+            good.append(sample)
+        reports = [sample.report for sample in good]
+        report, sentences = unread(len(good))
+        if self.texts is not None:
+            report, sentences = self.texts.report(reports), self.texts.sentences(good)
+        return Batch(
+            ids=tuple(sample.id for sample in good),
+            unread=tuple(one for sample in good for one in sample.unread),
+            volume=torch.stack([sample.volume for sample in good]),
+            report=report,
+            sentences=sentences,
+            labels=label_table([sample.labels for sample in good], self.labels) if self.labels else None,
+            mask=torch.stack([mask_of(sample) for sample in good]) if self.masks else None,
+            extra={} if self.extra is None else self.extra(good),
+            seeds=tuple(sample.seed for sample in good),
+            window_hu=good[0].window_hu,
+        )
+
+
+def mask_of(sample: Sample) -> Int[Tensor, "1 x y z"]:
+    return torch.zeros_like(sample.volume, dtype=torch.int16) if sample.mask is None else sample.mask
+
+
+def unread(studies: int) -> tuple[Tokens, Sentences]:
+    """Reports nobody read: no word piece long, and no sentence."""
+    ids, nobody = torch.zeros(studies, 0, dtype=torch.long), torch.zeros(0, dtype=torch.long)
+    return Tokens(ids, ids.bool(), ids), Sentences(
+        image_index=nobody, sentence_id=nobody, document_frequency=torch.zeros(0), most=0
+    )
+
+
+def label_table(known: Sequence[Mapping[str, int | None]], names: Sequence[str]) -> Float[Tensor, "b l"]:
+    """0, 1, or NaN where a study's label is unknown."""
+    values = [[labels.get(name) for name in names] for labels in known]
+    return torch.tensor([[float("nan") if v is None else float(v) for v in row] for row in values])

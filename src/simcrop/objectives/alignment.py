@@ -1,0 +1,68 @@
+"""Where patches and sentences meet: settings of the similarity-driven alignment and its joint space (Eq. 2-4).
+
+Axes: b study, v visible patches, s sentence, d features, e features that both share.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from simcrop.errors import SimcropError
+from simcrop.nn.text_encoder import Pool
+from simcrop.nn.transformer import identity_linear
+from simcrop.objectives.cross_image import CrossImageSettings
+from simcrop.objectives.method import ProjectionHead
+from simcrop.settings import Settings
+
+
+class AlignSettings(Settings):
+    """Similarity-driven alignment (Eq. 2-4). `weight` is lambda 1; `use_sa` is a column of Table 3."""
+
+    use_sa: bool = True
+    weight: float = Field(default=1.0, ge=0)
+    top_k: int = Field(default=64, ge=1)
+    temperature: float = Field(default=0.07, gt=0)
+    l2: bool = True
+    scope: Literal["report", "batch"] = "report"
+    sent_pool: Pool = "cls"
+    vision_proj: Literal["linear", "none"] = "linear"
+    center_text: bool = False
+    cross_image: CrossImageSettings = CrossImageSettings()
+
+    @field_validator("cross_image", mode="before")
+    @classmethod
+    def switch(cls, value: object) -> object:
+        """`cross_image: true` is short for its defaults, enabled."""
+        return {"enabled": value} if isinstance(value, bool) else value
+
+
+class AlignProjection(ProjectionHead):
+    """Brings patches and sentences into one space: projection, centring, L2."""
+
+    center: Tensor
+
+    def __init__(self, settings: AlignSettings, vision_width: int, text_width: int) -> None:
+        super().__init__()
+        self.l2 = settings.l2
+        self.vision_proj: nn.Module = nn.Identity()
+        if settings.vision_proj == "linear":
+            self.vision_proj = identity_linear(vision_width, text_width)
+        elif vision_width != text_width:
+            raise SimcropError(
+                "bad-setting",
+                "align.vision_proj = none needs equal widths, "
+                f"but vision.dim is {vision_width} and the text's {text_width}",
+            )
+        self.register_buffer("center", torch.zeros(text_width))
+
+    def patches(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b v e"]:
+        projected = self.vision_proj(features).float()
+        return normalize(projected, dim=-1) if self.l2 else projected
+
+    def sentences(self, features: Float[Tensor, "s e"]) -> Float[Tensor, "s e"]:
+        centred = features.float() - self.center
+        return normalize(centred, dim=-1) if self.l2 else centred
