@@ -25,7 +25,7 @@ def test_loss_and_gradients_are_those_of_the_processor(
 ) -> None:
     objective, batch = build(method, **NEEDS.get(method, {}))
     here = terms_and_gradient(objective, batch, half=False)
-    there = terms_and_gradient(objective.cuda(), batch.to(torch.device("cuda")), half)
+    there = terms_and_gradient(objective.cuda(), batch, half)
     tolerance = 5e-2 if half else 1e-4
 
     for name, value in here[0].items():
@@ -37,7 +37,7 @@ def terms_and_gradient(
     objective: Objective, batch: Batch, half: bool
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     objective.zero_grad(set_to_none=True)
-    with torch.autocast(batch.volume.device.type, torch.bfloat16, enabled=half):
+    with torch.autocast(objective.vision.device.type, torch.bfloat16, enabled=half):
         terms = objective.losses(batch, 3)
     sum(terms.values()).backward()  # type: ignore[union-attr]
     rows = [p.grad.flatten().double().cpu() for p in objective.parameters() if p.grad is not None]
