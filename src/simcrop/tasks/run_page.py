@@ -14,7 +14,9 @@ from simcrop.objectives.method import Term
 
 BLIND = 0.05  # other images that retrieve this little worse than the true ones say that nobody looks at these
 
-HELD_OUT_STUDIES = f"Asked of studies of the split {HELD_OUT}, which nothing was chosen by; in CT-RATE these are the test set."
+HELD_OUT_STUDIES = (
+    f"Asked of the split {HELD_OUT}, by which nothing was chosen; in CT-RATE these are the test set."
+)
 
 
 def write_run_page(
