@@ -189,7 +189,7 @@ def test_a_new_method_goes_from_its_file_to_a_page_an_embedding_and_a_heat_map(
 
     page = (tmp_path / "run" / "report.html").read_text()
     assert "how bright a scan is and how much of it is marked" in page
-    assert "Samples are compared in own: at most 4" in page
+    assert "Samples are compared in own: all 4 of a batch" in page
 
     model = load(tmp_path / "run")
     names = {name for name, _ in model.named_parameters()}

@@ -15,8 +15,7 @@ from simcrop.objectives.method import Term
 BLIND = 0.05  # other images that retrieve this little worse than the true ones say that nobody looks at these
 
 HELD_OUT_STUDIES = (
-    f"Asked of studies of the split {HELD_OUT}, which nothing was chosen by; "
-    "in CT-RATE these are the test set."
+    f"Asked of the split {HELD_OUT}, by which nothing was chosen; in CT-RATE these are the test set."
 )
 
 
@@ -86,8 +85,7 @@ def compared(terms: Mapping[str, Term], recipe: Recipe) -> str:
     names = [name for name, term in terms.items() if term.compares_samples]
     if not names:
         return ""
-    size = recipe.engine.micro_batch or recipe.optim.batch
-    return f"Samples are compared in {', '.join(names)}: at most {size} of them, those of one process. "
+    return f"Samples are compared in {', '.join(names)}: all {recipe.optim.batch} of a batch, however it is cut. "
 
 
 def summary(rows: list[Row], terms: Sequence[str]) -> dict[str, Any]:
