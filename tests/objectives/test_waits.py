@@ -13,7 +13,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from simcrop.objectives.method import Objective
 
-WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "bincount", "unique", "equal.default", "is_nonzero")
+WAITS = (
+    "_local_scalar_dense",
+    "nonzero",
+    "masked_select",
+    "bincount",
+    "unique",
+    "equal.default",
+    "is_nonzero",
+)
 CROSS = {"enabled": True, "visible": 0.5, "skip_attention": 0.5, "stated_size": True}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper": ("simcrop", {}),
@@ -61,7 +69,12 @@ def test_nothing_is_waited_for_between_draws_and_norm(build: Callable, name: str
 
 def test_the_watch_sees_what_is_waited_for() -> None:
     x = torch.rand(5)
-    for wait in (lambda: x.sum().item(), lambda: x[x > 0.5], lambda: x.nonzero(), lambda: bool((x > 2).any())):
+    for wait in (
+        lambda: x.sum().item(),
+        lambda: x[x > 0.5],
+        lambda: x.nonzero(),
+        lambda: bool((x > 2).any()),
+    ):
         with Watch() as watch:
             wait()
         assert watch.seen

@@ -204,8 +204,10 @@ def prepare_job(
 
 def finish(objective: Objective, trained: Mapping[str, Tensor], job: Job, recipe: Recipe, out: Path) -> None:
     """`model/`, `metrics.json` and `report.html`, once the last step is done."""
-    write_model(trained, recipe, job.describe, out)
     rows = read_journal(out / "journal.jsonl")
+    if all("skipped" in row for row in rows):
+        raise SimcropError("non-finite-loss", "the loss of no step was finite: nothing was learned")
+    write_model(trained, recipe, job.describe, out)
     metrics = summary(rows, list(objective.terms))
     write_run_page(out, recipe, objective.terms, rows, metrics)
     write_metrics(out, metrics)

@@ -93,11 +93,11 @@ def summary(rows: list[Row], terms: Sequence[str]) -> dict[str, Any]:
     out: dict[str, Any] = {"steps": rows[-1]["step"]}
     out["steps_skipped"] = sum("skipped" in row for row in rows)
     out["studies_unread"] = len({study for row in rows for study in row.get("unread", {})})
-    rows = [row for row in rows if "skipped" not in row]
-    tenth = max(1, len(rows) // 10)
+    learned = [row for row in rows if "skipped" not in row]
+    tenth = max(1, len(learned) // 10)
     for name in ("loss", *terms):
-        out[f"{name}_first"] = sum(row[name] for row in rows[:tenth]) / tenth
-        out[f"{name}_last"] = sum(row[name] for row in rows[-tenth:]) / tenth
+        out[f"{name}_first"] = sum(row[name] for row in learned[:tenth]) / tenth
+        out[f"{name}_last"] = sum(row[name] for row in learned[-tenth:]) / tenth
     out["volumes_per_s"] = sorted(row["volumes_per_s"] for row in rows)[len(rows) // 2]
     out["data_wait"] = sum(row["data_wait"] for row in rows) / len(rows)
     out |= rows[-1].get("monitored", {})

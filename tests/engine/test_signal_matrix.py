@@ -1,0 +1,78 @@
+"""Every signal, to the process and to its group, with and without loading processes: the step in hand is saved, and a
+resumed run ends with the weights of an undisturbed one. By forks of this process, which need no imports.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from simcrop.engine.checkpoint import checkpoints
+from simcrop.engine.distributed import DistributedContext
+from simcrop.engine.fit import Job, fit
+from simcrop.engine.stop import STOP_SIGNALS
+
+ALONE = DistributedContext(0, 1, torch.device("cpu"))
+SLOW_S = 0.05  # a step, so that a signal meets the run
+
+
+def train(build: Callable[..., nn.Module], job: Job) -> None:
+    """In a process that leads a group of its own."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    fitted = fit(build(), job, ALONE, progress=lambda *_: time.sleep(SLOW_S))
+    sys.stdout.flush()
+    os._exit(0 if fitted.finished else 130)
+
+
+def wait_for(path: Path, lines: int) -> None:
+    """Until a journal is so long."""
+    deadline = time.monotonic() + 30
+    while not path.is_file() or path.read_bytes().count(b"\n") < lines:
+        assert time.monotonic() < deadline, "the run does not begin"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, torch.Tensor]:
+    """Filled by the first case: the weights of an undisturbed run."""
+    return {}
+
+
+@pytest.mark.parametrize(("number", "group", "workers"), list(product(STOP_SIGNALS, (False, True), (0, 2))))
+def test_a_signal_ends_a_run_after_the_step_in_hand_and_costs_nothing(
+    toy: Callable[..., nn.Module],
+    job: Callable[..., Job],
+    whole: dict[str, torch.Tensor],
+    number: int,
+    group: bool,
+    workers: int,
+) -> None:
+    run = replace(job("stopped", every=100), workers=workers)
+    process = multiprocessing.get_context("fork").Process(target=train, args=(toy, run))
+    process.start()
+    assert process.pid is not None
+    wait_for(run.folder / "journal.jsonl", 3)
+    (os.killpg if group else os.kill)(process.pid, number)
+    process.join(30)
+    assert process.exitcode == 130
+    saved = checkpoints(run.folder / "checkpoints")
+    assert len(saved) == 1
+    assert 3 <= int(saved[0].name.removeprefix("step-")) < run.steps
+
+    again = toy()
+    assert fit(again, replace(run, workers=0), ALONE, resume=True).finished
+    if not whole:
+        plain = toy()
+        fit(plain, job("plain"), ALONE)
+        whole |= plain.state_dict()
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in again.state_dict().items())
