@@ -26,12 +26,13 @@ def stepper(
     """Forward, backward, gradient norm, update. Every step masks the same patches and words."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     device = batch.volume.device
+    bare = getattr(module, "module", module)  # without what DDP puts around it
 
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            terms = module.settled(module(batch))  # type: ignore[operator]
-            loss = sum(module.terms[name].weight * terms[name] for name in terms)  # type: ignore[index]
+            terms = bare.settled(module(batch))  # type: ignore[operator]
+            loss = sum(bare.terms[name].weight * terms[name] for name in terms)  # type: ignore[index]
         loss.backward()  # type: ignore[union-attr]
         torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         optimizer.step()

@@ -6,7 +6,7 @@ No axes or units. `docs/walkthrough.md` is the input.
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,10 @@ def the_objective_agrees(names: dict[str, Any]) -> None:
     count = len(image_index)
     sentences = Sentences(image_index, torch.arange(count), torch.zeros(count), names["sentence_features"])
     ids = tuple(study.id for study in names["studies"])
-    terms = whole(Batch(ids, names["x"], names["whole"], sentences), torch.Generator().manual_seed(0))
+    shown, report = names["shown"], names["whole"]
+    at = shown.masked.flatten().nonzero()[:, 0]
+    drawn = {"patches": names["noise"], "masked_at": at, "masked_ids": report.ids.flatten()[at]}
+    terms = whole(Batch(ids, names["x"], replace(report, ids=shown.ids), sentences, drawn=drawn))
 
     assert set(whole.terms) == set(terms) == {"volume", "align", "report"}
     for term, value in terms.items():

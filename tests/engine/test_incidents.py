@@ -138,7 +138,7 @@ class Two(DistributedContext):
 
 
 def two(*theirs: list[Any]) -> Two:
-    return Two(0, 2, torch.device("cpu"), iter(theirs))
+    return Two(0, 2, torch.device("cpu"), theirs=iter(theirs))
 
 
 def test_what_happens_in_another_process_counts_here() -> None:

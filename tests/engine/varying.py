@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,9 +25,10 @@ WIDTH, LEAST, MOST = 12, 3_000, 60_000  # rows of a batch: reports differ in len
 class Rows:
     ids: tuple[str, ...]
     values: Tensor
+    noise: Tensor | None = None
 
     def to(self, device: torch.device) -> "Rows":
-        return Rows(self.ids, self.values.to(device))
+        return replace(self, values=self.values.to(device))
 
 
 class Sizes(Dataset):
@@ -50,10 +51,17 @@ class Layers(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(6))
         self.terms = {"size": Term(1.0, "")}
 
-    def forward(self, batch: Rows, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, batch: Rows, seed: int, first: int) -> Rows:
+        generator = torch.Generator().manual_seed((seed + first) % 2**63)
+        return replace(batch, noise=torch.rand(len(self.layers), len(batch.values) // 7, generator=generator))
+
+    def counts(self, batch: Rows) -> dict[str, int]:
+        return {"size": len(batch.values)}
+
+    def forward(self, batch: Rows) -> dict[str, Tensor]:
         x = batch.values
-        for layer in self.layers:
-            kept = torch.rand(len(x) // 7, generator=generator)
+        assert batch.noise is not None
+        for layer, kept in zip(self.layers, batch.noise, strict=True):
             x = gelu(layer(x)) * kept.mean()
         return {"size": x.square().mean()}
 

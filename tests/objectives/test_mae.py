@@ -15,10 +15,6 @@ from simcrop.objectives.mae import Mae, MaeSettings
 TINY = {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}}
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def test_its_one_term_is_equation_1_on_masked_patches(build: Callable) -> None:
     objective, batch = build("mae", **TINY)
     assert isinstance(objective, Mae)

@@ -77,7 +77,7 @@ def test_one_batch_is_learned_by_heart(make: Make) -> None:
     journal: list[dict[str, float]] = []
     for _ in range(120):
         optimizer.zero_grad()
-        terms = objective.losses(batch, 3)  # the same patches and words masked every time
+        terms = objective.losses(batch, 4)  # the same patches and words masked every time
         sum(terms.values()).backward()  # type: ignore[union-attr]
         optimizer.step()
         journal.append({name: term.item() for name, term in terms.items()})

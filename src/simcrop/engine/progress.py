@@ -10,14 +10,17 @@ Progress = Callable[[int, int, str], None]
 
 
 class PlainProgress:
-    """A line on stderr at most every `seconds`, and one at the end."""
+    """A line on stderr at most every `seconds`, and one at the end; none in the first `quiet` seconds, so that what is
+    over at once is not worth a word.
+    """
 
-    def __init__(self, title: str, seconds: float = 10.0) -> None:
+    def __init__(self, title: str, seconds: float = 10.0, quiet: float = 0.0) -> None:
         self.title, self.seconds, self.last = title, seconds, 0.0
+        self.loud = time.monotonic() + quiet
 
     def __call__(self, done: int, total: int, words: str) -> None:
         now = time.monotonic()
-        if done == total or now - self.last >= self.seconds:
+        if now >= self.loud and (done == total or now - self.last >= self.seconds):
             self.last = now
             sys.stderr.write(f"{self.title} {done}/{total}  {words}\n")
 
@@ -74,8 +77,8 @@ def silent(done: int, total: int, words: str) -> None:
     del done, total, words
 
 
-def show_progress(title: str, is_main: bool = True) -> Progress:
-    """The right kind for where this process runs."""
+def show_progress(title: str, is_main: bool = True, quiet: float = 0.0) -> Progress:
+    """The right kind for where this process runs; a plain one says nothing in its first `quiet` seconds."""
     if not is_main:
         return silent
-    return TerminalProgress(title) if sys.stderr.isatty() else PlainProgress(title)
+    return TerminalProgress(title) if sys.stderr.isatty() else PlainProgress(title, quiet=quiet)

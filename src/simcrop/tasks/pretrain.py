@@ -45,6 +45,8 @@ from simcrop.tasks.folder import (
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.start import start_encoder
 
+QUIET_S = 1.5  # of each stretch of the start: a setting that cannot be used is then one line and nothing else
+
 
 def pretrain(
     cohort_path: Path,
@@ -90,7 +92,7 @@ def pretrain_together(
             folder.enter_context(reserved(out))
         torch.manual_seed(recipe.seed)
         begun = resume and bool(checkpoints(out / "checkpoints"))
-        show = partial(show_progress, "pretrain, before the first step", context.is_main)
+        show = partial(show_progress, "pretrain, before the first step", context.is_main, QUIET_S)
         objective, job = prepare_job(cohort, studies, recipe, out, begun, show, context)
         if context.is_main:
             folder.enter_context(unspoiled(out))
