@@ -90,7 +90,9 @@ def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts 
     bank = build_bank([texts_of(r, needs.unit) for r in reports], encode if recipe.text.freeze else None)
     texts = Texts(tokenizer, bank, 64, recipe.text_length, needs.unit, needs.predicted != "no")
     center = bank.center() if needs.centred else None
-    return texts, Components(recipe.input.grid, text, tokenizer, center=center)
+    return texts, Components(
+        recipe.input.grid, text, tokenizer, center=center, patch_mm=recipe.input.patch_mm
+    )
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from simcrop.engine.order import RankShare, step_seed
 from simcrop.objectives.method import Objective
 
 STUDIES = (
-    "a nodule in the left upper lobe. no effusion. the lung is clear.",
+    "a 6 mm nodule in the left upper lobe. no effusion. the lung is clear.",
     "no effusion. the right lobe is not in the left lung.",
     "",
     "the nodule is in the right lower lobe. no nodule in the left lung. no effusion. the upper lung is clear.",
