@@ -5,11 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 import simcrop as package
+from simcrop.cli.loading import GONE, WORD, loading
 
 BIN = Path(sys.executable).with_name("simcrop")
 
@@ -151,3 +153,16 @@ def test_real_process_refuses_in_one_line(line, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {tmp_path}/ct.nii.gz: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_word_stands_on_a_terminal_while_libraries_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream, during, after in ((Terminal(), WORD, WORD + GONE), (StringIO(), "", "")):
+        monkeypatch.setattr("sys.stderr", stream)
+        with loading():
+            assert stream.getvalue() == during
+        assert stream.getvalue() == after

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from simcrop.cli.loading import loading
 from simcrop.cli.options import Out, Overwrite, Resume, Set
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.studies import demo, reproduce
@@ -122,8 +123,9 @@ def pretrain(
     overwrite: Overwrite = False,
 ) -> None:
     """Pre-train on a cohort. Many processes: torchrun ... -m simcrop pretrain ..."""
-    from simcrop.config import load_recipe
-    from simcrop.tasks.pretrain import pretrain as run
+    with loading():
+        from simcrop.config import load_recipe
+        from simcrop.tasks.pretrain import pretrain as run
 
     fitted = run(cohort, load_recipe(recipe, set_), out, resume, overwrite)
     if not fitted.finished:
@@ -147,7 +149,8 @@ def probe(
     overwrite: Overwrite = False,
 ) -> None:
     """A linear probe on frozen features: AUROC per label with confidence intervals."""
-    from simcrop.tasks.probe import probe as run
+    with loading():
+        from simcrop.tasks.probe import probe as run
 
     macro = run(model, cohort, out, share, seed, train, test, pool, overwrite).macro
     typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
@@ -168,7 +171,8 @@ def ground(
     overwrite: Overwrite = False,
 ) -> None:
     """Where a sentence is seen: heat map on the scan's own grid, picture, boxes in mm."""
-    from simcrop.tasks.ground import ground as run
+    with loading():
+        from simcrop.tasks.ground import ground as run
 
     page = run(model, ct, sentence or [], report, out, top_k, overwrite)
     typer.echo(f"open {page}")
@@ -177,7 +181,8 @@ def ground(
 @recipe_app.command("list")
 def recipe_list() -> None:
     """Names of the shipped recipes."""
-    from simcrop.config import recipe_names
+    with loading():
+        from simcrop.config import recipe_names
 
     for name in recipe_names():
         typer.echo(name)
@@ -188,7 +193,8 @@ def recipe_show(
     name: str, full: Annotated[bool, typer.Option("--full", help="Every setting, defaults included.")] = False
 ) -> None:
     """Print a recipe as YAML."""
-    from simcrop.config import full_yaml, load_recipe, recipe_text
+    with loading():
+        from simcrop.config import full_yaml, load_recipe, recipe_text
 
     typer.echo(full_yaml(load_recipe(name)) if full else recipe_text(name), nl=False)
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simcrop.cli.loading import loading
 from simcrop.cli.options import Overwrite, Resume
 
 Ray = Annotated[
@@ -58,7 +59,8 @@ def ingest(
     overwrite: Overwrite = False,
 ) -> None:
     """Raw scans and reports into a cohort store. Interrupted, the same command continues."""
-    from simcrop.tasks.ingest import IngestOptions, ingest_as, merge_shards
+    with loading():
+        from simcrop.tasks.ingest import IngestOptions, ingest_as, merge_shards
 
     del resume  # state is kept per scan: the same command always continues
     options = IngestOptions(layout, spacing, antialias, codec, pseudonymise, reports, key, split)
@@ -82,7 +84,8 @@ def embed(
     overwrite: Overwrite = False,
 ) -> None:
     """One feature vector per scan: embeddings.parquet."""
-    from simcrop.tasks.embed import embed as run
+    with loading():
+        from simcrop.tasks.embed import embed as run
 
     count = run(model, source, out, resume, overwrite, ray)
     typer.echo(f"{count} scans in {out / 'embeddings.parquet'}")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from simcrop.cli.loading import loading
 from simcrop.cli.options import Out, Overwrite, Resume, Set
 from simcrop.errors import SimcropError
 
@@ -21,7 +22,8 @@ def demo(
     overwrite: Overwrite = False,
 ) -> None:
     """The main job end to end on a phantom cohort, ending with one HTML page. Minutes on two cores."""
-    from simcrop.experiments.demo import demo as run
+    with loading():
+        from simcrop.experiments.demo import demo as run
 
     page = run(out, seed, patients, set_, resume, overwrite, controls=controls)
     typer.echo(f"open {page}")
@@ -55,10 +57,11 @@ def reproduce(
     table3: the parts of the method. natural: natural anatomies, beside ceilings. ceiling: what can be read of them with
     labels. scaling: what more patients and more scans seen are worth.
     """
-    from simcrop.experiments.ceilings import reproduce_ceiling
-    from simcrop.experiments.natural import reproduce_natural
-    from simcrop.experiments.scaling import reproduce_scaling
-    from simcrop.experiments.table3 import reproduce_table3
+    with loading():
+        from simcrop.experiments.ceilings import reproduce_ceiling
+        from simcrop.experiments.natural import reproduce_natural
+        from simcrop.experiments.scaling import reproduce_scaling
+        from simcrop.experiments.table3 import reproduce_table3
 
     if what not in OPTIONS:
         raise SimcropError("bad-setting", f"cannot reproduce {what!r}: there are {', '.join(OPTIONS)}")
