@@ -169,6 +169,7 @@ BAD_SETTINGS = {
     "text.model=/no/such/bert": "/no/such/bert",
     "input.shape=[65,64,32]": "65",
     "init.mae=/no/such/mae.safetensors": "/no/such/mae.safetensors",
+    "engine.micro_batch=1000": "micro-batches of 1000",
 }
 
 

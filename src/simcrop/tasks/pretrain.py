@@ -94,6 +94,7 @@ def pretrain_together(
         begun = resume and bool(checkpoints(out / "checkpoints"))
         show = partial(show_progress, "pretrain, before the first step", context.is_main, QUIET_S)
         objective, job = prepare_job(cohort, studies, recipe, out, begun, show, context)
+        job.share(context)  # a batch that cannot be shared is refused before anything else is said
         if context.is_main:
             folder.enter_context(unspoiled(out))
         continued = context.is_main and open_folder(out, "pretrain", settings, resume, overwrite, free)
