@@ -1,5 +1,7 @@
 """A toy that the engine can train, medical in nothing: lines of numbers whose sum is to be guessed."""
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,6 +92,24 @@ def collate(samples: list[tuple[str, Tensor]]) -> Lines:
 
 def describe(folder: Path) -> None:
     (folder / "config.json").write_text("{}")
+
+
+class StopAt:
+    """Progress that sends this process a signal once a step is done."""
+
+    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
+        self.step, self.number = step, number
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        assert 0 < done <= total
+        assert "volumes/s" in words
+        if done == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture
+def stop_at() -> type[StopAt]:
+    return StopAt
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The one loop on a toy: it learns, resumes to the bit, accumulates, and stops when told or when numbers break."""
 
 import multiprocessing
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,19 +22,6 @@ ALONE = DistributedContext(0, 1, torch.device("cpu"))
 
 def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
-
-
-class StopAt:
-    """Progress that sends this process a signal once a step is done."""
-
-    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
-        self.step, self.number = step, number
-
-    def __call__(self, done: int, total: int, words: str) -> None:
-        assert 0 < done <= total
-        assert "volumes/s" in words
-        if done == self.step:
-            os.kill(os.getpid(), self.number)
 
 
 class Killed(BaseException):
@@ -116,7 +101,7 @@ def test_batch_that_cannot_be_shared_is_refused(toy: Toy, job: Build) -> None:
 
 
 def test_loss_that_is_not_finite_stops_with_the_studies_and_an_intact_checkpoint(
-    toy: Toy, job: Build
+    stop_at: Callable, toy: Toy, job: Build
 ) -> None:
     run = job("a", every=1, batch=3)
     broken = {draw.index for draw in run.order.draws(2)} - {
@@ -133,7 +118,7 @@ def test_loss_that_is_not_finite_stops_with_the_studies_and_an_intact_checkpoint
     for index in broken:
         assert f"line-{index}" in stopped.value.sentence
     assert checkpoints(run.folder / "checkpoints")[-1].name == "step-00000002"
-    fit(good, job("good", batch=3), ALONE, progress=StopAt(2))
+    fit(good, job("good", batch=3), ALONE, progress=stop_at(2))
     assert same(objective, good)  # the broken step moved nothing
 
 
@@ -196,11 +181,13 @@ def test_monitoring_a_run_changes_nothing_in_it(toy: Toy, job: Build) -> None:
     assert rows[-1]["monitored"]["first"] == float(next(watched.parameters()).detach().sum())
 
 
-def test_resumed_run_is_monitored_where_an_undisturbed_one_is(toy: Toy, job: Build) -> None:
+def test_resumed_run_is_monitored_where_an_undisturbed_one_is(
+    stop_at: Callable, toy: Toy, job: Build
+) -> None:
     whole, broken, resumed = toy(shaky=True), toy(shaky=True), toy(shaky=True)
     fit(whole, replace(job("whole"), monitor=Nosy(whole)), ALONE)
     run = replace(job("broken"), monitor=Nosy(broken))
-    fit(broken, run, ALONE, progress=StopAt(8))
+    fit(broken, run, ALONE, progress=stop_at(8))
     fit(resumed, replace(run, monitor=Nosy(resumed)), ALONE, resume=True)
     assert same(resumed, whole)
     rows, straight = (read_journal(job(name).folder / "journal.jsonl") for name in ("broken", "whole"))

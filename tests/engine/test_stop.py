@@ -29,24 +29,13 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
 
 
-class StopAt:
-    """Progress that sends this process a signal once a step is done."""
-
-    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
-        self.step, self.number = step, number
-
-    def __call__(self, done: int, total: int, words: str) -> None:
-        assert 0 < done <= total
-        assert "volumes/s" in words
-        if done == self.step:
-            os.kill(os.getpid(), self.number)
-
-
 @pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_signal_finishes_the_step_saves_and_can_be_resumed(toy: Toy, job: Build, number: int) -> None:
+def test_signal_finishes_the_step_saves_and_can_be_resumed(
+    stop_at: Callable, toy: Toy, job: Build, number: int
+) -> None:
     run = job("a")
     before = signal.getsignal(number)
-    fitted = fit(toy(), run, ALONE, progress=StopAt(7, number))
+    fitted = fit(toy(), run, ALONE, progress=stop_at(7, number))
     assert (fitted.steps, fitted.finished) == (7, False)
     assert checkpoints(run.folder / "checkpoints")[-1].name == "step-00000007"
     assert signal.getsignal(number) is before
@@ -56,8 +45,8 @@ def test_signal_finishes_the_step_saves_and_can_be_resumed(toy: Toy, job: Build,
     assert same(resumed, whole)
 
 
-def test_signal_in_the_last_step_is_a_finished_run(toy: Toy, job: Build) -> None:
-    assert fit(toy(), job("a", steps=5), ALONE, progress=StopAt(5)).finished
+def test_signal_in_the_last_step_is_a_finished_run(stop_at: Callable, toy: Toy, job: Build) -> None:
+    assert fit(toy(), job("a", steps=5), ALONE, progress=stop_at(5)).finished
 
 
 class Again:
@@ -170,11 +159,13 @@ class Hanging(Dataset):
         return f"line-{draw.index}", torch.zeros(4)
 
 
-def test_loading_process_that_hangs_is_ended(toy: Toy, job: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_process_that_hangs_is_ended(
+    stop_at: Callable, toy: Toy, job: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("simcrop.engine.loading.PATIENCE_S", 0.2)
     run = replace(job("a"), workers=1)
     hanging = replace(run, dataset=Hanging(set(run.order.draws(0))))
     started = time.monotonic()
-    assert fit(toy(), hanging, ALONE, progress=StopAt(1)).steps == 1
+    assert fit(toy(), hanging, ALONE, progress=stop_at(1)).steps == 1
     assert time.monotonic() - started < 4
     assert multiprocessing.active_children() == []

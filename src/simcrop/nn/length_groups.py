@@ -43,9 +43,8 @@ def run_in_groups(
 def length_groups(lengths: Sequence[int], most: int = GROUPS) -> list[list[int]]:
     """Rows in rising order of length, in at most so many groups of about equally many tokens."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    before = [0, *accumulate(lengths[row] for row in order)]
-    whole = max(1, before[-1])
+    *before, whole = accumulate((lengths[row] for row in order), initial=0)
     groups: dict[int, list[int]] = {}
-    for row, tokens in zip(order, before, strict=False):
-        groups.setdefault(min(most - 1, tokens * most // whole), []).append(row)
+    for row, tokens in zip(order, before, strict=True):
+        groups.setdefault(min(most - 1, tokens * most // max(1, whole)), []).append(row)
     return list(groups.values())
