@@ -20,6 +20,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from simcrop.data.readers.find import names_directory
 from simcrop.data.readers.links import check_inside
 from simcrop.data.readers.series import Slice, prove
 from simcrop.data.readers.series_choice import Found, choose, traits_of
@@ -68,7 +69,11 @@ class DicomFile:
 
 def read_dicom_folder(path: Path) -> Stored:
     """The one CT series whose files lie directly in `path`."""
-    files = [p for p in sorted(path.iterdir()) if p.is_file() and looks_like_dicom(p)]
+    files = [
+        p
+        for p in sorted(path.iterdir())
+        if p.is_file() and not names_directory(p.name) and looks_like_dicom(p)
+    ]
     for file in files:
         check_inside(file, path)
     return read_series([DicomFile(p.name, partial(p.open, "rb")) for p in files])
@@ -164,7 +169,7 @@ def is_ct_slice(header: FileDataset) -> bool:
     """A CT picture that belongs to a stack: no report, no structure set, no scout, no capture of a screen."""
     storage = str(header.get("SOPClassUID", ""))
     placed = storage.startswith(CT_STORAGE) or not storage or "ImagePositionPatient" in header
-    picture = "Rows" in header and placed and not storage.startswith(NO_PICTURE)
+    picture = ("Rows" in header or "Columns" in header) and placed and not storage.startswith(NO_PICTURE)
     scout = "LOCALIZER" in [str(word).upper() for word in header.get("ImageType", None) or []]
     return picture and not scout and str(header.get("Modality", "CT")) == "CT"
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from pydicom.dataset import FileDataset
+from pydicom.errors import BytesLengthException
+from pydicom.multival import MultiValue
 from scipy import ndimage
 
 from simcrop.data.hounsfield import NO_MATTER_HU, PADDING_HU
@@ -36,8 +38,10 @@ def whole(header: FileDataset, keyword: str) -> int | None:
         value = header.get(keyword, None)
         if isinstance(value, bytes):
             return int.from_bytes(value[:2], "little") if len(value) >= 2 else None
+        if isinstance(value, list | MultiValue):
+            value = value[0]
         return int(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError, OverflowError):
+    except (BytesLengthException, TypeError, ValueError, OverflowError, IndexError):
         return None
 
 

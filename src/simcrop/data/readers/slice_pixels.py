@@ -105,7 +105,7 @@ def pixel_array(
     missing = [keyword for keyword in NEEDED if data.get(keyword, None) is None]
     if missing and packed:
         raise SimcropError(
-            "unreadable", f"{name} states no {' and no '.join(missing)}, its pixels say nothing"
+            "unreadable", f"{name} states no {' and no '.join(missing)}, without which no pixel can be read"
         )
     if "TransferSyntaxUID" not in data.file_meta:  # an old file without a preamble is never compressed
         implicit = data.original_encoding[0] is not False
