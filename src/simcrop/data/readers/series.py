@@ -94,7 +94,7 @@ def same_numbers(slices: list[Slice]) -> None:
                 f"slice{'s' * (len(without) > 1)} {shown} of {len(slices)} without {keyword}, which the others state: "
                 "what the numbers mean there would be a guess",
             )
-    units = {s.unit: s.number for s in slices}
+    units = {s.unit: s.number for s in reversed(slices)}
     if len(units) > 1:
         raise SimcropError(
             "mixed-numbers",

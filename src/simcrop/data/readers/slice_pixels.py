@@ -34,14 +34,14 @@ def read_pixels(load: Load, slices: list[Slice], affine: np.ndarray, notes: tupl
     here = differ or (any(padding) and not survives(first.slope, first.intercept))
     # One slice that says otherwise how many bits count may be a slip: then it may not lose any.
     exact = len({s.bits for s in slices}) > 1
-    stack, means, signs = None, [], Signs()
+    stack, signs, neighbours = None, Signs(), Neighbours()
     for z, (s, told) in enumerate(zip(slices, padding, strict=True)):
         pixels = pixel_array(*load(s), (s.rows, s.columns), len(slices), exact)
         check_scalar(pixels.dtype)
         masked = masking.mask(pixels, told, s)
         signs.see(s, pixels, masked)
         if differ:
-            means.append(float(pixels.mean(where=True if masked is None else ~masked)))
+            neighbours.see(s, pixels, masked)
         if here:
             pixels = (pixels * s.slope + s.intercept).astype(np.float32)
         if any(padding):
@@ -53,7 +53,6 @@ def read_pixels(load: Load, slices: list[Slice], affine: np.ndarray, notes: tupl
         stack[z] = pixels
     assert stack is not None
     signs.check()
-    check_neighbours(slices, means)
     notes += ("every slice rescaled by its own header",) * differ + masking.notes
     slope, intercept = (1.0, 0.0) if here else (first.slope, first.intercept)
     return Stored(affine, slope, intercept, notes=notes, values=stack.T)
@@ -83,17 +82,33 @@ class Signs:
             )
 
 
-def check_neighbours(slices: list[Slice], means: list[float]) -> None:
-    """A rescale that differs from the next slice's has to make them more alike, never less."""
-    for a, b, mean_a, mean_b in zip(slices, slices[1:], means, means[1:], strict=False):
-        own = abs(mean_a * a.slope + a.intercept - mean_b * b.slope - b.intercept)
-        alike = min(abs(s.slope) * abs(mean_a - mean_b) for s in (a, b))
-        if own > alike + JUMP_HU:
-            raise SimcropError(
-                "mixed-numbers",
-                f"slices {a.number} and {b.number} state rescales that tear them {own:.0f} HU apart, "
-                f"where their stored numbers differ by {abs(mean_a - mean_b):.0f}: one of the two is wrong",
-            )
+class Neighbours:
+    """Of slices with different rescales: each has to make a slice more like the one before, never less."""
+
+    def __init__(self) -> None:
+        self.before: tuple[Slice, np.ndarray, np.ndarray] | None = None
+
+    def see(self, s: Slice, pixels: np.ndarray, masked: np.ndarray | None) -> None:
+        stored = pixels.astype(np.float32)
+        known = np.ones(stored.shape, bool) if masked is None else ~masked
+        if self.before is not None:
+            t, other, known_there = self.before
+            both = known & known_there
+            if (s.slope, s.intercept) != (t.slope, t.intercept) and both.any():
+                compare(t, other[both], s, stored[both])
+        self.before = s, stored, known
+
+
+def compare(t: Slice, other: np.ndarray, s: Slice, stored: np.ndarray) -> None:
+    """The same voxels of two neighbours, as stored."""
+    apart = float(np.abs(stored * s.slope + s.intercept - other * t.slope - t.intercept).mean())
+    alike = float(np.abs(stored - other).mean())
+    if apart > alike * min(abs(s.slope), abs(t.slope)) + JUMP_HU:
+        raise SimcropError(
+            "mixed-numbers",
+            f"slices {t.number} and {s.number} state rescales that tear them {apart:.0f} HU apart, "
+            f"where their stored numbers differ by {alike:.0f}: one of the two is wrong",
+        )
 
 
 def pixel_array(
