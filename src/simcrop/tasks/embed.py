@@ -91,8 +91,10 @@ def read_source(source: Path, hint: Hint | None = None) -> Cohort | OneScan:
         tell_if_unused(volume, hint)
         return OneScan(stem(source.resolve().name), volume)
     except SimcropError as error:
-        hint = "; many scans become a cohort first, by `simcrop ingest`" if error.reason == "no-scan" else ""
-        raise SimcropError(error.reason, error.sentence + hint) from error
+        advice = (
+            "; many scans become a cohort first, by `simcrop ingest`" if error.reason == "no-scan" else ""
+        )
+        raise SimcropError(error.reason, error.sentence + advice) from error
 
 
 def embedding_of(model: str, network: Model, scans: Cohort | OneScan, ray: str | None) -> Embedding:

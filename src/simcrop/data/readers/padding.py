@@ -135,7 +135,8 @@ def wrapped(number: int, bits: int, signed: bool) -> int:
 
 def at_the_edge(found: np.ndarray) -> np.ndarray:
     """The connected parts that hold a corner of the slice, or reach its edge and are no chance."""
-    labels, count = ndimage.label(found)  # pyright: ignore[reportGeneralTypeIssues]
+    labels = np.zeros(found.shape, np.int32)
+    count = int(ndimage.label(found, output=labels))  # pyright: ignore[reportArgumentType]
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     outside = np.zeros(count + 1, bool)
