@@ -177,3 +177,12 @@ def test_padding_without_a_number_counts_as_unsaid(
     for data in slices:
         data.add_new(VALUE, "LO", told)
     np.testing.assert_array_equal(read_volume(save_slices(tmp_path / "scan", slices)).to_ras().hu, chest.hu)
+
+
+def test_single_voxels_at_an_edge_as_dense_as_metal_are_padding(
+    tmp_path: Path, chest: Volume, dicom_slices: Make, save_slices: Save
+) -> None:
+    slices = stored(dicom_slices(chest), chest, 4095, 4095, where=np.s_[5:20:3, 0])
+    ras = read_volume(save_slices(tmp_path / "scan", slices)).to_ras().hu
+    assert (ras[0, 5:20:3] == -1000).all()
+    np.testing.assert_array_equal(ras[1:], chest.hu[1:])

@@ -5,7 +5,8 @@ Axes: one slice `(rows, columns)` of stored numbers; HU are `stored * slope + in
 1. Told numbers that lie below all matter, or are air anyhow (-1100 to -900 HU), need nothing: `hounsfield` knows them.
 2. Told numbers denser than any CT holds (above 4000 HU), or thinner than air, are padding wherever they stand.
 3. One number, or a range above 1500 HU, may be that of true voxels as well, of water or of metal: it is padding where
-   it reaches a corner of the slice, or its edge with four pixels together. Elsewhere it is kept, with a note.
+   it reaches a corner of the slice, or its edge; below 1500 HU with four pixels together. Elsewhere it is kept, with a
+   note.
 4. A range that covers air, lung and tissue is no padding: it is kept, with a note.
 """
 
@@ -97,7 +98,7 @@ class Masking:
         if low < high and low_hu < BONE_HU:
             self.disbelieved.add(words)
             return nowhere
-        outside = at_the_edge(found)
+        outside = at_the_edge(found, 1 if low_hu >= BONE_HU else TOGETHER)
         self.kept += int(np.count_nonzero(found & ~outside))
         self.told.add(words)
         return outside
@@ -133,14 +134,14 @@ def wrapped(number: int, bits: int, signed: bool) -> int:
     return number - (1 << bits) if signed and number >= 1 << (bits - 1) else number
 
 
-def at_the_edge(found: np.ndarray) -> np.ndarray:
-    """The connected parts that hold a corner of the slice, or reach its edge and are no chance."""
+def at_the_edge(found: np.ndarray, together: int) -> np.ndarray:
+    """The connected parts that hold a corner of the slice, or reach its edge with so many pixels `together`."""
     labels = np.zeros(found.shape, np.int32)
     count = int(ndimage.label(found, output=labels))  # pyright: ignore[reportArgumentType]
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     outside = np.zeros(count + 1, bool)
-    outside[edge] = sizes[edge] >= TOGETHER
+    outside[edge] = sizes[edge] >= together
     outside[labels[[0, 0, -1, -1], [0, -1, 0, -1]]] = True
     outside[0] = False
     return outside[labels]
