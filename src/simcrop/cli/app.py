@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite, Resume, Set
+from simcrop.cli.options import Out, Overwrite, Rescale, Resume, Set
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.studies import demo, reproduce
 from simcrop.errors import SimcropError
@@ -168,13 +168,14 @@ def ground(
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Patches to box; the model's own K when not given.")
     ] = None,
+    rescale: Rescale = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Where a sentence is seen: heat map on the scan's own grid, picture, boxes in mm."""
     with loading():
         from simcrop.tasks.ground import ground as run
 
-    page = run(model, ct, sentence or [], report, out, top_k, overwrite)
+    page = run(model, ct, sentence or [], report, out, top_k, overwrite, rescale)
     typer.echo(f"open {page}")
 
 

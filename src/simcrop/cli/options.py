@@ -8,4 +8,10 @@ import typer
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left unfinished.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]
+Rescale = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SLOPE,INTERCEPT", help="Of scans whose own numbers are no HU: 1,-1024, for example."
+    ),
+]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Overwrite, Resume
+from simcrop.cli.options import Overwrite, Rescale, Resume
 
 Ray = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster to do the work: auto or host:port.")
@@ -45,6 +45,7 @@ def ingest(
     split: Annotated[
         str | None, typer.Option(help="released or own; the data set's own where it is sound.")
     ] = None,
+    rescale: Rescale = None,
     pseudonymise: Annotated[
         bool, typer.Option("--pseudonymise", help="Ids and patients as hashes, no path in the cohort.")
     ] = False,
@@ -63,7 +64,7 @@ def ingest(
         from simcrop.tasks.ingest import IngestOptions, ingest_as, merge_shards
 
     del resume  # state is kept per scan: the same command always continues
-    options = IngestOptions(layout, spacing, antialias, codec, pseudonymise, reports, key, split)
+    options = IngestOptions(layout, spacing, antialias, codec, pseudonymise, reports, key, split, rescale)
     if merge:
         result = merge_shards(out or source, source if out else None, options)
     else:
@@ -79,6 +80,7 @@ def embed(
     model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
     source: Annotated[Path, typer.Argument(metavar="COHORT_OR_CT")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    rescale: Rescale = None,
     ray: Ray = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -87,5 +89,5 @@ def embed(
     with loading():
         from simcrop.tasks.embed import embed as run
 
-    count = run(model, source, out, resume, overwrite, ray)
+    count = run(model, source, out, resume, overwrite, ray, rescale)
     typer.echo(f"{count} scans in {out / 'embeddings.parquet'}")

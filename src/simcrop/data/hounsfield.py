@@ -4,7 +4,7 @@ No axes: every function takes an array of any shape. Stored numbers become HU by
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,12 +16,13 @@ PADDING_HU = -1100  # from here down, one exact value that repeats is padding to
 PADDING_SHARE = 0.01
 SAMPLE = 400_000
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
+GIVEN = "given"  # the source of a rescale that a user told, see `tasks.rescale`
 COMMON_RESCALES = ((1.0, -1024.0), (1.0, -1000.0), (1.0, -8192.0))  # named as advice, never applied unasked
 
 
 @dataclass(frozen=True)
 class Hint:
-    """What a data set's own table says of a scan, believed only where the voxels agree.
+    """What a data set's own table, or a user, says of a scan, believed only where the voxels agree.
 
     `spacing_mm` x, y, z; `position_lps_mm` the first voxel's centre; `orientation_lps` six cosines (row, column).
     """
@@ -31,6 +32,14 @@ class Hint:
     spacing_mm: tuple[float, float, float] | None = None
     position_lps_mm: tuple[float, float, float] | None = None
     orientation_lps: tuple[float, float, float, float, float, float] | None = None
+    source: str = field(
+        default="metadata", repr=False
+    )  # of the rescale; left out of fingerprints, which are older
+
+    @property
+    def places(self) -> bool:
+        """Whether it is about more than the rescale that a user gave."""
+        return self.source != GIVEN or any((self.spacing_mm, self.position_lps_mm, self.orientation_lps))
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,8 @@ class HuSampler:
                     padding_hu = float(min(low * a, high * a) + b)
                 changed = name == "stored" and (slope, intercept) != (1.0, 0.0)
                 sentence = explain(name, a, b, evidence, padding_hu, changed)
+                if hint is not None and hint.source == GIVEN != name:
+                    sentence += f"; the rescale given ({hint.slope:g}, {hint.intercept:g}) was not needed"
                 return HuDecision(name, a, b, padding_hu, sentence, evidence.padding)
         raise SimcropError("not-ct", refusal(sample, low, high, slope, intercept, hint))
 
@@ -121,7 +132,7 @@ def candidates(
     identity = (slope, intercept) == (1.0, 0.0)
     yield ("stored" if identity and source == "header" else source), slope, intercept
     if hint is not None and (hint.slope, hint.intercept) != (slope, intercept):
-        yield "metadata", hint.slope, hint.intercept
+        yield hint.source, hint.slope, hint.intercept
     if not identity and source == "header":
         yield "stored", 1.0, 0.0
 
@@ -182,6 +193,7 @@ def explain(name: str, a: float, b: float, seen: Evidence, padding_hu: float | N
         "header": f"the header's rescale ({rescale}) gives HU",
         "stored": "the stored numbers are HU already",
         "metadata": f"the metadata table's rescale ({rescale}) gives HU where the file's own numbers do not",
+        GIVEN: f"the rescale given by the user ({rescale}) gives HU where the file's own numbers do not",
         "npz": f"the format's own scale ({rescale}) gives HU",
         "slices": f"the window assumed for 8-bit slices ({rescale}) gives HU, cut at its ends",
     }
@@ -200,11 +212,15 @@ def refusal(
     """Why these numbers are no CT, and what would make them one if that can be guessed."""
     tried = [f"the header's rescale ({slope:g}, {intercept:g})"]
     if hint is not None:
-        tried.append(f"the metadata table's ({hint.slope:g}, {hint.intercept:g})")
+        whose = "the given one" if hint.source == GIVEN else "the metadata table's"
+        tried.append(f"{whose} ({hint.slope:g}, {hint.intercept:g})")
     advice = ""
     for a, b in COMMON_RESCALES:
         if weigh(sample * a + b).plausible:
-            advice = f"; with an intercept of {b:g} they would be one: give the scan's rescale"
+            advice = (
+                f"; with an intercept of {b:g} they would be one: if that is the scan's rescale, give it to ingest, "
+                f"embed or ground by --rescale {a:g},{b:g}"
+            )
             break
     return (
         f"the stored numbers run from {low:g} to {high:g} and are no CT in HU with {' or '.join(tried)}: "

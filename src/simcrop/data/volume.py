@@ -19,7 +19,7 @@ AIR_HU = -1000  # what padding becomes, in a scan and around it
 class HuDecision:
     """How the stored numbers became Hounsfield units, and on what evidence.
 
-    `source` is one of `header`, `stored`, `metadata`, `npz`, `slices`; `hu = stored * slope + intercept`.
+    `source` is one of `header`, `stored`, `metadata`, `given`, `npz`, `slices`; `hu = stored * slope + intercept`.
     `padding_hu` stood for "nothing measured" before it became air, `padding_share` of all voxels, about.
     """
 

@@ -24,6 +24,7 @@ HU_SOURCES = {
     "header": "the file's own rescale",
     "stored": "stored as HU already",
     "metadata": "the data set's table",
+    "given": "the rescale that was given to ingest",
     "npz": "the format's own scale",
     "slices": "a window assumed for 8-bit slices",
 }

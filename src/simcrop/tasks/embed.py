@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from simcrop.data.hounsfield import Hint
 from simcrop.data.layouts.folder import stem
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import Cohort, open_cohort
@@ -26,6 +27,7 @@ from simcrop.model.folder import model_folder
 from simcrop.parallel.cluster import check_cluster
 from simcrop.tasks.embed_batches import embed_on_ray
 from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
+from simcrop.tasks.rescale import parse_rescale, tell_if_unused
 from simcrop.tasks.scan_vectors import Embedding, kept_vectors
 
 TABLE, JOURNAL = "embeddings.parquet", "embeddings.vectors"
@@ -38,17 +40,18 @@ def embed(
     resume: bool = False,
     overwrite: bool = False,
     ray: str | None = None,
+    rescale: str | None = None,
 ) -> int:
     """Write `embeddings.parquet` (id, patient, split, embedding); the number of scans in it."""
     if ray is not None:
         check_cluster(ray)
     weights = model_folder(Path(model)) / "model.safetensors"
-    scans = read_source(source)
+    scans = read_source(source, parse_rescale(rescale))
     settings = {
         "model": digest_of_files(weights),
         "source": str(source.resolve()),
         "scans": len(scans),
-    }
+    } | ({"rescale": rescale} if rescale else {})
     check_folder(out, "embed", settings, resume, overwrite)
     network = load(model)
     with reserved(out), unspoiled(out):
@@ -72,18 +75,26 @@ class OneScan:
         return pl.DataFrame({"id": [self.id], "patient": [self.id], "split": [""]})
 
 
-def read_source(source: Path) -> Cohort | OneScan:
+def read_source(source: Path, hint: Hint | None = None) -> Cohort | OneScan:
     """All scans of a cohort, or the one scan at `source`."""
     if is_cohort(source):
+        if hint is not None:
+            raise SimcropError(
+                "bad-setting", f"{source} is a cohort, whose scans are HU: --rescale is for `simcrop ingest`"
+            )
         cohort = open_cohort(source)
         if len(cohort) == 0:
             raise SimcropError("no-studies", f"{source} holds no scan that was taken")
         return cohort
     try:
-        return OneScan(stem(source.resolve().name), read_volume(source))
+        volume = read_volume(source, hint)
+        tell_if_unused(volume, hint)
+        return OneScan(stem(source.resolve().name), volume)
     except SimcropError as error:
-        hint = "; many scans become a cohort first, by `simcrop ingest`" if error.reason == "no-scan" else ""
-        raise SimcropError(error.reason, error.sentence + hint) from error
+        advice = (
+            "; many scans become a cohort first, by `simcrop ingest`" if error.reason == "no-scan" else ""
+        )
+        raise SimcropError(error.reason, error.sentence + advice) from error
 
 
 def embedding_of(model: str, network: Model, scans: Cohort | OneScan, ray: str | None) -> Embedding:

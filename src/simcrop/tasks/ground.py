@@ -19,6 +19,7 @@ from simcrop.files.whole import write_json
 from simcrop.model import Heat, load
 from simcrop.model.folder import model_folder
 from simcrop.tasks.folder import check_folder, staged, write_metrics
+from simcrop.tasks.rescale import parse_rescale, tell_if_unused
 
 
 def ground(
@@ -29,15 +30,17 @@ def ground(
     out: Path,
     top_k: int | None = None,
     overwrite: bool = False,
+    rescale: str | None = None,
 ) -> Path:
     """Write, per sentence, `sentence_NN.nii.gz` on the scan's grid and `sentence_NN.png`; `boxes.json`; a page.
 
     File names number the sentences and never hold their words.
     """
-    sentences = wanted_sentences(sentences, report)
+    sentences, hint = wanted_sentences(sentences, report), parse_rescale(rescale)
     check_folder(out, "ground", {}, overwrite=overwrite, resumable=False)
     weights = model_folder(Path(model)) / "model.safetensors"
-    volume = read_volume(ct)
+    volume = read_volume(ct, hint)
+    tell_if_unused(volume, hint)
     network = load(model)
     started = time.perf_counter()
     heats = network.ground(volume, sentences, top_k)
@@ -47,7 +50,7 @@ def ground(
         "scan": hashlib.sha256(volume.hu.tobytes()).hexdigest(),
         "sentences": len(sentences),
         "top_k": top_k or network.top_k,
-    }
+    } | ({"rescale": rescale} if rescale else {})
     with staged(out, "ground", settings, overwrite) as stage:
         write_results(stage, volume, sentences, heats, lead(volume, network.recipe.method), seconds)
     return out / "report.html"

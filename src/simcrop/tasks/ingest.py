@@ -21,6 +21,7 @@ from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
 from simcrop.parallel.cluster import check_cluster
 from simcrop.tasks.folder import check_folder, read_run, start_folder, unspoiled, write_metrics
+from simcrop.tasks.rescale import parse_rescale
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,22 @@ class IngestOptions:
     reports: Path | None = None
     key: str | None = None
     split: str | None = None
+    rescale: str | None = None
 
     @property
     def listing_options(self) -> ListingOptions:
-        return ListingOptions(self.reports.absolute() if self.reports else None, self.key, self.split)
+        told = parse_rescale(self.rescale)
+        rescale = (told.slope, told.intercept) if told else None
+        return ListingOptions(
+            self.reports.absolute() if self.reports else None, self.key, self.split, rescale
+        )
 
     def settings(self, source: Path) -> dict[str, Any]:
         """For `run.json`, without a path where pseudonyms are asked for."""
         settings = asdict(self) | {"spacing_mm": parse_spacing(self.spacing), "source": str(source.resolve())}
         del settings["spacing"]
+        if self.rescale is None:  # as it was before there was such an option
+            del settings["rescale"]
         if self.pseudonymise:
             settings |= {"source": NAMELESS, "reports": NAMELESS if self.reports else None}
         return settings

@@ -26,15 +26,14 @@ class RawSource:
 
     def settings(self, key: Pseudonyms | None) -> dict[str, Any]:
         """As the journal keeps it; of paths only their hashes where there is a key."""
-        return {
-            "layout": self.layout,
-            "source": hidden(self.source, key),
-            "options": {
-                "reports": hidden(self.options.reports, key),
-                "key": self.options.key,
-                "split": self.options.split,
-            },
+        options: dict[str, Any] = {
+            "reports": hidden(self.options.reports, key),
+            "key": self.options.key,
+            "split": self.options.split,
         }
+        if self.options.rescale is not None:  # unsaid it is not there: older cohorts go on
+            options["rescale"] = list(self.options.rescale)
+        return {"layout": self.layout, "source": hidden(self.source, key), "options": options}
 
 
 def hidden(path: Path | None, key: Pseudonyms | None) -> str | None:
@@ -47,8 +46,11 @@ def source_of(settings: dict[str, Any]) -> RawSource:
     """What a journal without pseudonyms kept."""
     options = settings["options"]
     reports = Path(options["reports"]) if options["reports"] else None
+    rescale = options.get("rescale")
     return RawSource(
         Path(settings["source"]),
         settings["layout"],
-        ListingOptions(reports, options["key"], options["split"]),
+        ListingOptions(
+            reports, options["key"], options["split"], (rescale[0], rescale[1]) if rescale else None
+        ),
     )

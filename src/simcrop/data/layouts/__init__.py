@@ -14,7 +14,7 @@ from simcrop.data.layouts.ct_rate import list_ct_rate
 from simcrop.data.layouts.folder import list_folder
 from simcrop.data.layouts.luna16 import list_luna16, released_luna16
 from simcrop.data.layouts.rad_chestct import list_rad_chestct
-from simcrop.data.layouts.raw import OWN, RELEASED, Listing, ListingOptions, RawStudy, Refusal
+from simcrop.data.layouts.raw import OWN, RELEASED, Listing, ListingOptions, RawStudy, Refusal, with_rescale
 from simcrop.data.layouts.released import straddling
 from simcrop.data.split import split_by_patient
 from simcrop.errors import SimcropError
@@ -71,6 +71,9 @@ def list_studies(layout: str, source: str | Path, options: ListingOptions = List
     listing = list_folder(source, options) if own else LAYOUTS[layout].list(source)
     if not listing.studies and not listing.refusals:
         raise SimcropError("no-scans", f"{source}: no scan found with the layout {layout}")
+    if options.rescale is not None:
+        rescaled = tuple(with_rescale(study, options.rescale) for study in listing.studies)
+        listing = replace(listing, studies=rescaled)
     return split_as(options.split, listing, source, LAYOUTS[layout])
 
 

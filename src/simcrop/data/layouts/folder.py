@@ -25,7 +25,7 @@ from simcrop.data.layouts.persons import persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
 from simcrop.data.layouts.report_rows import find_table
 from simcrop.data.layouts.report_table import Joined, ReportTable, Scan
-from simcrop.data.readers.find import find_scans
+from simcrop.data.readers.find import find_scans, is_directory
 from simcrop.data.report import read_report_file
 from simcrop.errors import SimcropError
 
@@ -33,7 +33,8 @@ LONGEST_ID = 150
 
 
 def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Listing:
-    """Every scan at or below `source`, which may be one scan itself."""
+    """Every scan at or below `source`, which may be one scan itself, or the DICOMDIR of a disc."""
+    source = source.parent if is_directory(source) else source
     if source.is_file():
         root, paths = source.parent, [source]
     else:

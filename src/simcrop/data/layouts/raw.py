@@ -3,10 +3,10 @@
 No axes or units.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from simcrop.data.hounsfield import Hint
+from simcrop.data.hounsfield import GIVEN, Hint
 from simcrop.data.readers.find import SUFFIXES
 from simcrop.data.split import Split
 from simcrop.errors import SimcropError
@@ -21,12 +21,14 @@ class ListingOptions:
 
     `reports` is a table anywhere, or a folder of text files; `key` its column that names the scan, or that holds what
     DICOM headers call StudyInstanceUID, SeriesInstanceUID, AccessionNumber or PatientID. `split` asks for `own`, drawn
-    by patient, or for the `released` one; by default it is the data set's own where that is sound.
+    by patient, or for the `released` one; by default it is the data set's own where that is sound. `rescale` is slope
+    and intercept for scans whose own numbers are no CT and of which no table says them.
     """
 
     reports: Path | None = None
     key: str | None = None
     split: str | None = None
+    rescale: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.split not in (None, OWN, RELEASED):
@@ -54,6 +56,16 @@ class RawStudy:
     labels: dict[str, int | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     mask: Path | None = None
+
+
+def with_rescale(study: RawStudy, rescale: tuple[float, float]) -> RawStudy:
+    """The study with what the user says of its numbers, unless its data set's table says it."""
+    hint, (slope, intercept) = study.hint, rescale
+    if hint is None:
+        return replace(study, hint=Hint(slope, intercept, source=GIVEN))
+    if (hint.slope, hint.intercept) != (1.0, 0.0):
+        return study
+    return replace(study, hint=replace(hint, slope=slope, intercept=intercept, source=GIVEN))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from simcrop.data.hounsfield import Hint, decide, to_hu
-from simcrop.data.readers.find import find_scans, is_scan
+from simcrop.data.readers.find import find_scans, is_directory, is_scan
 from simcrop.data.readers.stored import Stored
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
@@ -51,13 +51,7 @@ def read_stored(path: Path) -> Stored:
             return read_zipped_slices(path)
         raise SimcropError("missing-file", "no such file or folder")
     if path.is_dir():
-        from simcrop.data.readers.dicom import read_dicom_folder
-        from simcrop.data.readers.slices import holds_slices, read_slice_folder
-
-        if holds_slices(path):
-            return read_slice_folder(path)
-
-        return read_dicom_folder(path)
+        return read_folder(path)
     if path.stat().st_size == 0:
         raise SimcropError("empty-file", "the file has no bytes")
     name = path.name.lower()
@@ -84,6 +78,24 @@ def read_stored(path: Path) -> Stored:
     return single_slice(path)
 
 
+def read_folder(path: Path) -> Stored:
+    """Pictures, slices, or the root of a disc."""
+    from simcrop.data.readers.dicom import read_dicom_folder
+    from simcrop.data.readers.disc import is_disc, nothing_directly, read_disc
+    from simcrop.data.readers.slices import holds_slices, read_slice_folder
+
+    if holds_slices(path):
+        return read_slice_folder(path)
+    if is_disc(path):
+        return read_disc(path)
+    try:
+        return read_dicom_folder(path)
+    except SimcropError as error:
+        if error.reason != "no-scan":
+            raise
+        raise nothing_directly(path) from error
+
+
 def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith((".nii", ".nii.gz"))
 
@@ -92,6 +104,8 @@ def single_slice(path: Path) -> Stored:
     """One DICOM file goes through the same proof, which says why it is no volume."""
     from simcrop.data.readers.dicom import DicomFile, looks_like_dicom, read_series
 
+    if is_directory(path):
+        return read_folder(path.parent)
     if looks_like_dicom(path):
         return read_series([DicomFile(path.name, lambda: path.open("rb"))])
     raise SimcropError(

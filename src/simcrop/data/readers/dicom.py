@@ -13,18 +13,20 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from simcrop.data.readers.find import names_directory
 from simcrop.data.readers.links import check_inside
 from simcrop.data.readers.series import Slice, prove
 from simcrop.data.readers.series_choice import Found, choose, traits_of
-from simcrop.data.readers.stored import Stored, check_promise, check_scalar, shape_3d
+from simcrop.data.readers.slice_header import slice_of
+from simcrop.data.readers.slice_pixels import read_pixels
+from simcrop.data.readers.stored import Stored
 from simcrop.errors import SimcropError
 
 PREAMBLE = 128
@@ -67,7 +69,11 @@ class DicomFile:
 
 def read_dicom_folder(path: Path) -> Stored:
     """The one CT series whose files lie directly in `path`."""
-    files = [p for p in sorted(path.iterdir()) if p.is_file() and looks_like_dicom(p)]
+    files = [
+        p
+        for p in sorted(path.iterdir())
+        if p.is_file() and not names_directory(p.name) and looks_like_dicom(p)
+    ]
     for file in files:
         check_inside(file, path)
     return read_series([DicomFile(p.name, partial(p.open, "rb")) for p in files])
@@ -110,12 +116,13 @@ def read_series(sources: list[DicomFile]) -> Stored:
             raise SimcropError("no-scan", "no DICOM file lies directly in it, expected one CT series")
         slices, notes = choose(pictures)
         ordered, affine = prove(slices)
-        values, slope, intercept = read_pixels(sources, ordered)
-    if others:
-        notes += (f"DICOM files left out because they are no CT slice: {len(others)}",)
-    if len({(s.slope, s.intercept) for s in ordered}) > 1:
-        notes += ("every slice rescaled by its own header",)
-    return Stored(affine, slope, intercept, notes=notes, values=values)
+        if others:
+            notes += (f"DICOM files left out because they are no CT slice: {len(others)}",)
+        return read_pixels(lambda s: with_pixels(sources[s.index]), ordered, affine, notes)
+
+
+def with_pixels(source: DicomFile) -> tuple[str, FileDataset]:
+    return source.name, read_file(source, pixels=True)
 
 
 def inspect(source: DicomFile, index: int) -> Found | str:
@@ -162,7 +169,7 @@ def is_ct_slice(header: FileDataset) -> bool:
     """A CT picture that belongs to a stack: no report, no structure set, no scout, no capture of a screen."""
     storage = str(header.get("SOPClassUID", ""))
     placed = storage.startswith(CT_STORAGE) or not storage or "ImagePositionPatient" in header
-    picture = "Rows" in header and placed and not storage.startswith(NO_PICTURE)
+    picture = ("Rows" in header or "Columns" in header) and placed and not storage.startswith(NO_PICTURE)
     scout = "LOCALIZER" in [str(word).upper() for word in header.get("ImageType", None) or []]
     return picture and not scout and str(header.get("Modality", "CT")) == "CT"
 
@@ -175,94 +182,3 @@ def found_in(header: FileDataset, index: int, name: str) -> Found:
         made = error
     patient, study = (str(header.get(key, None) or "").strip() for key in ("PatientID", "StudyInstanceUID"))
     return Found(str(header.get("SeriesInstanceUID", "")), patient, study, traits_of(header), made)
-
-
-def slice_of(header: FileDataset, index: int, name: str) -> Slice:
-    """The few header values that matter, as plain numbers."""
-    if int(header.get("NumberOfFrames", None) or 1) > 1:
-        raise SimcropError("multi-frame", f"{name} holds many frames, expected one file per slice")
-    if (light := str(header.get("PhotometricInterpretation", "MONOCHROME2"))) != "MONOCHROME2":
-        raise SimcropError("not-monochrome2", f"{name} stores {light}, expected MONOCHROME2")
-    try:
-        position = np.array([float(v) for v in header["ImagePositionPatient"].value])
-        orientation = np.array([float(v) for v in header["ImageOrientationPatient"].value])
-        between_rows, between_columns = (float(v) for v in header["PixelSpacing"].value)
-        number = header.get("InstanceNumber", None)
-        result = Slice(
-            index=index,
-            number=index + 1 if number is None else int(number),
-            series=str(header.get("SeriesInstanceUID", "")),
-            rows=int(header["Rows"].value),
-            columns=int(header["Columns"].value),
-            spacing_mm=(between_rows, between_columns),
-            position=position,
-            orientation=orientation,
-            slope=float(value_or(header, "RescaleSlope", 1.0)),
-            intercept=float(value_or(header, "RescaleIntercept", 0.0)),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise missing_geometry(name) from error
-    if (
-        position.shape != (3,)
-        or orientation.shape != (6,)
-        or not np.isfinite([*position, *orientation]).all()
-    ):
-        raise missing_geometry(name)
-    if not 0 < min(result.spacing_mm) <= max(result.spacing_mm) < 100:
-        raise missing_geometry(name)
-    return result
-
-
-def value_or(header: FileDataset, keyword: str, otherwise: float) -> float:
-    """A number that may be absent or empty."""
-    value = header.get(keyword, None)
-    return otherwise if value is None or value == "" else float(value)
-
-
-def missing_geometry(name: str) -> SimcropError:
-    return SimcropError(
-        "missing-geometry",
-        f"{name}: ImagePositionPatient, ImageOrientationPatient, PixelSpacing or the rescale is missing or unsound",
-    )
-
-
-def read_pixels(sources: list[DicomFile], slices: list[Slice]) -> tuple[np.ndarray, float, float]:
-    """`(x, y, z)` and the rescale still to be applied; where slices differ in theirs it is applied here."""
-    first = slices[0]
-    shape = shape_3d((first.columns, first.rows, len(slices)))
-    one_rescale = len({(s.slope, s.intercept) for s in slices}) == 1
-    stack = None
-    for z, s in enumerate(slices):
-        pixels = pixel_array(sources[s.index], (s.rows, s.columns), len(slices))
-        if not one_rescale:
-            pixels = (pixels * s.slope + s.intercept).astype(np.float32)
-        if stack is None:
-            check_scalar(pixels.dtype)
-            stack = np.empty(shape[::-1], pixels.dtype)
-        if pixels.dtype != stack.dtype:  # signed and unsigned slices in one series
-            stack = stack.astype(np.promote_types(pixels.dtype, stack.dtype), copy=False)
-        stack[z] = pixels
-    assert stack is not None
-    slope, intercept = (first.slope, first.intercept) if one_rescale else (1.0, 0.0)
-    return stack.T, slope, intercept
-
-
-def pixel_array(source: DicomFile, shape: tuple[int, int], count: int) -> np.ndarray:
-    """Stored numbers of one slice of `count`, decompressed."""
-    data = read_file(source, pixels=True)
-    packed = len(data.get("PixelData", None) or b"")
-    check_promise(2 * shape[0] * shape[1] * count, packed * count, compressed=True)
-    if "TransferSyntaxUID" not in data.file_meta:  # an old file without a preamble is never compressed
-        implicit = data.original_encoding[0] is not False
-        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    try:
-        pixels = data.pixel_array
-    except (ValueError, AttributeError, TypeError, EOFError, IndexError, BytesLengthException) as error:
-        raise SimcropError(
-            "truncated-file", f"the pixels of {source.name} are missing or cut short"
-        ) from error
-    except (RuntimeError, NotImplementedError, KeyError, MemoryError, OverflowError) as error:
-        raise SimcropError("unreadable", f"the pixels of {source.name} cannot be decompressed") from error
-    if pixels.shape != shape:
-        raise SimcropError("unreadable", f"the pixels of {source.name} do not have the size of its header")
-    return pixels

@@ -106,12 +106,22 @@ def is_scan_file(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def is_directory(path: Path) -> bool:
+    """The list of a DICOM disc."""
+    return names_directory(path.name) and path.is_file()
+
+
+def names_directory(name: str) -> bool:
+    """By the name that the standard demands; some systems add a version to it."""
+    return name.upper().split(";")[0].removesuffix(".") == "DICOMDIR"
+
+
 def holds_dicom(entries: list[os.DirEntry[str]]) -> bool:
     """Whether a DICOM picture lies directly in the folder, with or without a suffix; the first one answers."""
     from simcrop.data.readers.dicom import holds_picture
 
     for entry in entries:
-        other = entry.name.lower().endswith(SUFFIXES + NEVER_DICOM)
+        other = entry.name.lower().endswith(SUFFIXES + NEVER_DICOM) or names_directory(entry.name)
         if not other and is_file(entry) and holds_picture(Path(entry.path)):
             return True
     return False

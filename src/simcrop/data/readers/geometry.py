@@ -36,7 +36,7 @@ def directions(orientation: np.ndarray) -> np.ndarray:
 def place(stored: AnyHeader, shape: tuple[int, ...], hint: Hint | None) -> AnyHeader:
     """Real geometry in the file wins; a file without any takes the hint's. Either way the affine is sound."""
     check_affine(stored.affine)
-    placed = stored if hint is None else place_with(stored, hint)
+    placed = place_with(stored, hint) if hint is not None and hint.places else stored
     check_field(shape, placed.affine)
     return placed
 

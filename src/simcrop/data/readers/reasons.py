@@ -21,6 +21,8 @@ SCAN_REASONS: dict[str, str] = {
     "constant": "every voxel holds the same number",
     "not-ct": "another modality, a label mask, or numbers that no known rescale turns into Hounsfield units",
     "not-monochrome2": "a DICOM image whose bright and dark are inverted, or in colour",
+    "bad-rescale": "a DICOM rescale that is no number",
+    "mixed-numbers": "slices of one series of which some state a rescale and others none, or that contradict",
     # the place in the patient
     "singular-affine": "the affine cannot place voxels in space",
     "absurd-spacing": "voxels too small or too large for any scanner, or a scan larger than a body",

@@ -29,6 +29,10 @@ class Slice:
     orientation: np.ndarray  # (6,) cosines
     slope: float
     intercept: float
+    unit: str  # RescaleType, HU where it is unsaid
+    states: frozenset[str]  # keywords on the meaning of stored numbers that its header has
+    bits: str  # BitsStored, of which a slice's own counts
+    padding: tuple[int, int] | None  # PixelPaddingValue and its limit, as written
 
 
 def prove(slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
@@ -38,6 +42,7 @@ def prove(slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
             "not-3d", "one DICOM slice alone is no volume: give the folder of the whole series"
         )
     same_grid(slices)
+    same_numbers(slices)
     axes = directions(slices[0].orientation)
     slices = sorted(slices, key=lambda s: float(s.position @ axes[:, 2]))
     positions = np.stack([s.position for s in slices])
@@ -73,6 +78,28 @@ def same_grid(slices: list[Slice]) -> None:
         for what, is_different in differs.items():
             if is_different:
                 raise SimcropError("mixed-geometry", f"slices {first.number} and {s.number} differ in {what}")
+
+
+def same_numbers(slices: list[Slice]) -> None:
+    """What one slice states of its stored numbers all of them state, each for itself; and all are in one unit.
+
+    A rescale that is left out would count as 1 and 0, a thousand HU off, and an unsaid RescaleType as HU.
+    """
+    for keyword in sorted(frozenset().union(*(s.states for s in slices))):
+        without = [s.number for s in slices if keyword not in s.states]
+        if without:
+            shown = ", ".join(map(str, sorted(without)[:5])) + more(len(without) - 5)
+            raise SimcropError(
+                "mixed-numbers",
+                f"slice{'s' * (len(without) > 1)} {shown} of {len(slices)} without {keyword}, which the others state: "
+                "what the numbers mean there would be a guess",
+            )
+    units = {s.unit: s.number for s in reversed(slices)}
+    if len(units) > 1:
+        raise SimcropError(
+            "mixed-numbers",
+            f"slices {' and '.join(map(str, sorted(units.values())[:2]))} differ in RescaleType, expected HU in all",
+        )
 
 
 def even_steps(slices: list[Slice], along: np.ndarray) -> None:

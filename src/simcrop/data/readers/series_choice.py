@@ -29,6 +29,7 @@ from simcrop.data.readers.series import Slice
 from simcrop.errors import SimcropError
 
 SHOWN = 5  # series that a sentence describes
+SCATTERED = 2  # slices of a series that is no scan
 CHEST, PROJECTIONS = ("CHEST", "THORAX", "LUNG"), {"MIP", "MINIP", "MAX IP", "MIN IP", "VRT", "VOLREN"}
 SHARP, SOFT = ("LUNG", "BONE", "EDGE", "SHARP"), ("SOFT", "STANDARD", "SMOOTH")
 SHARP_LETTERS = {"L", "YA", "YB", "YC", "D", "E", "EA", "EB", "EC"}  # Philips
@@ -84,6 +85,7 @@ def choose(found: list[Found]) -> tuple[list[Slice], tuple[str, ...]]:
     grouped: dict[str, list[Found]] = {}
     for one in found:
         grouped.setdefault(one.series, []).append(one)
+    refuse_scattered(found, grouped)
     # Tools that anonymise file by file give one series many studies, so that a study is asked once per series.
     patients, studies = {f.patient for f in found}, {pictures[0].study for pictures in grouped.values()}
     if len(patients - {""}) > 1 or len(studies - {""}) > 1:
@@ -99,13 +101,28 @@ def choose(found: list[Found]) -> tuple[list[Slice], tuple[str, ...]]:
         lost += [(series, why) for series in left if value(series) > limit]
         left = [series for series in left if value(series) <= limit]
     if len(left) > 1:
-        counts = " and ".join(str(n) for n in sorted((len(s.pictures) for s in left), reverse=True))
+        counts = counted(sorted((len(s.pictures) for s in left), reverse=True))
         raise SimcropError(
             "several-series",
             f"{len(left)} CT series lie together, with {counts} slices, and no rule prefers one: "
             "expected one series",
         )
     return sound(left[0]), (note(left[0], lost),) if lost else ()
+
+
+def refuse_scattered(found: list[Found], grouped: dict[str, list[Found]]) -> None:
+    """Slices that bear nearly as many series as they are: no rule could find the scan among them."""
+    if len(grouped) > 1 and max(map(len, grouped.values())) <= SCATTERED:
+        raise SimcropError(
+            "several-series",
+            f"{len(found)} CT slices bear {len(grouped)} different SeriesInstanceUIDs, as after a tool that gave each "
+            "file ids of its own: give all slices of one scan the same SeriesInstanceUID",
+        )
+
+
+def counted(numbers: list[int]) -> str:
+    shown = " and ".join(map(str, numbers[:SHOWN]))
+    return shown if len(numbers) <= SHOWN else f"{shown} and so on"
 
 
 RULES: tuple[tuple[str, Callable[[Series], float], float], ...] = (
@@ -124,13 +141,13 @@ RULES: tuple[tuple[str, Callable[[Series], float], float], ...] = (
 
 
 def sound(series: Series) -> list[Slice]:
-    """The slices, once none of them has anything wrong."""
-    slices = []
-    for picture in series.pictures:
-        if isinstance(picture.slice, SimcropError):
-            raise picture.slice
-        slices.append(picture.slice)
-    return slices
+    """The slices, once none of them has anything wrong; else the first fault, and how many slices have one like it."""
+    faults = [p.slice for p in series.pictures if isinstance(p.slice, SimcropError)]
+    if faults:
+        alike = sum(fault.reason == faults[0].reason for fault in faults) - 1
+        others = f", and {alike} more of these {len(series.pictures)} slices are like it" if alike else ""
+        raise SimcropError(faults[0].reason, faults[0].sentence + others)
+    return [p.slice for p in series.pictures if isinstance(p.slice, Slice)]
 
 
 def note(best: Series, lost: list[tuple[Series, str]]) -> str:

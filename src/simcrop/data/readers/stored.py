@@ -4,7 +4,7 @@ Axes: `values` is `(x, y, z)` in the file's own voxel order; `affine` maps voxel
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BufferedIOBase
 
 import numpy as np
@@ -40,6 +40,10 @@ class Stored(Header):
     """The same with the numbers as stored, any integer or float type."""
 
     values: np.ndarray = field(kw_only=True)
+
+
+def with_notes(stored: Stored, *notes: str) -> Stored:
+    return replace(stored, notes=stored.notes + notes)
 
 
 @dataclass(frozen=True, eq=False)
