@@ -174,8 +174,10 @@ def ground(
     with loading():
         from simcrop.tasks.ground import ground as run
 
-    page = run(model, ct, sentence or [], report, out, top_k, overwrite)
-    typer.echo(f"open {page}")
+    done = run(model, ct, sentence or [], report, out, top_k, overwrite)
+    for note in done.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"open {done.page}")
 
 
 @recipe_app.command("list")

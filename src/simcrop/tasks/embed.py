@@ -107,6 +107,7 @@ def embed_all(embedding: Embedding, scans: Cohort | OneScan, out: Path) -> None:
     """The table; vectors are kept while they are made, so that an interrupted run loses one pass at most."""
     started, journal = time.perf_counter(), out / JOURNAL
     table = scans.table if isinstance(scans, OneScan) else scans.index.select("id", "patient", "split")
+    notes = {"notes": list(scans.volume.notes)} if isinstance(scans, OneScan) else {}
     matrix = kept_vectors(embedding, table["id"].to_list(), journal, show_progress("embed"))
     write_metrics(
         out,
@@ -115,6 +116,7 @@ def embed_all(embedding: Embedding, scans: Cohort | OneScan, out: Path) -> None:
             "features": matrix.shape[1],
             "effective_rank": effective_rank(matrix),
             "seconds_per_scan": (time.perf_counter() - started) / len(matrix),
+            **notes,
         },
     )
     vectors = pl.Series("embedding", matrix, dtype=pl.Array(pl.Float32, matrix.shape[1]))

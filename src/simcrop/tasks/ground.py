@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from simcrop.data.readers import read_volume
+from simcrop.data.readers.geometry import distance_mm
 from simcrop.data.report import read_report_file
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
@@ -20,6 +22,16 @@ from simcrop.model import Heat, load
 from simcrop.model.folder import model_folder
 from simcrop.tasks.folder import check_folder, staged, write_metrics
 
+AS_GOOD_MM = 0.01  # how far a qform may put any voxel from where the sform has it
+
+
+@dataclass(frozen=True)
+class Grounded:
+    """The page, and what the reader notes of the scan: all that it guessed, and what contradicts itself."""
+
+    page: Path
+    notes: tuple[str, ...]
+
 
 def ground(
     model: str,
@@ -29,7 +41,7 @@ def ground(
     out: Path,
     top_k: int | None = None,
     overwrite: bool = False,
-) -> Path:
+) -> Grounded:
     """Write, per sentence, `sentence_NN.nii.gz` on the scan's grid and `sentence_NN.png`; `boxes.json`; a page.
 
     File names number the sentences and never hold their words.
@@ -50,7 +62,7 @@ def ground(
     }
     with staged(out, "ground", settings, overwrite) as stage:
         write_results(stage, volume, sentences, heats, lead(volume, network.recipe.method), seconds)
-    return out / "report.html"
+    return Grounded(out / "report.html", volume.notes)
 
 
 def write_results(
@@ -58,6 +70,8 @@ def write_results(
 ) -> None:
     """Per sentence a map and a picture; then boxes, figures and the page."""
     page = Page("Where each sentence is seen", introduction)
+    if volume.notes:
+        page.table([[note] for note in volume.notes], ["noted of the scan"])
     results: dict[str, Any] = {}
     for number, (sentence, heat) in enumerate(zip(sentences, heats, strict=True), start=1):
         name = f"sentence_{number:02d}"
@@ -67,7 +81,8 @@ def write_results(
         page.picture(picture, sentence, f"heat map of sentence {number}")
         results[name] = measures(heat)
     write_json(out / "boxes.json", {name: boxes(heat) for name, heat in zip(results, heats, strict=True)})
-    write_metrics(out, {"sentences": len(sentences), "seconds": seconds, **results})
+    notes = list(volume.notes)
+    write_metrics(out, {"sentences": len(sentences), "seconds": seconds, "notes": notes, **results})
     page.write(out / "report.html")
 
 
@@ -87,10 +102,16 @@ def wanted_sentences(sentences: list[str], report: Path | None) -> list[str]:
 
 
 def write_map(path: Path, heat: Heat, volume: Volume) -> None:
-    """float32 cosine similarity on the scan's own grid and affine, NaN outside the crop."""
+    """float32 cosine similarity on the scan's own grid and affine, NaN outside the crop.
+
+    The sform says where it lies. A qform can neither shear nor, near half a turn, be exact in float32: it is coded
+    where it says the same.
+    """
     image = nib.Nifti1Image(heat.map, volume.affine)
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
+    if distance_mm(image.get_sform(), image.get_qform(), volume.shape) > AS_GOOD_MM:
+        image.set_qform(None, code=0)
     image.header.set_xyzt_units("mm")
     finite = heat.patches[np.isfinite(heat.patches)]
     image.header["cal_min"], image.header["cal_max"] = finite.min(), finite.max()
