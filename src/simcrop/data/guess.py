@@ -28,5 +28,10 @@ def position_guess(why: str) -> str:
     return f"{POSITION}, as {why}"
 
 
+def shown(note: str) -> str:
+    """What of a note may stand outside the ledger."""
+    return note.partition(":")[0].strip()
+
+
 def is_guess(note: str) -> bool:
     return WORD.search(note) is not None

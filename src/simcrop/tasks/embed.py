@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from simcrop.data.guess import shown
 from simcrop.data.layouts.folder import stem
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import Cohort, open_cohort
@@ -107,7 +108,7 @@ def embed_all(embedding: Embedding, scans: Cohort | OneScan, out: Path) -> None:
     """The table; vectors are kept while they are made, so that an interrupted run loses one pass at most."""
     started, journal = time.perf_counter(), out / JOURNAL
     table = scans.table if isinstance(scans, OneScan) else scans.index.select("id", "patient", "split")
-    notes = {"notes": list(scans.volume.notes)} if isinstance(scans, OneScan) else {}
+    notes = {"notes": [shown(note) for note in scans.volume.notes]} if isinstance(scans, OneScan) else {}
     matrix = kept_vectors(embedding, table["id"].to_list(), journal, show_progress("embed"))
     write_metrics(
         out,

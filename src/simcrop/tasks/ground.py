@@ -9,6 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from simcrop.data.guess import shown
 from simcrop.data.readers import read_volume
 from simcrop.data.readers.geometry import distance_mm
 from simcrop.data.report import read_report_file
@@ -62,7 +63,7 @@ def ground(
     }
     with staged(out, "ground", settings, overwrite) as stage:
         write_results(stage, volume, sentences, heats, lead(volume, network.recipe.method), seconds)
-    return Grounded(out / "report.html", volume.notes)
+    return Grounded(out / "report.html", tuple(map(shown, volume.notes)))
 
 
 def write_results(
@@ -70,8 +71,9 @@ def write_results(
 ) -> None:
     """Per sentence a map and a picture; then boxes, figures and the page."""
     page = Page("Where each sentence is seen", introduction)
-    if volume.notes:
-        page.table([[note] for note in volume.notes], ["noted of the scan"])
+    notes = [shown(note) for note in volume.notes]
+    if notes:
+        page.table([[note] for note in notes], ["noted of the scan"])
     results: dict[str, Any] = {}
     for number, (sentence, heat) in enumerate(zip(sentences, heats, strict=True), start=1):
         name = f"sentence_{number:02d}"
@@ -81,7 +83,6 @@ def write_results(
         page.picture(picture, sentence, f"heat map of sentence {number}")
         results[name] = measures(heat)
     write_json(out / "boxes.json", {name: boxes(heat) for name, heat in zip(results, heats, strict=True)})
-    notes = list(volume.notes)
     write_metrics(out, {"sentences": len(sentences), "seconds": seconds, "notes": notes, **results})
     page.write(out / "report.html")
 

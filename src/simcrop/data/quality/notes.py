@@ -6,7 +6,7 @@ No axes or units. A note is cut at its first colon, behind which headers are quo
 import json
 from dataclasses import dataclass
 
-from simcrop.data.guess import is_guess
+from simcrop.data.guess import is_guess, shown
 from simcrop.data.quality.facts import without_places
 from simcrop.data.store.cohort import Cohort
 
@@ -34,9 +34,7 @@ def noted(cohort: Cohort) -> list[Noted]:
             continue
         decision = json.loads(decided.get(id) or "null")
         rest = sentence.removeprefix(decision["sentence"] if decision else "")
-        for note in dict.fromkeys(
-            without_places(part.partition(":")[0].strip(), path) for part in rest.split(";")
-        ):
+        for note in dict.fromkeys(without_places(shown(part), path) for part in rest.split(";")):
             if note and not note.startswith(SHOWN_ELSEWHERE):
                 found.setdefault(note, []).append(id)
     notes = [Noted(note, tuple(ids)) for note, ids in found.items()]

@@ -54,15 +54,16 @@ def place(stored: AnyHeader, shape: tuple[int, ...], hint: Hint | None) -> AnyHe
 def check_shear(shape: tuple[int, ...], affine: np.ndarray) -> None:
     """Refuse axes that are not perpendicular, by the measure that DICOM's tilted slices have.
 
-    Two axes may lean until one end of the scan lies half a voxel sideways of the other; a cosine up to `SQUARE_COSINE`
-    is rounding. What is within is resampled along its own axes.
+    A slice may lie half a voxel sideways of the one at the other end of the scan; a cosine up to `SQUARE_COSINE` is
+    rounding. What is within is resampled along its own axes.
     """
     spacing, units = np.array(spacing_of(affine)), affine[:3, :3] / spacing_of(affine)
     extent = (np.array(shape) - 1) * spacing
+    across = slice_axis(spacing)
     for i, j in combinations(range(3), 2):
         cosine = abs(float(units[:, i] @ units[:, j]))
-        # The slices are those of the two axes along which the shift is the smaller one.
-        shift = cosine * min(extent[i] / spacing[j], extent[j] / spacing[i])
+        one, other = extent[i] / spacing[j], extent[j] / spacing[i]
+        shift = cosine * (one if across == i else other if across == j else min(one, other))
         if cosine > SQUARE_COSINE and shift > LARGEST_SHIFT:
             raise SimcropError(
                 "tilted-slices",
@@ -70,6 +71,12 @@ def check_shear(shape: tuple[int, ...], affine: np.ndarray) -> None:
                 f"degrees to one another and shift by {shift:.3g} voxels over the scan, expected 90 degrees and at "
                 f"most {LARGEST_SHIFT:g}: a tilted gantry, resample it to right angles first",
             )
+
+
+def slice_axis(spacing: np.ndarray) -> int:
+    """Which axis goes from slice to slice: the other two have voxel sizes that are most alike, to 1 %; or the third."""
+    ratios = [abs(round(float(np.log(np.divide(*np.delete(spacing, axis)))), 2)) for axis in (2, 1, 0)]
+    return 2 - ratios.index(min(ratios))
 
 
 def agree(one: np.ndarray, other: np.ndarray) -> bool:

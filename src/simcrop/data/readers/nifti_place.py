@@ -23,7 +23,7 @@ from nibabel.orientations import aff2axcodes
 from nibabel.quaternions import quat2mat
 
 from simcrop.data.guess import position_guess, sides_guess, size_guess
-from simcrop.data.readers.geometry import agree, check_shear, distance_mm, in_mm
+from simcrop.data.readers.geometry import agree, check_field, check_shear, distance_mm, in_mm
 from simcrop.data.readers.units import UNKNOWN, scale_note
 from simcrop.data.volume import check_affine, spacing_of
 from simcrop.errors import SimcropError
@@ -124,6 +124,7 @@ def settle(said: Statements, shape: tuple[int, int, int]) -> Placed:
         return sized(said.sform / [*lengths, 1], sizes, qform)
     if qform is not None and said.atlas:
         return Placed(qform, True, ("the sform leads into an atlas, the qform's place is taken",))
+    check_field(shape, said.sform)  # what is absurd or shears besides is better called so
     check_shear(shape, said.sform)
     raise SimcropError(
         "contradicting-geometry",
