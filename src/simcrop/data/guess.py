@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 
 WORD = re.compile(r"\b(guessed|assumed|taken as)\b")
-SIZE, SIDES, POSITION = "guessed voxels of", "guessed axes", "guessed position 0"
+GUESSED = "guessed "
+SIZE, SIDES, POSITION = f"{GUESSED}voxels of", f"{GUESSED}axes", f"{GUESSED}position 0"
 
 
 def size_guess(spacing_mm: np.ndarray | Iterable[float], why: str) -> str:

@@ -73,6 +73,12 @@ def check_shear(shape: tuple[int, ...], affine: np.ndarray) -> None:
             )
 
 
+def leaning(affine: np.ndarray) -> float:
+    """The largest cosine between two of the axes; 0 where all stand at right angles."""
+    units = affine[:3, :3] / spacing_of(affine)
+    return float(np.abs(units.T @ units - np.eye(3)).max())
+
+
 def slice_axis(spacing: np.ndarray) -> int:
     """Which axis goes from slice to slice: the other two have voxel sizes that are most alike, to 1 %; or the third."""
     ratios = [abs(round(float(np.log(np.divide(*np.delete(spacing, axis)))), 2)) for axis in (2, 1, 0)]
