@@ -75,7 +75,7 @@ def by_simpleitk(path: Path) -> np.ndarray:
         (*WHOLE, "Position = 1 2 3", "Origin = 1.0 2.0 3.0"),
         (*WHOLE, "Rotation = -1.0 0 0 0 -1 0 0 0 1", f"Orientation = {TURNED}"),
         (*WHOLE, "ElementSpacing = 0.70 0.90 1.30", "Offset = 1 2 3"),
-        (*WHOLE, "ElementByteOrderMSB = FALSE", "DistanceUnits = mm"),
+        (*WHOLE, "ElementByteOrderMSB = 0", "DistanceUnits = mm"),
     ],
 )
 def test_a_metaimage_that_says_the_same_twice_is_sound(mha: Writer, lines: tuple[str, ...]) -> None:
@@ -134,7 +134,7 @@ def test_a_metaimage_that_contradicts_itself_or_shears_is_refused(
     assert caught.value.reason == reason
 
 
-UNITS = [("mm", 1), ("cm", 10), ("um", 0.001), ("m", 1000)]
+UNITS = [("mm", 1), ("cm", 10), ("um", 0.001), ("µm", 0.001), ("Meters", 1000)]
 
 
 @pytest.mark.parametrize(("unit", "mm"), UNITS)
@@ -228,6 +228,13 @@ def test_axis_mins_and_maxs_state_size_and_place(
         np.testing.assert_allclose(volume.affine, by_simpleitk(path), atol=1e-9)
     assert len(volume.notes) == len(notes)
     assert all(words in note for note, words in zip(volume.notes, notes, strict=True))
+
+
+def test_directions_win_over_spacings_with_a_note(nrrd: Writer) -> None:
+    volume = read_volume(nrrd(SPACE, AIMED, ORIGIN, "spacings: 1 1 5"))
+    np.testing.assert_allclose(volume.spacing_mm, (0.7, 0.9, 1.3))
+    assert volume.notes == ("space directions and spacings differ in size, space directions are taken",)
+    assert read_volume(nrrd(SPACE, AIMED, ORIGIN, "spacings: 0.7 0.9 1.3")).notes == ()
 
 
 def test_a_sheared_nrrd_is_refused_as_tilted(nrrd: Writer) -> None:

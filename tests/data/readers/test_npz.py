@@ -103,7 +103,10 @@ def test_geometry_beside_the_array_is_said_to_be_unread(tmp_path: Path, toy: Vol
     np.savez(
         tmp_path / "a.npz", ct=toy.hu.transpose(2, 1, 0), spacing=np.ones(3), Affine=np.eye(4), who=np.ones(3)
     )
-    assert read_volume(tmp_path / "a.npz").notes[0] == "the arrays affine and spacing inside are not read"
+    assert (
+        read_volume(tmp_path / "a.npz").notes[0]
+        == "the archive also holds affine and spacing, which is not read"
+    )
 
 
 @pytest.fixture

@@ -86,24 +86,19 @@ def same_value(one: str, other: str) -> bool:
         return one.lower() == other.lower()
 
 
-def value_of(fields: Fields, names: tuple[str, ...], otherwise: str) -> str:
-    """The value under one of several names, or under more of them if all say the same."""
-    found = [fields[name] for name in names if name in fields]
-    if not all(same_value(value, found[0]) for value in found):
-        raise SimcropError("unreadable", f"the MetaImage header says {names[0]} in two ways")
-    return found[0] if found else otherwise
-
-
 def yes(fields: Fields, *names: str, otherwise: bool = False) -> bool:
-    word = value_of(fields, names, str(otherwise)).lower()
-    if word not in ("true", "false", "1", "0"):
+    """Whether it is so by any of the names, which must not differ."""
+    words = {fields[name].lower() for name in names if name in fields} or {str(otherwise).lower()}
+    if not words <= {"true", "false", "1", "0"}:
         raise SimcropError("unreadable", f"the MetaImage header's {names[0]} is neither True nor False")
-    return word in ("true", "1")
+    if len(said := {word in ("true", "1") for word in words}) > 1:
+        raise SimcropError("unreadable", f"the MetaImage header says {names[0]} in two ways")
+    return said.pop()
 
 
 def number_type(fields: Fields) -> np.dtype:
     kind = fields["ElementType"]
-    if kind not in NUMBERS or value_of(fields, ("ElementNumberOfChannels",), "1") != "1":
+    if kind not in NUMBERS or fields.get("ElementNumberOfChannels", "1") != "1":
         raise SimcropError(
             "not-scalar", "expected one number per voxel, found an ElementType or channels beyond it"
         )
@@ -121,7 +116,7 @@ def place_of(path: Path, fields: Fields, end: int) -> tuple[Path, int]:
     """The file with the voxels, and the byte at which they begin; -1 where they end with the file."""
     name = fields["ElementDataFile"]
     data, start = (path, end) if name.lower() == "local" else (beside(path, name), 0)
-    skipped = whole_number(value_of(fields, ("HeaderSize",), "0"), "HeaderSize")
+    skipped = whole_number(fields.get("HeaderSize", "0"), "HeaderSize")
     if skipped < -1 or (skipped and (data == path or packing(fields))):
         raise SimcropError("unreadable", "the MetaImage header puts the voxels at an impossible place")
     return data, -1 if skipped == -1 else start + skipped

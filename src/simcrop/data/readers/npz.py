@@ -39,7 +39,7 @@ def read_npz(path: Path) -> Stored:
     with open_zip(path) as archive:
         keys = {name.removesuffix(".npy"): name for name in archive.namelist()}
         beside = sorted(key.lower() for key in keys if key.lower() in GEOMETRY)
-        passed = (f"the arrays {' and '.join(beside)} inside are not read",) if beside else ()
+        passed = (f"the archive also holds {' and '.join(beside)}, which is not read",) if beside else ()
         if "ct" in keys:
             return rad_chest_ct(load(archive, keys["ct"]), passed)
         if "arr_0" in keys:

@@ -36,7 +36,7 @@ def affine_of(fields: Fields, lengths: tuple[int, ...]) -> tuple[np.ndarray, Not
     space = space_of(fields)
     signs = np.array(SPACES.get(space, (1, 1, 1)))
     aimed = "space directions" in fields
-    steps, origin, notes = in_space(fields) if aimed else along_axes(fields, lengths)
+    steps, origin, notes = in_space(fields, len(lengths)) if aimed else along_axes(fields, lengths)
     letters = "".join(pair[int(sign < 0)] for pair, sign in zip(("LR", "PA", "SI"), signs, strict=True))
     if space not in SPACES:
         notes += (sides_guess("LPS", "the NRRD header names no space of the body"),)
@@ -55,11 +55,15 @@ def space_of(fields: Fields) -> str:
     return space
 
 
-def in_space(fields: Fields) -> tuple[np.ndarray, np.ndarray, Notes]:
+def in_space(fields: Fields, n: int) -> tuple[np.ndarray, np.ndarray, Notes]:
     """Steps `(3, 3)`, one column per axis, and the first voxel, in the axes of the space."""
-    steps, notes = vectors_in(fields["space directions"], 3, "space directions").T, ()
+    notes: Notes = ()
+    steps = vectors_in(fields["space directions"], 3, "space directions").T
+    spacing = per_axis(fields, ("spacings",), n)
+    if not agree(spacing[known := np.isfinite(spacing)], np.linalg.norm(steps, axis=0)[known]):
+        notes = ("space directions and spacings differ in size, space directions are taken",)
     if "space origin" not in fields:
-        notes = (position_guess("the NRRD header has no space origin"),)
+        notes += (position_guess("the NRRD header has no space origin"),)
     (origin,) = vectors_in(fields.get("space origin", "(0,0,0)"), 1, "space origin")
     return steps, origin, notes
 
@@ -76,7 +80,7 @@ def along_axes(fields: Fields, lengths: tuple[int, ...]) -> tuple[np.ndarray, np
     step = np.where(np.isfinite(spacing), spacing, told)
     if (step <= 0).any():
         raise SimcropError(
-            "singular-affine", "the NRRD header's spacings or axis mins and maxs are not rising"
+            "singular-affine", "the NRRD header's spacings, or axis maxs less axis mins, are not above zero"
         )
     notes: Notes = ()
     both = np.isfinite(spacing) & np.isfinite(told)
