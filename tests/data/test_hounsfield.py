@@ -126,6 +126,43 @@ def test_noise_below_air_is_kept(chest: np.ndarray) -> None:
     np.testing.assert_array_equal(to_hu(noisy, decide(noisy)), noisy)
 
 
+@pytest.mark.parametrize("noise_hu", [120, 160, 200])
+@pytest.mark.parametrize("air", [0.4, 0.65])
+def test_air_with_much_noise_that_was_stored_unclipped_is_a_ct(noise_hu: int, air: float) -> None:
+    """Sharp kernels and low doses: a fifth of the air may lie below -1200."""
+    random = np.random.default_rng(8)
+    kind = random.choice(3, (40, 50, 60), p=[air, 0.9 - air, 0.1])
+    hu = (np.choose(kind, [-1000, -850, 40]) + random.normal(0, noise_hu, kind.shape)).astype(np.int16)
+    decision = decide(hu)
+    assert (decision.source, decision.slope, decision.intercept) == ("stored", 1, 0)
+    raw = decide(hu + np.int16(1024), 1.0, -1024.0)
+    assert (raw.source, raw.intercept) == ("header", -1024)
+    real = hu >= -1500
+    np.testing.assert_array_equal(to_hu(hu, decision)[real], hu[real])
+    assert (to_hu(hu, decision)[~real] == -1000).all()
+
+
+@pytest.mark.parametrize(
+    ("shift", "noise_hu"),
+    [
+        (-150, 60),
+        (-150, 100),
+        (-200, 20),
+        (-200, 60),
+        (-200, 100),
+        (-250, 20),
+        (-250, 100),
+        (-300, 60),
+        (-400, 20),
+    ],
+)
+def test_noise_does_not_excuse_a_shift(shift: int, noise_hu: int) -> None:
+    random = np.random.default_rng(9)
+    kind = random.choice(3, (40, 50, 60), p=[0.6, 0.3, 0.1])
+    hu = np.choose(kind, [-1000, -850, 140]) + shift + random.normal(0, noise_hu, kind.shape)
+    assert reason(hu.astype(np.int16)) == "not-ct"
+
+
 def test_masks_bytes_and_other_modalities_are_refused() -> None:
     random = np.random.default_rng(5)
     shape = (50, 70, 90)

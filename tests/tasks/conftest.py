@@ -151,7 +151,7 @@ def broken(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
 @pytest.fixture(scope="session")
 def chests() -> dict[str, Callable[..., Path]]:
     """Writers by name; a test folder cannot import from its own conftest."""
-    return {"nifti": save_nifti, "dicom": save_dicom, "zip": save_zip}
+    return {"hu": chest, "nifti": save_nifti, "dicom": save_dicom, "zip": save_zip}
 
 
 @pytest.fixture

@@ -77,6 +77,33 @@ def test_nothing_private_is_shown(simcrop: Callable, troubled, tmp_path: Path) -
     assert "Zebrafinch/" not in shown
 
 
+def test_what_a_reader_guessed_stands_in_the_ledger_and_on_the_page(
+    simcrop: Callable, chests: dict[str, Callable[..., Path]], tmp_path: Path
+) -> None:
+    from simcrop.data.ingest import ingest
+
+    chests["nifti"](tmp_path / "raw/placed.nii", hu := chests["hu"]())
+    np.savez(tmp_path / "raw/bare.npz", hu.transpose(2, 0, 1)[:-1])
+    ingest(tmp_path / "raw", "folder", tmp_path / "cohort")
+    ledger = {
+        row["id"]: row["sentence"] for row in pl.read_parquet(tmp_path / "cohort/ledger.parquet").to_dicts()
+    }
+    notes = [part for part in ledger["bare"].split("; ") if part.startswith("guessed ")]
+    assert [note.split(",")[0] for note in notes] == [
+        "guessed voxels of 0.75 x 0.75 x 1.5 mm",
+        "guessed axes L",
+        "guessed position 0",
+    ]
+    assert "guessed" not in ledger["placed"]
+    ran = simcrop("check", tmp_path / "cohort", "--out", tmp_path / "out")
+    assert "size, place, unit or side guessed: 1 (bare)" in ran.out
+    found = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert found["odd"]["size, place, unit or side guessed"] == ["bare"]
+    assert found["notes"] == {note: ["bare"] for note in notes}
+    for note in notes:
+        assert note in page_of(tmp_path / "out")
+
+
 def test_damaged_volumes_are_named_and_the_exit_code_says_so(
     simcrop: Callable, troubled, tmp_path: Path
 ) -> None:

@@ -13,6 +13,9 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from simcrop.data.readers import read_volume
+from simcrop.data.volume import Volume
+from simcrop.model import Heat
+from simcrop.tasks.ground import write_map
 
 ASK = ("--sentence", "A nodule in the left lung.", "--sentence", "No pleural effusion.")
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -114,3 +117,65 @@ def test_no_box_lies_in_the_padding_around_a_small_scan(
     low, high = corners.min(0), corners.max(0)
     assert all((np.array(box["high_mm"]) > low).all() for box in boxes)
     assert all((np.array(box["low_mm"]) < high).all() for box in boxes)
+
+
+def test_what_a_reader_guessed_is_said_and_kept_beside_the_result(
+    simcrop: Callable, line, chests: dict[str, Callable[..., Path]], tmp_path: Path
+) -> None:
+    hu = np.asarray(nib.load(line.scan).dataobj).astype(np.int16)
+    np.savez(tmp_path / "hand.npz", hu.transpose(2, 0, 1))
+    chests["nifti"](tmp_path / "placed.nii", hu)
+    ask = ("--sentence", "A nodule.", "--out")
+    guessed = simcrop("ground", line.run, tmp_path / "hand.npz", *ask, tmp_path / "out")
+    lines = guessed.out.splitlines()
+    assert [one.split(",")[0] for one in lines[:3]] == [
+        "note: guessed voxels of 0.75 x 0.75 x 1.5 mm",
+        "note: guessed axes L",
+        "note: guessed position 0",
+    ]
+    assert len(lines) == 4
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert metrics["notes"] == [one.removeprefix("note: ") for one in lines[:3]]
+    assert all(note in (tmp_path / "out/report.html").read_text("utf-8") for note in metrics["notes"])
+    placed = simcrop("ground", line.run, tmp_path / "placed.nii", *ask, tmp_path / "placed")
+    assert "note" not in placed.out
+    vector = simcrop("embed", line.run, tmp_path / "hand.npz", "--out", tmp_path / "vector")
+    assert vector.code == 0
+    assert json.loads((tmp_path / "vector/metrics.json").read_text())["notes"] == metrics["notes"]
+
+
+ABOUT = (0.6, 0.48, 0.64)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "lean", "coded"),
+    [
+        (0, 0, 1),
+        (12, 0, 1),
+        (179, 0, 1),
+        (179.95, 0, 0),
+        (179.97, 0, 0),
+        (180, 0, 1),
+        (0, 1e-3, 1),
+        (0, 0.05, 0),
+    ],
+)
+def test_map_has_a_coded_qform_only_where_it_says_what_the_sform_says(
+    tmp_path: Path, degrees: float, lean: float, coded: int
+) -> None:
+    """A quaternion cannot lean, and in float32 it is no good near half a turn; ITK reads what leans by qform alone."""
+    affine, shape = np.diag([0.7, 0.7, 1.0, 1.0]), (64, 64, 32)
+    affine[:3, :3] = nib.quaternions.angle_axis2mat(np.radians(degrees), ABOUT) @ affine[:3, :3]
+    affine[:3, 2] += lean * affine[:3, 0] / 0.7
+    maps = np.zeros(shape, np.float32), np.zeros((1, 1, 1), np.float32)
+    write_map(tmp_path / "map.nii", Heat(*maps, np.zeros((1, 2, 3)), np.zeros(1)), Volume(maps[0], affine))
+    image = nib.load(tmp_path / "map.nii")
+    np.testing.assert_allclose(image.affine, affine, atol=1e-6)
+    np.testing.assert_allclose(image.header.get_zooms(), np.linalg.norm(affine[:3, :3], axis=0), rtol=1e-6)
+    assert (int(image.header["sform_code"]), int(image.header["qform_code"])) == (1, coded)
+    if coded:
+        last = np.array([63, 63, 31, 1])
+        apart = np.linalg.norm((image.get_qform() - affine) @ last)
+        assert apart < (0.35 if lean else 0.01)
+    if lean < 0.01:
+        assert sitk.ReadImage(str(tmp_path / "map.nii")).GetSize() == shape

@@ -175,8 +175,10 @@ def ground(
     with loading():
         from simcrop.tasks.ground import ground as run
 
-    page = run(model, ct, sentence or [], report, out, top_k, overwrite, rescale)
-    typer.echo(f"open {page}")
+    done = run(model, ct, sentence or [], report, out, top_k, overwrite, rescale)
+    for note in done.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"open {done.page}")
 
 
 @recipe_app.command("list")

@@ -51,6 +51,7 @@ class Evidence:
     soft: float  # fat to muscle and blood, -200 to 250 HU
     dense: float  # above 4000 HU
     below: float  # not padding, yet below -1200 HU
+    tail: bool  # what lies below is the lesser end of air's own noise: the air lies where it should
     tissue_hu: float  # centre of the soft tissue's fullest bin
     padding: float
     padding_hu: float | None
@@ -58,7 +59,8 @@ class Evidence:
     @property
     def plausible(self) -> bool:
         """A CT, whole or a crop of lung, heart or abdomen: something airy and something soft, little else."""
-        return bool(self.airy >= 0.01 and self.soft >= 0.03 and self.dense <= 0.005 and self.below <= 0.02)
+        low = self.below <= 0.02 or self.tail
+        return bool(self.airy >= 0.01 and self.soft >= 0.03 and self.dense <= 0.005 and low)
 
 
 def decide(
@@ -180,10 +182,21 @@ def weigh(hu: np.ndarray) -> Evidence:
         soft=soft.size / n,
         dense=float(np.count_nonzero(kept > 4000) / n),
         below=float(np.count_nonzero(kept < -1200) / n),
+        tail=is_tail(air),
         tissue_hu=float(edges[bins.argmax()] + 5),
         padding=float(padding.mean()),
         padding_hu=float(low_values[repeated][counts[repeated].argmax()]) if repeated.any() else None,
     )
+
+
+def is_tail(air: np.ndarray) -> bool:
+    """Whether what lies below -1200 HU is the noise of air, as sharp kernels and low doses make it.
+
+    HU that were stored unclipped and are not shifted peak above -1100, and twice as many lie from -1000 down to -1200.
+    """
+    counts, edges = np.histogram(air, bins=16, range=(-1500, -700))
+    below, above = int(np.count_nonzero(air < -1200)), int(np.count_nonzero((air >= -1200) & (air < -1000)))
+    return bool(edges[counts.argmax()] >= -1100 and above >= 2 * below)
 
 
 def explain(name: str, a: float, b: float, seen: Evidence, padding_hu: float | None, changed: bool) -> str:

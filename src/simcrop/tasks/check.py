@@ -18,6 +18,7 @@ from simcrop.data.quality.facts import (
 )
 from simcrop.data.quality.geometry import geometry_outliers, measures
 from simcrop.data.quality.histograms import hu_outliers
+from simcrop.data.quality.notes import noted
 from simcrop.data.store.cohort import Cohort, open_cohort, read_facts
 from simcrop.files.digest import digest_of_files
 from simcrop.tasks.check_page import write_check_page
@@ -70,6 +71,7 @@ def gather(cohort: Cohort, spec: InputSpec, seen: Seen) -> Checked:
         labels=label_counts(cohort),
         hu_outliers=hu_outliers(seen.numbers),
         geometry_outliers=geometry_outliers(cohort.index["id"].to_list(), geometry),
+        notes=noted(cohort),
     )
 
 
@@ -88,6 +90,7 @@ def figures(checked: Checked) -> dict[str, Any]:
             "hu": {found.id: found.sentence for found in checked.hu_outliers},
             "geometry": {found.id: found.sentence for found in checked.geometry_outliers},
         },
+        "notes": {note.sentence: list(note.ids) for note in checked.notes},
         "twins": [list(group.ids) for group in checked.duplicates],
         "labels": {label.name: [label.positive, label.known] for label in checked.labels},
     }

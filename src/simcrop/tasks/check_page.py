@@ -12,6 +12,7 @@ import numpy as np
 from simcrop.data.quality.facts import Outlier, count_by
 from simcrop.data.quality.geometry import cut_by
 from simcrop.data.quality.histograms import BONE, TISSUES, Histograms, Tissue
+from simcrop.data.quality.notes import Noted
 from simcrop.figures.bars import draw_histogram, draw_shares, side_by_side
 from simcrop.figures.page import Page, written
 from simcrop.figures.spectrum import draw_spectrum
@@ -211,6 +212,17 @@ def add_geometry(page: Page, checked: Checked) -> None:
     add_outliers(
         page, checked.geometry_outliers, "Scans outside the usual, or unlike the rest of the cohort."
     )
+    add_notes(page, checked.notes)
+
+
+def add_notes(page: Page, notes: list[Noted]) -> None:
+    """What the ledger says of the scans beside their HU, guesses first."""
+    rest = len(notes) - MOST_ROWS
+    more = f" {written(rest)} more are in metrics.json." if rest > 0 else ""
+    rows = [[note.sentence, len(note.ids), first_ids(note.ids)] for note in notes[:MOST_ROWS]]
+    if rows:
+        caption = "What the ledger notes of scans that were taken. Sides and mm that are guessed are no measurements."
+        page.table(rows, ["note", "how many", "studies"], caption + more)
 
 
 def add_refusals(page: Page, checked: Checked) -> None:

@@ -10,6 +10,7 @@ from simcrop.data.preprocess import InputSpec
 from simcrop.data.quality.facts import Duplicates, LabelCount, Outlier, Refused, Reports
 from simcrop.data.quality.geometry import Measure
 from simcrop.data.quality.histograms import Histograms
+from simcrop.data.quality.notes import Noted
 from simcrop.data.store.cohort import Cohort
 
 
@@ -41,6 +42,12 @@ class Checked:
     labels: list[LabelCount]
     hu_outliers: list[Outlier]
     geometry_outliers: list[Outlier]
+    notes: list[Noted]
+
+    @property
+    def guessed(self) -> tuple[str, ...]:
+        """Ids of which a reader had to assume something."""
+        return tuple(dict.fromkeys(id for note in self.notes if note.guessed for id in note.ids))
 
     @property
     def flagged(self) -> dict[str, tuple[str, ...]]:
@@ -49,6 +56,7 @@ class Checked:
             "stored volumes damaged or gone": self.seen.damaged,
             "Hounsfield units far off": tuple(found.id for found in self.hu_outliers),
             "unusual spacing or field of view": tuple(found.id for found in self.geometry_outliers),
+            "size, place, unit or side guessed": self.guessed,
             "same voxels under several names": tuple(id for group in self.duplicates for id in group.ids),
             "scans without a report": self.reports.empty,
             "reports whose findings give no sentence": self.reports.unsplit,

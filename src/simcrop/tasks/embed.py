@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from simcrop.data.guess import shown
 from simcrop.data.hounsfield import Hint
 from simcrop.data.layouts.folder import stem
 from simcrop.data.readers import read_volume
@@ -118,6 +119,7 @@ def embed_all(embedding: Embedding, scans: Cohort | OneScan, out: Path) -> None:
     """The table; vectors are kept while they are made, so that an interrupted run loses one pass at most."""
     started, journal = time.perf_counter(), out / JOURNAL
     table = scans.table if isinstance(scans, OneScan) else scans.index.select("id", "patient", "split")
+    notes = {"notes": [shown(note) for note in scans.volume.notes]} if isinstance(scans, OneScan) else {}
     matrix = kept_vectors(embedding, table["id"].to_list(), journal, show_progress("embed"))
     write_metrics(
         out,
@@ -126,6 +128,7 @@ def embed_all(embedding: Embedding, scans: Cohort | OneScan, out: Path) -> None:
             "features": matrix.shape[1],
             "effective_rank": effective_rank(matrix),
             "seconds_per_scan": (time.perf_counter() - started) / len(matrix),
+            **notes,
         },
     )
     vectors = pl.Series("embedding", matrix, dtype=pl.Array(pl.Float32, matrix.shape[1]))

@@ -2,13 +2,16 @@
 
 import hashlib
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
+from simcrop.data.guess import shown
 from simcrop.data.readers import read_volume
+from simcrop.data.readers.geometry import distance_mm, leaning
 from simcrop.data.report import read_report_file
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
@@ -21,6 +24,17 @@ from simcrop.model.folder import model_folder
 from simcrop.tasks.folder import check_folder, staged, write_metrics
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
 
+AS_GOOD_MM = 0.01  # how far a qform may put any voxel from where the sform has it
+READ_BY_ITK = 1e-4  # cosine of two axes up to which ITK takes a sform
+
+
+@dataclass(frozen=True)
+class Grounded:
+    """The page, and what the reader notes of the scan: all that it guessed, and what contradicts itself."""
+
+    page: Path
+    notes: tuple[str, ...]
+
 
 def ground(
     model: str,
@@ -31,7 +45,7 @@ def ground(
     top_k: int | None = None,
     overwrite: bool = False,
     rescale: str | None = None,
-) -> Path:
+) -> Grounded:
     """Write, per sentence, `sentence_NN.nii.gz` on the scan's grid and `sentence_NN.png`; `boxes.json`; a page.
 
     File names number the sentences and never hold their words.
@@ -53,7 +67,7 @@ def ground(
     } | ({"rescale": rescale} if rescale else {})
     with staged(out, "ground", settings, overwrite) as stage:
         write_results(stage, volume, sentences, heats, lead(volume, network.recipe.method), seconds)
-    return out / "report.html"
+    return Grounded(out / "report.html", tuple(map(shown, volume.notes)))
 
 
 def write_results(
@@ -61,6 +75,9 @@ def write_results(
 ) -> None:
     """Per sentence a map and a picture; then boxes, figures and the page."""
     page = Page("Where each sentence is seen", introduction)
+    notes = [shown(note) for note in volume.notes]
+    if notes:
+        page.table([[note] for note in notes], ["noted of the scan"])
     results: dict[str, Any] = {}
     for number, (sentence, heat) in enumerate(zip(sentences, heats, strict=True), start=1):
         name = f"sentence_{number:02d}"
@@ -70,7 +87,7 @@ def write_results(
         page.picture(picture, sentence, f"heat map of sentence {number}")
         results[name] = measures(heat)
     write_json(out / "boxes.json", {name: boxes(heat) for name, heat in zip(results, heats, strict=True)})
-    write_metrics(out, {"sentences": len(sentences), "seconds": seconds, **results})
+    write_metrics(out, {"sentences": len(sentences), "seconds": seconds, "notes": notes, **results})
     page.write(out / "report.html")
 
 
@@ -90,10 +107,18 @@ def wanted_sentences(sentences: list[str], report: Path | None) -> list[str]:
 
 
 def write_map(path: Path, heat: Heat, volume: Volume) -> None:
-    """float32 cosine similarity on the scan's own grid and affine, NaN outside the crop."""
+    """float32 cosine similarity on the scan's own grid and affine, NaN outside the crop.
+
+    The sform says where it lies. A qform cannot lean, and near half a turn float32 is too coarse for it: it is coded
+    where it says the same. Of a scan that leans as little as scans may, ITK reads the qform alone, and half a voxel is
+    allowed.
+    """
     image = nib.Nifti1Image(heat.map, volume.affine)
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
+    allowed = AS_GOOD_MM if leaning(volume.affine) <= READ_BY_ITK else min(volume.spacing_mm) / 2
+    if distance_mm(image.get_sform(), image.get_qform(), volume.shape) > allowed:
+        image.set_qform(None, code=0)
     image.header.set_xyzt_units("mm")
     finite = heat.patches[np.isfinite(heat.patches)]
     image.header["cal_min"], image.header["cal_max"] = finite.min(), finite.max()

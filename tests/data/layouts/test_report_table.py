@@ -167,3 +167,44 @@ def test_the_real_series_has_names(real_data: Path) -> None:
     assert names is not None
     assert len(names.series) == 1
     assert names.study != ""
+
+
+def put(raw: Path, *names: str) -> None:
+    """Files of no content: a layout reads none."""
+    for name in names:
+        (raw / name).parent.mkdir(parents=True, exist_ok=True)
+        (raw / name).touch()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "./p01/ct.nii.gz",
+        "././p01//ct.nii.gz",
+        r".\p01\ct.nii.gz",
+        r"p01\ct.nii.gz",
+        "./p01/ct",
+        "./p01/",
+        "p01/",
+        "./ct.nii.gz",
+        "raw/p01/ct.nii.gz",
+        "./raw/p01",
+        "{root}/p01/ct.nii.gz",
+        "{root}/p01/",
+        " ./p01/ct.nii.gz ",
+    ],
+)
+def test_a_path_may_be_written_in_other_ways(tmp_path: Path, said: str) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "p01/ct.nii.gz", "p02/other.nii.gz")
+    table = f"file,findings\n{said.format(root=raw)},Dry.\n./p02/other.nii.gz,Wet.\n./p03/ct.nii.gz,Lost.\n"
+    listing = listed(raw, table, None)
+    assert found(listing) == {"p01__ct": "Dry.", "p02__other": "Wet."}
+    assert [refusal.reason for refusal in listing.refusals] == ["no-volume"]
+
+
+def test_a_path_that_means_a_scan_as_it_stands_is_not_written_anew(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "raw/p01/ct.nii.gz", "p01/ct.nii.gz")
+    listing = listed(raw, "file,findings\nraw/p01/ct.nii.gz,Dry.\n./p01/ct.nii.gz,Wet.\n", None)
+    assert found(listing) == {"p01__ct": "Wet.", "raw__p01__ct": "Dry."}

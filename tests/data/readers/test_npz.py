@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simcrop.data.hounsfield import Hint
 from simcrop.data.readers import read_volume
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
@@ -79,6 +80,33 @@ def test_an_array_header_that_lies_is_refused_before_loading(
     block = block[:start] + new + block[start + len(old) :].replace(b" " * padding, b"", 1)
     write_member(tmp_path / "lie.npz", block)
     assert reason(tmp_path / "lie.npz") in ("absurd-size", "truncated-file")
+
+
+@pytest.mark.parametrize(("key", "size"), [("ct", "0.8 x 0.8 x 0.8"), ("arr_0", "0.75 x 0.75 x 1.5")])
+def test_size_sides_and_place_are_guesses_that_a_table_may_better(
+    tmp_path: Path, toy: Volume, key: str, size: str
+) -> None:
+    np.savez(tmp_path / "a.npz", **{key: toy.hu.transpose(2, 1, 0)})
+    notes = read_volume(tmp_path / "a.npz").notes
+    assert [note.split(",")[0] for note in notes[:1]] == [f"guessed voxels of {size} mm"]
+    assert all(note.startswith("guessed") for note in notes)
+    assert len(notes) == 3
+    if key == "ct":
+        told = read_volume(tmp_path / "a.npz", Hint(1.0, 0.0, (0.8, 0.8, 0.8))).notes
+        assert told == notes[1:]
+        other = read_volume(tmp_path / "a.npz", Hint(1.0, 0.0, (0.7, 0.7, 1.0)))
+        np.testing.assert_allclose(other.spacing_mm, (0.7, 0.7, 1.0))
+        assert other.notes == (*notes[1:], "voxels of 0.7 x 0.7 x 1 mm as the metadata table says")
+
+
+def test_geometry_beside_the_array_is_said_to_be_unread(tmp_path: Path, toy: Volume) -> None:
+    np.savez(
+        tmp_path / "a.npz", ct=toy.hu.transpose(2, 1, 0), spacing=np.ones(3), Affine=np.eye(4), who=np.ones(3)
+    )
+    assert (
+        read_volume(tmp_path / "a.npz").notes[0]
+        == "the archive also holds affine and spacing, which is not read"
+    )
 
 
 @pytest.fixture

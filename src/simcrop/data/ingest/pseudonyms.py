@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from simcrop.data.guess import GUESSED, shown
 from simcrop.data.layouts.raw import Listing, RawStudy, Refusal
 from simcrop.data.readers.reasons import SCAN_REASONS
 from simcrop.errors import SimcropError
@@ -77,10 +78,13 @@ def meaning(reason: str) -> str:
 
 
 def without_names(notes: tuple[str, ...], names: Iterable[str]) -> tuple[str, ...]:
-    """Notes up to their first colon, behind which headers are quoted, and none with a word of any of the names."""
+    """Notes up to their first colon, behind which headers are quoted, and none with a word of any of the names.
+
+    Guesses stay: their words are always the same.
+    """
     private = {word for name in names for word in words_of(name)}
-    short = (note.partition(":")[0] for note in notes)
-    return tuple(note for note in short if not private & words_of(note))
+    short = (shown(note) for note in notes)
+    return tuple(note for note in short if note.startswith(GUESSED) or not private & words_of(note))
 
 
 def words_of(text: str) -> set[str]:

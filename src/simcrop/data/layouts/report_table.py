@@ -6,7 +6,9 @@ No axes or units. What a row says to name its scan is tried in this order:
 2. the scan's id, or its path below the root, with or without its ending
 3. a file name that one scan alone has
 4. the name of a folder above it
+5. its path from the root's name on, or its whole path
 
+and then all over again as a path that is written plainly: `./p01//ct.nii` and `p01\\ct.nii` mean `p01/ct.nii`.
 Several scans share a row where their headers say that they are series of one examination.
 """
 
@@ -89,7 +91,7 @@ class ReportTable:
         claims, sharing, refusals = dict[str, list[int]](), dict[str, tuple[str, ...]](), list(self.unread)
         for number, row in enumerate(self.rows):
             name = self.name(row)
-            ids = tuple(next((tier[name] for tier in tiers if name and name in tier), ()))
+            ids = tuple(next((tier[n] for n in spellings(name) for tier in tiers if n in tier), ()))
             if len(ids) > 1 and not one_examination(identify(paths[id]) for id in ids):
                 refusals.append(self.refusal(number, f"which {len(ids)} scans share"))
             elif not ids:
@@ -125,6 +127,13 @@ def first_of(row: Row, names: tuple[str, ...]) -> str:
     return next((row[name] for name in names if row.get(name)), "")
 
 
+def spellings(name: str) -> list[str]:
+    """What a row says, and the same as a plain path, as other systems and `find` write it."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    start = "/" if name.startswith("/") else ""
+    return [one for one in dict.fromkeys((name, start + "/".join(parts))) if one]
+
+
 def once(identify: Identify) -> Identify:
     """Each header is opened when it is asked for, and never again."""
     known: dict[Path, HeaderNames | None] = {}
@@ -149,7 +158,7 @@ def one_examination(headers: Iterable[HeaderNames | None]) -> bool:
 
 def tiers_of(scans: list[Scan], keyword: str | None, identify: Identify) -> list[dict[str, list[str]]]:
     """Name -> the scans that bear it, from the surest kind of name to the least sure."""
-    tiers: list[dict[str, list[str]]] = [{} for _ in range(4)]
+    tiers: list[dict[str, list[str]]] = [{} for _ in range(5)]
     for scan in scans:
         header = identify(scan.path) if keyword else None
         place = scan.place.as_posix()
@@ -159,8 +168,18 @@ def tiers_of(scans: list[Scan], keyword: str | None, identify: Identify) -> list
             {scan.id, place, stem(place)},
             {scan.place.name, stem(scan.place.name)},
             {text for folder in above for text in (folder.as_posix(), folder.name)},
+            from_outside(scan),
         )
         for tier, names in zip(tiers, kinds, strict=True):
             for name in names:
                 tier.setdefault(name, []).append(scan.id)
     return tiers
+
+
+def from_outside(scan: Scan) -> set[str]:
+    """Its path as somebody writes it who stands above the root; also without its ending, and of its folder."""
+    whole = scan.path.absolute()
+    root = Path(*whole.parts[: len(whole.parts) - len(scan.place.parts)])
+    places = (scan.place, *(folder for folder in scan.place.parents if folder.name))
+    paths = {path for place in places for path in (root / place, Path(root.name) / place)}
+    return {text for path in paths for text in (path.as_posix(), stem(path.as_posix()))}

@@ -1,13 +1,18 @@
-"""Where a scan lies: affines from LPS words (DICOM, ITK, metadata tables), and hints for files without.
+"""Where a scan lies: affines from LPS words (DICOM, ITK, metadata tables), hints for files without, and proof.
 
 Axes: columns of a step matrix are mm per voxel along x, y, z. DICOM and ITK count L, P, S; affines are RAS+.
+
+Whatever its format, a scan is refused whose axes are not perpendicular, see `check_shear`, or whose voxels have a size
+that no scanner makes, see `check_field`.
 """
 
 from dataclasses import replace
+from itertools import combinations, product
 from typing import TypeVar
 
 import numpy as np
 
+from simcrop.data.guess import SIZE, is_guess, position_guess, sides_guess, size_guess
 from simcrop.data.hounsfield import Hint
 from simcrop.data.readers.stored import Header
 from simcrop.data.volume import check_affine, spacing_of
@@ -16,6 +21,10 @@ from simcrop.errors import SimcropError
 AnyHeader = TypeVar("AnyHeader", bound=Header)
 SMALLEST_MM, LARGEST_MM = 0.01, 100.0  # of a voxel
 LARGEST_LITRES = 1000.0  # a whole body in the widest field of view, 2 m x 0.7 m x 0.7 m, has 980
+SQUARE_COSINE = 1e-3  # of two axes: what rounding in a header makes of a right angle
+LARGEST_SHIFT = 0.5  # voxels sideways from one end of a scan to the other
+SAME_SIZE = 0.01  # two statements of one length that differ by no more agree
+UNSAID = "neither header nor table states it"
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -38,7 +47,57 @@ def place(stored: AnyHeader, shape: tuple[int, ...], hint: Hint | None) -> AnyHe
     check_affine(stored.affine)
     placed = place_with(stored, hint) if hint is not None and hint.places else stored
     check_field(shape, placed.affine)
+    check_shear(shape, placed.affine)
     return placed
+
+
+def check_shear(shape: tuple[int, ...], affine: np.ndarray) -> None:
+    """Refuse axes that are not perpendicular, by the measure that DICOM's tilted slices have.
+
+    A slice may lie half a voxel sideways of the one at the other end of the scan; a cosine up to `SQUARE_COSINE` is
+    rounding. What is within is resampled along its own axes.
+    """
+    spacing, units = np.array(spacing_of(affine)), affine[:3, :3] / spacing_of(affine)
+    extent = (np.array(shape) - 1) * spacing
+    across = slice_axis(spacing)
+    for i, j in combinations(range(3), 2):
+        cosine = abs(float(units[:, i] @ units[:, j]))
+        one, other = extent[i] / spacing[j], extent[j] / spacing[i]
+        shift = cosine * (one if across == i else other if across == j else min(one, other))
+        if cosine > SQUARE_COSINE and shift > LARGEST_SHIFT:
+            raise SimcropError(
+                "tilted-slices",
+                f"the voxel axes {i + 1} and {j + 1} stand at {np.degrees(np.arccos(min(cosine, 1.0))):.3g} "
+                f"degrees to one another and shift by {shift:.3g} voxels over the scan, expected 90 degrees and at "
+                f"most {LARGEST_SHIFT:g}: a tilted gantry, resample it to right angles first",
+            )
+
+
+def leaning(affine: np.ndarray) -> float:
+    """The largest cosine between two of the axes; 0 where all stand at right angles."""
+    units = affine[:3, :3] / spacing_of(affine)
+    return float(np.abs(units.T @ units - np.eye(3)).max())
+
+
+def slice_axis(spacing: np.ndarray) -> int:
+    """Which axis goes from slice to slice: the other two have voxel sizes that are most alike, to 1 %; or the third."""
+    ratios = [abs(round(float(np.log(np.divide(*np.delete(spacing, axis)))), 2)) for axis in (2, 1, 0)]
+    return 2 - ratios.index(min(ratios))
+
+
+def agree(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two statements of the same lengths differ by 1 % at most."""
+    return bool(np.allclose(one, other, rtol=SAME_SIZE, atol=0))
+
+
+def distance_mm(one: np.ndarray, other: np.ndarray, shape: tuple[int, int, int]) -> float:
+    """How far apart two affines put a corner of a grid, at most."""
+    corners = np.array([[*at, 1] for at in product(*((0, n - 1) for n in shape))])
+    return float(np.linalg.norm(corners @ (one - other).T, axis=1).max())
+
+
+def in_mm(lengths: np.ndarray | tuple[float, ...]) -> str:
+    return f"{' x '.join(f'{n:.4g}' for n in lengths)} mm"
 
 
 def check_field(shape: tuple[int, ...], affine: np.ndarray) -> None:
@@ -76,10 +135,10 @@ def resize(stored: AnyHeader, spacing_mm: tuple[float, float, float]) -> AnyHead
     affine = stored.affine.copy()
     affine[:3, :3] *= np.divide(spacing_mm, spacing_of(stored.affine))
     check_affine(affine)
-    size = " x ".join(f"{n:.4g}" for n in spacing_mm)
-    usual = np.allclose(spacing_of(stored.affine), spacing_mm, rtol=0.01, atol=0)
-    note = () if usual else (f"voxels of {size} mm as the metadata table says",)
-    return replace(stored, affine=affine, sized=True, notes=stored.notes + note)
+    notes = tuple(note for note in stored.notes if not note.startswith(SIZE))
+    if not agree(np.array(spacing_of(stored.affine)), np.array(spacing_mm)):
+        notes += (f"voxels of {in_mm(spacing_mm)} as the metadata table says",)
+    return replace(stored, affine=affine, sized=True, notes=notes)
 
 
 def place_by_hint(stored: AnyHeader, hint: Hint) -> AnyHeader:
@@ -89,23 +148,22 @@ def place_by_hint(stored: AnyHeader, hint: Hint) -> AnyHeader:
     if not stated and hint.spacing_mm is not None:
         spacing = hint.spacing_mm
     elif not stated:
-        guessed.append("spacing 1 mm")
+        guessed.append(size_guess(spacing, UNSAID))
     if hint.orientation_lps is None:
-        guessed.append("orientation L, P, S")
+        guessed.append(sides_guess("LPS", UNSAID))
     if hint.position_lps_mm is None:
-        guessed.append("position 0")
+        guessed.append(position_guess(UNSAID))
     orientation = np.array(hint.orientation_lps or (1, 0, 0, 0, 1, 0), float)
     origin = np.array(hint.position_lps_mm or (0, 0, 0), float)
-    notes = (*disagreement(spacing, hint), "geometry taken from the metadata table")
-    if guessed:
-        notes += (f"guessed, as neither header nor table says it: {', '.join(guessed)}",)
+    kept = tuple(note for note in stored.notes if not is_guess(note))
+    notes = (*disagreement(spacing, hint), "geometry taken from the metadata table", *kept, *guessed)
     affine = affine_from_lps(directions(orientation) * np.array(spacing), origin)
     return replace(stored, affine=affine, placed=True, notes=notes)
 
 
 def disagreement(spacing: tuple[float, float, float], hint: Hint) -> tuple[str, ...]:
     """A note where header and table differ by more than 1 % along any axis."""
-    if hint.spacing_mm is None or np.allclose(spacing, hint.spacing_mm, rtol=0.01, atol=0):
+    if hint.spacing_mm is None or agree(np.array(spacing), np.array(hint.spacing_mm)):
         return ()
-    header, table = (" x ".join(f"{n:.4g}" for n in s) for s in (spacing, hint.spacing_mm))
-    return (f"the header's spacing {header} mm is kept, the metadata table says {table} mm",)
+    header, table = in_mm(spacing), in_mm(hint.spacing_mm)
+    return (f"the header's spacing {header} is kept, the metadata table says {table}",)

@@ -1,14 +1,19 @@
 """MetaImage (.mhd, .mha): its text header by our own rules, so that no foreign parser sees a hostile one.
 
 Axes: x, y, z as stored, which is `(x, y, z)` of `Stored`; the format counts in LPS mm, `Stored` in RAS+.
+
+Of several names for one thing the first of `POSITION`, `ROTATION` or `SIZE` counts, as in ITK, with a note where they
+differ. What is absent is guessed: voxels of 1 mm, axes L, P, S, position 0, each with a note.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from simcrop.data.readers.geometry import affine_from_lps
+from simcrop.data.guess import position_guess, sides_guess, size_guess
+from simcrop.data.readers.geometry import affine_from_lps, agree
 from simcrop.data.readers.stored import Stored, shape_3d
+from simcrop.data.readers.units import UNKNOWN, mm_of, scale_note
 from simcrop.data.readers.voxels import (
     Voxels,
     beside,
@@ -34,7 +39,8 @@ NUMBERS = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-POSITION = ("Offset", "Position", "Origin")
+POSITION = ("Origin", "Offset", "Position")
+SIZE = ("ElementSpacing", "ElementSize")
 ROTATION = ("TransformMatrix", "Rotation", "Orientation")
 Fields = dict[str, str]
 
@@ -48,7 +54,8 @@ def read_metaimage(path: Path) -> Stored:
         raise SimcropError("unreadable", "the MetaImage header's DimSize does not have NDims numbers")
     shape = shape_3d(lengths)
     voxels = Voxels(*place_of(path, fields, end), number_type(fields), shape, packing(fields))
-    return Stored(affine_of(fields, n), values=voxels.read())
+    affine, notes = affine_of(fields, n)
+    return Stored(affine, notes=notes, values=voxels.read())
 
 
 def read_fields(path: Path) -> tuple[Fields, int]:
@@ -60,11 +67,10 @@ def read_fields(path: Path) -> tuple[Fields, int]:
             name = name.strip()
             if not mark and not name:
                 continue
-            if not mark or not name or name in fields:
-                raise SimcropError(
-                    "unreadable", "the MetaImage header has a line that is no single `Name = value`"
-                )
-            fields[name] = value.strip()
+            if not mark or not name:
+                raise SimcropError("unreadable", "the MetaImage header has a line that is no `Name = value`")
+            if not same_value(fields.setdefault(name, value.strip()), value.strip()):
+                raise SimcropError("unreadable", "the MetaImage header says one thing twice and differently")
             if name == "ElementDataFile":
                 break
         if any(name not in fields for name in NEEDED):
@@ -72,24 +78,27 @@ def read_fields(path: Path) -> tuple[Fields, int]:
         return fields, file.tell()
 
 
-def value_of(fields: Fields, names: tuple[str, ...], otherwise: str) -> str:
-    """The value under the one of several names that is there."""
-    found = [fields[name] for name in names if name in fields]
-    if len(found) > 1:
-        raise SimcropError("unreadable", f"the MetaImage header says {names[0]} in two ways")
-    return found[0] if found else otherwise
+def same_value(one: str, other: str) -> bool:
+    """Whether two texts say the same, as `0 0 0` and `0.0 0.0 0.0` do."""
+    try:
+        return one == other or [float(n) for n in one.split()] == [float(n) for n in other.split()]
+    except ValueError:
+        return one.lower() == other.lower()
 
 
 def yes(fields: Fields, *names: str, otherwise: bool = False) -> bool:
-    word = value_of(fields, names, str(otherwise)).lower()
-    if word not in ("true", "false", "1", "0"):
+    """Whether it is so by any of the names, which must not differ."""
+    words = {fields[name].lower() for name in names if name in fields} or {str(otherwise).lower()}
+    if not words <= {"true", "false", "1", "0"}:
         raise SimcropError("unreadable", f"the MetaImage header's {names[0]} is neither True nor False")
-    return word in ("true", "1")
+    if len(said := {word in ("true", "1") for word in words}) > 1:
+        raise SimcropError("unreadable", f"the MetaImage header says {names[0]} in two ways")
+    return said.pop()
 
 
 def number_type(fields: Fields) -> np.dtype:
     kind = fields["ElementType"]
-    if kind not in NUMBERS or value_of(fields, ("ElementNumberOfChannels",), "1") != "1":
+    if kind not in NUMBERS or fields.get("ElementNumberOfChannels", "1") != "1":
         raise SimcropError(
             "not-scalar", "expected one number per voxel, found an ElementType or channels beyond it"
         )
@@ -107,19 +116,60 @@ def place_of(path: Path, fields: Fields, end: int) -> tuple[Path, int]:
     """The file with the voxels, and the byte at which they begin; -1 where they end with the file."""
     name = fields["ElementDataFile"]
     data, start = (path, end) if name.lower() == "local" else (beside(path, name), 0)
-    skipped = whole_number(value_of(fields, ("HeaderSize",), "0"), "HeaderSize")
+    skipped = whole_number(fields.get("HeaderSize", "0"), "HeaderSize")
     if skipped < -1 or (skipped and (data == path or packing(fields))):
         raise SimcropError("unreadable", "the MetaImage header puts the voxels at an impossible place")
     return data, -1 if skipped == -1 else start + skipped
 
 
-def affine_of(fields: Fields, n: int) -> np.ndarray:
-    """Direction, spacing and origin of the first three axes."""
-    eye = " ".join(str(v) for v in np.eye(n, dtype=int).ravel())
-    axes = numbers_in(value_of(fields, ROTATION, eye), n * n, ROTATION[0]).reshape(n, n)[:3, :3]
-    sizes = fields.get("ElementSize", " ".join(["1"] * n))
-    spacing = numbers_in(fields.get("ElementSpacing", sizes), n, "ElementSpacing")[:3]
-    if (spacing <= 0).any():
+def affine_of(fields: Fields, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Direction, spacing and origin of the first three axes, and what is to be said of them."""
+    axes, turned = axes_of(fields, n)
+    spacing, measured = spacing_in(fields, n)
+    origin, put = numbers_of(fields, POSITION, n, np.zeros(n))
+    if not put and not any(name in fields for name in POSITION):
+        put = (position_guess(f"the header has no {POSITION[1]}"),)
+    factor = mm_of(fields.get("DistanceUnits", ""))
+    unit = () if factor == 1 else (UNKNOWN if factor is None else scale_note(factor),)
+    affine = affine_from_lps(axes * spacing * (factor or 1), origin[:3] * (factor or 1))
+    return affine, (*unit, *measured, *turned, *put)
+
+
+def numbers_of(
+    fields: Fields, names: tuple[str, ...], count: int, otherwise: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The numbers under the first of several names that is there, and a note if another says something else."""
+    there = [name for name in names if name in fields]
+    values = [numbers_in(fields[name], count, name) for name in there]
+    others = [name for name, value in zip(there, values, strict=True) if not np.array_equal(value, values[0])]
+    note = (f"{there[0]} and {' and '.join(others)} differ, {there[0]} is taken",) if others else ()
+    return (values[0] if there else otherwise), note
+
+
+def axes_of(fields: Fields, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Unit columns `(3, 3)` along x, y, z. Columns of another length would state a second size."""
+    matrix, notes = numbers_of(fields, ROTATION, n * n, np.eye(n).ravel())
+    if not notes and not any(name in fields for name in ROTATION):
+        notes = (sides_guess("LPS", f"the header has no {ROTATION[0]}"),)
+    axes = matrix.reshape(n, n)[:3, :3].T
+    lengths = np.linalg.norm(axes, axis=0)
+    if lengths.all() and not agree(lengths, np.ones(3)):
+        size = " x ".join(f"{length:.4g}" for length in lengths)
+        raise SimcropError(
+            "contradicting-geometry",
+            f"the columns of the MetaImage header's {ROTATION[0]} have lengths {size}, expected 1: "
+            "the size of a voxel belongs into ElementSpacing alone",
+        )
+    return axes, notes
+
+
+def spacing_in(fields: Fields, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Millimetres, or whatever the header's unit is, per voxel along x, y, z."""
+    spacing, notes = numbers_of(fields, SIZE, n, np.ones(n))
+    if not any(name in fields for name in SIZE):
+        notes = (size_guess(spacing[:3], f"the header has no {SIZE[0]}"),)
+    elif SIZE[0] not in fields:
+        notes = (f"the header has no {SIZE[0]}, {SIZE[1]} is taken as the spacing",)
+    if (spacing[:3] <= 0).any():
         raise SimcropError("singular-affine", "the MetaImage header's ElementSpacing is not above zero")
-    origin = numbers_in(value_of(fields, POSITION, " ".join(["0"] * n)), n, POSITION[0])[:3]
-    return affine_from_lps(axes.T * spacing, origin)
+    return spacing[:3], notes

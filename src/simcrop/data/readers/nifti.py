@@ -1,6 +1,6 @@
 """NIfTI (.nii, .nii.gz): header and affine by nibabel, bytes inflated by isal and checked to the last one.
 
-Axes: i, j, k as stored, which is `(x, y, z)` of `Stored`; the affine is RAS+ mm already.
+Axes: i, j, k as stored, which is `(x, y, z)` of `Stored`; the affine is RAS+ mm already, see `nifti_place`.
 """
 
 import logging
@@ -16,6 +16,7 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
+from simcrop.data.readers.nifti_place import place_of
 from simcrop.data.readers.stored import (
     AFTER_VOXELS_LIMIT,
     Header,
@@ -27,7 +28,6 @@ from simcrop.data.readers.stored import (
     fill,
     shape_3d,
 )
-from simcrop.data.volume import check_affine
 from simcrop.errors import SimcropError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -36,7 +36,6 @@ HEADERS = {n.to_bytes(4, "little"): (n, kind) for n, kind in ((348, Nifti1Header
 MIN_STD = logging.Logger(
     "nifti", logging.CRITICAL + 1
 )  # nibabel would tell the terminal what it mends in a header
-UNIT_MM = {"meter": 1000.0, "micron": 0.001}
 
 
 def read_nifti(path: Path) -> Stored:
@@ -67,15 +66,17 @@ def open_nifti(path: Path) -> Iterator[Stream]:
 
 def stream_of(file: BufferedIOBase, on_disk: int, compressed: bool) -> Stream:
     """What the header tells, and a promise of the planes."""
-    header = read_header(file)
+    header, blank = read_header(file)
     shape, dtype = shape_3d(header.get_data_shape()), header.get_data_dtype()
     check_scalar(dtype)
     check_promise(dtype.itemsize * int(np.prod(shape, dtype=np.int64)), on_disk, compressed)
     slope, intercept = rescale(header)
-    affine, placed, notes = affine_of(header)
+    where = place_of(header, blank, shape)
     skip(file, header.get_data_offset() - file.tell())
     return Stream(
-        Header(affine, slope, intercept, placed=placed, notes=notes), shape, planes_in(file, shape, dtype)
+        Header(where.affine, slope, intercept, placed=where.placed, notes=where.notes),
+        shape,
+        planes_in(file, shape, dtype),
     )
 
 
@@ -91,8 +92,8 @@ def planes_in(file: BufferedIOBase, shape: tuple[int, int, int], dtype: np.dtype
         yield plane
 
 
-def read_header(stream: BufferedIOBase) -> Nifti1Header:
-    """A NIfTI-1 or NIfTI-2 header of either byte order."""
+def read_header(stream: BufferedIOBase) -> tuple[Nifti1Header, np.ndarray]:
+    """A NIfTI-1 or NIfTI-2 header of either byte order, and of which voxel sizes pixdim is blank, bool `(3,)`."""
     first = stream.read(4)
     size = first if first in HEADERS else first[::-1]
     if size not in HEADERS:
@@ -103,13 +104,14 @@ def read_header(stream: BufferedIOBase) -> Nifti1Header:
         raise SimcropError("truncated-file", "the file ends inside its NIfTI header")
     try:
         header = kind.from_fileobj(BytesIO(block), check=False)
-        header.check_fix(MIN_STD)
+        sizes = np.array(header["pixdim"][1:4], np.float64)
+        header.check_fix(MIN_STD)  # which makes 1 mm of a blank size
         _ = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
     except (HeaderDataError, ValueError, KeyError, OverflowError) as error:
         raise SimcropError("unreadable", "the NIfTI header contradicts itself") from error
     if bytes(header["magic"].item()).rstrip(b"\0")[:3] not in (b"n+1", b"n+2"):
         raise SimcropError("unreadable", "not a single-file NIfTI: its magic bytes are not n+1 or n+2")
-    return header
+    return header, ~np.isfinite(sizes) | (sizes == 0)
 
 
 def skip(stream: BufferedIOBase, count: int) -> None:
@@ -127,25 +129,3 @@ def rescale(header: Nifti1Header) -> tuple[float, float]:
     except HeaderDataError as error:
         raise SimcropError("unreadable", "the NIfTI header's rescale is not finite") from error
     return (1.0, 0.0) if slope is None else (float(slope), float(intercept or 0.0))
-
-
-def affine_of(header: Nifti1Header) -> tuple[np.ndarray, bool, tuple[str, ...]]:
-    """The affine in mm, whether the file really states it, and what had to be guessed."""
-    try:
-        scale = UNIT_MM.get(str(header.get_xyzt_units()[0]), 1.0)
-    except KeyError:  # a unit code that the standard does not know
-        scale = 1.0
-    to_mm = np.diag([scale, scale, scale, 1.0])
-    notes = () if scale == 1 else (f"lengths in the header multiplied by {scale:g} to be mm",)
-    if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        sizes = [float(n) for n in header.get_zooms()[:3]]
-        guess = "no qform or sform: axes guessed as R, A, S with the spacing of pixdim"
-        return to_mm @ np.diag([*sizes, 1.0]), False, (*notes, guess)
-    try:
-        affine = np.asarray(header.get_best_affine(), np.float64)
-    except (HeaderDataError, ValueError) as error:  # a quaternion longer than 1, a voxel size below 0
-        raise SimcropError("singular-affine", "the NIfTI header's quaternion is no rotation") from error
-    check_affine(affine)
-    affine = to_mm @ affine
-    bare = bool(np.array_equal(np.abs(affine), np.eye(4)))
-    return affine, not bare, notes + (("the header's affine is the identity",) if bare else ())

@@ -1,6 +1,7 @@
 """NRRD (.nrrd, .nhdr): its text header by our own rules, so that no foreign parser sees a hostile one.
 
-Axes: x, y, z as stored, which is `(x, y, z)` of `Stored`; the header names the space of its mm, `Stored` has RAS+.
+Axes: x, y, z as stored, which is `(x, y, z)` of `Stored`; the header names the space of its mm, `Stored` has RAS+,
+see `nrrd_place`.
 """
 
 import re
@@ -8,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from simcrop.data.readers.geometry import affine_from_lps
+from simcrop.data.readers.nrrd_place import Fields, affine_of
 from simcrop.data.readers.stored import Stored, shape_3d
 from simcrop.data.readers.voxels import (
     Voxels,
     beside,
     header_lines,
     lengths_in,
-    numbers_in,
     whole_number,
 )
 from simcrop.errors import SimcropError
@@ -24,35 +24,14 @@ MAGIC = re.compile(r"NRRD000[1-5]")
 NEEDED = ("type", "dimension", "sizes", "encoding")
 WIDTHS = {"char": 1, "short": 2, "int": 4, "longlong": 8}
 PACKED = {"raw": "", "gzip": "gzip", "gz": "gzip"}
-# Where each space's axes point, as signs that turn them into L, P, S.
-SPACES = {
-    "left-posterior-superior": (1, 1, 1),
-    "lps": (1, 1, 1),
-    "right-anterior-superior": (-1, -1, 1),
-    "ras": (-1, -1, 1),
-    "left-anterior-superior": (1, -1, 1),
-    "las": (1, -1, 1),
-}
-UNPLACED = ("", "scanner-xyz", "3d-right-handed", "3d-left-handed")  # spaces that do not know the body
 PASSED_OVER = (
     *("content", "number", "min", "max", "old min", "old max", "block size", "sample units", "thicknesses"),
-    *(
-        "axis mins",
-        "axis maxs",
-        "centers",
-        "centerings",
-        "labels",
-        "units",
-        "space units",
-        "measurement frame",
-    ),
-    *("axismins", "axismaxs", "oldmin", "oldmax", "blocksize", "sampleunits", "space dimension"),
+    *("labels", "measurement frame", "oldmin", "oldmax", "blocksize", "sampleunits", "space dimension"),
 )
-USED = ("endian", "space", "space directions", "space origin", "spacings", "kinds", "data file")
-KNOWN = frozenset((*NEEDED, *USED, *PASSED_OVER, "byte skip", "line skip"))
+USED = ("endian", "space", "space directions", "space origin", "space units", "kinds", "data file")
+PER_AXIS = ("spacings", "axis mins", "axis maxs", "axismins", "axismaxs", "centers", "centerings", "units")
+KNOWN = frozenset((*NEEDED, *USED, *PER_AXIS, *PASSED_OVER, "byte skip", "line skip"))
 PLACES = ("domain", "space", "none", "???")
-NOWHERE = "the NRRD header names no space of the body: axes guessed as L, P, S"
-Fields = dict[str, str]
 
 
 def read_nrrd(path: Path) -> Stored:
@@ -67,8 +46,8 @@ def read_nrrd(path: Path) -> Stored:
         raise SimcropError("not-scalar", "expected one number per voxel, the first axis holds something else")
     shape = shape_3d(lengths)
     voxels = Voxels(*place_of(path, fields, end), number_type(fields), shape, packing(fields))
-    notes = () if space_of(fields) in SPACES else (NOWHERE,)
-    return Stored(affine_of(fields, n), notes=notes, values=voxels.read())
+    affine, notes = affine_of(fields, lengths)
+    return Stored(affine, notes=notes, values=voxels.read())
 
 
 def read_fields(path: Path) -> tuple[Fields, int]:
@@ -131,34 +110,3 @@ def place_of(path: Path, fields: Fields, end: int) -> tuple[Path, int]:
     if skipped < -1 or (skipped and packing(fields)) or fields.get("line skip", "0") != "0":
         raise SimcropError("unreadable", "the NRRD header puts the voxels at an impossible place")
     return data, -1 if skipped == -1 else start + skipped
-
-
-def space_of(fields: Fields) -> str:
-    """Without the word for a fourth axis, time."""
-    space = re.sub("^(lps|ras|las)t$", r"\1", fields.get("space", "").lower().removesuffix("-time"))
-    if space not in SPACES and space not in UNPLACED:
-        raise SimcropError("unreadable", "the NRRD header's space is none that the format knows")
-    return space
-
-
-def affine_of(fields: Fields, n: int) -> np.ndarray:
-    """Direction, spacing and origin of the first three axes."""
-    signs = np.array(SPACES.get(space_of(fields), (1, 1, 1)))
-    if "space directions" not in fields:
-        spacing = numbers_in(fields.get("spacings", " ".join(["1"] * n)), n, "spacings")[:3]
-        if (spacing <= 0).any():
-            raise SimcropError("singular-affine", "the NRRD header's spacings are not above zero")
-        return affine_from_lps(np.diag(signs * spacing), np.zeros(3))
-    steps = vectors_in(fields["space directions"], 3, "space directions").T
-    (origin,) = vectors_in(fields.get("space origin", "(0,0,0)"), 1, "space origin")
-    return affine_from_lps(steps * signs[:, None], origin * signs)
-
-
-def vectors_in(text: str, count: int, what: str) -> np.ndarray:
-    """Exactly `count` vectors `(x,y,z)`; an axis without a direction, `none`, may follow."""
-    found = re.findall(r"\(([^()]*)\)", text)
-    if len(found) != count or not re.fullmatch(r"(\([^()]*\)\s*)+(none\s*)*", text):
-        raise SimcropError(
-            "unreadable", f"the NRRD header's {what} holds something else than {count} vectors"
-        )
-    return np.stack([numbers_in(vector, 3, what) for vector in found])

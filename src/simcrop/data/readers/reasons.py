@@ -26,6 +26,7 @@ SCAN_REASONS: dict[str, str] = {
     # the place in the patient
     "singular-affine": "the affine cannot place voxels in space",
     "absurd-spacing": "voxels too small or too large for any scanner, or a scan larger than a body",
+    "contradicting-geometry": "a header that states the size of its voxels twice and differently",
     "missing-geometry": "DICOM slices without position, orientation or pixel spacing",
     "mixed-geometry": "slices of one series that differ in size, spacing or orientation",
     "bad-orientation": "row and column directions that are not two perpendicular unit vectors",
@@ -33,6 +34,6 @@ SCAN_REASONS: dict[str, str] = {
     "duplicate-slices": "two slices at one position",
     "missing-slices": "a gap where slices are absent",
     "irregular-slices": "slice distances that are not equal",
-    "tilted-slices": "slices that shift sideways from one to the next (gantry tilt)",
+    "tilted-slices": "slices that shift sideways from one to the next, or axes that shear (gantry tilt)",
     "multi-frame": "one DICOM file with many frames",
 }

@@ -31,8 +31,8 @@ FIELD_MM = (
 )  # left-right, front-back, head-feet: about a chest, however many slices cut it
 LARGEST_SIDE = 4096
 NOTES = (
-    "8-bit slices without geometry: a field of {:g} x {:g} x {:g} mm is assumed".format(*FIELD_MM),
-    "slices are taken as numbered from head to feet, seen from the feet",
+    "guessed a field of {:g} x {:g} x {:g} mm, as 8-bit slices have no geometry".format(*FIELD_MM),
+    "guessed slices numbered from head to feet, seen from the feet, as pictures state no sides",
 )
 
 
