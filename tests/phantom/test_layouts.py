@@ -109,7 +109,7 @@ def test_voxels_have_the_size_they_were_drawn_with(there: There) -> None:
         volume = read_volume(study.path, study.hint).to_ras()
         if there.layout == "cc-ccii":
             assert np.multiply(volume.spacing_mm, volume.shape) == pytest.approx((350, 350, 320))
-            assert any("is assumed" in note for note in volume.notes)
+            assert any("guessed a field" in note for note in volume.notes)
         else:
             assert volume.spacing_mm == pytest.approx(patient.grid(grid).spacing_mm)
         if there.layout not in ("cc-ccii", "rad-chestct"):
