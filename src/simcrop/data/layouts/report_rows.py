@@ -24,12 +24,14 @@ LARGEST_JSON = 1 << 30  # bytes; CT-RATE's 50,188 reports take a tenth of it
 Values = Mapping[str, object]
 
 
-def find_table(root: Path) -> Path | None:
-    """The one table named reports at the root, if there is one."""
-    found = [path for ending in FORMATS if (path := root / f"reports{ending}").is_file()]
+def find_table(root: Path, documents: Iterable[Path]) -> Path | None:
+    """The one table named reports at the root, if there is one; capitals matter only where they tell two apart."""
+    names = [f"reports{ending}" for ending in FORMATS]
+    found = sorted(path for path in documents if path.parent == root and path.name.lower() in names)
+    found = [path for path in found if path.name in names] or found
     if len(found) > 1:
-        names = " and ".join(path.name for path in found)
-        raise SimcropError("bad-setting", f"{root}: {names} lie together, expected one table of reports")
+        listed = " and ".join(path.name for path in found)
+        raise SimcropError("bad-setting", f"{root}: {listed} lie together, expected one table of reports")
     return found[0] if found else None
 
 
