@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from simcrop.data.layouts.raw import Refusal
+from simcrop.data.layouts.report_rows import SPREADSHEETS
 from simcrop.data.readers.find import Survey
 from simcrop.data.readers.foreign import COMPRESSED, TABLES, TEXTS
 from simcrop.data.readers.left_over import Left
@@ -22,7 +23,6 @@ ABOUT += (
     " checksum checksums md5 md5sum md5sums sha1 sha1sum sha256 sha256sum sha256sums list lists filelist info"
 )
 ABOUT += " citation citations terms version versions attribution metadata about log train valid val test split splits"
-SPREADSHEETS = (".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers")
 DELIMITED = (".csv", ".tsv", ".json", ".parquet")
 AS_CSV = "save it from the spreadsheet, in Excel by File, Save As, CSV UTF-8, under the name reports.csv"
 NO_TABLE = "save it as a CSV in UTF-8, unpacked"
