@@ -42,6 +42,10 @@ def training(toy_cohort: Path, tmp_path: Path) -> Build:
     )
 
 
+def has_begun(journal: Path) -> bool:
+    return journal.exists() and journal.stat().st_size > 0
+
+
 def weights(training: Training) -> bytes:
     return (training.folder / "model/model.safetensors").read_bytes()
 

@@ -84,10 +84,8 @@ def sort_of(name: str) -> Sort:
         return Sort.PART
     if end in PICTURES:
         return Sort.PICTURE
-    inner = name[: -len(end)]
-    if end in COMPRESSED:
-        end = inner[inner.rfind(".") :] if "." in inner else end
-    if end in DOCUMENTS:
+    packed = name[: -len(end)].rpartition(".")[2] if end in COMPRESSED else ""
+    if end in DOCUMENTS or f".{packed}" in DOCUMENTS:
         return Sort.DOCUMENT
     if end in DOUBTFUL or kind_of(name) in (None, RENAMED):
         return Sort.OPEN
