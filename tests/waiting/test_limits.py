@@ -43,8 +43,7 @@ def test_a_block_that_ends_in_time_leaves_the_outer_limit_as_it_was(
 
 
 def test_tests_hear_the_signals_that_their_parent_ignored_or_blocked(tmp_path: Path) -> None:
-    """A run of pytest with this very conftest, begun as a shell begins a background job."""
-    (tmp_path / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text())
+    """A run of pytest begun as a shell begins a background job, and worse."""
     (tmp_path / "test_deaf.py").write_text(
         textwrap.dedent("""
             import os, signal, subprocess, sys
@@ -71,12 +70,13 @@ def test_tests_hear_the_signals_that_their_parent_ignored_or_blocked(tmp_path: P
         "pytest",
         "-q",
         "-p",
-        "no:cacheprovider",
+        "limits",
         "-o",
         "addopts=",
         str(tmp_path),
     ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     ran = subprocess.run(
-        command, preexec_fn=deafen, capture_output=True, text=True, timeout=100, cwd=tmp_path
+        command, preexec_fn=deafen, capture_output=True, text=True, timeout=100, cwd=tmp_path, env=environment
     )
     assert "3 passed" in ran.stdout, ran.stdout[-2000:]
