@@ -96,6 +96,24 @@ def test_tables_and_texts_that_the_user_names_are_taken(tmp_path: Path) -> None:
         assert [refusal.name for refusal in listing.refusals] == [other]
 
 
+def test_reports_are_read_also_where_nobody_looks_for_what_is_left(tmp_path: Path) -> None:
+    put(tmp_path, "ct7.nii.gz", ".ct8.nii.gz", "x.npy", "run.json")
+    put(tmp_path, "reports.csv", content=b"id,findings\nct7,Clear.\n")
+    put(tmp_path, ".ct8.txt", "ct9.txt", content=b"Dry.")
+    listing = list_studies("folder", tmp_path)
+    assert {s.path.name: s.findings for s in listing.studies} == {
+        "ct7.nii.gz": "Clear.",
+        ".ct8.nii.gz": "Dry.",
+    }
+    assert listing.refusals == ()
+
+
+def test_a_folder_that_is_called_like_a_document_is_none(tmp_path: Path) -> None:
+    put(tmp_path, "ct7.nii.gz", "reports.csv/inner.nii.gz", "a.txt/b.nii.gz")
+    listing = list_studies("folder", tmp_path)
+    assert (len(listing.studies), listing.refusals) == (3, ())
+
+
 def test_the_list_of_kinds_counts_files_and_holds_no_names(tmp_path: Path) -> None:
     put(tmp_path, "ct7.nii.gz", "Quilla.npy", "b/Zebrafinch.npy", "Quilla^Z.Marsupial", "b/ct.nii.bz2")
     put(tmp_path, *(f"s/{i}.dcm.gz" for i in range(5)), "reports.xlsx")

@@ -60,19 +60,22 @@ def survey(root: Path) -> Survey:
             if sort is Sort.SCAN and not entry.name.startswith("._"):
                 if entry.is_symlink():
                     links.append(Path(entry.path))
-                elif entry.is_file() and is_scan_file(Path(entry.path)):
-                    found.scans.append(Path(entry.path))
                 elif entry.is_file():
-                    left.append(Left(Path(entry.path), NO_SLICES, "no-scan"))
+                    path = Path(entry.path)
+                    if is_scan_file(path):
+                        found.scans.append(path)
+                    else:
+                        left.append(Left(path, NO_SLICES, "no-scan"))
             elif sort is Sort.OPEN and entry.is_symlink() and not is_file(entry) and not quiet:
                 other_links.append(Path(entry.path))
             elif entry.name.lower().endswith(CHUNKED) and is_folder(entry):
                 left.append(Left(Path(entry.path), STORE))
-        if not quiet:
+        documents = [entry for entry, sort in sorts if sort is Sort.DOCUMENT and not is_folder(entry)]
+        found.documents += [Path(entry.path) for entry in documents]
+        if quiet:
+            found.quiet.add(folder)
+        else:
             found.left += [*left, *left_in(folder, sorts, looks)]
-            found.documents += [
-                Path(e.path) for e, sort in sorts if sort is Sort.DOCUMENT and e.name[0] != "."
-            ]
     found.scans += scans_behind(links, root, found)
     found.left += folders_behind(other_links, root)
     found.scans.sort()

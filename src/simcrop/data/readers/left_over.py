@@ -4,7 +4,7 @@ No axes or units. Nothing is opened here but what may be a DICOM slice, and of t
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -20,7 +20,8 @@ STACK = Kind(
     "expected the DICOM slices that they were made of",
     many=True,
 )
-Sorted = Iterable[tuple[os.DirEntry[str], Sort]]
+SUSPECT = (Sort.FOREIGN, Sort.PART, Sort.PICTURE)
+Sorted = Sequence[tuple[os.DirEntry[str], Sort]]
 
 
 class Look(Enum):
@@ -66,6 +67,8 @@ def look_at(path: Path) -> Look:
 
 def left_in(folder: Path, sorts: Sorted, looks: Mapping[str, Look]) -> Iterator[Left]:
     """`looks`: what was seen in the files that may be DICOM; where one is a picture its folder answers for the rest."""
+    if not {*looks.values()} & {Look.BINARY, Look.EMPTY} and not any(sort in SUSPECT for _, sort in sorts):
+        return  # as in a folder of slices, of which there may be thousands
     named = [
         (entry.name, sort) for entry, sort in sorts if not entry.name.startswith(".") and not is_folder(entry)
     ]
