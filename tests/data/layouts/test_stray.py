@@ -47,7 +47,17 @@ def test_what_looks_like_reports_and_is_not_read_is_refused_with_what_helps(
 
 @pytest.mark.parametrize(
     "place",
-    ["README.txt", "a/License.txt", "a/ct7.json", "metadata.csv", "a/md5.txt", "notes.pdf", "a/.report.txt"],
+    [
+        "README.txt",
+        "a/License.txt",
+        "a/ct7.json",
+        "metadata.csv",
+        "a/md5.txt",
+        "notes.pdf",
+        "a/.report.txt",
+        "~$reports.xlsx",
+        "reports/Thumbs.db",
+    ],
 )
 def test_what_is_about_the_data_is_no_report(tmp_path: Path, place: str) -> None:
     put(tmp_path, "a/ct7.nii.gz", place)

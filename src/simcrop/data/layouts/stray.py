@@ -23,6 +23,7 @@ ABOUT += (
     " checksum checksums md5 md5sum md5sums sha1 sha1sum sha256 sha256sum sha256sums list lists filelist info"
 )
 ABOUT += " citation citations terms version versions attribution metadata about log train valid val test split splits"
+ABOUT += " thumbs"
 DELIMITED = (".csv", ".tsv", ".json", ".parquet")
 AS_CSV = "save it from the spreadsheet, in Excel by File, Save As, CSV UTF-8, under the name reports.csv"
 NO_TABLE = "save it as a CSV in UTF-8, unpacked"
@@ -39,7 +40,7 @@ def left_refusals(root: Path, left: Iterable[Left]) -> Iterator[Refusal]:
 def stray_reports(root: Path, seen: Survey, taken: set[Path], has_table: bool) -> Iterator[Refusal]:
     """The documents that look like reports and are not `taken`, each with what to do about it."""
     for path in sorted(seen.documents):
-        hidden = path in taken or path.parent in seen.quiet or path.name.startswith(".")
+        hidden = path in taken or path.parent in seen.quiet or path.name.startswith((".", "~$"))
         advice = None if hidden else advice_for(path, path.relative_to(root), has_table)
         if advice is not None:
             kind = path.name if path.stem.lower() == "reports" else f"{ending_of(path)} like reports"
