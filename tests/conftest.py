@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ("limits",)  # tests/waiting/limits.py
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 
@@ -247,11 +247,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((at for at, end in enumerate(LONGEST) if path.endswith(end)), len(LONGEST))
 
     items.sort(key=place)
-
-
-def pytest_configure() -> None:
-    # A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send to themselves.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 NO_CARD = "NO CUDA DEVICE"

@@ -32,6 +32,11 @@ def refusal(source: str, *overrides: str) -> str:
     return refused.value.sentence
 
 
+@pytest.mark.parametrize("value", ["", '""', "null", " "])
+def test_an_empty_split_on_the_command_line_means_all(value: str) -> None:
+    assert load_recipe("simcrop-tiny", [f"data.split={value}"]).data.split == ""
+
+
 def test_paper_recipe_holds_the_papers_numbers() -> None:
     recipe = load_recipe("simcrop-paper")
     assert (recipe.vision.depth, recipe.vision.dim, recipe.vision.heads) == (8, 768, 12)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 import yaml
-from pydantic import Field, ValidationError, create_model, model_validator
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from simcrop.claim import ClaimSettings
 from simcrop.data.preprocess import Centre, InputSpec
@@ -119,6 +119,12 @@ class DataSettings(Settings):
     split: str = "train"
     share: float = Field(default=1.0, gt=0, le=1)
     mispaired: bool = False
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def empty_means_all(cls, value: object) -> object:
+        """`--set data.split=` and a bare `split:` are nothing to YAML."""
+        return "" if value is None else value
 
 
 class Recipe(MethodSettings):

@@ -14,6 +14,7 @@ from torch import nn
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
 from simcrop.engine.fit import Job, fit
 
+pytestmark = pytest.mark.limit(600)
 PROGRAM = """
 import json, os, sys
 from pathlib import Path

@@ -45,7 +45,10 @@ def test_loss_falls_and_every_step_is_in_the_journal(toy: Toy, job: Build) -> No
 def test_run_ends_with_its_epochs_or_earlier_when_steps_say_so(job: Build) -> None:
     assert job("a").steps == 21  # 11 epochs of 11 samples in batches of 6, rounded up
     assert job("a", steps=5).steps == 5
-    assert job("a", steps=500).steps == 21
+    beyond = job("a", steps=500)
+    assert beyond.steps == 21
+    assert "optim.epochs = 11 ends the run after step 21, before optim.steps = 500" in beyond.cut_short
+    assert (job("a").cut_short, job("a", steps=5).cut_short, job("a", steps=21).cut_short) == ("", "", "")
 
 
 def test_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(toy: Toy, job: Build) -> None:

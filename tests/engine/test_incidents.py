@@ -18,6 +18,7 @@ from simcrop.engine.journal import read_journal
 from simcrop.engine.optim import build_optimizer
 from simcrop.errors import SimcropError
 
+pytestmark = pytest.mark.limit(300)
 Build = Callable[..., Job]
 Toy = Callable[..., nn.Module]
 ALONE = DistributedContext(0, 1, torch.device("cpu"))

@@ -3,11 +3,13 @@ resumed run ends with the weights of an undisturbed one. By forks of this proces
 """
 
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -21,6 +23,7 @@ from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.fit import Job, fit
 from simcrop.engine.stop import STOP_SIGNALS
 
+pytestmark = pytest.mark.limit(120)
 ALONE = DistributedContext(0, 1, torch.device("cpu"))
 SLOW_S = 0.05  # a step, so that a signal meets the run
 
@@ -42,6 +45,16 @@ def wait_for(path: Path, lines: int) -> None:
         time.sleep(0.01)
 
 
+def end(process: multiprocessing.process.BaseProcess) -> None:
+    """One that does not heed its signal, with its loading processes: whoever started it would wait for it."""
+    if process.exitcode is None:
+        assert process.pid is not None
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.join()
+
+
 @pytest.fixture(scope="module")
 def whole() -> dict[str, torch.Tensor]:
     """Filled by the first case: the weights of an undisturbed run."""
@@ -61,9 +74,12 @@ def test_a_signal_ends_a_run_after_the_step_in_hand_and_costs_nothing(
     process = multiprocessing.get_context("fork").Process(target=train, args=(toy, run))
     process.start()
     assert process.pid is not None
-    wait_for(run.folder / "journal.jsonl", 3)
-    (os.killpg if group else os.kill)(process.pid, number)
-    process.join(30)
+    try:
+        wait_for(run.folder / "journal.jsonl", 3)
+        (os.killpg if group else os.kill)(process.pid, number)
+        process.join(30)
+    finally:
+        end(process)
     assert process.exitcode == 130
     saved = checkpoints(run.folder / "checkpoints")
     assert len(saved) == 1

@@ -20,6 +20,7 @@ from simcrop.engine.order import SampleDraw
 from simcrop.engine.stop import STOP_SIGNALS, stop_requests
 from simcrop.errors import SimcropError
 
+pytestmark = pytest.mark.limit(240)
 Build = Callable[..., Job]
 Toy = Callable[..., nn.Module]
 ALONE = DistributedContext(0, 1, torch.device("cpu"))

@@ -13,6 +13,7 @@ import pytest
 from simcrop.errors import SimcropError
 from simcrop.files.lock import locked, name_of
 
+pytestmark = pytest.mark.limit(120)
 HOLDS: list[object] = []
 
 

@@ -78,7 +78,8 @@ def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join()
+        writer.join(60)
+        assert writer.exitcode == 0
     found = read_vectors(tmp_path / "v", [str(i) for i in range(400)])
     assert found.known.all()
     assert (found.vectors[:, 0] == np.arange(400)).all()

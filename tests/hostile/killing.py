@@ -10,6 +10,8 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from simcrop.data.ingest import job, run  # all is loaded before the first fork
@@ -18,13 +20,16 @@ from simcrop.parallel import processes
 WORKERS = 4
 SPACING_MM = (6.0, 5.0, 9.0)
 PATIENCE = 120
+LONGEST = 800  # of all together; whoever started this waits a little longer
+BEGUN: list[int] = []
 
 
 def begin(source: str, store: Path) -> int:
     """An ingest in a session of its own."""
     if child := os.fork():
-        while os.getpgid(child) != child:  # on a busy machine it has not got to its first line yet
-            time.sleep(0.001)
+        BEGUN.append(child)
+        # On a busy machine it has not got to its first line yet.
+        await_true(lambda: os.getpgid(child) == child, "the ingest does not begin")
         return child
     os.setsid()
     try:
@@ -69,11 +74,15 @@ def hit(child: int, whom: str, chance: random.Random) -> bool:
     else:
         os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    deadline = time.monotonic() + PATIENCE
-    while alive(child):
-        assert time.monotonic() < deadline, "a worker outlived its parent"
-        time.sleep(0.001)
+    await_true(lambda: not alive(child), "a worker outlived its parent")
     return True
+
+
+def await_true(happened: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.001)
 
 
 def alive(session: int) -> bool:
@@ -98,11 +107,21 @@ def main(source: str, store: Path, kills: int, seed: int) -> None:
         if hit(child, whom, chance):
             child = 0
     if child:
-        os.waitpid(child, 0)
+        await_true(lambda: ended(child), "the last ingest does not end")
+
+
+def give_up(*_: object) -> None:
+    """What is left of an ingest ends with this process."""
+    for child in BEGUN[-1:]:
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+    sys.exit("it took too long")
 
 
 if __name__ == "__main__":
     assert job.store_scan
     fork = multiprocessing.get_context("fork")
     processes.multiprocessing.get_context = lambda _: fork  # pyright: ignore[reportAttributeAccessIssue]
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LONGEST)
     main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

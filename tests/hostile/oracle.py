@@ -132,6 +132,9 @@ def by_pillow(pictures: list[tuple[str, bytes]]) -> Seen:
 
 
 def rows_of(path: Path) -> list[dict[str | None, str]]:
-    """A table as Python's own reader sees it."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+    """A table as Python's own reader sees it, once its first bytes and its head line have said how it was saved."""
+    encoding = "utf-16" if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    with path.open(encoding=encoding, newline="") as file:
+        head = file.readline()
+        file.seek(0)
+        return list(csv.DictReader(file, delimiter=max(",;\t|", key=head.count)))

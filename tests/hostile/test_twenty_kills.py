@@ -16,6 +16,7 @@ import pytest
 from simcrop.data.ingest import ingest
 from simcrop.data.store.cohort import open_cohort
 
+pytestmark = pytest.mark.limit(1200)
 KILLS = 20
 SHAPE = (19, 17, 13)
 SPACING_MM = (6.0, 5.0, 9.0)  # as in killing.py

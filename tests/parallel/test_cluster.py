@@ -24,6 +24,7 @@ from simcrop.data.ingest import ingest
 from simcrop.errors import SimcropError
 from simcrop.parallel.cluster import Need, check_address, connected, need_of, places, resources
 
+pytestmark = pytest.mark.limit(900)
 CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster

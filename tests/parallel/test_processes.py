@@ -1,11 +1,15 @@
 """The pool of ingest when its workers die. Scripts of their own, as a new process must be able to import the work."""
 
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.limit(200)
 DEADLY = """
 import os, signal
 from simcrop.parallel.processes import each
@@ -37,7 +41,15 @@ except SimcropError as error:
 def run(tmp_path: Path, script: str) -> subprocess.CompletedProcess[str]:
     path = tmp_path / "script.py"
     path.write_text(script)
-    return subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=60)
+    pipe, command = subprocess.PIPE, [sys.executable, str(path)]
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    try:
+        output, errors = process.communicate(timeout=60)
+    finally:  # workers that hold its pipes would keep whoever reads them waiting
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def test_job_that_kills_its_worker_costs_only_itself(tmp_path: Path) -> None:

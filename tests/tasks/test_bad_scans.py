@@ -35,6 +35,7 @@ def test_ingest_takes_the_good_scan_and_says_why_not_the_others(
     simcrop: Callable, broken_folder: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     raw, reasons = broken_folder
+    reasons = reasons | {"text/ct.txt": "stray-report"}  # the report of no scan, by its name
     ran = simcrop("ingest", raw, "--out", tmp_path / "c", "--spacing", "4,5,6")
     assert ran.code == 1
     assert ran.out.startswith(f"1 taken, {len(reasons)} refused")

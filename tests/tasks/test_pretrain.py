@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 
@@ -191,6 +193,42 @@ def test_split_that_is_not_there_is_refused_with_those_that_are(
     with pytest.raises(SimcropError, match=r"'trian'.*train"):
         pretrain(toy_cohort, recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_steps_beyond_the_epochs_are_said_to_be_before_and_after(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = "pretrain: optim.epochs = 1 ends the run after step 2, before optim.steps = 90"
+    for steps, times in ((90, 2), (2, 0)):
+        recipe = build_recipe({**tree, "optim": {**tree["optim"], "epochs": 1, "steps": steps}}, "toy")
+        assert pretrain(toy_cohort, recipe, tmp_path / f"run-{steps}").steps == 2
+        assert capfd.readouterr().err.count(words) == times
+
+
+def test_an_empty_split_is_all_of_them(toy_cohort: Path, tree: dict[str, Any]) -> None:
+    cohort = open_cohort(toy_cohort)
+    for split in ("", None):
+        assert len(training_studies(cohort, build_recipe({**tree, "data": {"split": split}}, "toy"))) == len(
+            cohort
+        )
+
+
+def test_a_share_that_leaves_no_report_is_named(
+    toy_cohort: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(toy_cohort, tmp_path / "cohort", ignore=shutil.ignore_patterns("sentences"))
+    recipe = build_recipe({**tree, "data": {"share": 0.2}}, "toy")
+    left = set(training_studies(open_cohort(toy_cohort), recipe).index["id"])
+    table = pl.read_parquet(tmp_path / "cohort/studies.parquet")
+    gone = pl.when(pl.col("id").is_in(left))
+    bare = table.with_columns(gone.then(pl.lit("")).otherwise(pl.col("findings")).alias("findings"))
+    bare.with_columns(gone.then(0).otherwise(pl.col("sentences")).alias("sentences")).write_parquet(
+        tmp_path / "cohort/studies.parquet"
+    )
+    with pytest.raises(
+        SimcropError, match=r"none of its \d+ studies that data\.share = 0\.2 leaves .* has a"
+    ):
+        pretrain(tmp_path / "cohort", recipe, tmp_path / "run")
 
 
 def test_share_of_the_patients_is_whole_patients_of_the_split(

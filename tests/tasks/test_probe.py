@@ -174,6 +174,7 @@ def refusal(
         (("--train", "valid", "--test", "train"), "the training of this model and the test split share"),
         (("--test", "nowhere"), "no study in split 'nowhere'; it has train, valid"),
         (("--share", "0"), "--share wants more than 0"),
+        (("--share", "0.01"), "--share 0.01 leaves 1 of 6 patients to learn from"),
         (("--pool", "median"), "--pool wants mean or max, got 'median'"),
     ],
 )

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ import yaml
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
 
+pytestmark = pytest.mark.limit(600)
 PATIENCE = 90.0  # seconds before something that does not come counts as a failure
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 SERVER = """
@@ -58,22 +61,35 @@ class Forks:
             env=ONE_THREAD,
         )
 
+        self.begun: set[int] = set()
+
     def ask(self, *words: object) -> int:
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         self.server.stdin.write(json.dumps(words) + "\n")
         self.server.stdin.flush()
+        assert select([self.server.stdout], [], [], PATIENCE)[0], f"waited {PATIENCE} s for {words[0]}"
         return int(self.server.stdout.readline())
 
     def start(self, log: Path, *words: object) -> int:
         """The number of the process."""
-        return self.ask("start", *map(str, (log, *words)))
+        process = self.ask("start", *map(str, (log, *words)))
+        self.begun.add(process)
+        return process
 
     def end(self, process: int) -> int:
         """Its exit code, once its whole group is gone."""
         code = self.ask("wait", process)
         await_true(lambda: not alive(process), "the group to end")
+        self.begun.remove(process)
         return code
+
+    def close(self) -> None:
+        """Whatever is left of all runs ends, too."""
+        for process in self.begun:
+            kill_group(process)
+        with self.server:  # its pipes are closed, too
+            self.server.kill()
 
 
 def alive(group: int) -> bool:
@@ -82,6 +98,11 @@ def alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def kill_group(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def await_true(happened: Callable[[], bool], what: str) -> None:
@@ -94,9 +115,10 @@ def await_true(happened: Callable[[], bool], what: str) -> None:
 @pytest.fixture(scope="module")
 def forks() -> Iterator[Forks]:
     forks = Forks()
-    yield forks
-    with forks.server:  # its pipes are closed, too
-        forks.server.kill()
+    try:
+        yield forks
+    finally:
+        forks.close()
 
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
@@ -174,7 +196,11 @@ def test_run_that_is_stopped_in_every_way_ends_with_the_bytes_of_an_undisturbed_
 def torchrun(words: list[str], *options: str) -> subprocess.Popen[str]:
     agent = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
     return subprocess.Popen(
-        [*agent, "-m", "simcrop", *words], stderr=subprocess.PIPE, text=True, env=ONE_THREAD
+        [*agent, "-m", "simcrop", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ONE_THREAD,
+        start_new_session=True,
     )
 
 
@@ -190,19 +216,30 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(words: list[str]
         all_of_them: torchrun([*words, "--out", str(all_of_them), *every, "--set", "data.workers=2"]),
         agent_alone: torchrun([*words, "--out", str(agent_alone), *every], *handled),
     }
-    for run, agent in agents.items():
-        await_true(lambda run=run: bool(rows_of(run)), "a step")
-        ranks = children(agent.pid)
-        assert len(ranks) == 2
-        for process in [agent.pid, *ranks] if run == all_of_them else [agent.pid]:
-            os.kill(process, signal.SIGTERM if run == all_of_them else signal.SIGUSR1)
-        _, errors = agent.communicate(timeout=PATIENCE)
-        assert errors.count("stopped after step") == 2, errors
-        assert "SIGKILL" not in errors
-        await_true(lambda ranks=ranks: not any(map(alive, ranks)), "the processes and theirs to end")
-        assert newest(run) == rows_of(run)[-1]["step"] < 500
+    try:
+        for run, agent in agents.items():
+            stop_and_check(run, agent, all_of_them=run == all_of_them)
+    finally:
+        for agent in agents.values():
+            for process in [*children(agent.pid), agent.pid] if agent.poll() is None else []:
+                kill_group(process)
+            agent.communicate()
     # What one saved when it was stopped, the other had at the same step on its way.
     step = f"step-{min(map(newest, agents)):08d}"
     for name in ("model.safetensors", "optimizer.safetensors"):
         first, second = (run / "checkpoints" / step / name for run in agents)
         assert first.read_bytes() == second.read_bytes()
+
+
+def stop_and_check(run: Path, agent: subprocess.Popen[str], all_of_them: bool) -> None:
+    """Once a step is done, a signal to the agent, and one to each of its processes where `all_of_them` get one."""
+    await_true(lambda: bool(rows_of(run)), "a step")
+    ranks = children(agent.pid)
+    assert len(ranks) == 2
+    for process in [agent.pid, *ranks] if all_of_them else [agent.pid]:
+        os.kill(process, signal.SIGTERM if all_of_them else signal.SIGUSR1)
+    _, errors = agent.communicate(timeout=PATIENCE)
+    assert errors.count("stopped after step") == 2, errors
+    assert "SIGKILL" not in errors
+    await_true(lambda: not any(map(alive, ranks)), "the processes and theirs to end")
+    assert newest(run) == rows_of(run)[-1]["step"] < 500

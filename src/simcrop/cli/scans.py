@@ -73,6 +73,8 @@ def ingest(
     nothing = "" if result.taken else "nothing could be taken: "
     where = result.cohort if shard else (out or source) / "ledger.parquet"
     typer.echo(f"{nothing}{result.taken} taken, {result.refused} refused: {where}")
+    if result.left:
+        typer.echo(f"not read: {result.left}; {where} says of each what helps", err=True)
     raise typer.Exit(1 if result.refused else 0)
 
 

@@ -86,9 +86,23 @@ class Job:
         return SampleOrder(len(self.dataset), self.optim.batch, self.seed)  # type: ignore[arg-type]
 
     @property
+    def whole(self) -> int:
+        """Steps of all epochs."""
+        return ceil(self.optim.epochs * self.order.count / self.optim.batch)
+
+    @property
     def steps(self) -> int:
-        whole = ceil(self.optim.epochs * self.order.count / self.optim.batch)
-        return min(whole, self.optim.steps or whole)
+        return min(self.whole, self.optim.steps or self.whole)
+
+    @property
+    def cut_short(self) -> str:
+        """Which of two ends comes first, where the steps that were asked for lie beyond the epochs; else nothing."""
+        if self.optim.steps is None or self.optim.steps <= self.whole:
+            return ""
+        return (
+            f"optim.epochs = {self.optim.epochs} ends the run after step {self.whole}, "
+            f"before optim.steps = {self.optim.steps}; for more steps set optim.epochs higher"
+        )
 
     def share(self, context: DistributedContext) -> RankShare:
         per_process, rest = divmod(self.optim.batch, context.world)

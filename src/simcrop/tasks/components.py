@@ -60,8 +60,8 @@ def gather_inputs(
         what = "a report" if needs.unit == "report" else "a sentence of findings"
         raise SimcropError(
             "no-reports",
-            f"{cohort.path}: none of its {len(studies)} studies has {what}, and {recipe.method} learns "
-            "from reports; put them into reports.csv beside the scans and ingest again",
+            f"{cohort.path}: none of its {len(studies)} studies{of_share(recipe)} has {what}, and {recipe.method} "
+            "learns from reports; put them into reports.csv beside the scans and ingest again",
         )
     folder = text_encoder_folder(recipe.text.model)
     tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
@@ -177,6 +177,13 @@ def with_known_labels(recipe: Recipe, studies: Cohort) -> Recipe:
     names = wanted or tuple(studies.labels)
     if not any(study.labels[name] is not None for study in studies for name in names):
         raise SimcropError(
-            "no-labels", f"{studies.path}: none of its {len(studies)} studies has a label to learn from"
+            "no-labels",
+            f"{studies.path}: none of its {len(studies)} studies{of_share(recipe)} has a label to learn from",
         )
     return recipe.model_copy(update=recipe.label_settings(names))
+
+
+def of_share(recipe: Recipe) -> str:
+    """For a refusal that a larger share might not meet."""
+    share = recipe.data.share
+    return f" that data.share = {share:g} leaves (a larger share leaves more)" if share < 1 else ""

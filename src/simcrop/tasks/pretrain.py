@@ -101,11 +101,13 @@ def pretrain_together(
         continued = context.any_rank(continued)
         if context.is_main:
             tell_differences(recipe)
+            tell(job.cut_short)
         progress = progress or show_progress("pretrain", context.is_main)
         fitted = fit(objective, job, context, continued, progress)
         trained = trained_state(objective)  # gathered by all, written by one
         if context.is_main and fitted.finished:
             finish(objective, trained, job, recipe, out)
+            tell(job.cut_short)
     return fitted
 
 
@@ -124,7 +126,13 @@ def refuse_tasks_that_know_nothing_of_each_other(environment: Mapping[str, str])
 def tell_differences(recipe: Recipe) -> None:
     """In what the run is not what its recipe claims to follow: a line each, nothing where it claims nothing."""
     for line in differences(flat(recipe)):
-        sys.stderr.write(f"pretrain: not as in {recipe.claim.source}: {line}\n")
+        tell(f"not as in {recipe.claim.source}: {line}")
+
+
+def tell(line: str) -> None:
+    """On stderr, unless there is nothing to say."""
+    if line:
+        sys.stderr.write(f"pretrain: {line}\n")
 
 
 def with_precision(recipe: Recipe, out: Path, context: DistributedContext, resume: bool) -> Recipe:

@@ -49,7 +49,8 @@ def probe(
     note = provenance_note(read_config(folder), cohort, testing)
     drawn = some_patients(patients_of(training), share, seed)
     truth, test_truth = label_matrix(training)[drawn], label_matrix(testing)
-    refuse_unvarying(truth, test_truth, train, test)
+    refuse_unvarying(label_matrix(training), test_truth, train, test)
+    refuse_too_small(share, truth, test_truth, patients_of(training)[drawn], patients_of(training))
     settings = {
         "model": digest_of_files(folder / "model.safetensors", folder / "config.json"),
         "cohort": digest_of_files(cohort_path / "studies.parquet"),
@@ -111,6 +112,18 @@ def refuse_unvarying(training: np.ndarray, testing: np.ndarray, train: str, test
         raise SimcropError(
             "nothing-to-judge",
             f"no label can be judged: none has both scans with it and scans without it in {train!r} and in {test!r}",
+        )
+
+
+def refuse_too_small(
+    share: float, truth: np.ndarray, testing: np.ndarray, drawn: np.ndarray, patients: np.ndarray
+) -> None:
+    """The whole training side would do, and what was drawn of it does not."""
+    if not (varying(truth) & varying(testing)).any():
+        raise SimcropError(
+            "nothing-to-judge",
+            f"--share {share:g} leaves {len(set(drawn))} of {len(set(patients))} patients to learn from, among whose "
+            "scans no label that can be judged is both there and not there; take a larger share",
         )
 
 

@@ -125,6 +125,32 @@ def test_each_bad_scan_is_one_line_of_the_ledger_and_the_good_one_goes_on(
     assert [p.name for p in (tmp_path / "c/volumes").iterdir()] == ["good.b2nd"]
 
 
+def test_what_no_reader_takes_is_in_the_ledger_and_in_a_line_at_the_end(
+    source: Path, tmp_path: Path, simcrop: Callable
+) -> None:
+    (source / "patient1/ct.npy").write_bytes(b"\x93NUMPY" + bytes(100))
+    (source / "patient1/ct.nii.bz2").write_bytes(b"BZh9" + bytes(100))
+    (source / "Reports.xlsx").write_bytes(b"PK" + bytes(100))
+    ran = simcrop("ingest", source, "--out", tmp_path / "c", "--spacing", "6,5,9")
+    ledger = tmp_path / "c/ledger.parquet"
+    assert (ran.code, ran.out) == (1, f"5 taken, 3 refused: {ledger}\n")
+    line = f"not read: 1 .nii.bz2, 1 .npy, 1 Reports.xlsx; {ledger} says of each what helps"
+    assert ran.err.splitlines()[-1] == line
+    rows = open_cohort(tmp_path / "c").ledger.filter(pl.col("status") == "refused").to_dicts()
+    assert {row["id"]: row["reason"] for row in rows} == {
+        "patient1/ct.nii.bz2": "unknown-format",
+        "patient1/ct.npy": "unknown-format",
+        "Reports.xlsx": "stray-report",
+    }
+    assert all(row["path"] in row["sentence"] for row in rows)
+    again = simcrop("ingest", source, "--out", tmp_path / "c", "--spacing", "6,5,9")
+    assert (again.code, again.err.splitlines()[-1]) == (1, line)
+    inside = source / "cohort"
+    for refused in (3, 3):  # what simcrop itself has written is no matter
+        ran = simcrop("ingest", source, "--out", inside, "--spacing", "6,5,9")
+        assert ran.out.startswith(f"5 taken, {refused} refused")
+
+
 def test_mended_scan_is_taken_the_next_time(
     source: Path, tmp_path: Path, scan: Callable[..., np.ndarray], save: Callable[..., Path]
 ) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from simcrop.data.ingest import ingest
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
 
+pytestmark = pytest.mark.limit(300)
 KILLED = """
 import os, signal, sys
 from simcrop.data.ingest import ingest
@@ -55,15 +57,20 @@ def test_workers_die_with_their_parent(source: Path, tmp_path: Path) -> None:
     script.write_text(KILLED)
     command = [sys.executable, str(script), str(source), str(tmp_path / "c"), "2"]
     killed = subprocess.Popen(command, start_new_session=True)
-    assert killed.wait(60) == -signal.SIGKILL
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(killed.pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    pytest.fail("a worker outlived its parent")
+    try:
+        assert killed.wait(60) == -signal.SIGKILL
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                os.killpg(killed.pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.05)
+        pytest.fail("a worker outlived its parent")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait(10)
 
 
 def test_full_disk_stops_with_one_line_and_can_continue(source: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def merge(out: str | Path, raw_source: RawSource | None = None) -> IngestResult:
     with writing(out):
         (out / SHARDS).rename(out / MERGED)
         shutil.rmtree(out / MERGED)
-    return IngestResult(out, taken, refused, 0)
+    return IngestResult(out, taken, refused, 0, listing.left)
 
 
 def common_settings(out: Path, shards: list[Shard]) -> Record:

@@ -25,6 +25,7 @@ SALT_BYTES, LENGTH = 32, 16  # 64 bits of a hash: two of a million names are the
 REASONS = SCAN_REASONS | {
     "worker-died": "the process that read it was killed, perhaps for its memory",
     "no-volume": "a row of a table without its scan",
+    "stray-report": "a text or a table that looks like reports and is not read",
     "duplicate-row": "rows of a table that name one scan and differ",
     "no-chest": "on the data set's list of volumes that show no chest",
     "bad-name": "not the name or place that the layout expects",
@@ -69,7 +70,8 @@ class Pseudonyms:
         )
 
     def refusal(self, refusal: Refusal) -> Refusal:
-        return Refusal(self.of("id", refusal.name), None, refusal.reason, meaning(refusal.reason))
+        name, reason = self.of("id", refusal.name), refusal.reason
+        return Refusal(name, None, reason, meaning(reason), refusal.kind, refusal.count)
 
 
 def meaning(reason: str) -> str:

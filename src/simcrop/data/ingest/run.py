@@ -35,12 +35,15 @@ Progress = Callable[[int, int, Record], None]
 
 @dataclass(frozen=True)
 class IngestResult:
-    """Counts of inputs. `resumed` of the taken ones were stored by an earlier, interrupted call."""
+    """Counts of inputs. `resumed` of the taken ones were stored by an earlier, interrupted call; `left` is what lies
+    in the source and no reader takes, by kinds.
+    """
 
     cohort: Path
     taken: int
     refused: int
     resumed: int
+    left: str = ""
 
     @property
     def sentence(self) -> str:
@@ -112,7 +115,7 @@ def ingest(
             pool = announcing(pool, announce, home, workers)
         store_all(to_do, pool, journal, len(jobs), progress)
         taken, refused = finish(home, settings, listing, journal, jobs, shard)
-    return IngestResult(home, taken, refused, len(jobs) - len(to_do))
+    return IngestResult(home, taken, refused, len(jobs) - len(to_do), "" if shard else listing.left)
 
 
 def key_of(out: Path, home: Path, overwrite: bool) -> Pseudonyms:

@@ -69,8 +69,10 @@ def list_studies(layout: str, source: str | Path, options: ListingOptions = List
     if not source.exists():
         raise SimcropError("missing-source", f"{source}: no such file or folder")
     listing = list_folder(source, options) if own else LAYOUTS[layout].list(source)
-    if not listing.studies and not listing.refusals:
-        raise SimcropError("no-scans", f"{source}: no scan found with the layout {layout}")
+    if not listing.studies and all(refusal.kind for refusal in listing.refusals):
+        left = f"; what lies there is not read: {listing.left}" if listing.left else ""
+        how = f"; {listing.refusals[0].sentence}" if len(listing.refusals) == 1 else ""
+        raise SimcropError("no-scans", f"{source}: no scan found with the layout {layout}{how or left}")
     if options.rescale is not None:
         rescaled = tuple(with_rescale(study, options.rescale) for study in listing.studies)
         listing = replace(listing, studies=rescaled)

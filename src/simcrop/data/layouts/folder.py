@@ -1,7 +1,7 @@
 """A hospital's own scans as studies: any format, any nesting, reports in one table or as a text file per scan.
 
 No axes or units. `reports.csv`, or `.tsv`, `.json`, `.parquet`, lies at the root, or wherever `options.reports` says;
-its column names count without regard to case:
+its name and its column names count without regard to case:
 
     id, volumename or file           the study's id, or the scan's path below the root, or a file's or folder's name;
                                      or instead any column that `options.key` names, see `report_table`
@@ -25,7 +25,8 @@ from simcrop.data.layouts.persons import persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
 from simcrop.data.layouts.report_rows import find_table
 from simcrop.data.layouts.report_table import Joined, ReportTable, Scan
-from simcrop.data.readers.find import find_scans, is_directory
+from simcrop.data.layouts.stray import left_refusals, stray_reports
+from simcrop.data.readers.find import Survey, is_directory, survey
 from simcrop.data.report import read_report_file
 from simcrop.errors import SimcropError
 
@@ -35,31 +36,80 @@ LONGEST_ID = 150
 def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Listing:
     """Every scan at or below `source`, which may be one scan itself, or the DICOMDIR of a disc."""
     source = source.parent if is_directory(source) else source
-    if source.is_file():
-        root, paths = source.parent, [source]
-    else:
-        root, paths = source, find_scans(source)
-        if (root / "truth" / "phantom.json").is_file():  # the answers beside a phantom are no scans
-            paths = [path for path in paths if not path.is_relative_to(root / "truth")]
+    root = source.parent if source.is_file() else source
+    seen = alone(source) if source.is_file() else without_truth(root, survey(root))
+    paths = seen.scans
     places = [path.relative_to(root) for path in paths]
     ids = ids_of([str(p) if p.parts else root.name for p in places])
     scans = sorted(map(Scan, paths, places, ids), key=lambda scan: scan.id)
 
-    table = table_of(source, options)
+    table = table_of(source, options, seen.documents)
+    texts = Texts(root, seen.documents)
     joined = table.join(scans) if table else Joined({}, {}, [])
     persons = persons_of(scans, {scan.id: folder_of(scan) for scan in scans})
     studies, refusals = [], list(joined.refusals)
     for scan in scans:
-        study, refused = study_of(scan, persons[scan.id], table, joined)
+        study, refused = study_of(scan, persons[scan.id], table, joined, texts)
         studies.append(study)
         refusals += refused
+    refusals += left_refusals(root, seen.left)
+    taken = texts.taken | taken_by(table, root, seen.documents)
+    refusals += stray_reports(root, seen, taken, table is not None)
     stated = table is not None and any(table.cell(number, "split") for number in joined.row_of.values())
     return Listing(tuple(studies), tuple(refusals), split_kind="table" if stated else "none")
 
 
-def table_of(source: Path, options: ListingOptions) -> ReportTable | None:
+class Texts:
+    """The texts beside scans, whatever the capitals of their endings; `taken` is what was asked for and there."""
+
+    def __init__(self, root: Path, documents: list[Path]) -> None:
+        self.root, self.taken = root, set[Path]()
+        self.known = {path.with_suffix(".txt"): path for path in sorted(documents) if is_text(path)}
+
+    def beside(self, scan: Scan) -> Path | None:
+        """Only for what lies beside the folder that was listed the disk is asked."""
+        text = scan.path.with_name(f"{stem(scan.path.name)}.txt")
+        found = self.known.get(text)
+        if found is None and not text.is_relative_to(self.root) and text.is_file():
+            return text
+        self.taken |= {found} if found else set()
+        return found
+
+
+def is_text(path: Path) -> bool:
+    return path.suffix.lower() == ".txt"
+
+
+def alone(scan: Path) -> Survey:
+    """One scan, of whose folder nothing is asked but the text beside it."""
+    text = scan.with_name(f"{stem(scan.name)}.txt")
+    return Survey([scan], documents=[text] if text.is_file() else [])
+
+
+def without_truth(root: Path, seen: Survey) -> Survey:
+    """The answers beside a phantom are no scans."""
+    if root / "truth" / "phantom.json" not in seen.documents:
+        return seen
+    truth = root / "truth"
+    scans, documents = (
+        [path for path in paths if not path.is_relative_to(truth)] for paths in (seen.scans, seen.documents)
+    )
+    left = [one for one in seen.left if not one.path.is_relative_to(truth)]
+    return Survey(scans, left, documents, seen.quiet)
+
+
+def taken_by(table: ReportTable | None, root: Path, documents: list[Path]) -> set[Path]:
+    """The table's own file, or all texts of the folder that is the table."""
+    home = table.path.resolve() if table else None
+    if home is None or not home.is_relative_to(root.resolve()):
+        return set()
+    home = root / home.relative_to(root.resolve())
+    return {path for path in documents if path == home or (path.parent == home and is_text(path))}
+
+
+def table_of(source: Path, options: ListingOptions, documents: list[Path]) -> ReportTable | None:
     """The table that the user names, else the one at the root."""
-    path = options.reports or (find_table(source) if source.is_dir() else None)
+    path = options.reports or find_table(source, documents)
     if path is None and options.key is not None:
         raise SimcropError(
             "missing-file", f"{source}: a key is given, but there is no table of reports that holds it"
@@ -73,18 +123,18 @@ def folder_of(scan: Scan) -> str:
 
 
 def study_of(
-    scan: Scan, person: str, table: ReportTable | None, joined: Joined
+    scan: Scan, person: str, table: ReportTable | None, joined: Joined, texts: Texts
 ) -> tuple[RawStudy, list[Refusal]]:
     """One scan with its row, else with the text beside it, else without a report."""
     refusals, labels, findings, impression, cells, notes = [], {}, "", "", {}, ()
-    number = joined.row_of.get(scan.id)
+    number, text = joined.row_of.get(scan.id), texts.beside(scan)
     if table is not None and number is not None:
         findings, impression = table.report(number)
         labels = table.labels(number)
         cells = {column: table.cell(number, column) for column in ("patient", "split")}
         if len(joined.sharing[scan.id]) > 1:
             notes = (f"one report for {len(joined.sharing[scan.id])} series of this examination",)
-    elif (text := scan.path.with_name(f"{stem(scan.path.name)}.txt")).is_file():
+    elif text is not None:
         try:
             report = read_report_file(text)
             findings, impression = report.findings, report.impression

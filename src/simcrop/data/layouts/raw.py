@@ -3,6 +3,7 @@
 No axes or units.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -70,12 +71,17 @@ def with_rescale(study: RawStudy, rescale: tuple[float, float]) -> RawStudy:
 
 @dataclass(frozen=True)
 class Refusal:
-    """An input that can be no study: `name` as its table or folder has it, `path` where there is a file."""
+    """An input that can be no study: `name` as its table or folder has it, `path` where there is a file.
+
+    `kind`: of what lies in the source and no reader takes, a word for lists, and `count` of its files.
+    """
 
     name: str
     path: Path | None
     reason: str
     sentence: str
+    kind: str = ""
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,14 @@ class Listing:
     refusals: tuple[Refusal, ...] = ()
     split: Split | None = None
     split_kind: str = RELEASED
+
+    @property
+    def left(self) -> str:
+        """What lies in the source and no reader takes, such as `2 .npy, 300 .dcm.gz`; kinds, and no names."""
+        counts = Counter[str]()
+        for refusal in self.refusals:
+            counts[refusal.kind] += refusal.count if refusal.kind else 0
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()) if kind)
 
 
 def brief(name: str) -> str:

@@ -14,6 +14,7 @@ from simcrop.data.layouts.table import Row, not_utf8, read_table
 from simcrop.data.report import read_report_file
 from simcrop.errors import SimcropError
 
+SPREADSHEETS = (".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers")
 FORMATS = (".csv", ".tsv", ".json", ".parquet")
 KEYS = ("id", "volumename", "file")
 FINDINGS = ("findings", "findings_en")
@@ -24,12 +25,14 @@ LARGEST_JSON = 1 << 30  # bytes; CT-RATE's 50,188 reports take a tenth of it
 Values = Mapping[str, object]
 
 
-def find_table(root: Path) -> Path | None:
-    """The one table named reports at the root, if there is one."""
-    found = [path for ending in FORMATS if (path := root / f"reports{ending}").is_file()]
+def find_table(root: Path, documents: Iterable[Path]) -> Path | None:
+    """The one table named reports at the root, if there is one; capitals matter only where they tell two apart."""
+    names = [f"reports{ending}" for ending in FORMATS]
+    found = sorted(path for path in documents if path.parent == root and path.name.lower() in names)
+    found = [path for path in found if path.name in names] or found
     if len(found) > 1:
-        names = " and ".join(path.name for path in found)
-        raise SimcropError("bad-setting", f"{root}: {names} lie together, expected one table of reports")
+        listed = " and ".join(path.name for path in found)
+        raise SimcropError("bad-setting", f"{root}: {listed} lie together, expected one table of reports")
     return found[0] if found else None
 
 
@@ -40,24 +43,31 @@ def read_rows(path: Path, key: str | None) -> tuple[list[Row], list[Refusal]]:
         rows, refusals = read_texts(path, key or KEYS[0])
     elif not path.is_file():  # nor a pipe, which might never end
         raise SimcropError("missing-file", f"{path}: no such file or folder, expected the reports")
-    elif ending in (".csv", ".tsv"):
-        rows = [lowered(path, row) for row in read_table(path)]
+    elif ending in (".csv", ".tsv", ".tab", ".txt"):
+        rows = [lowered(path, row) for row in read_table(path, one_of=wanted_columns(key))]
     elif ending == ".json":
         rows = as_text(path, read_json(path, key or KEYS[0]), key)
     elif ending == ".parquet":
         rows = as_text(path, read_parquet(path), key)
     else:
+        how = "from the spreadsheet as CSV UTF-8, in Excel by File, Save As" if ending in SPREADSHEETS else ""
+        how = f"; save it {how}" if how else ""
         raise SimcropError(
-            "unknown-format", f"{path}: expected reports as {', '.join(FORMATS)} or a folder of .txt"
+            "unknown-format", f"{path}: expected reports as {', '.join(FORMATS)} or a folder of .txt{how}"
         )
     check_columns(path, rows, key)
     return rows, refusals
 
 
 def check_columns(path: Path, rows: list[Row], key: str | None) -> None:
-    for wanted in ((key.lower(),) if key else KEYS, FINDINGS + IMPRESSION + WHOLE):
+    for wanted in wanted_columns(key):
         if rows and not any(name in rows[0] for name in wanted):
             raise SimcropError("missing-columns", f"{path}: expected one of the columns {', '.join(wanted)}")
+
+
+def wanted_columns(key: str | None) -> tuple[tuple[str, ...], ...]:
+    """Groups of names, one of each of which a table must have."""
+    return (key.lower(),) if key else KEYS, FINDINGS + IMPRESSION + WHOLE
 
 
 def lowered(path: Path, row: Values) -> dict[str, Any]:
@@ -73,7 +83,7 @@ def lowered(path: Path, row: Values) -> dict[str, Any]:
 def read_texts(folder: Path, column: str) -> tuple[list[Row], list[Refusal]]:
     """One row per `NAME.txt` in the folder, named by NAME."""
     rows, refusals = list[Row](), list[Refusal]()
-    for path in sorted(folder.glob("*.txt")):
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt"):
         try:
             report = read_report_file(path)
         except SimcropError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from simcrop.data.hounsfield import Hint, decide, to_hu
 from simcrop.data.readers.find import find_scans, is_directory, is_scan
+from simcrop.data.readers.foreign import kind_of
 from simcrop.data.readers.stored import Stored
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
@@ -108,8 +109,11 @@ def single_slice(path: Path) -> Stored:
         return read_folder(path.parent)
     if looks_like_dicom(path):
         return read_series([DicomFile(path.name, lambda: path.open("rb"))])
+    kind = kind_of(path.name)
     raise SimcropError(
         "unknown-format",
-        "no reader for this file, expected .nii, .nii.gz, .mhd, .mha, .nrrd, .npz, "
+        f"is not read, {kind.advice}"
+        if kind
+        else "no reader for this file, expected .nii, .nii.gz, .mhd, .mha, .nrrd, .npz, "
         "a folder of DICOM slices or a .zip of one",
     )

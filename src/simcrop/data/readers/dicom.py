@@ -7,7 +7,7 @@ import struct
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
@@ -20,7 +20,9 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from simcrop.data.readers.find import names_directory
+from simcrop.data.readers.bare_dicom import bare_storage, begins_data_set
+from simcrop.data.readers.foreign import Sort, names_directory, sort_of
+from simcrop.data.readers.left_over import Look, look_at
 from simcrop.data.readers.links import check_inside
 from simcrop.data.readers.series import Slice, prove
 from simcrop.data.readers.series_choice import Found, choose, traits_of
@@ -31,6 +33,7 @@ from simcrop.errors import SimcropError
 
 PREAMBLE = 128
 META_GROUP = 0x0002
+ENOUGH = 1024  # first bytes, in which a slice without preamble says of what kind it is
 # What pydicom raises for bytes that are no DICOM, nest without end, or promise more than there is memory.
 UNREADABLE = (
     InvalidDicomError,
@@ -69,31 +72,37 @@ class DicomFile:
 
 def read_dicom_folder(path: Path) -> Stored:
     """The one CT series whose files lie directly in `path`."""
-    files = [
-        p
-        for p in sorted(path.iterdir())
-        if p.is_file() and not names_directory(p.name) and looks_like_dicom(p)
-    ]
+    there = [p for p in sorted(path.iterdir()) if p.is_file() and not names_directory(p.name)]
+    files = [p for p in there if looks_like_dicom(p)]
     for file in files:
         check_inside(file, path)
-    return read_series([DicomFile(p.name, partial(p.open, "rb")) for p in files])
+    stored = read_series([DicomFile(p.name, partial(p.open, "rb")) for p in files])
+    return with_strangers(stored, sorted({*there} - {*files}))
+
+
+def with_strangers(stored: Stored, others: list[Path]) -> Stored:
+    """A note on files that might have been slices, by their names, and are none by their bytes."""
+    strange = [p for p in others if sort_of(p.name) is Sort.OPEN and not p.name.startswith(".")]
+    count = sum(look_at(p) in (Look.BINARY, Look.EMPTY) for p in strange)
+    note = f"files beside the slices that are no DICOM: {count}"
+    return replace(stored, notes=(*stored.notes, note)) if count else stored
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """By the word DICM after the preamble; by name for old files that lack it."""
+    """By the word DICM after the preamble; old files that lack it by their name, or by their first elements."""
     with path.open("rb") as file:
         return is_dicom(path.name, file.read(PREAMBLE + 4))
 
 
 def is_dicom(name: str, start: bytes) -> bool:
-    return start[PREAMBLE:] == b"DICM" or name.lower().endswith(SUFFIXES)
+    return start[PREAMBLE:] == b"DICM" or name.lower().endswith(SUFFIXES) or begins_data_set(start)
 
 
-def holds_picture(path: Path) -> bool:
-    """Whether a file is DICOM and its storage class has pixels, read from its first few bytes."""
+def holds_picture(path: Path, start: bytes) -> bool:
+    """Whether the storage class of a DICOM file has pixels; `start` are its first bytes."""
     try:
-        if not looks_like_dicom(path):
-            return False
+        if begins_data_set(start[: PREAMBLE + 4]):
+            return not bare_storage(start).startswith(NO_PICTURE)
         with warnings.catch_warnings(), disable_value_validation():
             warnings.simplefilter("ignore", UserWarning)
             storage = str(read_file_meta_info(path).get("MediaStorageSOPClassUID", ""))
@@ -155,8 +164,11 @@ def read_file(source: DicomFile, pixels: bool) -> FileDataset:
 
 def refuse_deflated(file: BufferedIOBase, name: str) -> None:
     """pydicom inflates such a file at once, however large it becomes; no scanner writes one."""
-    if file.read(PREAMBLE + 4)[PREAMBLE:] == b"DICM":
+    start = file.read(PREAMBLE + 4)
+    whole = start[PREAMBLE:] == b"DICM"
+    if whole or start.startswith(b"\x02\0"):
         stream: Any = file
+        stream.seek(PREAMBLE + 4 if whole else 0)
         meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != META_GROUP)
         if meta.get("TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian:
             raise SimcropError(

@@ -8,8 +8,10 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from simcrop.data.readers.dicom import DicomFile, holds_picture, looks_like_dicom, read_series
-from simcrop.data.readers.find import folders_below, holds_dicom, is_directory, is_file, names_directory
+from simcrop.data.readers.dicom import DicomFile, looks_like_dicom, read_series
+from simcrop.data.readers.find import folders_below, holds_dicom, is_directory, is_file
+from simcrop.data.readers.foreign import names_directory
+from simcrop.data.readers.left_over import Look, look_at
 from simcrop.data.readers.links import check_inside
 from simcrop.data.readers.stored import Stored, with_notes
 from simcrop.errors import SimcropError
@@ -22,14 +24,14 @@ def is_disc(folder: Path) -> bool:
     """A DICOMDIR in it, and no picture beside that."""
     paths = list(folder.iterdir())
     return any(map(is_directory, paths)) and not any(
-        holds_picture(path) for path in paths if path.is_file() and not names_directory(path.name)
+        look_at(path) is Look.PICTURE for path in paths if path.is_file() and not names_directory(path.name)
     )
 
 
 def read_disc(root: Path) -> Stored:
     """The one CT series that the rules choose from all folders; what stands against it is told with the places."""
     files: dict[str, list[DicomFile]] = {}
-    for folder, entries in folders_below(root):
+    for folder, entries, _ in folders_below(root):
         place = folder.relative_to(root).as_posix()
         for entry in entries or []:
             path = Path(entry.path)
@@ -62,7 +64,7 @@ def nothing_directly(folder: Path) -> SimcropError:
 
 
 def with_pictures(root: Path) -> Iterator[Path]:
-    for folder, entries in islice(folders_below(root), FOLDERS_LIMIT):
+    for folder, entries, _ in islice(folders_below(root), FOLDERS_LIMIT):
         if folder != root and entries and holds_dicom(entries):
             yield folder
 

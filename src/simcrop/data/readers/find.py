@@ -1,78 +1,156 @@
-"""Scans below a folder: single files by their ending, a folder of DICOM slices as one scan.
+"""Scans below a folder: single files by their ending, a folder of DICOM slices as one scan; and what is no scan.
 
 No axes or units. Links that lead out of the folder are not followed.
 """
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-SUFFIXES = (".nii", ".nii.gz", ".mhd", ".mha", ".nrrd", ".nhdr", ".npz", ".zip")
-# Endings that no DICOM slice has: the rest is opened to look for the word DICM.
-NEVER_DICOM = (
-    ".raw",
-    ".zraw",
-    ".csv",
-    ".json",
-    ".txt",
-    ".md",
-    ".xml",
-    ".html",
-    ".png",
-    ".jpg",
-    ".pdf",
-    ".xlsx",
+from simcrop.data.readers.foreign import CHUNKED, CONVERT, SUFFIXES, Kind, Sort, names_directory, sort_of
+from simcrop.data.readers.left_over import Left, Look, is_folder, left_in, look_at
+
+__all__ = ["SUFFIXES", "Left", "Survey", "find_scans", "is_scan", "survey"]
+
+QUIET = ("ingest.jsonl", "cohort.json", "run.json")  # of a folder that simcrop has written
+OUTSIDE = Kind(
+    "links", "a link that leads out of the folder, which is not followed: copy what it means into it"
 )
+NOWHERE = Kind("links", "a link to nothing", many=True)
+STORE = Kind("chunked stores", f"a folder in a format of chunks, of which no reader is here; {CONVERT}")
+NO_SLICES = Kind(".zip", "a zip without DICOM slices inside; expected what it holds unpacked")
+
+
+@dataclass
+class Survey:
+    """All that lies at or below a folder, each folder listed once: scans, what no reader takes, texts and tables.
+
+    `quiet`: folders in which nobody looks for what was left, see `folders_below`.
+    """
+
+    scans: list[Path] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    documents: list[Path] = field(default_factory=list)
+    quiet: set[Path] = field(default_factory=set)
 
 
 def find_scans(root: Path) -> list[Path]:
-    """Every scan at or below `root`, sorted, each once.
+    """Every scan at or below `root`, sorted, each once."""
+    return survey(root).scans
 
-    A folder is listed once, and nothing is asked about its files one by one: on shared storage each such question is a
-    journey, and a data set has millions of slices.
+
+def survey(root: Path) -> Survey:
+    """A folder is listed once, and nothing is asked about its files one by one: on shared storage each such question is
+    a journey, and a data set has millions of slices.
     """
     if not root.is_dir():
-        return [root] if is_scan(root) else []
-    scans: list[Path] = []
-    links: list[Path] = []
-    for folder, entries in folders_below(root):
-        if entries is None or holds_dicom(entries):
-            scans.append(folder)  # the reader will say why a closed one cannot be opened
-        for entry in filter(may_be_scan, entries or []):
-            if entry.is_symlink():
-                links.append(Path(entry.path))
-            elif entry.is_file() and is_scan_file(Path(entry.path)):
-                scans.append(Path(entry.path))
-    return sorted([*scans, *scans_behind(links, root, scans)])
+        return Survey([root] if is_scan(root) else [])
+    found, links, other_links = Survey(), list[Path](), list[Path]()
+    for folder, entries, quiet in folders_below(root):
+        if entries is None:
+            found.scans.append(folder)  # the reader will say why it cannot be opened
+            continue
+        sorts = [(entry, sort_of(entry.name)) for entry in entries]
+        looks = looks_at(sorts)
+        if Look.PICTURE in looks.values():
+            found.scans.append(folder)
+        left = list[Left]()
+        for entry, sort in sorts:
+            if sort is Sort.SCAN and not entry.name.startswith("._"):
+                if entry.is_symlink():
+                    links.append(Path(entry.path))
+                elif entry.is_file():
+                    path = Path(entry.path)
+                    if is_scan_file(path):
+                        found.scans.append(path)
+                    else:
+                        left.append(Left(path, NO_SLICES, "no-scan"))
+            elif sort is Sort.OPEN and entry.is_symlink() and not is_file(entry) and not quiet:
+                other_links.append(Path(entry.path))
+            elif entry.name.lower().endswith(CHUNKED) and is_folder(entry):
+                left.append(Left(Path(entry.path), STORE))
+        documents = [entry for entry, sort in sorts if sort is Sort.DOCUMENT and not is_folder(entry)]
+        found.documents += [Path(entry.path) for entry in documents]
+        if quiet:
+            found.quiet.add(folder)
+        else:
+            found.left += [*left, *left_in(folder, sorts, looks)]
+    found.scans += scans_behind(links, root, found)
+    found.left += folders_behind(other_links, root)
+    found.scans.sort()
+    found.left.sort(key=lambda left: left.path)
+    return found
 
 
-def scans_behind(links: list[Path], root: Path, scans: list[Path]) -> Iterator[Path]:
+def looks_at(sorts: list[tuple[os.DirEntry[str], Sort]]) -> dict[str, Look]:
+    """What is in the files that may be DICOM slices, up to the first that is one, which speaks for all."""
+    looks = dict[str, Look]()
+    for entry, sort in sorts:
+        if sort is Sort.OPEN and is_file(entry):
+            looks[entry.name] = look = look_at(Path(entry.path))
+            if look is Look.PICTURE:
+                break
+    return looks
+
+
+def scans_behind(links: list[Path], root: Path, so_far: Survey) -> list[Path]:
     """Links to files below `root` that are scans by the link's name, and are not found without it.
 
-    Of a link nothing is known until it is followed: one that leads nowhere, in a circle or out of `root` is no scan.
+    Of a link nothing is known until it is followed: one that leads nowhere, in a circle or out of `root` is left.
     """
     if not links:
-        return
-    home = root.resolve()
+        return []
+    home, behind = root.resolve(), list[Path]()
     # Only links can lead out of the root, and none was followed: the rest lies where its path says.
-    found = {home / scan.relative_to(root) for scan in scans}
+    found = {home / scan.relative_to(root) for scan in so_far.scans}
     for link in sorted(links):
         if not link.is_file():
+            so_far.left += [Left(link, NOWHERE, "missing-file")] if leads_nowhere(link) else []
             continue
         target = link.resolve()
-        if target.is_relative_to(home) and target not in found and is_scan_file(link):
+        if not target.is_relative_to(home):
+            so_far.left.append(Left(link, OUTSIDE, "unsafe-path"))
+        elif target not in found and is_scan_file(link):
             found.add(target)
-            yield link
+            behind.append(link)
+    return behind
 
 
-def folders_below(root: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
-    """Every folder, links not followed, with what lies directly in it by name; None for one that may not be opened."""
-    waiting = [root]
+def folders_behind(links: list[Path], root: Path) -> Iterator[Left]:
+    """Links to folders that lie elsewhere, which are not followed, and per folder those that lead nowhere."""
+    lost: dict[Path, list[Path]] = {}
+    for link in links:
+        if leads_nowhere(link):
+            lost.setdefault(link.parent, []).append(link)
+        elif link.is_dir() and not link.resolve().is_relative_to(root.resolve()):
+            yield Left(link, OUTSIDE, "unsafe-path")
+    for folder, dead in lost.items():
+        yield Left(folder if dead[1:] else dead[0], NOWHERE, "missing-file", len(dead))
+
+
+def leads_nowhere(link: Path) -> bool:
+    """Also a link in a circle."""
+    try:
+        return not link.exists()
+    except (OSError, RuntimeError):
+        return True
+
+
+def folders_below(root: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None, bool]]:
+    """Every folder, links not followed, with what lies directly in it by name; None for one that may not be opened.
+
+    Quiet is what nobody asks about: what simcrop itself has written, and what a system keeps to itself.
+    """
+    waiting = [(root, False)]
     while waiting:
-        folder = waiting.pop()
+        folder, quiet = waiting.pop()
         entries = entries_of(folder)
-        yield folder, entries
-        waiting += [Path(entry.path) for entry in entries or [] if entry.is_dir(follow_symlinks=False)]
+        quiet = quiet or any(entry.name in QUIET for entry in entries or [])
+        yield folder, entries, quiet
+        for entry in entries or []:
+            if is_folder(entry) and not entry.name.lower().endswith(CHUNKED):
+                waiting.append((Path(entry.path), quiet or entry.name.startswith((".", "@", "__"))))
 
 
 def entries_of(folder: Path) -> list[os.DirEntry[str]] | None:
@@ -92,11 +170,6 @@ def is_scan(path: Path) -> bool:
     return path.is_file() and not path.name.startswith("._") and is_scan_file(path)
 
 
-def may_be_scan(entry: os.DirEntry[str]) -> bool:
-    """By its name, a scan in a single file."""
-    return entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("._")
-
-
 def is_scan_file(path: Path) -> bool:
     """The same of a file that is there; a zip is looked into."""
     if path.suffix.lower() == ".zip":
@@ -111,20 +184,9 @@ def is_directory(path: Path) -> bool:
     return names_directory(path.name) and path.is_file()
 
 
-def names_directory(name: str) -> bool:
-    """By the name that the standard demands; some systems add a version to it."""
-    return name.upper().split(";")[0].removesuffix(".") == "DICOMDIR"
-
-
 def holds_dicom(entries: list[os.DirEntry[str]]) -> bool:
-    """Whether a DICOM picture lies directly in the folder, with or without a suffix; the first one answers."""
-    from simcrop.data.readers.dicom import holds_picture
-
-    for entry in entries:
-        other = entry.name.lower().endswith(SUFFIXES + NEVER_DICOM) or names_directory(entry.name)
-        if not other and is_file(entry) and holds_picture(Path(entry.path)):
-            return True
-    return False
+    """Whether a DICOM picture lies directly in the folder, with or without a suffix."""
+    return Look.PICTURE in looks_at([(entry, sort_of(entry.name)) for entry in entries]).values()
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
