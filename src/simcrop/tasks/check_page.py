@@ -247,6 +247,11 @@ def add_reports(page: Page, checked: Checked) -> None:
     text = f"{written(int(there.sum()))} of {written(len(there))} scans have a report."
     if found.without_scan:
         text += f" {written(len(found.without_scan))} reports have no scan."
+    if found.headless:
+        text += (
+            f" In {written(len(found.headless))} whole reports no known head says what is findings: "
+            "all of it was read as findings."
+        )
     if found.unsplit:
         text += (
             f" The findings of {written(len(found.unsplit))} reports give no sentence, so nothing of them can be "

@@ -26,7 +26,8 @@ from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal,
 from simcrop.data.layouts.report_rows import find_table
 from simcrop.data.layouts.report_table import Joined, ReportTable, Scan
 from simcrop.data.readers.find import find_scans
-from simcrop.data.report import read_report_file
+from simcrop.data.report import Report, read_report_file
+from simcrop.data.report_heads import NO_HEAD
 from simcrop.errors import SimcropError
 
 LONGEST_ID = 150
@@ -75,10 +76,10 @@ def study_of(
     scan: Scan, person: str, table: ReportTable | None, joined: Joined
 ) -> tuple[RawStudy, list[Refusal]]:
     """One scan with its row, else with the text beside it, else without a report."""
-    refusals, labels, findings, impression, cells, notes = [], {}, "", "", {}, ()
+    refusals, labels, report, cells, notes = [], {}, Report("", ""), {}, ()
     number = joined.row_of.get(scan.id)
     if table is not None and number is not None:
-        findings, impression = table.report(number)
+        report = table.report(number)
         labels = table.labels(number)
         cells = {column: table.cell(number, column) for column in ("patient", "split")}
         if len(joined.sharing[scan.id]) > 1:
@@ -86,20 +87,22 @@ def study_of(
     elif (text := scan.path.with_name(f"{stem(scan.path.name)}.txt")).is_file():
         try:
             report = read_report_file(text)
-            findings, impression = report.findings, report.impression
         except SimcropError as error:
             refusals.append(Refusal(text.name, text, error.reason, error.sentence))
-    empty = not (findings.strip() or impression.strip())
+    if not (report.findings.strip() or report.impression.strip()):
+        notes = (*notes, "no report")
+    elif not report.headed:
+        notes = (*notes, NO_HEAD)
     study = RawStudy(
         id=scan.id,
         patient=cells.get("patient") or person,
         scan=joined.sharing.get(scan.id, (scan.id,))[0],
         split=cells.get("split") or "train",
         path=scan.path,
-        findings=findings,
-        impression=impression,
+        findings=report.findings,
+        impression=report.impression,
         labels=labels,
-        notes=(*notes, "no report") if empty else notes,
+        notes=notes,
     )
     return study, refusals
 
