@@ -13,21 +13,25 @@ EMPTY_TEXTS = EMPTY_CELLS | {"na", "n.a.", "n.a", "nil", "-", "--", "—", "not 
 _SUSPECT = re.compile(r"[\\&<\xa0\xad\u200b\u2060]|_x[0-9A-Fa-f]{4}_|\*\*|[ÂÃÄÅâ][\x80-\xbf\u0152-\u2122]")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _EXCEL = re.compile(r"_x000[dD]_(?:_x000[aA]_|\n)?|_x([0-9A-Fa-f]{4})_")
-_N_WORD = r"od(?:ul|e|al)|o[nt]?\b|ormal|ecro|eopl|ew\b|arrow|erve|asal|eck\b"  # "mass\nodule" is a slash
+_N_WORD = r"od(?:ul|e|al)|ot\b|ormal|ecro|eopl|ew\b|arrow|erve|asal|eck\b"  # "mass\nodule" is a slash
 _LINE_END = re.compile(
-    rf"(?:\\r)?\\n(?!{_N_WORD})|\\r(?![a-z])|\\\.br\\|\\X0[AaDd]\\(?:\\X0[AaDd]\\)?|<(?:CR|LF|CR/?LF)/?>(?:<LF>)?"
+    rf"(?:\\r)?\\n(?!(?<=\w\\n)(?:{_N_WORD}))|\\r(?![a-z])"
+    r"|\\\.br\\|\\X0[AaDd]\\(?:\\X0[AaDd]\\)?|<(?:CR|LF|CR/?LF)/?>(?:<LF>)?"
 )
+_CODE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _TAB = re.compile(r"\\t(?![a-z])")
 _ESCAPED = re.compile(r"\\([TFSRE])\\|\\([\"'/])")
 _HL7 = {"T": "&", "F": "|", "S": "^", "R": "~", "E": "\\"}
-_HIDDEN = re.compile(r"<!--.*?-->|<(style|script)\b.*?</\1>", re.DOTALL | re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"<!\[CDATA\[|\]\]>|<!--[^<]{0,2000}-->|<(style|script)\b[^<>]{0,300}>[^<]{0,20000}</\1>", re.IGNORECASE
+)
 _TAG = re.compile(
     r"<(/?)(br|p|div|li|ul|ol|tr|td|th|table|tbody|thead|center|hr|h[1-6]|pre|b|i|em|u|strong|span|font|sup|sub|html"
     r"|body|o:p)(?:\s[^<>]{0,300})?\s*/?>(\n?)",
     re.IGNORECASE,
 )
 _NO_SPACE = {"b", "i", "em", "u", "strong", "span", "font", "sup", "sub", "html", "body", "o:p"}
-_BOLD = re.compile(r"(?<![\[*])\*\*(?=[^\s*])([^*\n]{1,80})(?<=\S)\*\*(?![\]*])")
+_BOLD = re.compile(r"(?<![\[*])\*\*(?=[^\s*])([^*\[\]\n]{1,80})(?<=\S)\*\*(?![\]*])")
 _MISREAD = re.compile(r"[Â-Å][\x80-\xbf\u0152-\u2122]|â[\x80-\xbf\u0152-\u2122]{2}")
 _INVISIBLE = dict.fromkeys(map(ord, "\xad\u200b\u2060"), None) | {0xA0: " "}
 
@@ -50,6 +54,7 @@ def clean_text(text: str) -> str:
     for _ in range(3):  # an export of an export: "&amp;lt;"
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
     text = _EXCEL.sub(lambda code: "\n" if code[1] is None else _character(code[1]), text)
+    text = _CODE.sub(lambda code: _character(code[1] or code[2]), text)
     text = _TAB.sub(" ", _LINE_END.sub("\n", text))
     text = _ESCAPED.sub(lambda escape: _HL7[escape[1]] if escape[1] else escape[2], text)
     text = _TAG.sub(_layout_of, _HIDDEN.sub("", text))
