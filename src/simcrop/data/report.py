@@ -128,7 +128,7 @@ def _with_numbers_joined(pieces: list[str]) -> list[str]:
 def _tidy(piece: str) -> str:
     """White space single, nothing of the layout at either end; a minus sign or decimal point stays."""
     piece = " ".join(piece.split())
-    piece = re.sub(r"^(?:[\s–—•·*?,;:!…)\]]|[-.](?!\d))+", "", piece).rstrip(LAYOUT)
+    piece = re.sub(r"^(?:[\s–—•·*?,;:!…)\]]|\.(?!\d)|-(?!\d|ve\b))+", "", piece).rstrip(LAYOUT)
     return re.sub(r"\s+([.?!]+)$", r"\1", re.sub(r"\s+[,;]+$", "", piece))
 
 

@@ -34,13 +34,14 @@ _REGION = (
     r"|detailed|general)[ \t/,&-]{1,3}){0,8}"
 )
 _CONCLUSION = r"(?:impressions?|conclusions?)"
+_JOINED = r"(?:impressions?|conclusions?|interpretation|opinion|summary|assessment|diagnosis)"
 _MORE = (
     rf"(?:{_GAP}(?:and|&|/|,|\+){_GAP}(?:recommendations?|plan|opinion|comments?|diagnosis|summary|conclusions?"
     rf"|impressions?|discussion|suggestions?|advice|follow[ -]?up|differential(?: diagnosis)?)){{0,3}}"
 )
 _FINDINGS = (
-    rf"(?P<findings>{_REGION}(?:findings?(?:{_JOINT}{_CONCLUSION})?|{_CONCLUSION}{_JOINT}findings?"
-    r"|(?P<rare_findings>observations?|description|results?)))"
+    rf"(?P<findings>{_REGION}(?:(?:summary[ \t]+of[ \t]+)?findings?(?:{_JOINT}{_JOINED})?|{_JOINED}{_JOINT}findings?"
+    r"|(?P<rare_findings>observations?|description|results?|report)))"
 )
 _IMPRESSION = (
     rf"(?P<impression>{_REGION}(?:{_CONCLUSION}|(?:final|ct|imaging|radiolog\w+)[ \t]+diagnos[ie]s"
@@ -145,7 +146,7 @@ def cut_at_heads(text: str) -> Sections:
     parts = _parts(text, heads, "findings" in main)
     if "findings" in main and not any(kind == "findings" and part for kind, part in parts):
         parts = _parts(text, heads, False)
-    if not any(part for _, part in parts):  # a whole report behind one head
+    if not any(part for _, part in parts):  # a whole report behind the head of its technique
         parts = _parts(text, heads, True, "findings")
     findings, impression = (
         "\n".join(part for kind, part in parts if kind == wanted and part)
@@ -157,8 +158,9 @@ def cut_at_heads(text: str) -> Sections:
 def _heads_in(text: str) -> list[_Head]:
     if not _MENTIONED.search(text):
         return []
-    found = ((head, _kind_of(text, head)) for head in _HEAD.finditer(text))
-    return [_Head(kind, *_span(head, kind)) for head, kind in found if kind]
+    found = [(head, kind) for head in _HEAD.finditer(text) if (kind := _kind_of(text, head))]
+    sure = any(kind == "findings" and not head["rare_findings"] for head, kind in found)
+    return [_Head(kind, *_span(head, kind)) for head, kind in found if not (sure and head["rare_findings"])]
 
 
 def _span(head: re.Match[str], kind: str) -> tuple[int, int]:
@@ -178,7 +180,8 @@ def _kind_of(text: str, head: re.Match[str]) -> str | None:
     if name[:4].lower() == "the " and not name.isupper():
         return None
     if head["rare_findings"] or head["rare_impression"]:
-        return kind if at_line and name[0].isupper() and (colon or alone) else None
+        is_title = name.lower().endswith("report")  # "CT CHEST REPORT" stands above many a report
+        return kind if at_line and name[0].isupper() and (colon or (alone and not is_title)) else None
     if at_line:
         return kind if colon or alone or _stands_out(text, head, name) else None
     if head["stop"] is not None:
@@ -214,7 +217,8 @@ def _is_no_subhead(text: str, head: re.Match[str], name: str) -> bool:
         return False
     if name.isupper():
         return True
-    return name[0].isupper() and name[1:2].islower() and before[-1:].isspace() and not last[:1].isupper()
+    apart = before[-1:].isspace() or before[-1:] in ".!?)"
+    return name[0].isupper() and name[1:2].islower() and apart and not last[:1].isupper()
 
 
 def _parts(text: str, heads: list[_Head], has_findings: bool, whole: str = "") -> list[tuple[str, str]]:
@@ -237,26 +241,29 @@ def _parts(text: str, heads: list[_Head], has_findings: bool, whole: str = "") -
 
 def _end_of_aside(section: str, inside: bool) -> int:
     """Where the words of the report go on after a technique, a history or a comparison."""
-    start = len(section) - len(section.lstrip())
-    blank = re.compile(r"\n[ \t]*\n").search(section, start)
-    if blank:
-        return blank.end()
-    if "\n" not in section[start:]:
-        return _end_of_sentence(section, start) if inside else len(section)
+    start, end = len(section) - len(section.lstrip()), len(section.rstrip())
+    if inside:
+        return min(_end_of_lines(section, start, end), _end_of_sentence(section, start, end))
+    blank = re.compile(r"\n[ \t]*\n").search(section, start, end)
+    return blank.end() if blank else _end_of_lines(section, start, end)
+
+
+def _end_of_lines(section: str, start: int, end: int) -> int:
+    """The first line that goes on in the next one no more; a line about how a scan was made belongs to it."""
     at = start
-    while (line_end := section.find("\n", at)) >= 0:
-        following = section[line_end:].lstrip().partition("\n")[0]
-        ended = section[:line_end].rstrip().endswith((".", "!", "?")) or not following[:1].islower()
+    while (line_end := section.find("\n", at, end)) >= 0:
+        following = section[line_end:end].lstrip().partition("\n")[0]
+        ended = section[at:line_end].rstrip().endswith((".", "!", "?")) or not following[:1].islower()
         if ended and not _ACQUIRED.search(following):
             return line_end
         at = line_end + 1
     return len(section)
 
 
-def _end_of_sentence(section: str, start: int) -> int:
-    for stop in _SENTENCE_END.finditer(section, start):
-        following = section[stop.end() :].lstrip()
-        if not _ACQUIRED.search(re.split(r"[.!?]\s", following, maxsplit=1)[0]):
+def _end_of_sentence(section: str, start: int, end: int) -> int:
+    for stop in _SENTENCE_END.finditer(section, start, end):
+        following = section[stop.end() : end].lstrip()
+        if not _ACQUIRED.search(_SENTENCE_END.split(following, maxsplit=1)[0]):
             return stop.end()
     return len(section)
 

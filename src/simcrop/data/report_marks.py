@@ -42,7 +42,7 @@ _DASHES = "–—‐‑‒―−⁃-"
 _GLYPHS = "•●▪■‣◦⁃➢➤➔➜►▶▸▹▷◆◇❖❑❒◉\uf0b7\uf0a7\uf0d8\uf0fc\uf076\uf071\uf06e\uf06c\uf0a8\uf0e0①-⑳❶-❿"
 _BULLET = re.compile(
     rf"(?=[{_GLYPHS}· \t–—‐‑‒―−*-])(?:[{_GLYPHS}]+\ufe0f?|(?<!\d)·|·(?!\d)"
-    rf"|^[ \t]*[–—‐‑‒―−*-]+[ \t]*(?!\d))",
+    rf"|^[ \t]*[–—‐‑‒―−*-]+[ \t]*(?!\d|ve\b))",
     re.MULTILINE,
 )
 _QUOTATION = r'(?<!\w)["“](?=[a-z][^"“”.]{0,40}["”](?!\w)|[^"“”.\s][^"“”.]{0,40}["”]\s+[a-z])[^"“”]+["”]'
@@ -52,6 +52,7 @@ _ITEM = re.compile(
     r"(?:\.(?=\s*[A-Z]|\s+\d)|\)(?=\s*[^\W_])|( ?[-–/])(?= ?[A-Z][a-z]))[ \t]*",
     re.MULTILINE,
 )
+_BEGUN = re.compile(r"[.?!][ \t]+[^.?!]*[^.?!\s]$")
 _SECOND = re.compile(r"[.;:!?\s]\s*2 ?[-–/] ?[A-Z]")
 COUNTED = re.compile(r"(?:vertebra|rib|costa|segment|intercostal)s?\b", re.IGNORECASE)
 _LABEL = re.compile(
@@ -168,6 +169,8 @@ def _letter_marks(found: re.Match[str]) -> list[_Mark]:
 
 def _sign_mark(line: str, found: re.Match[str]) -> list[_Mark]:
     sign, rest = found[1], line[found.end() :]
+    if re.match(r"ve\b", rest):  # "-ve", negative
+        return []
     before_number = rest[0].isdigit() and sign in _COMPARING
     if before_number and sign in _DASHES:
         is_length = re.match(rf"{_NUMBER}(?:[ \t]*[x×][ \t]*{_NUMBER})*[ \t]*-?(?:mm|cm)\b", rest)
@@ -235,7 +238,9 @@ def _begins_with_size(line: str) -> bool:
 
 
 def _is_open(before: str) -> bool:
-    """Whether a line waits for a number."""
+    """Whether a line waits for a number, or a sentence has just begun in it."""
+    if _BEGUN.search(before):
+        return True
     words = before.rsplit(None, 1)
     return bool(words) and (words[-1].lower() in _WORDS_BEFORE_SIZE or before[-1] in ",:;(/<>=~+x×-–")
 

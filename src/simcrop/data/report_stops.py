@@ -22,17 +22,17 @@ TITLES = words("assist assoc cf doc doç dr e.g i.e ft hon lt mr mrs ms mt prof 
 ALWAYS_RUN_ON = TITLES | words("approx iv ref rt vit")
 MONTHS = words("jan feb mar apr jun jul aug sep sept oct nov dec")
 RUN_ON_BEFORE_NUMBER = MONTHS | words(
-    "abt acc ave avg bp ca diam ext fig figs fri hr ht im img max meas min mon no nos nr p ph pp rm sat se seg segm seq"
-    " ser sl tel temp th thu thur thurs tue tues vol wed wt"
+    "abt acc ave avg bp ca diam ext fig figs fri hr ht im img max meas min mon no nos nr p ph pp prev rm sat se seg segm"
+    " seq ser sl tel temp th thu thur thurs tue tues vol wed wt"
 )
 RUN_ON_BEFORE_LOWER_CASE = words(  # "blind" is how "kor.", correlation, comes out of a translator
     "al ant bilat blind ca clin cm cor corr dia diam dist etc ext fig hu ii iii inf int ix kv lab lat max med min ml"
     " mm op po post postop preop prox resp sec seg sup susp ver vert vi vii viii"
 )
 RUN_ON_UNLESS_BEGUN = words(  # a word that begins sentences begins one after these, too
-    "abd abn abnl abnorm acc adj aff aka alt amb anat angio appt approx apr asc atyp aug av avg ax bil calc cerv chr co"
-    " cont contr contrib coron corp cran dec decr degen dens dept desc diag diff dil dis eff enh enl esp eval evid exc"
-    " excl extrem feb fem foll freq gest gran grp hemi hep hosp inc incl incr indef indet indiv infl inj ipsi irreg jan"
+    "abd abn abnl abnorm acc adj aff aka alt amb anat angio ao appt approx apr asc atyp aug av avg ax bil calc cerv chr"
+    " co cont contr contrib coron corp cran dec decr degen dens dept desc diag diff dil dis eff enh enl esp eval evid"
+    " exc excl extrem feb fem foll freq gest gran grp hemi hep hosp inc incl incr indef indet indiv infl inj ipsi irreg jan"
     " jr jul jun lig lob loc lumb mag meas mgmt micr mins mo morph mos mult musc neph nov obs occ occas oct oper orig"
     " parench path periph pneum poss pred prelim prev prob proc prog pron pulm rec ref reg req resid sat secs segm sep"
     " sept sev sig signif sim sp spp sq sr std subcut subseg suppl surg symm sympt temp thor tr trach transv unch"
@@ -64,7 +64,8 @@ _LABELLED = re.compile(  # what a letter or a Roman numeral comes after
     r"|type|vit|vitamin|zone)[.:\s]\s*$",
     re.IGNORECASE,
 )
-_LISTED = re.compile(r"\b(?:and|or)\s+$")
+_LISTED = re.compile(r"\b[A-Za-z],? (?:and|or)\s+$")
+_ROMAN = re.compile(r"[IVX]{1,4}\b(?![-'])")
 _BODY = words(
     "adrenal apex apical arm atrium axilla base basal breast bronchus carotid chest clavicle diaphragm hemidiaphragm"
     " hemithorax hilum humerus jugular kidney leg lobe lower lung main middle rib scapula shoulder subclavian upper"
@@ -166,6 +167,8 @@ def _runs_on_after_word(before: str, upcoming: str, opening: str, spaced: bool) 
         return True
     if "." in last:
         return _dotted_runs_on(last, opening)
+    if last in RUN_ON_BEFORE_NUMBER and len(last) > 1 and _ROMAN.fullmatch(opening):
+        return opening != "I" and last not in MONTHS
     if upcoming[0].isdigit():
         if spaced and last in ("c", "d", "l", "s", "t") and found and found[0].isupper():
             return not _LABELLED.search(rest) and bool(_SPINE.match(upcoming))
