@@ -22,8 +22,8 @@ TITLES = words("assist assoc cf doc doç dr e.g i.e ft hon lt mr mrs ms mt prof 
 ALWAYS_RUN_ON = TITLES | words("approx iv ref rt vit")
 MONTHS = words("jan feb mar apr jun jul aug sep sept oct nov dec")
 RUN_ON_BEFORE_NUMBER = MONTHS | words(
-    "abt acc ave avg bp ca diam ext fig figs fri hr ht im img max meas min mon no nos nr p ph pp prev rm sat se seg segm"
-    " seq ser sl tel temp th thu thur thurs tue tues vol wed wt"
+    "abt acc ave avg bp ca diam ext fig figs fri hr ht im img max meas min mon no nos nr p ph pp prev rm sat se seg"
+    " segm seq ser sl tel temp th thu thur thurs tue tues vol wed wt"
 )
 RUN_ON_BEFORE_LOWER_CASE = words(  # "blind" is how "kor.", correlation, comes out of a translator
     "al ant bilat blind ca clin cm cor corr dia diam dist etc ext fig hu ii iii inf int ix kv lab lat max med min ml"
@@ -32,10 +32,10 @@ RUN_ON_BEFORE_LOWER_CASE = words(  # "blind" is how "kor.", correlation, comes o
 RUN_ON_UNLESS_BEGUN = words(  # a word that begins sentences begins one after these, too
     "abd abn abnl abnorm acc adj aff aka alt amb anat angio ao appt approx apr asc atyp aug av avg ax bil calc cerv chr"
     " co cont contr contrib coron corp cran dec decr degen dens dept desc diag diff dil dis eff enh enl esp eval evid"
-    " exc excl extrem feb fem foll freq gest gran grp hemi hep hosp inc incl incr indef indet indiv infl inj ipsi irreg jan"
-    " jr jul jun lig lob loc lumb mag meas mgmt micr mins mo morph mos mult musc neph nov obs occ occas oct oper orig"
-    " parench path periph pneum poss pred prelim prev prob proc prog pron pulm rec ref reg req resid sat secs segm sep"
-    " sept sev sig signif sim sp spp sq sr std subcut subseg suppl surg symm sympt temp thor tr trach transv unch"
+    " exc excl extrem feb fem foll freq gest gran grp hemi hep hosp inc incl incr indef indet indiv infl inj ipsi irreg"
+    " jan jr jul jun lig lob loc lumb mag meas mgmt micr mins mo morph mos mult musc neph nov obs occ occas oct oper"
+    " orig parench path periph pneum poss pred prelim prev prob proc prog pron pulm rec ref reg req resid sat secs segm"
+    " sep sept sev sig signif sim sp spp sq sr std subcut subseg suppl surg symm sympt temp thor tr trach transv unch"
     " unilat univ upp vasc vent viz vol yr yrs"
 )
 RUN_ON_AT_START = words("bx cx dx fx hx rx sx tx")

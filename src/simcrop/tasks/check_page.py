@@ -249,8 +249,8 @@ def add_reports(page: Page, checked: Checked) -> None:
         text += f" {written(len(found.without_scan))} reports have no scan."
     if found.headless:
         text += (
-            f" In {written(len(found.headless))} whole reports no known head says what is findings: "
-            "all of it was read as findings."
+            " Whole reports without a known head, all of which was read as findings: "
+            f"{written(len(found.headless))}."
         )
     if found.unsplit:
         text += (
