@@ -79,6 +79,29 @@ def test_no_letter_is_lost_or_moved(text: str) -> None:
         assert sentence == " ".join(sentence.split())
 
 
+ABBREVIATED = (
+    "The heart No. 3 and 4 M. tuberculosis St. Jude Sept. 12, 2019 b.i.d. for R. Upper lobe 4.5 mm. T12. L1-L2 Dr."
+    " [**Name**] ___ <NAME> vitamin D. No effusion hepatitis C. grade I. 12. 45 2019. w. wires p.m. Nodule"
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(ABBREVIATED.split()), max_size=30).map(" ".join))
+def test_no_word_or_number_is_lost_or_moved(text: str) -> None:
+    """ "12. 45" could be the number of a list, so a letter stands before each number here."""
+    text = "x " + re.sub(r"(?<![A-Za-z])(\d)", r"x\1", text)
+    assert re.findall(r"\w+", " ".join(sentences(text))) == re.findall(r"\w+", text)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(["The heart is large.", "12.", "45", "3.5", "No node", "2019."]), max_size=12)
+)
+def test_a_piece_of_digits_is_never_dropped(pieces: list[str]) -> None:
+    text = "No mass is seen. " + ", ".join(pieces)
+    assert re.findall(r"\d+", " ".join(sentences(text))) == re.findall(r"\d+", text)
+
+
 @settings(deadline=None)
 @given(REPORT_LIKE)
 def test_two_paragraphs_are_split_as_each_alone(text: str) -> None:

@@ -260,6 +260,11 @@ def add_reports(page: Page, checked: Checked) -> None:
     text = f"{written(int(there.sum()))} of {written(len(there))} scans have a report."
     if found.without_scan:
         text += f" {written(len(found.without_scan))} reports have no scan."
+    if found.headless:
+        text += (
+            " Whole reports without a known head, all of which was read as findings: "
+            f"{written(len(found.headless))}."
+        )
     if found.unsplit:
         text += (
             f" The findings of {written(len(found.unsplit))} reports give no sentence, so nothing of them can be "

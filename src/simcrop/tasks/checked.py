@@ -60,6 +60,7 @@ class Checked:
             "same voxels under several names": tuple(id for group in self.duplicates for id in group.ids),
             "scans without a report": self.reports.empty,
             "reports whose findings give no sentence": self.reports.unsplit,
+            "reports without a known head": self.reports.headless,
             "reports without a scan": self.reports.without_scan,
         }
         return {what: ids for what, ids in ids_by_concern.items() if ids}

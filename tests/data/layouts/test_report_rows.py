@@ -9,6 +9,7 @@ import pytest
 
 from simcrop.data.layouts import ListingOptions, list_studies
 from simcrop.data.layouts.report_rows import read_rows
+from simcrop.data.report_heads import NO_HEAD
 from simcrop.errors import SimcropError
 
 ROWS: list[dict[str, Any]] = [
@@ -168,3 +169,76 @@ def test_real_reports_are_the_same_from_three_formats(tmp_path: Path, real_data:
     assert csv.studies == parquet.studies == by_json.studies
     assert all(study.findings for study in csv.studies)
     assert len(csv.refusals) == len(parquet.refusals) == len(by_json.refusals) == 3039 - 2
+
+
+DIRTY = [
+    {
+        "id": "ct7",
+        "patient": "nan",
+        "findings": r"Clear &lt;5 mm.<br>Large\u00a0heart._x000D_" + "\n- No node",
+        "impression": "NULL",
+        "label:Nodule": "NaN",
+    },
+    {"id": "ct8", "patient": "p8", "findings": "None", "impression": " nan ", "label:Nodule": "1"},
+]
+
+
+def dirty_json(path: Path) -> None:
+    path.write_text(json.dumps(DIRTY))
+
+
+@pytest.mark.parametrize(
+    ("ending", "write"),
+    [
+        (".csv", lambda path: pl.DataFrame(DIRTY).write_csv(path)),
+        (".tsv", lambda path: pl.DataFrame(DIRTY).write_csv(path, separator="\t")),
+        (".json", dirty_json),
+        (".parquet", lambda path: pl.DataFrame(DIRTY).write_parquet(path)),
+    ],
+)
+def test_what_an_export_left_in_cells_is_gone_in_every_format(
+    tmp_path: Path, ending: str, write: Any
+) -> None:
+    for name in ("ct7.nii.gz", "ct8.nii.gz"):
+        (tmp_path / name).write_bytes(b"")
+    write(tmp_path / f"reports{ending}")
+    seven, eight = list_studies("folder", tmp_path).studies
+    assert (seven.findings, seven.impression) == ("Clear <5 mm.\nLarge heart.\n- No node", "")
+    assert (seven.patient, seven.labels, seven.notes) == ("ct7", {"Nodule": None}, ())
+    assert (eight.findings, eight.impression, eight.patient, eight.notes) == ("", "", "p8", ("no report",))
+    assert eight.labels == {"Nodule": 1}
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "expected", "notes"),
+    [
+        ("report", "TECHNIQUE: CT.\n\nClear.", ("Clear.", ""), (NO_HEAD,)),
+        ("report", "TECHNIQUE: CT.\nFINDINGS: Clear.", ("Clear.", ""), ()),
+        ("findings,report", "nan,FINDINGS: Clear.", ("Clear.", ""), ()),
+        ("findings", "Clear.", ("Clear.", ""), ()),
+        ("findings", "TECHNIQUE: CT. FINDINGS: Clear. IMPRESSION: Normal.", ("Clear.", "Normal."), ()),
+        ("findings,impression", "FINDINGS: Clear.,Normal.", ("FINDINGS: Clear.", "Normal."), ()),
+    ],
+)
+def test_only_a_whole_report_needs_heads(
+    tmp_path: Path, columns: str, cells: str, expected: tuple[str, str], notes: tuple[str, ...]
+) -> None:
+    (tmp_path / "ct7.nii.gz").write_bytes(b"")
+    quoted = ",".join(f'"{cell}"' for cell in cells.split(","))
+    (tmp_path / "reports.csv").write_text(f"id,{columns}\nct7,{quoted}\n")
+    (study,) = list_studies("folder", tmp_path).studies
+    assert ((study.findings, study.impression), study.notes) == (expected, notes)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_text_without_a_known_head_gets_a_note(tmp_path: Path, beside: bool) -> None:
+    raw, texts = tmp_path / "raw", tmp_path / ("raw" if beside else "texts")
+    for folder in {raw, texts}:
+        folder.mkdir()
+    for name, text in (("a", "nan"), ("b", "Clear."), ("c", "FINDINGS:\\nClear.")):
+        (raw / f"{name}.nii.gz").write_bytes(b"")
+        (texts / f"{name}.txt").write_text(text)
+    listing = list_studies("folder", raw, ListingOptions(reports=None if beside else texts))
+    assert [study.notes for study in listing.studies] == [("no report",), (NO_HEAD,), ()]
+    assert [study.findings for study in listing.studies] == ["", "Clear.", "Clear."]
+    assert [refusal.reason for refusal in listing.refusals] == ["empty-report"]

@@ -14,6 +14,7 @@ from simcrop.data.quality.facts import (
     reports,
     without_places,
 )
+from simcrop.data.report_heads import NO_HEAD
 from simcrop.data.store.cohort import Cohort
 
 INDEX = pl.DataFrame(
@@ -32,11 +33,18 @@ INDEX = pl.DataFrame(
 )
 LEDGER = pl.DataFrame(
     {
-        "id": ["a", "torn", "lost", "gap", "empty"],
-        "path": ["/x/a", "/x/torn", None, "/x/Jane Doe/gap", "/x/empty"],
-        "status": ["taken", *["refused"] * 4],
-        "reason": ["", "truncated-file", "no-volume", "truncated-file", "empty-file"],
-        "sentence": ["", "/x/torn: ends early", "no such scan", "/x/Jane Doe/gap: ends", "no bytes"],
+        "id": ["a", "b", "torn", "lost", "gap", "empty"],
+        "path": ["/x/a", "/x/b", "/x/torn", None, "/x/Jane Doe/gap", "/x/empty"],
+        "status": ["taken", "taken", *["refused"] * 4],
+        "reason": ["", "", "truncated-file", "no-volume", "truncated-file", "empty-file"],
+        "sentence": [
+            "",
+            f"HU; {NO_HEAD}; x",
+            "/x/torn: ends early",
+            "no such scan",
+            "/x/Jane Doe/gap: ends",
+            "no bytes",
+        ],
     }
 )
 
@@ -91,6 +99,7 @@ def test_report_lengths_and_missing_halves(cohort: Cohort) -> None:
     assert found.empty == ("d", "e")
     assert found.unsplit == ("b", "c")
     assert found.without_scan == ("lost",)
+    assert found.headless == ("b",)
 
 
 def test_labels_are_counted_where_they_are_known(cohort: Cohort) -> None:

@@ -21,7 +21,7 @@ def test_only_what_is_new_is_split(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     again = split_reports([*FINDINGS[1:], "A cyst."], tmp_path / "kept")
     assert again == [*SENTENCES[1:], ["new: A cyst."]]
     assert split_reports(["A cyst.", FINDINGS[0]], tmp_path / "kept") == [["new: A cyst."], SENTENCES[0]]
-    monkeypatch.setattr("simcrop.data.samples.split_reports.digest_of_files", lambda _: "f" * 64)
+    monkeypatch.setattr("simcrop.data.samples.split_reports.digest_of_files", lambda *_: "f" * 64)
     assert split_reports(["Clear."], tmp_path / "kept") == [["new: Clear."]]
 
 

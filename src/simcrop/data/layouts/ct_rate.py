@@ -18,6 +18,7 @@ from pathlib import Path
 from simcrop.data.hounsfield import hint_from_ct_rate
 from simcrop.data.layouts.raw import Listing, RawStudy, Refusal, brief
 from simcrop.data.layouts.table import Row, label_of, not_utf8, read_table
+from simcrop.data.report_leavings import clean_cell
 from simcrop.errors import SimcropError
 
 SPLITS = ("train", "valid")
@@ -95,7 +96,9 @@ class Tables:
         report = self.reports.get(name)
         if report is None and (report := self.by_scan.get(match["scan"])):
             notes += ("report taken from another reconstruction of the same scan",)
-        findings, impression = (report[1][FINDINGS], report[1][IMPRESSION]) if report else ("", "")
+        findings, impression = (
+            clean_cell(report[1][name]) if report else "" for name in (FINDINGS, IMPRESSION)
+        )
         if not (findings.strip() or impression.strip()):
             notes += ("no report",)
         metadata, labels = self.metadata.get(name), self.labels.get(name)

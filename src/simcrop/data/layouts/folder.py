@@ -27,7 +27,8 @@ from simcrop.data.layouts.report_rows import find_table
 from simcrop.data.layouts.report_table import Joined, ReportTable, Scan
 from simcrop.data.layouts.stray import left_refusals, stray_reports
 from simcrop.data.readers.find import Survey, is_directory, survey
-from simcrop.data.report import read_report_file
+from simcrop.data.report import Report, read_report_file
+from simcrop.data.report_heads import NO_HEAD
 from simcrop.errors import SimcropError
 
 LONGEST_ID = 150
@@ -126,10 +127,10 @@ def study_of(
     scan: Scan, person: str, table: ReportTable | None, joined: Joined, texts: Texts
 ) -> tuple[RawStudy, list[Refusal]]:
     """One scan with its row, else with the text beside it, else without a report."""
-    refusals, labels, findings, impression, cells, notes = [], {}, "", "", {}, ()
+    refusals, labels, report, cells, notes = [], {}, Report("", ""), {}, ()
     number, text = joined.row_of.get(scan.id), texts.beside(scan)
     if table is not None and number is not None:
-        findings, impression = table.report(number)
+        report = table.report(number)
         labels = table.labels(number)
         cells = {column: table.cell(number, column) for column in ("patient", "split")}
         if len(joined.sharing[scan.id]) > 1:
@@ -137,20 +138,22 @@ def study_of(
     elif text is not None:
         try:
             report = read_report_file(text)
-            findings, impression = report.findings, report.impression
         except SimcropError as error:
             refusals.append(Refusal(text.name, text, error.reason, error.sentence))
-    empty = not (findings.strip() or impression.strip())
+    if not (report.findings.strip() or report.impression.strip()):
+        notes = (*notes, "no report")
+    elif not report.headed:
+        notes = (*notes, NO_HEAD)
     study = RawStudy(
         id=scan.id,
         patient=cells.get("patient") or person,
         scan=joined.sharing.get(scan.id, (scan.id,))[0],
         split=cells.get("split") or "train",
         path=scan.path,
-        findings=findings,
-        impression=impression,
+        findings=report.findings,
+        impression=report.impression,
         labels=labels,
-        notes=(*notes, "no report") if empty else notes,
+        notes=notes,
     )
     return study, refusals
 

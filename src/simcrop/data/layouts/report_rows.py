@@ -11,7 +11,8 @@ from typing import Any
 
 from simcrop.data.layouts.raw import Refusal
 from simcrop.data.layouts.table import Row, not_utf8, read_table
-from simcrop.data.report import read_report_file
+from simcrop.data.report import read_report_text
+from simcrop.data.report_leavings import clean_cell, clean_name
 from simcrop.errors import SimcropError
 
 SPREADSHEETS = (".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers")
@@ -20,6 +21,7 @@ KEYS = ("id", "volumename", "file")
 FINDINGS = ("findings", "findings_en")
 IMPRESSION = ("impression", "impressions_en")
 WHOLE = ("report", "report_text")  # all of it in one, with or without heads
+WORDS = frozenset(FINDINGS + IMPRESSION + WHOLE)
 LABEL = "label:"
 LARGEST_JSON = 1 << 30  # bytes; CT-RATE's 50,188 reports take a tenth of it
 Values = Mapping[str, object]
@@ -56,7 +58,12 @@ def read_rows(path: Path, key: str | None) -> tuple[list[Row], list[Refusal]]:
             "unknown-format", f"{path}: expected reports as {', '.join(FORMATS)} or a folder of .txt{how}"
         )
     check_columns(path, rows, key)
-    return rows, refusals
+    return [cleaned(row) for row in rows], refusals
+
+
+def cleaned(row: Row) -> Row:
+    """Without what an export left in the cells: the one place where this is done."""
+    return {name: (clean_cell if name in WORDS else clean_name)(text) for name, text in row.items()}
 
 
 def check_columns(path: Path, rows: list[Row], key: str | None) -> None:
@@ -85,12 +92,11 @@ def read_texts(folder: Path, column: str) -> tuple[list[Row], list[Refusal]]:
     rows, refusals = list[Row](), list[Refusal]()
     for path in sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt"):
         try:
-            report = read_report_file(path)
+            text = read_report_text(path)
         except SimcropError as error:
             refusals.append(Refusal(path.name, path, error.reason, error.sentence))
             continue
-        cells = {FINDINGS[0]: report.findings, IMPRESSION[0]: report.impression}
-        rows.append({column.lower(): path.stem} | cells)
+        rows.append({column.lower(): path.stem, WHOLE[0]: text})
     return rows, refusals
 
 

@@ -21,7 +21,7 @@ from simcrop.data.layouts.raw import Refusal, brief, stem
 from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, WHOLE, read_rows
 from simcrop.data.layouts.table import Row, label_of
 from simcrop.data.readers.header_names import SERIES, HeaderNames, header_names, keyword_of
-from simcrop.data.report import split_at_heads
+from simcrop.data.report import Report, split_at_heads
 
 Identify = Callable[[Path], HeaderNames | None]
 
@@ -66,14 +66,17 @@ class ReportTable:
     def name(self, row: Row) -> str:
         return (row[self.key.lower()] if self.key else first_of(row, KEYS)).strip()
 
-    def report(self, number: int) -> tuple[str, str]:
-        """Findings and impression, from columns of their own or out of a whole report."""
+    def report(self, number: int) -> Report:
+        """From columns of its own or out of a whole report, which may also stand in the column of the findings."""
         row = self.rows[number]
-        whole = first_of(row, WHOLE)
-        if whole and not any(row.get(name) for name in FINDINGS + IMPRESSION):
-            report = split_at_heads(whole)
-            return report.findings, report.impression
-        return first_of(row, FINDINGS), first_of(row, IMPRESSION)
+        findings, impression, whole = (first_of(row, names) for names in (FINDINGS, IMPRESSION, WHOLE))
+        if whole and not (findings or impression):
+            return split_at_heads(whole)
+        if findings and not impression:
+            report = split_at_heads(findings)
+            if report.headed and report.text:
+                return report
+        return Report(findings, impression)
 
     def labels(self, number: int) -> dict[str, int | None]:
         row = self.rows[number]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from simcrop.data.report_heads import NO_HEAD
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
 
@@ -61,6 +62,7 @@ class Reports:
     empty: tuple[str, ...]  # ids without a word of a report
     unsplit: tuple[str, ...]  # ids with a report whose findings give no sentence: nothing to align
     without_scan: tuple[str, ...]  # ids of the ledger
+    headless: tuple[str, ...]  # ids with a whole report in which no head says what is findings
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ def reports(cohort: Cohort) -> Reports:
     words = index.select(text.str.count_matches(r"\S+").alias("words"))["words"].to_numpy().astype(np.int64)
     sentences = index["sentences"].fill_null(0).to_numpy().astype(np.int64)
     ids = index["id"].to_list()
+    headless = pl.col("sentence").str.contains(NO_HEAD, literal=True)
     lost = cohort.ledger.filter((pl.col("status") == "refused") & (pl.col("reason") == NO_VOLUME))
     return Reports(
         words=words,
@@ -140,6 +143,7 @@ def reports(cohort: Cohort) -> Reports:
         empty=tuple(id for id, n in zip(ids, words, strict=True) if n == 0),
         unsplit=tuple(id for id, n, s in zip(ids, words, sentences, strict=True) if n > 0 and s == 0),
         without_scan=tuple(lost["id"].to_list()),
+        headless=tuple(cohort.ledger.filter((pl.col("status") == "taken") & headless)["id"].to_list()),
     )
 
 

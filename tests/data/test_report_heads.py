@@ -1,0 +1,126 @@
+"""Whole reports cut at heads in any dress; technique, history, comparison and signature are never findings."""
+
+import pytest
+
+from simcrop.data.report import split_at_heads
+
+DRESSED = [
+    "CT.FINDINGS:{f}.IMPRESSION:{i}",
+    "EXAM:CT.HISTORY:cough.TECHNIQUE:helical.COMPARISON:none.FINDINGS:{f}.IMPRESSION:{i}",
+    "EXAM: CT HISTORY: COUGH TECHNIQUE: HELICAL COMPARISON: NONE FINDINGS: {f} IMPRESSION: {i}",
+    "ct chest findings:\n{f}\nimpression:\n{i}",
+    "CT CHEST FINDINGS: {f}\nFINAL IMPRESSION: {i}",
+    "Radiological findings:\n{f}\nOverall impression:\n{i}",
+    "**FINDINGS:** {f}\n**IMPRESSION:** {i}",
+    "**FINDINGS**: {f}\n\n**IMPRESSION**: {i}",
+    "### **Findings:**\n{f}\n\n### **Impression:**\n{i}",
+    "## Findings\n{f}\n## Impression\n{i}",
+    "__FINDINGS:__ {f}\n__IMPRESSION:__ {i}",
+    "`FINDINGS:` {f}\n`IMPRESSION:` {i}",
+    "*** FINDINGS ***\n{f}\n*** IMPRESSION ***\n{i}",
+    "-- Findings --\n{f}\n-- Impression --\n{i}",
+    "[FINDINGS] {f}\n[IMPRESSION] {i}",
+    "<FINDINGS>\n{f}\n<IMPRESSION>\n{i}",
+    "FINDINGS\n--------\n{f}\n\nIMPRESSION\n=====\n{i}",
+    "FINDINGS (CHEST): {f}\nIMPRESSION (CHEST): {i}",
+    "FINDING(S): {f}\nIMPRESSION(S): {i}",
+    "FINDINGS [CT]: {f}\nIMPRESSION [CT]: {i}",
+    "FINDINGS - CHEST: {f}\nIMPRESSION - CHEST: {i}",
+    "Findings of CT chest: {f}\nConclusion and recommendations: {i}",
+    "- FINDINGS: {f}\n- IMPRESSION: {i}",
+    "• Findings: {f}\n• Impression: {i}",
+    "o Findings: {f}\no Impression: {i}",
+    "> Findings: {f}\n> Impression: {i}",
+    "1. FINDINGS: {f}\n2. IMPRESSION: {i}",
+    "I. FINDINGS: {f}\nII. IMPRESSION: {i}",
+    "A) Findings: {f}\nB) Impression: {i}",
+    "FINDINGS - {f}\nIMPRESSION - {i}",
+    "FINDINGS | {f}\nIMPRESSION | {i}",
+    "FINDINGS\t{f}\nIMPRESSION\t{i}",
+    "Findings :- {f}\nImpression :- {i}",
+    "Findings.\n{f}\nImpression.\n{i}",
+    "FINDINGS {f}\nIMPRESSION {i}",
+    "CT chest. Findings: {f} Impression: {i}",
+    "Findings:{f}.Impression:{i}",
+    "FINDINGS/INTERPRETATION:\n{f}\nIMPRESSION:\n{i}",
+    "Indication: cough\nTechnique: CT\nReport: {f}\nConclusion: {i}",
+    "TECHNIQUE: Axial CT.\n{f}\n\nIMPRESSION: {i}",
+    "Description:\n{f}\n\nOpinion:\n{i}",
+    "Impression: {i}\nFindings: {f}",
+    "FINDINGS: {f}\n\nIMPRESSION: {i}\n\nElectronically signed by Dr. Stone\n1/2/2020",
+    "FINDINGS: {f} IMPRESSION: {i}\nDictated by: A. Stone",
+    "CLINICAL INFORMATION\ncough\n\nPROCEDURE\nCT\n\nFINDINGS\n{f}\n\nCONCLUSION\n{i}",
+    "TECHNIQUE: t\nFINDINGS: {f}\nRADIATION DOSE: 5 mGy\nIMPRESSION: {i}",
+    "Clinical Impression: cough. Findings: {f}\nImpression: {i}",
+    "{f}\n\nIMPRESSION: {i}",
+    "TECHNIQUE: Axial CT.\nContrast was injected.\n{f}\nIMPRESSION: {i}",
+    "{f}\nImpression: {i}\nSigned by A. Stone",
+]
+
+
+@pytest.mark.parametrize("form", DRESSED)
+def test_a_head_is_known_in_any_dress(form: str) -> None:
+    report = split_at_heads(form.format(f="Lungs are clear", i="Normal chest"))
+    assert (report.findings.rstrip("."), report.impression) == ("Lungs are clear", "Normal chest")
+    assert report.headed
+
+
+@pytest.mark.parametrize(
+    ("text", "findings", "impression"),
+    [
+        ("FINDINGS AND IMPRESSION: x", "x", ""),
+        ("FINDINGS/IMPRESSION:\nx", "x", ""),
+        ("Findings & Conclusion\nx", "x", ""),
+        ("Impression and findings: x", "x", ""),
+        ("IMPRESSION: y", "", "y"),
+        ("**IMPRESSION**\ny", "", "y"),
+        ("TECHNIQUE: helical.\n\nIMPRESSION: y", "", "y"),
+        ("IMPRESSION:\n1. a\n2. b\n\nRECOMMENDATION: c", "", "1. a\n2. b\n\nRECOMMENDATION: c"),
+        ("CHEST FINDINGS: x\nABDOMEN FINDINGS: z", "x\nz", ""),
+        ("Findings: x. Other findings: z. Impression: y", "x. Other findings: z.", "y"),
+        (
+            "Cardiac findings: x\nPulmonary findings: z\nImpression: y",
+            "Cardiac findings: x\nPulmonary findings: z",
+            "y",
+        ),
+        ("FINDINGS:\nComparison: None.\nLungs clear.\nHeart normal.", "Lungs clear.\nHeart normal.", ""),
+        ("FINDINGS: Lungs clear. COMPARISON: None. Heart normal.", "Lungs clear.\nHeart normal.", ""),
+        (
+            "FINDINGS:\nLungs clear. Technique: poor breath hold. Heart normal.\nIMPRESSION: y",
+            "Lungs clear.\nHeart normal.",
+            "y",
+        ),
+        ("FINDINGS:\n\nTECHNIQUE: Helical.\n\nLungs clear.", "Lungs clear.", ""),
+        ("FINDINGS: Contrast is seen in the gut. IMPRESSION: y", "Contrast is seen in the gut.", "y"),
+        (
+            "FINDINGS: Compared to the old study: stable.\nIMPRESSION: y",
+            "Compared to the old study: stable.",
+            "y",
+        ),
+        ("FINDINGS: x\n\nADDENDUM: z", "x\n\nADDENDUM: z", ""),
+        ("FINDINGS: LUNGS: Clear. PLEURA: Dry. IMPRESSION: NORMAL.", "LUNGS: Clear. PLEURA: Dry.", "NORMAL."),
+    ],
+)
+def test_sections_go_where_they_belong(text: str, findings: str, impression: str) -> None:
+    report = split_at_heads(text)
+    assert (report.findings, report.impression, report.headed) == (findings, impression, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "findings"),
+    [
+        ("Lungs are clear. The findings are benign.", "Lungs are clear. The findings are benign."),
+        ("The findings: a nodule.", "The findings: a nodule."),
+        ("Findings consistent with pneumonia.", "Findings consistent with pneumonia."),
+        ("TECHNIQUE: Axial.\nLungs are clear.", "Lungs are clear."),
+        ("HISTORY: cough\n\nLungs are clear.\n\nHeart is large.", "Lungs are clear.\n\nHeart is large."),
+        ("History: cough. Lungs are clear.", "Lungs are clear."),
+        ("The lungs are clear.\nElectronically signed by:\nJohn Stone, MD", "The lungs are clear."),
+        ("CT CHEST REPORT\n\nLungs are clear.", "CT CHEST REPORT\n\nLungs are clear."),
+        ("Technique: CT.", ""),
+        ("", ""),
+    ],
+)
+def test_a_report_without_a_known_head_says_so(text: str, findings: str) -> None:
+    report = split_at_heads(text)
+    assert (report.findings, report.impression, report.headed) == (findings, "", False)
