@@ -3,7 +3,6 @@
 No axes; lengths in mm, values in HU. Studies are named by their ids; no patient, path or report is shown.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -16,19 +15,10 @@ from simcrop.data.quality.notes import Noted
 from simcrop.figures.bars import draw_histogram, draw_shares, side_by_side
 from simcrop.figures.page import Page, written
 from simcrop.figures.spectrum import draw_spectrum
+from simcrop.tasks.check_words import HU_SOURCES, decision_of, first_ids, in_bytes, interval, short
 from simcrop.tasks.checked import Checked
 
 MOST_ROWS = 15
-MOST_IDS = 4
-LONGEST_ID = 36
-HU_SOURCES = {
-    "header": "the file's own rescale",
-    "stored": "stored as HU already",
-    "metadata": "the data set's table",
-    "given": "the rescale that was given to ingest",
-    "npz": "the format's own scale",
-    "slices": "a window assumed for 8-bit slices",
-}
 WORDS_USUAL, SENTENCES_USUAL = (30.0, 600.0), (3.0, 60.0)
 
 
@@ -75,16 +65,6 @@ def tiles(checked: Checked) -> dict[str, object]:
     return numbers
 
 
-def in_bytes(count: int) -> str:
-    """With the unit that leaves one to three digits before the point."""
-    value, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.3g} {unit}"
-
-
 def add_first_look(page: Page, checked: Checked) -> None:
     """What a person should open first."""
     rows = [[what, len(ids), first_ids(ids)] for what, ids in checked.flagged.items()]
@@ -94,18 +74,6 @@ def add_first_look(page: Page, checked: Checked) -> None:
     page.section("What stands out", text)
     if rows:
         page.table(rows, ["what", "how many", "studies"], "Full lists are in metrics.json.")
-
-
-def first_ids(ids: tuple[str, ...]) -> str:
-    """The first ids, and how many more there are."""
-    more = f" and {written(len(ids) - MOST_IDS)} more" if len(ids) > MOST_IDS else ""
-    return ", ".join(map(short, ids[:MOST_IDS])) + more
-
-
-def short(id: str) -> str:
-    """An id as long as a table can bear; its two ends tell it from its neighbours."""
-    half = LONGEST_ID // 2
-    return id if len(id) <= LONGEST_ID else f"{id[:half]}…{id[-half:]}"
 
 
 def add_pictures(page: Page, checked: Checked) -> None:
@@ -175,17 +143,6 @@ def tissue_row(tissue: Tissue, seen: Histograms) -> list[object]:
         return [*row, "–", "–", "–"]
     low, high = np.quantile(peaks, (0.05, 0.95))
     return [*row, interval(*tissue.peak), f"{np.median(peaks):.0f}".replace("-", "−"), interval(low, high)]
-
-
-def interval(low: int | float, high: int | float) -> str:
-    """Two HU as a reader wants them."""
-    return f"{low:.0f} to {high:.0f}".replace("-", "−")
-
-
-def decision_of(text: str) -> str:
-    """The source named in a stored HU decision."""
-    decision = json.loads(text)
-    return decision["source"] if decision else "not decided"
 
 
 def add_outliers(page: Page, outliers: list[Outlier], caption: str) -> None:
