@@ -9,3 +9,11 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left unfinished.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]
+
+
+def numbers(option: str, words: str) -> tuple[float, ...]:
+    """`0.01,0.1,1` as numbers."""
+    try:
+        return tuple(float(word) for word in words.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"--{option} wants numbers with commas between, got {words!r}") from error

@@ -1,7 +1,8 @@
 """Whether two methods rank the scans of one label differently: DeLong's test, for scans that share patients, too.
 
-Axes: k method, s scan. DeLong, DeLong and Clarke-Pearson 1988; for several scans of a patient Obuchowski 1997, which is
-DeLong's when every patient has one scan. Values of all pairs come from ranks (Sun and Xu 2014).
+Axes: k method, r repetition, s scan. DeLong, DeLong and Clarke-Pearson 1988; for several scans of a patient
+Obuchowski 1997, which is DeLong's when every patient has one scan. Values of all pairs come from ranks (Sun and Xu
+2014).
 """
 
 import math
@@ -33,17 +34,20 @@ class Aurocs:
 
 
 def delong(
-    scores: np.ndarray, labels: np.ndarray, patients: Sequence[str] | np.ndarray | None = None
+    scores: Sequence[np.ndarray] | np.ndarray,
+    labels: np.ndarray,
+    patients: Sequence[str] | np.ndarray | None = None,
 ) -> Aurocs:
-    """AUROC of scores `(k, s)` with one truth `(s,)` of 1, 0 or NaN (left out).
+    """AUROC of each method's scores, `(s,)` or `(r, s)`, whose mean over repetitions it then is, with one truth
+    `(s,)` of 1, 0 or NaN (left out).
 
     `patients` `(s,)`: whose scan each is; None takes all scans as independent.
     """
     keep = ~np.isnan(labels.astype(float))
-    scores, positive = scores[:, keep].astype(float), labels[keep].astype(bool)
-    if not positive.any() or positive.all() or np.isnan(scores).any():
-        return Aurocs(np.full(len(scores), np.nan), np.full((len(scores), len(scores)), np.nan))
-    beaten = placements(scores, positive)
+    repeats, positive = [np.atleast_2d(of)[:, keep].astype(float) for of in scores], labels[keep].astype(bool)
+    if not positive.any() or positive.all() or any(np.isnan(of).any() for of in repeats):
+        return Aurocs(np.full(len(repeats), np.nan), np.full((len(repeats), len(repeats)), np.nan))
+    beaten = np.stack([placements(of, positive).mean(0) for of in repeats])
     values = beaten[:, positive].mean(1)
     of = (
         np.arange(len(positive))
@@ -54,7 +58,7 @@ def delong(
 
 
 def placements(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """`(k, s)`: of a scan with the finding the share of scans without it that score below; of one without it the share
+    """`(r, s)`: of a scan with the finding the share of scans without it that score below; of one without it the share
     of scans with it that score above. A tie counts half.
     """
     found = np.empty_like(scores)

@@ -20,12 +20,11 @@ def rank_cohorts(
     for b in range(counts.shape[0]):
         positives, negatives, won, summed, start = 0.0, 0.0, 0.0, 0.0, 0
         for end in ends:
-            with_it, without = 0.0, 0.0
+            with_it, tied = 0.0, 0.0
             for k in range(start, end):
-                if positive[k]:
-                    with_it += counts[b, rows[k]]
-                else:
-                    without += counts[b, rows[k]]
+                times = counts[b, rows[k]]
+                with_it, tied = with_it + times * positive[k], tied + times
+            without = tied - with_it
             won += without * (positives + with_it / 2)
             positives, negatives, start = positives + with_it, negatives + without, end
             if with_it > 0:
