@@ -176,7 +176,7 @@ def test_shares_and_seeds_in_one_call(simcrop: Callable, halves: Halves, tmp_pat
     for share, seed in [(0.8, 3), (0.8, 4), (1.0, 3), (1.0, 4)]:
         assert table.filter(share=share, seed=seed).height == table.height / 4
     page = (tmp_path / "out/report.html").read_text()
-    assert "0.8 of the patients" in page
+    assert "80 % of the training patients" in page
     assert "Cardiomegaly" in page
 
 

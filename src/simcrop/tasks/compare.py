@@ -17,7 +17,7 @@ from simcrop.evaluation.comparison import LEVEL, Comparison, compare_methods
 from simcrop.figures.page import Page
 from simcrop.tasks.folder import METRICS, staged, write_metrics
 from simcrop.tasks.probe_figures import bounds, without_nan
-from simcrop.tasks.probe_page import written
+from simcrop.tasks.probe_page import share_words, written
 
 PREDICTIONS = "predictions.parquet"
 MARKS = {"best": " ▲", "second": " △"}
@@ -46,12 +46,13 @@ def compare(
     found = [judged(folder, table, size) for folder, table in zip(folders, tables, strict=True)]
     for other in found[1:]:
         refuse_other_scans(found[0], other)
+    names = [one.name for one in found]
+    names = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
     compared = compare_methods([one.scores for one in found], found[0].truth, found[0].patients, seed)
     if not compared.judged.any():
         raise SimcropError("nothing-to-judge", "no label was judged by all of them")
     settings = {"folders": [str(folder) for folder in folders], "share": size, "seed": seed}
     with staged(out, "compare", settings, overwrite) as stage:
-        names = [one.name for one in found]
         write_metrics(stage, figures(compared, names, found[0], size, seed))
         write_page(stage, compared, names, found[0], size)
     return out / "report.html"
@@ -99,7 +100,7 @@ def judged(folder: Path, table: pl.DataFrame, share: float) -> Judged:
         )
     first = rows.head(shape[1] * shape[2])
     return Judged(
-        str(folder),
+        folder.resolve().name,
         rows["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape),
         first["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape[1:]),
         first["patient"].to_numpy()[:: shape[2]],
@@ -168,7 +169,7 @@ def write_page(stage: Path, compared: Comparison, names: Sequence[str], first: J
     scans, patients = len(first.truth), len(set(first.patients))
     page = Page(
         "Comparison",
-        f"Learned from {share:.3g} of the training patients, judged by the same {scans} scans of {patients} patients. "
+        f"Learned from {share_words(share)}, judged by the same {scans} scans of {patients} patients. "
         "▲ best and △ second best, marked only where the difference to the next is beyond chance: the paired interval "
         f"of the macro AUROC leaves out 0, or DeLong's test, by patient, gives p < {LEVEL} after Holm's correction "
         "over all labels and pairs.",
@@ -203,4 +204,8 @@ def label_row(compared: Comparison, n: int, label: str) -> list[object]:
         "–" if np.isnan(value) else f"{value:.3f}{MARKS.get(marks.get(i, ''), '')}"
         for i, value in enumerate(compared.aurocs[n].values)
     ]
-    return [label, *values, *(None if np.isnan(p[n]) else float(p[n]) for p in compared.p_values.values())]
+    return [label, *values, *(p_words(float(p[n])) for p in compared.p_values.values())]
+
+
+def p_words(p: float) -> str:
+    return "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

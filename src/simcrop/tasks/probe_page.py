@@ -15,6 +15,8 @@ from simcrop.figures.page import Page
 from simcrop.figures.unit import draw_calibration, draw_precision, draw_roc
 from simcrop.metrics.intervals import Interval
 
+# Few enough columns in each table that an interval stands in one line.
+TABLES = (MEASURES[:3], MEASURES[3:6], MEASURES[6:])
 WORDS = {
     "auroc": "AUROC",
     "average_precision": "AP",
@@ -55,21 +57,22 @@ def write_probe_page(
             "labels absent": len(best.absent),
         }
     )
-    page.section("All labels", "The mean over the labels that could be judged.")
-    rows = [(f"{share:.3g} of the patients", judged) for share, judged in sorted(shares.items())]
-    page.table(
-        [
-            [name, *(written(judged.macro[measure]) for measure in MEASURES)]
-            for name, judged in (*rows, *others.items())
-        ],
-        ["learned from", *(WORDS[measure] for measure in MEASURES)],
-        CAPTION,
-    )
+    rows = [(share_words(share), judged) for share, judged in sorted(shares.items())]
+    page.section("All labels", f"The mean over the labels that could be judged. {CAPTION}")
+    for measures in TABLES:
+        page.table(
+            [
+                [name, *(written(of.macro[measure]) for measure in measures)]
+                for name, of in (*rows, *others.items())
+            ],
+            ["learned from", *(WORDS[measure] for measure in measures)],
+        )
     page.section("Label by label", absent_words(best))
-    page.table(
-        [label_row(label) for label in best.labels if label.name not in best.absent],
-        ["label", "with", "without", *(WORDS[measure] for measure in MEASURES)],
-    )
+    for measures in TABLES:
+        page.table(
+            [label_row(label, measures) for label in best.labels if label.name not in best.absent],
+            ["label", "with", "without", *(WORDS[measure] for measure in measures)],
+        )
     if groups:
         page.section(
             "Subgroups",
@@ -103,13 +106,13 @@ def written(found: Interval) -> str:
     return f"{found.value:.3f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "−")
 
 
-def label_row(label: JudgedLabel) -> list[object]:
-    return [
-        label.name,
-        label.positives,
-        label.negatives,
-        *(written(label.figures[measure]) for measure in MEASURES),
-    ]
+def share_words(share: float) -> str:
+    return "all training patients" if share == 1 else f"{100 * share:.4g} % of the training patients"
+
+
+def label_row(label: JudgedLabel, measures: Sequence[str]) -> list[object]:
+    figures = [written(label.figures[measure]) for measure in measures]
+    return [label.name, label.positives, label.negatives, *figures]
 
 
 def group_cells(group: Subgroup) -> list[object]:
