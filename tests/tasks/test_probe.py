@@ -209,6 +209,28 @@ def test_groups_of_a_column_are_judged_apart(simcrop: Callable, halves: Halves, 
     assert "Subgroups" in (tmp_path / "out/report.html").read_text()
 
 
+def test_features_made_elsewhere_are_judged_as_a_models_own(
+    simcrop: Callable, halves: Halves, probed: Path, tmp_path: Path
+) -> None:
+    """Ours, written as another's: the same figures, joined by id in another order, a scan too many listed."""
+    cohort = open_cohort(halves.cohort)
+    ids, vectors = cohort.index["id"].to_list(), kept_features(halves.run, cohort, "mean")
+    made = tmp_path / "made"
+    made.mkdir()
+    for name, vector in [*zip(ids, vectors, strict=True), ("stranger", vectors[0])]:
+        np.savez(made / f"{name}.nii.gz.npz", embedding=vector)
+    words = ("probe", made, halves.cohort, "--out", tmp_path / "out", "--seed", "3")
+    ran = simcrop(*words)
+    assert ran.code == 0, ran.err
+    metrics, own = read(tmp_path / "out/metrics.json"), read(probed / "metrics.json")
+    assert metrics["macro_auroc"] == own["macro_auroc"]
+    assert metrics["unmatched"] == ["stranger"]
+    assert list(metrics["baselines"]) == ["label frequency"]  # there is no encoder to start anew
+    assert "made elsewhere" in metrics["note"]
+    (made / f"{ids[0]}.nii.gz.npz").unlink()
+    assert f"lacks 1 of {len(ids)} scans: {ids[0]}" in simcrop(*words[:-3], tmp_path / "again").refusal
+
+
 def refusal(
     simcrop: Callable, halves: Halves, tmp_path: Path, *words: object, cohort: Path | None = None
 ) -> str:

@@ -10,7 +10,10 @@ from simcrop.cli.options import Out, Overwrite, numbers
 
 
 def probe(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL_OR_FEATURES", help="Model or run folder; or features made elsewhere."),
+    ],
     cohort: Path,
     out: Out,
     share: Annotated[str, typer.Option(help="Of the training patients to learn from: 0.01,0.1,1")] = "1",

@@ -19,15 +19,13 @@ from simcrop.evaluation.probe import Probe, fit_probe
 from simcrop.evaluation.subgroups import Subgroup, subgroups
 from simcrop.evaluation.views import VIEWS
 from simcrop.files.digest import digest_of_files, digest_of_names
-from simcrop.model.folder import model_folder, read_config
-from simcrop.tasks.cohort_features import kept_features, model_digest
 from simcrop.tasks.columns import column_of
+from simcrop.tasks.feature_source import source_of
 from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.labelled import (
     label_matrix,
     labelled,
     patients_of,
-    provenance_note,
     refuse_poor_share,
     refuse_shared_patients,
     refuse_unvarying,
@@ -101,9 +99,9 @@ def probe(
         raise SimcropError("bad-setting", f"--pool wants mean or max, got {options.pool!r}")
     if options.seeds < 1 or not options.shares:
         raise SimcropError("bad-setting", "--seeds wants at least one, and --share at least one share")
-    folder, cohort = model_folder(Path(model)), open_cohort(cohort_path)
+    source, cohort = source_of(model, options.pool), open_cohort(cohort_path)
     sides = both_sides(cohort, options.train, options.test)
-    note = provenance_note(read_config(folder), cohort, sides.testing)
+    note = source.note(cohort, sides.testing)
     drawn = {
         (share, seed): some_patients(sides.patients, share, seed)
         for share in options.shares
@@ -112,20 +110,19 @@ def probe(
     for (share, seed), rows in drawn.items():
         refuse_poor_share(sides.truth, rows, sides.names, share, seed)
     columns = [column_of(sides.testing, name, options.table) for name in options.by]
-    digest = model_digest(folder)
     settings = {
-        "model": digest,
+        "model": source.digest,
         "cohort": digest_of_files(cohort_path / "studies.parquet"),
         **asdict(options),
         "head": "logistic",
     }
     with staged(out, "probe", settings, overwrite) as stage:
-        features = kept_features(folder, cohort, options.pool)
+        features = source.rows(cohort, options.pool)
         found = {share: repeated(features, sides, drawn, share, options) for share in options.shares}
         best = found[max(found)]
         others: dict[str, Judgement] = {FREQUENCY: judged_by_frequency(sides, options.seed)}
-        if options.baselines:
-            blind = kept_features(folder, cohort, options.pool, options.seed)
+        blind = source.random_rows(cohort, options.pool, options.seed) if options.baselines else None
+        if blind is not None:
             others[RANDOM] = repeated(blind, sides, drawn, max(found), options).judgement
         groups = [
             group
@@ -140,7 +137,8 @@ def probe(
                 options.seed,
             )
         ]
-        write_metrics(stage, figures(found, others, groups, sides, drawn, settings, note))
+        metrics = figures(found, others, groups, sides, drawn, settings, note)
+        write_metrics(stage, metrics | {"unmatched": source.unmatched(cohort)})
         scores = {share: of_share.scores for share, of_share in found.items()}
         write_predictions(
             stage / "predictions.parquet", sides.testing, scores, options.every_seed, sides.test_truth
