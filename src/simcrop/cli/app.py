@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from simcrop.cli.evaluations import compare, probe
+from simcrop.cli.evaluations import compare, probe, transfer
 from simcrop.cli.loading import loading
 from simcrop.cli.options import Out, Overwrite, Resume, Set
 from simcrop.cli.scans import embed, ingest
@@ -137,6 +137,7 @@ def pretrain(
 app.command()(embed)
 app.command()(probe)
 app.command()(compare)
+app.command()(transfer)
 
 
 @app.command()

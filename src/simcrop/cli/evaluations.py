@@ -1,4 +1,4 @@
-"""The verbs `probe` and `compare` of the command line, which say what features are worth."""
+"""The verbs `probe`, `compare` and `transfer` of the command line, which say what features are worth."""
 
 from pathlib import Path
 from typing import Annotated
@@ -60,3 +60,28 @@ def compare(
 
     page = run(results, out, share, seed, overwrite)
     typer.echo(f"open {page}")
+
+
+def transfer(
+    probe: Annotated[Path, typer.Argument(help="A folder that `probe` wrote.")],
+    cohort: Path,
+    out: Out,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL_OR_FEATURES", help="Where the encoder lies, if it moved.")
+    ] = None,
+    label_map: Annotated[
+        str | None,
+        typer.Option("--map", help="ct-rate-to-rad-chestct, or a YAML file; found where it can be."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Judge this split alone.")] = None,
+    share: Annotated[float | None, typer.Option(help="Which share's heads; the largest.")] = None,
+    seed: int = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """A probe of one data set on another, whose labels mean nearly the same."""
+    with loading():
+        from simcrop.tasks.transfer import transfer as run
+
+    macro = run(probe, cohort, out, model, label_map, split, share, seed, overwrite).auroc
+    typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
+    typer.echo(f"open {out / 'report.html'}")

@@ -16,10 +16,9 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.comparison import LEVEL, Comparison, compare_methods
 from simcrop.figures.page import Page
 from simcrop.tasks.folder import METRICS, staged, write_metrics
-from simcrop.tasks.probe_figures import bounds, without_nan
+from simcrop.tasks.probe_figures import PREDICTIONS, bounds, without_nan
 from simcrop.tasks.probe_page import share_words, written
 
-PREDICTIONS = "predictions.parquet"
 MARKS = {"best": " ▲", "second": " △"}
 
 

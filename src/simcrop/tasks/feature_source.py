@@ -28,6 +28,11 @@ class FeatureSource(Protocol):
         """The same for the same features only."""
         ...
 
+    @property
+    def encoder(self) -> str | None:
+        """Which encoder made them, None where nobody says."""
+        ...
+
     def note(self, cohort: Cohort, testing: Cohort) -> str:
         """Whether the encoder can have seen the test patients; refused when it has."""
         ...
@@ -61,6 +66,10 @@ class FromModel:
     config: dict[str, Any]
     digest: str
 
+    @property
+    def encoder(self) -> str | None:
+        return self.digest
+
     def note(self, cohort: Cohort, testing: Cohort) -> str:
         return provenance_note(self.config, cohort, testing)
 
@@ -81,6 +90,10 @@ class FromFiles:
 
     path: str
     found: Embeddings
+
+    @property
+    def encoder(self) -> str | None:
+        return None
 
     @property
     def digest(self) -> str:

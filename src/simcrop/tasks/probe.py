@@ -31,7 +31,8 @@ from simcrop.tasks.labelled import (
     refuse_unvarying,
     rows_in,
 )
-from simcrop.tasks.probe_figures import block, group_rows, without_nan, write_predictions
+from simcrop.tasks.probe_figures import PREDICTIONS, block, group_rows, without_nan, write_predictions
+from simcrop.tasks.probe_heads import HEADS, save_heads
 from simcrop.tasks.probe_page import write_probe_page
 
 FREQUENCY, RANDOM = "label frequency", "random start"
@@ -140,9 +141,10 @@ def probe(
         metrics = figures(found, others, groups, sides, drawn, settings, note)
         write_metrics(stage, metrics | {"unmatched": source.unmatched(cohort)})
         scores = {share: of_share.scores for share, of_share in found.items()}
-        write_predictions(
-            stage / "predictions.parquet", sides.testing, scores, options.every_seed, sides.test_truth
-        )
+        seeds, names = options.every_seed, sides.names
+        write_predictions(stage / PREDICTIONS, sides.testing, scores, seeds, sides.test_truth, names)
+        heads = {share: of_share.probes for share, of_share in found.items()}
+        save_heads(stage / HEADS, heads, names, settings, str(Path(model).resolve()))
         judgements = {share: of_share.judgement for share, of_share in found.items()}
         write_probe_page(stage, judgements, others, groups, best.scores, sides.test_truth, sides.names, note)
     return found

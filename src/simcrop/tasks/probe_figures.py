@@ -17,6 +17,8 @@ from simcrop.evaluation.subgroups import Subgroup
 from simcrop.files.whole import write_whole
 from simcrop.metrics.intervals import Interval
 
+PREDICTIONS = "predictions.parquet"
+
 
 def block(judged: Judgement) -> dict[str, Any]:
     """Macro figures, those of each label, and who is absent."""
@@ -73,12 +75,17 @@ def without_nan(value: Any) -> Any:
 
 
 def write_predictions(
-    path: Path, testing: Cohort, scores: Mapping[float, np.ndarray], seeds: Sequence[int], truth: np.ndarray
+    path: Path,
+    testing: Cohort,
+    scores: Mapping[float, np.ndarray],
+    seeds: Sequence[int],
+    truth: np.ndarray,
+    names: Sequence[str],
 ) -> None:
     """One row per share, seed, test scan and label: share, seed, id, patient (a number: scans of one share it), label,
     score, truth; null where there is none. `scores` `(k, s, l)` by share.
     """
-    names, number = testing.labels, np.unique(testing.index["patient"].to_numpy(), return_inverse=True)[1]
+    number = np.unique(testing.index["patient"].to_numpy(), return_inverse=True)[1]
     tables = [
         pl.DataFrame(
             {
