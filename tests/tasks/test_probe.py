@@ -14,10 +14,12 @@ import pytest
 from torch import Tensor
 
 from simcrop.data.store.cohort import open_cohort
+from simcrop.evaluation.views import VIEWS
 from simcrop.files.digest import digest_of_files
 from simcrop.metrics import auroc
 from simcrop.model import Model, load
-from simcrop.tasks.probe import kept_features
+from simcrop.tasks.cohort_features import kept_features
+from simcrop.tasks.probe import ProbeOptions
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -68,25 +70,22 @@ def probed(halves: Halves, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from simcrop.tasks.probe import probe
 
     out = tmp_path_factory.mktemp("probe") / "out"
-    probe(str(halves.run), halves.cohort, out, seed=3)
+    probe(str(halves.run), halves.cohort, out, ProbeOptions(seed=3))
     return out
 
 
 def test_figures_say_what_was_judged_by_whom(halves: Halves, probed: Path) -> None:
     metrics = read(probed / "metrics.json")
     train, test = halves.studies("train"), halves.studies("valid")
-    assert metrics["scans"] == {"train": train.height, "drawn": train.height, "test": test.height}
-    assert (metrics["seed"], metrics["share"], metrics["pool"], metrics["head"]) == (
-        3,
-        1.0,
-        "mean",
-        "logistic",
-    )
+    assert metrics["scans"] == {"train": train.height, "test": test.height}
+    (fitted,) = metrics["shares"]["1"]["probes"]
+    assert (fitted["seed"], fitted["scans"], fitted["view"] in VIEWS) == (3, train.height, True)
+    assert [metrics[name] for name in ("seed", "seeds", "pool", "head")] == [3, 1, "mean", "logistic"]
     joined = "\n".join(sorted(set(test["patient"])))
     assert metrics["split_hash"]["test"] == hashlib.sha256(joined.encode()).hexdigest()
     assert len(metrics["labels"]) == 18
     judged = [label["auroc"] for label in metrics["labels"].values() if label["auroc"] is not None]
-    assert metrics["labels_absent"] == 18 - len(judged)
+    assert len(metrics["labels_absent"]) == 18 - len(judged)
     assert metrics["macro_auroc"] == pytest.approx(np.mean(judged))
     for label in metrics["labels"].values():
         assert label["positives"] + label["negatives"] + label["unknown"] == test.height
@@ -100,7 +99,8 @@ def test_predictions_hold_a_row_per_scan_and_label_and_give_the_same_figures(
 ) -> None:
     table = pl.read_parquet(probed / "predictions.parquet")
     test, metrics = halves.studies("valid"), read(probed / "metrics.json")
-    assert table.columns == ["id", "label", "score", "truth"]
+    assert table.columns == ["share", "seed", "id", "patient", "label", "score", "truth"]
+    assert table["patient"].dtype == pl.Int64  # a number, no name
     assert table.height == test.height * 18
     assert set(table["id"]) == set(test["id"])
     for (name,), rows in table.group_by("label"):
@@ -115,11 +115,10 @@ def test_features_are_those_of_embed_and_computed_once(
     simcrop: Callable, halves: Halves, probed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, cohort = load(halves.run), open_cohort(halves.cohort)
-    digest = digest_of_files(halves.run / "model.safetensors", halves.run / "config.json")
     one_by_one = {p: model.embed(cohort[3].volume(), p) for p in ("mean", "max")}
     monkeypatch.setattr(Model, "features_of", lambda *_: pytest.fail("computed again"))
     for pool, expected in one_by_one.items():
-        np.testing.assert_allclose(kept_features(halves.run, digest, cohort, pool)[3], expected, atol=1e-5)
+        np.testing.assert_allclose(kept_features(halves.run, cohort, pool)[3], expected, atol=1e-5)
     ran = simcrop("probe", halves.run, halves.cohort, "--out", tmp_path / "out", "--seed", "3")
     assert ran.code == 0
     assert ran.out.startswith("macro AUROC 0.") or ran.out.startswith("macro AUROC 1.")
@@ -141,7 +140,7 @@ def test_killed_probe_goes_on_with_the_features_that_it_lacks(
 
     monkeypatch.setattr("simcrop.tasks.scan_vectors.AT_ONCE", 4)
     monkeypatch.setattr(Model, "features_of", stop_once)
-    words = ("probe", halves.run, fresh, "--out", tmp_path / "out", "--seed", "3")
+    words = ("probe", halves.run, fresh, "--out", tmp_path / "out", "--seed", "3", "--no-baselines")
     assert simcrop(*words).code == 130
     assert not (tmp_path / "out").exists()
     assert simcrop(*words).code == 0
@@ -150,13 +149,86 @@ def test_killed_probe_goes_on_with_the_features_that_it_lacks(
     assert again["macro_auroc"] == pytest.approx(before["macro_auroc"], abs=1e-3)
 
 
-def test_share_of_the_patients_is_learned_from(simcrop: Callable, halves: Halves, tmp_path: Path) -> None:
-    words = ("probe", halves.run, halves.cohort, "--out", tmp_path / "out", "--pool", "max", "--share", "0.5")
-    assert simcrop(*words).code == 0
-    metrics, train = read(tmp_path / "out/metrics.json"), halves.studies("train")
-    assert metrics["patients"]["train"] == train["patient"].n_unique()
-    assert metrics["patients"]["drawn"] == round(train["patient"].n_unique() / 2)
-    assert metrics["split_hash"]["drawn"] != metrics["split_hash"]["train"]
+def test_random_start_and_label_frequency_stand_beside_the_model(halves: Halves, probed: Path) -> None:
+    """The random start is the same encoder with other weights; whoever knows frequencies alone ranks at one half."""
+    baselines = read(probed / "metrics.json")["baselines"]
+    assert baselines["label frequency"]["macro_auroc"] == 0.5
+    assert 0 < baselines["random start"]["macro_auroc"] < 1
+    cohort = open_cohort(halves.cohort)
+    trained, blind = (kept_features(halves.run, cohort, "mean", seed) for seed in (None, 3))
+    assert blind.shape == trained.shape
+    assert not np.allclose(blind, trained)
+
+
+def test_shares_and_seeds_in_one_call(simcrop: Callable, halves: Halves, tmp_path: Path) -> None:
+    words = ("--pool", "max", "--share", "0.8,1", "--seeds", "2", "--seed", "3", "--no-baselines")
+    ran = simcrop("probe", halves.run, few_labels(halves, tmp_path), "--out", tmp_path / "out", *words)
+    assert ran.code == 0, ran.err
+    assert ran.out.count("macro AUROC") == 2
+    metrics, patients = read(tmp_path / "out/metrics.json"), halves.studies("train")["patient"].n_unique()
+    part, whole = metrics["shares"]["0.8"]["probes"], metrics["shares"]["1"]["probes"]
+    assert [each["seed"] for each in part] == [each["seed"] for each in whole] == [3, 4]
+    assert [each["patients"] for each in part + whole] == [round(0.8 * patients)] * 2 + [patients] * 2
+    assert len({each["split_hash"] for each in part + whole}) == 3  # other patients for each seed
+    assert metrics["macro_auroc"] == metrics["shares"]["1"]["macro_auroc"]
+    assert list(metrics["baselines"]) == ["label frequency"]
+    table = pl.read_parquet(tmp_path / "out/predictions.parquet")
+    for share, seed in [(0.8, 3), (0.8, 4), (1.0, 3), (1.0, 4)]:
+        assert table.filter(share=share, seed=seed).height == table.height / 4
+    page = (tmp_path / "out/report.html").read_text()
+    assert "80 % of the training patients" in page
+    assert "Cardiomegaly" in page
+
+
+def few_labels(halves: Halves, folder: Path) -> Path:
+    """The cohort with the one label that every second patient of both halves has."""
+
+    def strip(table: pl.DataFrame) -> pl.DataFrame:
+        named = [name for name in table.columns if name.startswith("label:")]
+        return table.drop(name for name in named if name != "label:Cardiomegaly")
+
+    return changed(halves.cohort, folder / "few", strip)
+
+
+def test_groups_of_a_column_are_judged_apart(simcrop: Callable, halves: Halves, tmp_path: Path) -> None:
+    """Of a table joined by id; the toy cohort has too few scans for a figure, and the counts say so."""
+    test = halves.studies("valid")
+    table = tmp_path / "clinic.csv"
+    pl.DataFrame({"id": test["id"][1:], "kernel": ["soft", *["sharp"] * (test.height - 2)]}).write_csv(table)
+    words = ("--by", "kernel", "--table", table, "--by", "split", "--no-baselines")
+    ran = simcrop("probe", halves.run, halves.cohort, "--out", tmp_path / "out", *words)
+    assert ran.code == 0, ran.err
+    found = [(row["column"], row["value"], row["scans"]) for row in read(tmp_path / "out/metrics.json")["by"]]
+    sharp, all_of_it = test.height - 2, test.height
+    assert found == [
+        ("kernel", "sharp", sharp),
+        ("kernel", "soft", 1),
+        ("kernel", "not stated", 1),
+        ("split", "valid", all_of_it),
+    ]
+    assert "Subgroups" in (tmp_path / "out/report.html").read_text()
+
+
+def test_features_made_elsewhere_are_judged_as_a_models_own(
+    simcrop: Callable, halves: Halves, probed: Path, tmp_path: Path
+) -> None:
+    """Ours, written as another's: the same figures, joined by id in another order, a scan too many listed."""
+    cohort = open_cohort(halves.cohort)
+    ids, vectors = cohort.index["id"].to_list(), kept_features(halves.run, cohort, "mean")
+    made = tmp_path / "made"
+    made.mkdir()
+    for name, vector in [*zip(ids, vectors, strict=True), ("stranger", vectors[0])]:
+        np.savez(made / f"{name}.nii.gz.npz", embedding=vector)
+    words = ("probe", made, halves.cohort, "--out", tmp_path / "out", "--seed", "3")
+    ran = simcrop(*words)
+    assert ran.code == 0, ran.err
+    metrics, own = read(tmp_path / "out/metrics.json"), read(probed / "metrics.json")
+    assert metrics["macro_auroc"] == own["macro_auroc"]
+    assert metrics["unmatched"] == ["stranger"]
+    assert list(metrics["baselines"]) == ["label frequency"]  # there is no encoder to start anew
+    assert "made elsewhere" in metrics["note"]
+    (made / f"{ids[0]}.nii.gz.npz").unlink()
+    assert f"lacks 1 of {len(ids)} scans: {ids[0]}" in simcrop(*words[:-3], tmp_path / "again").refusal
 
 
 def refusal(
@@ -175,7 +247,10 @@ def refusal(
         (("--test", "nowhere"), "no study in split 'nowhere'; it has train, valid"),
         (("--share", "0"), "--share wants more than 0"),
         (("--share", "0.01"), "--share 0.01 leaves 1 of 6 patients to learn from"),
+        (("--share", "1,none"), "--share wants numbers with commas between"),
         (("--pool", "median"), "--pool wants mean or max, got 'median'"),
+        (("--by", "age"), "--by age: no such column in"),
+        (("--by", "age", "--table", "nowhere.csv"), "nowhere.csv cannot be read as a CSV table"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(

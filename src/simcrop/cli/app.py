@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from simcrop.cli.evaluations import compare, probe, transfer
 from simcrop.cli.loading import loading
 from simcrop.cli.options import Out, Overwrite, Rescale, Resume, Set
 from simcrop.cli.scans import embed, ingest
@@ -134,26 +135,9 @@ def pretrain(
 
 
 app.command()(embed)
-
-
-@app.command()
-def probe(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
-    cohort: Path,
-    out: Out,
-    share: Annotated[float, typer.Option(help="Share of the training patients to learn from.")] = 1.0,
-    seed: int = 0,
-    train: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
-    test: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
-    pool: Annotated[str, typer.Option(help="mean or max over the patches of a scan.")] = "mean",
-    overwrite: Overwrite = False,
-) -> None:
-    """A linear probe on frozen features: AUROC per label with confidence intervals."""
-    with loading():
-        from simcrop.tasks.probe import probe as run
-
-    macro = run(model, cohort, out, share, seed, train, test, pool, overwrite).macro
-    typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
+app.command()(probe)
+app.command()(compare)
+app.command()(transfer)
 
 
 @app.command()

@@ -15,3 +15,11 @@ Rescale = Annotated[
     ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]
+
+
+def numbers(option: str, words: str) -> tuple[float, ...]:
+    """`0.01,0.1,1` as numbers."""
+    try:
+        return tuple(float(word) for word in words.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"--{option} wants numbers with commas between, got {words!r}") from error

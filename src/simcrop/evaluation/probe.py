@@ -1,71 +1,55 @@
-"""The linear probe: a logistic regression per label on frozen, standardised features, and what it scores.
+"""The logistic probe: a logistic regression per label on frozen features, and what is chosen on held-out patients.
 
 Axes: s scan, d features, l label. Labels are 1, 0 or NaN (not known: left out).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
 from simcrop.errors import SimcropError
 from simcrop.evaluation.logistic import StandardFeatures, fit_logistic, prepare
-from simcrop.metrics import (
-    Interval,
-    average_precision,
-    difference,
-    interval_of,
-    label_aurocs,
-    macro_auroc,
-    resampled,
-)
+from simcrop.evaluation.views import Scaling, View, scaling_of
+from simcrop.metrics import best_threshold, macro_auroc
 from simcrop.metrics.ranking import mean_of_defined
 
 # Inverse strengths of the L2 penalty, strongest first: between equals the stronger penalty wins.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FALLBACK, FOLDS = 1e-2, 3
+# Of so many scans one fold alone is held out: its figures are as steady as those of three folds of few.
+MANY = 6000
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """`weights` `(l, d)` and `bias` `(l,)` act on features standardised by `mean` and `scale` `(d,)`; a label that the
-    training scans did not vary in has NaN weights. `strength`: the C that was taken; `held_out_auroc`: what it reached
-    on held-out training patients, None when these were too few to choose by.
+    """`weights` `(l, d)` and `bias` `(l,)` act on scaled features; a label that the training scans did not vary in
+    has NaN weights. `strength`: the C that was taken; `held_out_auroc`: what it reached on held-out training
+    patients, None when these were too few to choose by; `thresholds` `(l,)`: the probability from which on a scan is
+    said to have the label, best by Youden's index on the same held-out patients, NaN where they did not say.
     """
 
-    mean: np.ndarray
-    scale: np.ndarray
+    scaling: Scaling
     weights: np.ndarray
     bias: np.ndarray
     strength: float
     held_out_auroc: float | None
+    thresholds: np.ndarray
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Probability of every label, `(s, l)`; NaN for a label that could not be learned."""
-        logits = (features - self.mean) / self.scale @ self.weights.T + self.bias
-        return 1 / (1 + np.exp(-logits.clip(-500, 500)))
-
-
-@dataclass(frozen=True)
-class LabelScore:
-    """One label on the test scans; `unknown`: scans whose label is not known."""
-
-    name: str
-    auroc: Interval
-    average_precision: float
-    positives: int
-    negatives: int
-    unknown: int
+        return 1 / (1 + np.exp(-(self.scaling(features) @ self.weights.T + self.bias).clip(-500, 500)))
 
 
 @dataclass(frozen=True, eq=False)
-class ProbeResult:
-    """`macro`: mean AUROC over the labels that could be judged; `absent`: how many could not; `scores` `(s, l)`."""
+class Choice:
+    """What held-out training patients chose, and `held_out` `(s, l)`: their scores, NaN for scans never held out."""
 
-    macro: Interval
-    labels: tuple[LabelScore, ...]
-    absent: int
-    scores: np.ndarray
+    view: View
+    strength: float
+    auroc: float | None
+    held_out: np.ndarray
 
 
 def fit_probe(
@@ -74,36 +58,52 @@ def fit_probe(
     patients: Sequence[str] | np.ndarray,
     seed: int,
     strengths: Sequence[float] = STRENGTHS,
+    views: Sequence[View] = ("zscore",),
 ) -> Probe:
-    """Fit on the training scans; the penalty is chosen on patients held out of these, never on the test scans."""
-    strength, held_out = choose_strength(features, labels, np.asarray(patients), seed, strengths)
-    return fit_at(features, labels, strength, held_out)
+    """Fit on the training scans; view and penalty are chosen on patients held out of these, never on the test scans."""
+    choice = choose(features, labels, np.asarray(patients), seed, strengths, views)
+    columns = zip(choice.held_out.T, labels.T, strict=True)
+    thresholds = np.array([threshold_of(scores, truth) for scores, truth in columns])
+    fitted = fit_at(features, labels, choice.strength, choice.view)
+    return replace(fitted, held_out_auroc=choice.auroc, thresholds=thresholds)
 
 
-def choose_strength(
-    features: np.ndarray, labels: np.ndarray, patients: np.ndarray, seed: int, strengths: Sequence[float]
-) -> tuple[float, float | None]:
-    """The C with the best macro AUROC on held-out patients, averaged over folds; and that AUROC."""
+def threshold_of(scores: np.ndarray, truth: np.ndarray) -> float:
+    """From the scans that were held out."""
+    scored = ~np.isnan(scores)
+    return best_threshold(scores[scored], truth[scored])
+
+
+def choose(
+    features: np.ndarray,
+    labels: np.ndarray,
+    patients: np.ndarray,
+    seed: int,
+    strengths: Sequence[float],
+    views: Sequence[View],
+) -> Choice:
+    """View and C with the best macro AUROC on held-out patients, averaged over folds."""
+    check(features, labels)
+    ways = list(product(views, strengths))
     folds = patient_folds(patients, FOLDS, seed)
-    if len(strengths) == 1 or folds.max() == 0:
-        return (strengths[0] if len(strengths) == 1 else FALLBACK), None
-    by_fold = np.array(
-        [fold_aurocs(features, labels, folds == fold, strengths) for fold in range(folds.max() + 1)]
-    )
-    reached = [mean_of_defined(at_one) for at_one in by_fold.T]
-    if np.isnan(reached).all():
-        return FALLBACK, None
-    best = int(np.nanargmax(reached))
-    return strengths[best], reached[best]
-
-
-def fold_aurocs(
-    features: np.ndarray, labels: np.ndarray, held_out: np.ndarray, strengths: Sequence[float]
-) -> list[float]:
-    """Macro AUROC on the scans that are `held_out`, at each C."""
-    standard = standardise(features[~held_out], labels[~held_out])
-    probes = (fit_standard(standard, labels[~held_out], strength) for strength in strengths)
-    return [macro_auroc(probe.scores(features[held_out]), labels[held_out]).value for probe in probes]
+    nothing = np.full(labels.shape, np.nan)
+    if folds.max() == 0:
+        return Choice(views[0], strengths[0] if len(strengths) == 1 else FALLBACK, None, nothing)
+    held_out = np.full((len(ways), *labels.shape), np.nan, np.float32)
+    reached = np.full((len(ways), folds.max() + 1), np.nan)
+    for fold in range(1 if len(features) > MANY else folds.max() + 1):
+        out = folds == fold
+        for v, view in enumerate(views):
+            standard = standardise(features[~out], labels[~out], view)
+            for c, strength in enumerate(strengths):
+                scores = fit_standard(standard, labels[~out], strength).scores(features[out])
+                held_out[v * len(strengths) + c, out] = scores
+                reached[v * len(strengths) + c, fold] = macro_auroc(scores, labels[out]).value
+    means = [mean_of_defined(of_way) for of_way in reached]
+    if np.isnan(means).all():
+        return Choice(views[0], FALLBACK, None, nothing)
+    best = int(np.nanargmax(means))
+    return Choice(*ways[best], means[best], held_out[best])
 
 
 def patient_folds(patients: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -113,39 +113,34 @@ def patient_folds(patients: np.ndarray, count: int, seed: int) -> np.ndarray:
     return fold[number]
 
 
-def fit_at(
-    features: np.ndarray, labels: np.ndarray, strength: float, held_out_auroc: float | None = None
-) -> Probe:
+def fit_at(features: np.ndarray, labels: np.ndarray, strength: float, view: View = "zscore") -> Probe:
     """One logistic regression per label at a given C."""
-    return fit_standard(standardise(features, labels), labels, strength, held_out_auroc)
+    return fit_standard(standardise(features, labels, view), labels, strength)
 
 
 @dataclass(frozen=True, eq=False)
 class Standardised:
-    """Training features with `mean` and `scale` `(d,)` taken away."""
+    """Scaled training features: what all labels and strengths share."""
 
-    mean: np.ndarray
-    scale: np.ndarray
+    scaling: Scaling
     features: StandardFeatures
 
 
-def standardise(features: np.ndarray, labels: np.ndarray) -> Standardised:
-    """What all labels and strengths share."""
+def standardise(features: np.ndarray, labels: np.ndarray, view: View) -> Standardised:
+    """Of what a probe can be fitted on."""
     check(features, labels)
-    mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
-    scale = np.where(scale > 1e-8, scale, 1.0)  # a feature that never changes says nothing
-    return Standardised(mean, scale, prepare((features - mean) / scale))
+    scaling = scaling_of(features, view)
+    return Standardised(scaling, prepare(scaling(features)))
 
 
-def fit_standard(
-    standard: Standardised, labels: np.ndarray, strength: float, held_out_auroc: float | None = None
-) -> Probe:
+def fit_standard(standard: Standardised, labels: np.ndarray, strength: float) -> Probe:
     """All labels at once; NaN for one whose known scans all have it, or all have it not."""
     varies = (labels == 1).any(0) & (labels == 0).any(0)
-    weights, bias = np.full((len(varies), len(standard.mean)), np.nan), np.full(len(varies), np.nan)
+    weights = np.full((len(varies), len(standard.scaling.mean)), np.nan)
+    bias, unsaid = np.full(len(varies), np.nan), np.full(len(varies), np.nan)
     if varies.any():
         weights[varies], bias[varies] = fit_logistic(standard.features, labels[:, varies], strength)
-    return Probe(standard.mean, standard.scale, weights, bias, strength, held_out_auroc)
+    return Probe(standard.scaling, weights, bias, strength, None, unsaid)
 
 
 def check(features: np.ndarray, labels: np.ndarray) -> None:
@@ -154,55 +149,3 @@ def check(features: np.ndarray, labels: np.ndarray) -> None:
         raise SimcropError("no-studies", "a probe needs labelled training scans, and there are none")
     if not np.isfinite(features).all():
         raise SimcropError("not-finite", "the features hold values that are no numbers; the model is broken")
-
-
-def evaluate_probe(
-    probe: Probe,
-    features: np.ndarray,
-    labels: np.ndarray,
-    patients: Sequence[str] | np.ndarray,
-    names: Sequence[str],
-    seed: int,
-) -> ProbeResult:
-    """AUROC per label and their mean on the test scans, with intervals by patient.
-
-    A drawn cohort without positives for a label leaves that label out of its mean.
-    """
-    scores = probe.scores(features)
-    drawn = np.array(
-        [
-            label_aurocs(scores[rows], labels[rows])
-            for rows in resampled(patients, np.random.default_rng((seed, 1)))
-        ]
-    )
-    macro = macro_auroc(scores, labels)
-    means = np.array([mean_of_defined(row[~np.isnan(macro.per_label)]) for row in drawn])
-    per_label = tuple(
-        LabelScore(
-            name,
-            interval_of(macro.per_label[i], drawn[:, i]),
-            average_precision(scores[:, i], labels[:, i]),
-            positives=int((labels[:, i] == 1).sum()),
-            negatives=int((labels[:, i] == 0).sum()),
-            unknown=int(np.isnan(labels[:, i]).sum()),
-        )
-        for i, name in enumerate(names)
-    )
-    return ProbeResult(interval_of(macro.value, means), per_label, macro.absent, scores)
-
-
-def compare_probes(
-    first: np.ndarray,
-    second: np.ndarray,
-    labels: np.ndarray,
-    patients: Sequence[str] | np.ndarray,
-    seed: int,
-) -> Interval:
-    """Macro AUROC of one method's scores `(s, l)` minus another's, on the same scans and the labels that both know."""
-    both = ~np.isnan(label_aurocs(first, labels) + label_aurocs(second, labels))
-    return difference(
-        lambda rows: macro_auroc(first[rows][:, both], labels[rows][:, both]).value,
-        lambda rows: macro_auroc(second[rows][:, both], labels[rows][:, both]).value,
-        patients,
-        np.random.default_rng((seed, 1)),
-    )

@@ -13,8 +13,8 @@ from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.phantom.findings.finding import EASY_KINDS, LABELS
 from simcrop.phantom.truth import Truth, read_truth
 from simcrop.tasks.ingest import ingest
+from simcrop.tasks.labelled import label_matrix
 from simcrop.tasks.phantom import phantom
-from simcrop.tasks.probe import label_matrix
 
 Part = Literal["pretrain", "probe", "choose", "test"]
 SEEDS: dict[Part, int] = {"pretrain": 1, "probe": 2, "choose": 3, "test": 4}

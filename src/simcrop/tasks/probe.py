@@ -1,222 +1,236 @@
 """`simcrop probe`: what a linear head reads from a frozen encoder, per label, with intervals by patient.
 
-Axes: s scan, d features, l label.
+Axes: k repetition (seed), s scan, d features, l label.
 """
 
-import io
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort, open_cohort
-from simcrop.data.store.schema import LABEL
-from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
-from simcrop.evaluation.features import POOLS, pooled_in_passes
-from simcrop.evaluation.probe import Probe, ProbeResult, evaluate_probe, fit_probe
+from simcrop.evaluation.features import POOLS
+from simcrop.evaluation.judgement import Judgement, judge
+from simcrop.evaluation.probe import Probe, fit_probe
+from simcrop.evaluation.subgroups import Subgroup, subgroups
+from simcrop.evaluation.views import VIEWS
 from simcrop.files.digest import digest_of_files, digest_of_names
-from simcrop.files.whole import write_whole
-from simcrop.metrics import Interval
-from simcrop.model import load
-from simcrop.model.folder import model_folder, read_config
+from simcrop.tasks.columns import column_of
+from simcrop.tasks.feature_source import source_of
 from simcrop.tasks.folder import staged, write_metrics
-from simcrop.tasks.scan_vectors import kept_vectors
+from simcrop.tasks.labelled import (
+    label_matrix,
+    labelled,
+    patients_of,
+    refuse_poor_share,
+    refuse_shared_patients,
+    refuse_unvarying,
+    rows_in,
+)
+from simcrop.tasks.probe_figures import PREDICTIONS, block, group_rows, without_nan, write_predictions
+from simcrop.tasks.probe_heads import HEADS, save_heads
+from simcrop.tasks.probe_page import write_probe_page
+
+FREQUENCY, RANDOM = "label frequency", "random start"
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """`shares` of the training patients, each with as many `seeds` from `seed` on; splits to learn from and to judge
+    by; `by`: columns whose groups are judged apart, in the cohort or in the CSV `table`; `baselines`: a random start,
+    too.
+    """
+
+    shares: tuple[float, ...] = (1.0,)
+    seeds: int = 1
+    seed: int = 0
+    train: str = "train"
+    test: str = "valid"
+    pool: str = "mean"
+    by: tuple[str, ...] = ()
+    table: Path | None = field(default=None)
+    baselines: bool = True
+
+    @property
+    def every_seed(self) -> range:
+        return range(self.seed, self.seed + self.seeds)
+
+
+@dataclass(frozen=True, eq=False)
+class Repeated:
+    """What one share reached: a probe per seed, their `scores` `(k, s, l)` of the test scans, and what these are
+    worth.
+    """
+
+    probes: tuple[Probe, ...]
+    scores: np.ndarray
+    judgement: Judgement
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """`(k, l)`."""
+        return np.stack([probe.thresholds for probe in self.probes])
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Labels and patients of the training and of the test scans, and where these stand in the cohort."""
+
+    names: list[str]
+    training: Cohort
+    testing: Cohort
+    rows: np.ndarray
+    test_rows: np.ndarray
+    truth: np.ndarray
+    test_truth: np.ndarray
+    patients: np.ndarray
+    test_patients: np.ndarray
 
 
 def probe(
-    model: str,
-    cohort_path: Path,
-    out: Path,
-    share: float = 1.0,
-    seed: int = 0,
-    train: str = "train",
-    test: str = "valid",
-    pool: str = "mean",
-    overwrite: bool = False,
-) -> ProbeResult:
-    """Fit on a share of the patients of split `train`, judge on split `test`; `metrics.json`, `predictions.parquet`."""
-    if pool not in POOLS:
-        raise SimcropError("bad-setting", f"--pool wants mean or max, got {pool!r}")
-    folder, cohort = model_folder(Path(model)), open_cohort(cohort_path)
-    training, testing = labelled(cohort, train), labelled(cohort, test)
-    refuse_shared_patients(training, testing, f"splits {train!r} and {test!r} share")
-    note = provenance_note(read_config(folder), cohort, testing)
-    drawn = some_patients(patients_of(training), share, seed)
-    truth, test_truth = label_matrix(training)[drawn], label_matrix(testing)
-    refuse_unvarying(label_matrix(training), test_truth, train, test)
-    refuse_too_small(share, truth, test_truth, patients_of(training)[drawn], patients_of(training))
+    model: str, cohort_path: Path, out: Path, options: ProbeOptions | None = None, overwrite: bool = False
+) -> dict[float, Repeated]:
+    """Fit on shares of the patients of one split, judge on another: `metrics.json`, `predictions.parquet`, a page."""
+    options = options or ProbeOptions()
+    if options.pool not in POOLS:
+        raise SimcropError("bad-setting", f"--pool wants mean or max, got {options.pool!r}")
+    if options.seeds < 1 or not options.shares:
+        raise SimcropError("bad-setting", "--seeds wants at least one, and --share at least one share")
+    source, cohort = source_of(model, options.pool), open_cohort(cohort_path)
+    sides = both_sides(cohort, options.train, options.test)
+    note = source.note(cohort, sides.testing)
+    drawn = {
+        (share, seed): some_patients(sides.patients, share, seed)
+        for share in options.shares
+        for seed in options.every_seed
+    }
+    for (share, seed), rows in drawn.items():
+        refuse_poor_share(sides.truth, rows, sides.patients, sides.names, share, seed)
+    columns = [column_of(sides.testing, name, options.table) for name in options.by]
     settings = {
-        "model": digest_of_files(folder / "model.safetensors", folder / "config.json"),
+        "model": source.digest,
         "cohort": digest_of_files(cohort_path / "studies.parquet"),
-        "share": share,
-        "seed": seed,
-        "train": train,
-        "test": test,
-        "pool": pool,
+        **asdict(options),
         "head": "logistic",
     }
     with staged(out, "probe", settings, overwrite) as stage:
-        features = kept_features(folder, settings["model"], cohort, pool)
-        patients, tested = patients_of(training)[drawn], patients_of(testing)
-        known, unseen = features[rows_in(cohort, training)][drawn], features[rows_in(cohort, testing)]
-        fitted = fit_probe(known, truth, patients, seed)
-        result = evaluate_probe(fitted, unseen, test_truth, tested, cohort.labels, seed)
-        who = {"train": patients_of(training), "drawn": patients, "test": tested}
-        write_metrics(stage, figures(result, fitted, settings, who, note))
-        write_predictions(stage / "predictions.parquet", testing, cohort.labels, result.scores)
-    return result
+        features = source.rows(cohort, options.pool)
+        found = {share: repeated(features, sides, drawn, share, options) for share in options.shares}
+        best = found[max(found)]
+        others: dict[str, Judgement] = {FREQUENCY: judged_by_frequency(sides, options.seed)}
+        blind = source.random_rows(cohort, options.pool, options.seed) if options.baselines else None
+        if blind is not None:
+            others[RANDOM] = repeated(blind, sides, drawn, max(found), options).judgement
+        groups = [
+            group
+            for column in columns
+            for group in subgroups(
+                column,
+                best.scores,
+                sides.test_truth,
+                best.thresholds,
+                sides.test_patients,
+                sides.names,
+                options.seed,
+            )
+        ]
+        metrics = figures(found, others, groups, sides, drawn, settings, note)
+        write_metrics(stage, metrics | {"unmatched": source.unmatched(cohort)})
+        scores = {share: of_share.scores for share, of_share in found.items()}
+        seeds, names = options.every_seed, sides.names
+        write_predictions(stage / PREDICTIONS, sides.testing, scores, seeds, sides.test_truth, names)
+        heads = {share: of_share.probes for share, of_share in found.items()}
+        save_heads(stage / HEADS, heads, names, settings, str(Path(model).resolve()))
+        judgements = {share: of_share.judgement for share, of_share in found.items()}
+        write_probe_page(stage, judgements, others, groups, best.scores, sides.test_truth, sides.names, note)
+    return found
 
 
-def patients_of(studies: Cohort) -> np.ndarray:
-    return studies.index["patient"].to_numpy()
+def both_sides(cohort: Cohort, train: str, test: str) -> Sides:
+    """What can be learned from and judged by; refused where that would be dishonest, or nothing."""
+    training, testing = labelled(cohort, train), labelled(cohort, test)
+    refuse_shared_patients(training, testing, f"splits {train!r} and {test!r} share")
+    truth, test_truth = label_matrix(training), label_matrix(testing)
+    refuse_unvarying(truth, test_truth, train, test)
+    rows = rows_in(cohort, training), rows_in(cohort, testing)
+    patients = patients_of(training), patients_of(testing)
+    return Sides(cohort.labels, training, testing, *rows, truth, test_truth, *patients)
 
 
-def rows_in(cohort: Cohort, studies: Cohort) -> np.ndarray:
-    """Where the studies stand in the whole cohort."""
-    place = {study: row for row, study in enumerate(cohort.index["id"])}
-    return np.array([place[study] for study in studies.index["id"]])
+def repeated(
+    features: np.ndarray,
+    sides: Sides,
+    drawn: dict[tuple[float, int], np.ndarray],
+    share: float,
+    options: ProbeOptions,
+) -> Repeated:
+    """A probe per seed on that seed's patients; view, penalty and thresholds are chosen among these alone."""
+    known, unseen = features[sides.rows], features[sides.test_rows]
+    probes = tuple(
+        fit_probe(known[rows], sides.truth[rows], sides.patients[rows], seed, views=VIEWS)
+        for seed, rows in ((seed, drawn[share, seed]) for seed in options.every_seed)
+    )
+    scores = np.stack([each.scores(unseen) for each in probes])
+    thresholds = np.stack([each.thresholds for each in probes])
+    judged = judge(scores, sides.test_truth, thresholds, sides.test_patients, sides.names, options.seed)
+    return Repeated(probes, scores, judged)
 
 
-def labelled(cohort: Cohort, split: str) -> Cohort:
-    """The studies of a split, in a cohort that has labels."""
-    if not cohort.labels:
-        raise SimcropError(
-            "no-labels", f"{cohort.path}: its studies have no labels, and a probe learns labels"
-        )
-    studies = cohort.select(split)
-    if len(studies) == 0:
-        found = ", ".join(sorted(set(cohort.index["split"].to_list())))
-        raise SimcropError(
-            "no-studies", f"{cohort.path}: no study in split {split!r}; it has {found or 'none'}"
-        )
-    return studies
-
-
-def refuse_shared_patients(seen: Cohort, testing: Cohort, what: str) -> None:
-    """A patient who was learned from must not be judged by. Patients are counted, never named."""
-    if shared := set(seen.index["patient"]) & set(testing.index["patient"]):
-        raise SimcropError(
-            "patients-overlap", f"{what} {len(shared)} patients; a patient belongs to one of them only"
-        )
-
-
-def refuse_unvarying(training: np.ndarray, testing: np.ndarray, train: str, test: str) -> None:
-    """Said before the features are computed: a label must be there and not there on both sides to be judged."""
-    if not (varying(training) & varying(testing)).any():
-        raise SimcropError(
-            "nothing-to-judge",
-            f"no label can be judged: none has both scans with it and scans without it in {train!r} and in {test!r}",
-        )
-
-
-def refuse_too_small(
-    share: float, truth: np.ndarray, testing: np.ndarray, drawn: np.ndarray, patients: np.ndarray
-) -> None:
-    """The whole training side would do, and what was drawn of it does not."""
-    if not (varying(truth) & varying(testing)).any():
-        raise SimcropError(
-            "nothing-to-judge",
-            f"--share {share:g} leaves {len(set(drawn))} of {len(set(patients))} patients to learn from, among whose "
-            "scans no label that can be judged is both there and not there; take a larger share",
-        )
-
-
-def varying(labels: np.ndarray) -> np.ndarray:
-    """Bool `(l,)`: labels of `(s, l)` that some scans have and others have not."""
-    return (labels == 1).any(0) & (labels == 0).any(0)
-
-
-def provenance_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> str:
-    """Whether the model has seen the test patients: refused when it has, said when it cannot be known."""
-    if config.get("provenance", {}).get("cohort") != digest_of_files(cohort.path / "studies.parquet"):
-        return "the model comes from another cohort; whether it has seen these test patients is not known"
-    split = config["architecture"]["data"]["split"]
-    seen = cohort.select(split) if split else cohort
-    refuse_shared_patients(seen, testing, "the training of this model and the test split share")
-    return f"the model comes from split {split!r} of this cohort, which has none of the test patients"
-
-
-def label_matrix(studies: Cohort) -> np.ndarray:
-    """Float `(s, l)`: 1, 0, or NaN where a label is not known."""
-    columns = studies.index.select(pl.col(f"{LABEL}{name}").cast(pl.Float64) for name in studies.labels)
-    return columns.fill_null(float("nan")).to_numpy()
-
-
-def kept_features(folder: Path, model: str, cohort: Cohort, pool: str) -> np.ndarray:
-    """Features `(s, d)` of the whole cohort, each scan encoded once per `model`, a digest of what is in `folder`.
-
-    They are kept in the cohort as they are made, for every way of pooling; a cohort that cannot be written keeps none.
-    """
-
-    def embedding(passes: list[range]) -> Iterator[tuple[range, np.ndarray]]:
-        if passes:
-            studies = ([cohort[place] for place in places] for places in passes)
-            for places, (_, found) in zip(passes, pooled_in_passes(load(folder), studies), strict=True):
-                yield places, np.concatenate([found[name] for name in POOLS], axis=1)
-
-    made_of = zip(*(cohort.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
-    names = [f"{model} {study}" for study in made_of]
-    path = cohort.path / "features" / f"{model[:12]}.vectors"
-    vectors = kept_vectors(embedding, names, path, show_progress("features"), must_keep=False)
-    return np.split(vectors, len(POOLS), axis=1)[[*POOLS].index(pool)]
+def judged_by_frequency(sides: Sides, seed: int) -> Judgement:
+    """Whoever says of every scan how frequent each label is among the training scans: AUROC .5, by definition."""
+    known = ~np.isnan(sides.truth)
+    frequency = np.where(known, sides.truth, 0).sum(0) / np.maximum(known.sum(0), 1)
+    scores = np.tile(frequency, (1, len(sides.test_truth), 1))
+    never = np.full((1, len(frequency)), 0.5)
+    return judge(scores, sides.test_truth, never, sides.test_patients, sides.names, seed)
 
 
 def figures(
-    result: ProbeResult, fitted: Probe, settings: dict[str, Any], who: dict[str, np.ndarray], note: str
+    found: dict[float, Repeated],
+    others: dict[str, Judgement],
+    groups: Sequence[Subgroup],
+    sides: Sides,
+    drawn: dict[tuple[float, int], np.ndarray],
+    settings: dict[str, Any],
+    note: str,
 ) -> dict[str, Any]:
-    """`metrics.json`: what is not defined is null."""
-    labels = {
-        label.name: {
-            **bounds("auroc", label.auroc),
-            **{name: value for name, value in asdict(label).items() if name not in {"name", "auroc"}},
-        }
-        for label in result.labels
-    }
+    """`metrics.json`: the figures of the largest share, those of each share, and of whom; not defined is null."""
+    people = {"train": sides.patients, "test": sides.test_patients}
     return without_nan(
         {
-            **bounds("macro_auroc", result.macro),
-            "labels": labels,
-            "labels_absent": result.absent,
-            "strength": fitted.strength,
-            "held_out_auroc": fitted.held_out_auroc,
-            "scans": {name: len(patients) for name, patients in who.items()},
-            "patients": {name: len(set(patients)) for name, patients in who.items()},
-            "split_hash": {name: digest_of_names(patients) for name, patients in who.items()},
-            **{name: settings[name] for name in ("seed", "share", "pool", "head")},
+            **block(found[max(found)].judgement),
+            "shares": {
+                f"{share:g}": {
+                    **block(of_share.judgement),
+                    "probes": [
+                        {
+                            "seed": seed,
+                            "strength": each.strength,
+                            "view": each.scaling.view,
+                            "held_out_auroc": each.held_out_auroc,
+                            "scans": int(drawn[share, seed].sum()),
+                            "patients": len(set(sides.patients[drawn[share, seed]])),
+                            "split_hash": digest_of_names(sides.patients[drawn[share, seed]]),
+                        }
+                        for seed, each in zip(seeds_of(settings), of_share.probes, strict=True)
+                    ],
+                }
+                for share, of_share in found.items()
+            },
+            "baselines": {name: block(judged) for name, judged in others.items()},
+            "by": group_rows(groups),
+            "scans": {name: len(patients) for name, patients in people.items()},
+            "patients": {name: len(set(patients)) for name, patients in people.items()},
+            "split_hash": {name: digest_of_names(patients) for name, patients in people.items()},
+            **{name: settings[name] for name in ("seed", "seeds", "pool", "head")},
             "note": note,
         }
     )
 
 
-def bounds(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
-def without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(value, dict):
-        return {name: without_nan(inner) for name, inner in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def write_predictions(path: Path, testing: Cohort, labels: Sequence[str], scores: np.ndarray) -> None:
-    """One row per test scan and label: id, label, score, truth; null where there is none."""
-    truth = label_matrix(testing)
-    ids = testing.index["id"].to_list()
-    table = pl.DataFrame(
-        {
-            "id": np.repeat(ids, len(labels)),
-            "label": list(labels) * len(ids),
-            "score": scores.reshape(-1).astype(np.float64),
-            "truth": truth.reshape(-1),
-        }
-    ).with_columns(pl.col("score").fill_nan(None), pl.col("truth").fill_nan(None).cast(pl.Int8))
-    content = io.BytesIO()
-    table.write_parquet(content)
-    write_whole(path, content.getvalue())
+def seeds_of(settings: dict[str, Any]) -> range:
+    return range(settings["seed"], settings["seed"] + settings["seeds"])

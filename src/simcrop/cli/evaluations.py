@@ -1,0 +1,87 @@
+"""The verbs `probe`, `compare` and `transfer` of the command line, which say what features are worth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simcrop.cli.loading import loading
+from simcrop.cli.options import Out, Overwrite, numbers
+
+
+def probe(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL_OR_FEATURES", help="Model or run folder; or features made elsewhere."),
+    ],
+    cohort: Path,
+    out: Out,
+    share: Annotated[str, typer.Option(help="Of the training patients to learn from: 0.01,0.1,1")] = "1",
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions of every share, from --seed on.")] = 1,
+    seed: int = 0,
+    train: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
+    test: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
+    pool: Annotated[str, typer.Option(help="mean or max over the patches of a scan.")] = "mean",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Judge its groups apart; may be given several times."),
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="A CSV with `id` and the columns of --by.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Probe a random start of the same encoder, too.")] = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """A linear probe on frozen features: AUROC and more per label with confidence intervals."""
+    with loading():
+        from simcrop.tasks.probe import ProbeOptions
+        from simcrop.tasks.probe import probe as run
+
+    options = ProbeOptions(
+        numbers("share", share), seeds, seed, train, test, pool, tuple(by or ()), table, baselines
+    )
+    for size, found in sorted(run(model, cohort, out, options, overwrite).items()):
+        macro = found.judgement.auroc
+        of = "" if size == 1 else f" with {size:g} of the patients"
+        typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}{of}")
+    typer.echo(f"open {out / 'report.html'}")
+
+
+def compare(
+    results: Annotated[list[Path], typer.Argument(metavar="A B [C ...]", help="Folders that `probe` wrote.")],
+    out: Out,
+    share: Annotated[
+        float | None, typer.Option(help="Which share of each; the largest that all have.")
+    ] = None,
+    seed: int = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Probes on the same test scans: paired differences, DeLong per label, and who is best beyond chance."""
+    with loading():
+        from simcrop.tasks.compare import compare as run
+
+    page = run(results, out, share, seed, overwrite)
+    typer.echo(f"open {page}")
+
+
+def transfer(
+    probe: Annotated[Path, typer.Argument(help="A folder that `probe` wrote.")],
+    cohort: Path,
+    out: Out,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL_OR_FEATURES", help="Where the encoder lies, if it moved.")
+    ] = None,
+    label_map: Annotated[
+        str | None,
+        typer.Option("--map", help="ct-rate-to-rad-chestct, or a YAML file; found where it can be."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Judge this split alone.")] = None,
+    share: Annotated[float | None, typer.Option(help="Which share's heads; the largest.")] = None,
+    seed: int = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """A probe of one data set on another, whose labels mean nearly the same."""
+    with loading():
+        from simcrop.tasks.transfer import transfer as run
+
+    macro = run(probe, cohort, out, model, label_map, split, share, seed, overwrite).auroc
+    typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
+    typer.echo(f"open {out / 'report.html'}")

@@ -1,0 +1,139 @@
+"""What scores of test scans are worth: every measure per label and on average, with intervals by patient.
+
+Axes: k repetition (seed), s scan, l label, b drawn cohort. Labels are 1, 0 or NaN (not known: left out and counted).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcrop.metrics import (
+    brier,
+    calibration_line,
+    drawn_counts,
+    drawn_decisions,
+    drawn_ranking,
+    expected_calibration_error,
+    interval_of,
+    label_aurocs,
+    once,
+)
+from simcrop.metrics.intervals import DRAWS, Interval
+from simcrop.metrics.ranking import mean_of_defined
+
+# Of ranks, of decisions at the threshold, of probabilities.
+MEASURES = (
+    *("auroc", "average_precision"),
+    *("f1", "sensitivity", "specificity"),
+    *("brier", "expected_calibration_error", "calibration_intercept", "calibration_slope"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedLabel:
+    """One label; `threshold`: mean over repetitions, None where there was none to decide by; `unknown`: scans left
+    out.
+    """
+
+    name: str
+    figures: dict[str, Interval]
+    threshold: float | None
+    positives: int
+    negatives: int
+    unknown: int
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """`macro`: the mean of each measure over the labels that could be judged; `absent`: the names of those that could
+    not: the test scans lack one kind, or no probe could be learned. `draws`: how many cohorts the intervals rest on.
+    """
+
+    macro: dict[str, Interval]
+    labels: tuple[JudgedLabel, ...]
+    absent: tuple[str, ...]
+    draws: int
+
+    @property
+    def auroc(self) -> Interval:
+        """Macro AUROC, the headline."""
+        return self.macro["auroc"]
+
+
+def judge(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    thresholds: np.ndarray,
+    patients: Sequence[str] | np.ndarray,
+    names: Sequence[str],
+    seed: int,
+    draws: int = DRAWS,
+) -> Judgement:
+    """Of probabilities `(k, s, l)`, one table per repetition, whose figures are averaged on each drawn cohort;
+    `thresholds` `(k, l)` were chosen on other patients. A drawn cohort without a label's positives leaves it out of
+    its mean.
+    """
+    judged = ~np.isnan([label_aurocs(of, labels) for of in scores]).any(0)
+    scores = np.where(judged, scores, np.nan)
+    whole = {
+        name: values[0] for name, values in measured(scores, labels, thresholds, once(len(labels))).items()
+    }
+    parts = [
+        measured(scores, labels, thresholds, counts)
+        for counts in drawn_counts(patients, np.random.default_rng((seed, 1)), draws)
+    ]
+    drawn = {name: np.concatenate([part[name] for part in parts]) for name in MEASURES}
+    return Judgement(
+        {
+            name: interval_of(
+                mean_of_defined(whole[name]), np.array([mean_of_defined(row) for row in drawn[name]])
+            )
+            for name in MEASURES
+        },
+        tuple(
+            JudgedLabel(
+                name,
+                {measure: interval_of(whole[measure][i], drawn[measure][:, i]) for measure in MEASURES},
+                None if np.isnan(mean := float(thresholds[:, i].mean())) else mean,
+                positives=int((labels[:, i] == 1).sum()),
+                negatives=int((labels[:, i] == 0).sum()),
+                unknown=int(np.isnan(labels[:, i]).sum()),
+            )
+            for i, name in enumerate(names)
+        ),
+        tuple(name for name, there in zip(names, judged, strict=True) if not there),
+        draws,
+    )
+
+
+def measured(
+    scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray, counts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Every measure in every drawn cohort, `(b, l)`, the mean over repetitions."""
+    found = [measured_once(*one, labels, counts) for one in zip(scores, thresholds, strict=True)]
+    return {name: np.mean([of[name] for of in found], axis=0) for name in MEASURES}
+
+
+def measured_once(
+    scores: np.ndarray, thresholds: np.ndarray, labels: np.ndarray, counts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The same of one repetition: `scores` `(s, l)`, `thresholds` `(l,)`."""
+    there = ~np.isnan(scores).any(0)
+    found = {name: np.full((len(counts), len(there)), np.nan) for name in MEASURES}
+    scores, labels, decided = scores[:, there], labels[:, there], there & ~np.isnan(thresholds)
+    lines = np.empty((scores.shape[1], len(counts), 2))
+    for line, p, truth in zip(lines, scores.T, labels.T, strict=True):
+        line[:] = calibration_line(p, truth, counts)
+    for name, values in {
+        **drawn_ranking(scores, labels, counts),
+        **drawn_decisions(scores >= thresholds[there], labels, counts),
+        "brier": brier(scores, labels, counts),
+        "expected_calibration_error": expected_calibration_error(scores, labels, counts),
+        "calibration_intercept": lines[:, :, 0].T,
+        "calibration_slope": lines[:, :, 1].T,
+    }.items():
+        found[name][:, there] = values
+    for name in ("f1", "sensitivity", "specificity"):
+        found[name][:, ~decided] = np.nan
+    return found

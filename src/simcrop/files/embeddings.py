@@ -1,0 +1,151 @@
+"""Feature vectors of scans that were made elsewhere, in the shapes in which others store them.
+
+Axes: s scan, n token, d features. One Parquet table of `id` and a list; or a folder with a file per scan whose name
+is the id: `.h5` with `y_hat` (d), or `features` (n, d), as slides and tiles have it; `.npz` with `embedding`; `.npy`.
+Vectors of several tokens are pooled. A folder per scan with one of these in it takes its id from the folder. Nothing
+is unpickled.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from simcrop.errors import SimcropError
+
+KEY, H5_KEYS, IN_FOLDER = "embedding", ("y_hat", "features"), "image_projection.npy"
+# Endings of scans, which names of features may have kept.
+SCANS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
+SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """`values` float32 `(s, d)` by `ids`, every one of them once, every number finite."""
+
+    ids: tuple[str, ...]
+    values: np.ndarray
+
+    def of(self, wanted: Sequence[str], where: str) -> np.ndarray:
+        """Rows `(s, d)` of these ids; refused where one has none."""
+        place = {name: row for row, name in enumerate(self.ids)}
+        missing = [name for name in wanted if name not in place]
+        if missing:
+            some = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+            raise SimcropError("other-ids", f"{where} lacks {len(missing)} of {len(wanted)} scans: {some}")
+        return self.values[[place[name] for name in wanted]]
+
+
+def holds_embeddings(path: Path) -> bool:
+    """Whether these are features, and no model: a Parquet table, or a folder with none of a model's files."""
+    if path.is_file():
+        return path.suffix == ".parquet"
+    return path.is_dir() and not (path / "config.json").exists() and next(files_of(path), None) is not None
+
+
+def read_embeddings(path: Path, pool: str = "mean") -> Embeddings:
+    """Of a table or folder; refused where a width differs, a number is none, or an id comes twice."""
+    rows = read_table(path) if path.is_file() else read_folder(path, POOLS[pool])
+    if not rows:
+        raise SimcropError("no-features", f"{path} holds no features")
+    widths = sorted({len(vector) for _, vector in rows})
+    if len(widths) > 1:
+        raise SimcropError(
+            "bad-features", f"{path} has vectors of several widths: {', '.join(map(str, widths[:5]))}"
+        )
+    ids = tuple(bare(name) for name, _ in rows)
+    if len(set(ids)) < len(ids):
+        raise SimcropError(
+            "bad-features", f"{path} has several vectors for {len(ids) - len(set(ids))} of its ids"
+        )
+    values = np.stack([vector for _, vector in rows]).astype(np.float32)
+    if not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).any(1).sum())
+        raise SimcropError(
+            "not-finite", f"{path} has numbers that are none (NaN or infinite) in {bad} of its vectors"
+        )
+    return Embeddings(ids, values)
+
+
+POOLS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": lambda tokens: tokens.mean(0, dtype=np.float64),
+    "max": lambda tokens: tokens.max(0),
+}
+
+
+def read_table(path: Path) -> list[tuple[str, np.ndarray]]:
+    """Of `id` and the first column of lists."""
+    try:
+        table = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise SimcropError("bad-features", f"{path} is damaged or no Parquet table") from error
+    lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List | pl.Array)]
+    if "id" not in table.columns or not lists:
+        raise SimcropError("bad-features", f"{path} wants a column `id` and a column of lists of numbers")
+    column = table[lists[0]].cast(pl.List(pl.Float32))
+    return [(str(name), np.asarray(vector)) for name, vector in zip(table["id"], column, strict=True)]
+
+
+def read_folder(path: Path, pool: Callable[[np.ndarray], np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    """A vector from each file."""
+    return [(name, pooled(read_file(file), pool, file)) for name, file in files_of(path)]
+
+
+def files_of(path: Path) -> Iterator[tuple[str, Path]]:
+    """Id and file of every scan, in the order of their names."""
+    for entry in sorted(path.iterdir()):
+        if entry.suffix in READERS and entry.is_file():
+            yield entry.stem, entry
+        elif (entry / IN_FOLDER).is_file():
+            yield entry.name, entry / IN_FOLDER
+
+
+def pooled(found: np.ndarray, pool: Callable[[np.ndarray], np.ndarray], file: Path) -> np.ndarray:
+    """A vector as it is, also in a row of its own; of several tokens one vector."""
+    if not np.issubdtype(found.dtype, np.number) or found.size == 0 or found.ndim not in {1, 2, 3}:
+        raise SimcropError(
+            "bad-features", f"{file} holds no vector of numbers, but {found.dtype} {found.shape}"
+        )
+    tokens = found.reshape(-1, found.shape[-1])
+    return tokens[0] if len(tokens) == 1 else pool(tokens)
+
+
+def read_npy(file: Path) -> np.ndarray:
+    return np.load(file, allow_pickle=False)
+
+
+def read_npz(file: Path) -> np.ndarray:
+    with np.load(file, allow_pickle=False) as arrays:
+        return arrays[KEY]
+
+
+def read_h5(file: Path) -> np.ndarray:
+    try:
+        import h5py
+    except ImportError as error:
+        raise SimcropError("missing-package", f'{file} needs h5py: pip install "simcrop[h5]"') from error
+    with h5py.File(file, "r") as arrays:
+        key = next((name for name in H5_KEYS if name in arrays), H5_KEYS[0])
+        return np.asarray(arrays[key])
+
+
+READERS: dict[str, Callable[[Path], Any]] = {".npy": read_npy, ".npz": read_npz, ".h5": read_h5}
+
+
+def read_file(file: Path) -> np.ndarray:
+    """One file, or a refusal that says what it should hold."""
+    try:
+        return READERS[file.suffix](file)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        keys = {".npz": f" with the key {KEY!r}", ".h5": f" with a dataset {' or '.join(map(repr, H5_KEYS))}"}
+        raise SimcropError(
+            "bad-features", f"{file} is no sound {file.suffix}{keys.get(file.suffix, '')} of plain numbers"
+        ) from error
+
+
+def bare(name: str) -> str:
+    """An id as cohorts have it: without the ending of the scan that it was made of."""
+    return next((name[: -len(end)] for end in SCANS if name.endswith(end)), name)

@@ -1,0 +1,59 @@
+"""Pooled features of a whole cohort, each scan encoded once per model, whatever is asked of them afterwards.
+
+Axes: s scan, d features.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from simcrop.data.store.cohort import Cohort
+from simcrop.engine.progress import show_progress
+from simcrop.evaluation.features import POOLS, pooled_in_passes
+from simcrop.files.digest import digest_of_files
+from simcrop.model import Model, load
+from simcrop.model.folder import CONFIG, WEIGHTS
+from simcrop.tasks.scan_vectors import kept_vectors
+
+
+def model_digest(folder: Path) -> str:
+    """Of all that decides a model's features."""
+    return digest_of_files(folder / WEIGHTS, folder / CONFIG)
+
+
+def kept_features(folder: Path, cohort: Cohort, pool: str, random_seed: int | None = None) -> np.ndarray:
+    """Features `(s, d)` of the whole cohort. They are kept in the cohort as they are made, for every way of pooling; a
+    cohort that cannot be written keeps none.
+
+    `random_seed`: of the same encoder as it was before training, drawn with that seed.
+    """
+    model = model_digest(folder) + ("" if random_seed is None else f" untrained {random_seed}")
+
+    def loaded() -> Model:
+        return load(folder) if random_seed is None else untrained(load(folder), random_seed)
+
+    def embedding(passes: list[range]) -> Iterator[tuple[range, np.ndarray]]:
+        if passes:
+            studies = ([cohort[place] for place in places] for places in passes)
+            for places, (_, found) in zip(passes, pooled_in_passes(loaded(), studies), strict=True):
+                yield places, np.concatenate([found[name] for name in POOLS], axis=1)
+
+    made_of = zip(*(cohort.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
+    names = [f"{model} {study}" for study in made_of]
+    suffix = "" if random_seed is None else f"-untrained-{random_seed}"
+    path = cohort.path / "features" / f"{model[:12]}{suffix}.vectors"
+    words = "features" if random_seed is None else "features of a random start"
+    vectors = kept_vectors(embedding, names, path, show_progress(words), must_keep=False)
+    return np.split(vectors, len(POOLS), axis=1)[[*POOLS].index(pool)]
+
+
+def untrained(model: Model, seed: int) -> Model:
+    """The same encoder with parameters drawn anew. What was measured of the cohort before training (buffers) stays."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = Model(model.recipe, model.text, model.tokenizer)
+    state, measured = fresh.vision.state_dict(), dict(model.vision.named_buffers())
+    fresh.vision.load_state_dict({name: measured.get(name, drawn) for name, drawn in state.items()})
+    return fresh.to(model.device).eval()

@@ -1,0 +1,35 @@
+"""A column by which scans are told apart: of the cohort's own index, or of a CSV that has a column `id`."""
+
+from pathlib import Path
+
+import polars as pl
+
+from simcrop.data.store.cohort import Cohort
+from simcrop.errors import SimcropError
+
+
+def column_of(studies: Cohort, name: str, table: Path | None) -> pl.Series:
+    """One value per study, null where the table does not have it."""
+    if name in studies.index.columns:
+        return studies.index[name]
+    where = f"{studies.path}/studies.parquet" if table is None else f"neither the cohort nor {table}"
+    if table is not None:
+        try:
+            rows = pl.read_csv(table, infer_schema_length=None)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise SimcropError("bad-table", f"{table} cannot be read as a CSV table") from error
+        if "id" not in rows.columns:
+            raise SimcropError("bad-table", f"{table} has no column `id` to join it with the cohort by")
+        if rows["id"].is_duplicated().any():
+            raise SimcropError("bad-table", f"{table} has several rows for one id")
+        if name in rows.columns:
+            ids = studies.index.select(pl.col("id").cast(pl.String))
+            found = ids.join(
+                rows.with_columns(pl.col("id").cast(pl.String)), on="id", how="left", maintain_order="left"
+            )
+            if found[name].null_count() == len(found):
+                raise SimcropError(
+                    "bad-table", f"{table} has a {name!r} for none of the scans that are judged"
+                )
+            return found[name]
+    raise SimcropError("bad-setting", f"--by {name}: no such column in {where}")

@@ -1,0 +1,210 @@
+"""`simcrop compare`: probes on the same test scans, and which of them differ beyond chance.
+
+Axes: r repetition (seed), s scan, l label.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from simcrop.errors import SimcropError
+from simcrop.evaluation.comparison import LEVEL, Comparison, compare_methods
+from simcrop.figures.page import Page
+from simcrop.tasks.folder import METRICS, staged, write_metrics
+from simcrop.tasks.probe_figures import PREDICTIONS, bounds, without_nan
+from simcrop.tasks.probe_page import share_words, written
+
+MARKS = {"best": " ▲", "second": " △"}
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a probe said of its test scans: scores `(r, s, l)` of one share, and how these scans are known again."""
+
+    name: str
+    scores: np.ndarray
+    truth: np.ndarray
+    patients: np.ndarray
+    labels: list[str]
+    split_hash: str
+
+
+def compare(
+    folders: Sequence[Path], out: Path, share: float | None = None, seed: int = 0, overwrite: bool = False
+) -> Path:
+    """`metrics.json` and `report.html`; refused unless all were judged by the same scans with the same truth."""
+    if len(folders) < 2:
+        raise SimcropError("bad-setting", "compare wants the folders of two probes or more")
+    tables = [read_predictions(folder) for folder in folders]
+    size = common_share(folders, tables, share)
+    found = [judged(folder, table, size) for folder, table in zip(folders, tables, strict=True)]
+    for other in found[1:]:
+        refuse_other_scans(found[0], other)
+    names = [one.name for one in found]
+    names = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+    compared = compare_methods([one.scores for one in found], found[0].truth, found[0].patients, seed)
+    if not compared.judged.any():
+        raise SimcropError("nothing-to-judge", "no label was judged by all of them")
+    settings = {"folders": [str(folder) for folder in folders], "share": size, "seed": seed}
+    with staged(out, "compare", settings, overwrite) as stage:
+        write_metrics(stage, figures(compared, names, found[0], size, seed))
+        write_page(stage, compared, names, found[0], size)
+    return out / "report.html"
+
+
+def read_predictions(folder: Path) -> pl.DataFrame:
+    """Of a folder that `simcrop probe` wrote."""
+    try:
+        table = pl.read_parquet(folder / PREDICTIONS)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise SimcropError(
+            "bad-input", f"{folder} is no result of `simcrop probe`: no {PREDICTIONS} in it"
+        ) from error
+    missing = {"share", "seed", "id", "patient", "label", "score", "truth"} - set(table.columns)
+    if missing:
+        raise SimcropError(
+            "bad-input", f"{folder}/{PREDICTIONS} lacks the columns {', '.join(sorted(missing))}"
+        )
+    return table
+
+
+def common_share(folders: Sequence[Path], tables: Sequence[pl.DataFrame], wanted: float | None) -> float:
+    """The share that is asked for, or the largest one that all probes have."""
+    shares = set.intersection(*(set(table["share"].unique()) for table in tables))
+    if wanted is None and shares:
+        return max(shares)
+    if wanted is not None and wanted in shares:
+        return wanted
+    each = "; ".join(
+        f"{folder} has {sorted(set(table['share']))}" for folder, table in zip(folders, tables, strict=True)
+    )
+    raise SimcropError(
+        "bad-setting", f"the probes have no share{f' {wanted:g}' if wanted else ''} in common: {each}"
+    )
+
+
+def judged(folder: Path, table: pl.DataFrame, share: float) -> Judged:
+    """Scores in the order of ids, so that it does not matter in which order a cohort has its scans."""
+    rows = table.filter(pl.col("share") == share).sort("seed", "id", maintain_order=True)
+    labels = rows["label"].unique(maintain_order=True).to_list()
+    shape = (rows["seed"].n_unique(), rows["id"].n_unique(), len(labels))
+    if rows.height != np.prod(shape):
+        raise SimcropError(
+            "bad-input", f"{folder}/{PREDICTIONS} has not one row for each seed, scan and label"
+        )
+    first = rows.head(shape[1] * shape[2])
+    return Judged(
+        folder.resolve().name,
+        rows["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape),
+        first["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape[1:]),
+        first["patient"].to_numpy()[:: shape[2]],
+        labels,
+        split_hash(folder),
+    )
+
+
+def split_hash(folder: Path) -> str:
+    """Of the test patients, as the probe wrote it down."""
+    try:
+        return json.loads((folder / METRICS).read_text("utf-8"))["split_hash"]["test"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SimcropError("bad-input", f"{folder}/{METRICS} does not say which scans were judged") from error
+
+
+def refuse_other_scans(first: Judged, other: Judged) -> None:
+    """What is compared must be the same question, put to the same scans."""
+    where = f"{first.name} and {other.name}"
+    if first.split_hash != other.split_hash:
+        raise SimcropError(
+            "other-scans", f"{where} were judged by different test patients: their split hashes differ"
+        )
+    if first.labels != other.labels:
+        raise SimcropError("other-scans", f"{where} judge different labels")
+    if first.truth.shape != other.truth.shape or not np.array_equal(first.truth, other.truth, equal_nan=True):
+        raise SimcropError("other-scans", f"{where} were judged by different scans or another truth")
+
+
+def figures(
+    compared: Comparison, names: Sequence[str], first: Judged, share: float, seed: int
+) -> dict[str, Any]:
+    """`metrics.json`."""
+    return without_nan(
+        {
+            "share": share,
+            "seed": seed,
+            "split_hash": first.split_hash,
+            "labels_absent": [
+                name for name, there in zip(first.labels, compared.judged, strict=True) if not there
+            ],
+            "methods": {
+                name: bounds("macro_auroc", of) for name, of in zip(names, compared.macro, strict=True)
+            },
+            "pairs": [
+                {
+                    "first": names[i],
+                    "second": names[j],
+                    **bounds("macro_auroc_difference", difference),
+                    "labels": {
+                        label: {
+                            "difference": float(compared.aurocs[n].values[i] - compared.aurocs[n].values[j]),
+                            "p_holm": float(compared.p_values[i, j][n]),
+                        }
+                        for n, label in enumerate(first.labels)
+                    },
+                }
+                for (i, j), difference in compared.differences.items()
+            ],
+        }
+    )
+
+
+def write_page(stage: Path, compared: Comparison, names: Sequence[str], first: Judged, share: float) -> None:
+    """Macro figures, differences, and every label."""
+    scans, patients = len(first.truth), len(set(first.patients))
+    page = Page(
+        "Comparison",
+        f"Learned from {share_words(share)}, judged by the same {scans} scans of {patients} patients. "
+        "▲ best and △ second best, marked only where the difference to the next is beyond chance: the paired interval "
+        f"of the macro AUROC leaves out 0, or DeLong's test, by patient, gives p < {LEVEL} after Holm's correction "
+        "over all labels and pairs.",
+    )
+    page.section("On average")
+    marks = compared.marks()
+    page.table(
+        [
+            [name, written(of) + MARKS.get(marks.get(i, ""), "")]
+            for i, (name, of) in enumerate(zip(names, compared.macro, strict=True))
+        ],
+        ["method", "macro AUROC"],
+    )
+    page.table(
+        [
+            [f"{names[i]} − {names[j]}", written(found), "yes" if compared.apart(i, j) else "no"]
+            for (i, j), found in compared.differences.items()
+        ],
+        ["difference", "macro AUROC", "beyond chance"],
+    )
+    page.section("Label by label", "AUROC; a dash where a label could not be judged by all methods.")
+    page.table(
+        [label_row(compared, n, label) for n, label in enumerate(first.labels)],
+        ["label", *names, *(f"p, {names[i]} / {names[j]}" for i, j in compared.differences)],
+    )
+    page.write(stage / "report.html")
+
+
+def label_row(compared: Comparison, n: int, label: str) -> list[object]:
+    marks = compared.marks(n)
+    values = [
+        "–" if np.isnan(value) else f"{value:.3f}{MARKS.get(marks.get(i, ''), '')}"
+        for i, value in enumerate(compared.aurocs[n].values)
+    ]
+    return [label, *values, *(p_words(float(p[n])) for p in compared.p_values.values())]
+
+
+def p_words(p: float) -> str:
+    return "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

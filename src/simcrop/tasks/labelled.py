@@ -1,0 +1,92 @@
+"""The labelled studies of a cohort's split, and the refusals that keep an evaluation honest.
+
+Axes: s scan, l label. Patients are counted in messages, never named.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.schema import LABEL
+from simcrop.errors import SimcropError
+from simcrop.files.digest import digest_of_files
+
+
+def patients_of(studies: Cohort) -> np.ndarray:
+    return studies.index["patient"].to_numpy()
+
+
+def rows_in(cohort: Cohort, studies: Cohort) -> np.ndarray:
+    """Where the studies stand in the whole cohort."""
+    place = {study: row for row, study in enumerate(cohort.index["id"])}
+    return np.array([place[study] for study in studies.index["id"]])
+
+
+def labelled(cohort: Cohort, split: str) -> Cohort:
+    """The studies of a split, in a cohort that has labels."""
+    if not cohort.labels:
+        raise SimcropError(
+            "no-labels", f"{cohort.path}: its studies have no labels, and a probe learns labels"
+        )
+    studies = cohort.select(split)
+    if len(studies) == 0:
+        found = ", ".join(sorted(set(cohort.index["split"].to_list())))
+        raise SimcropError(
+            "no-studies", f"{cohort.path}: no study in split {split!r}; it has {found or 'none'}"
+        )
+    return studies
+
+
+def label_matrix(studies: Cohort) -> np.ndarray:
+    """Float `(s, l)`: 1, 0, or NaN where a label is not known."""
+    columns = studies.index.select(pl.col(f"{LABEL}{name}").cast(pl.Float64) for name in studies.labels)
+    return columns.fill_null(float("nan")).to_numpy()
+
+
+def varying(labels: np.ndarray) -> np.ndarray:
+    """Bool `(l,)`: labels of `(s, l)` that some scans have and others have not."""
+    return (labels == 1).any(0) & (labels == 0).any(0)
+
+
+def refuse_shared_patients(seen: Cohort, testing: Cohort, what: str) -> None:
+    """A patient who was learned from must not be judged by."""
+    if shared := set(seen.index["patient"]) & set(testing.index["patient"]):
+        raise SimcropError(
+            "patients-overlap", f"{what} {len(shared)} patients; a patient belongs to one of them only"
+        )
+
+
+def refuse_unvarying(training: np.ndarray, testing: np.ndarray, train: str, test: str) -> None:
+    """Said before the features are computed: a label must be there and not there on both sides to be judged."""
+    if not (varying(training) & varying(testing)).any():
+        raise SimcropError(
+            "nothing-to-judge",
+            f"no label can be judged: none has both scans with it and scans without it in {train!r} and in {test!r}",
+        )
+
+
+def refuse_poor_share(
+    labels: np.ndarray, drawn: np.ndarray, patients: np.ndarray, names: list[str], share: float, seed: int
+) -> None:
+    """A share that lacks a label which the whole split has would be judged on fewer labels than the others."""
+    lost = varying(labels) & ~varying(labels[drawn])
+    if lost.any():
+        left, every = len(set(patients[drawn])), len(set(patients))
+        named = ", ".join(name for name, gone in zip(names, lost, strict=True) if gone)
+        raise SimcropError(
+            "share-too-small",
+            f"--share {share:g} leaves {left} of {every} patients to learn from (seed {seed}), among whom nobody has, or "
+            f"everybody has: {named}; a larger share holds both",
+        )
+
+
+def provenance_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> str:
+    """Whether the model has seen the test patients: refused when it has, said when it cannot be known."""
+    if config.get("provenance", {}).get("cohort") != digest_of_files(cohort.path / "studies.parquet"):
+        return "the model comes from another cohort; whether it has seen these test patients is not known"
+    split = config["architecture"]["data"]["split"]
+    seen = cohort.select(split) if split else cohort
+    refuse_shared_patients(seen, testing, "the training of this model and the test split share")
+    return f"the model comes from split {split!r} of this cohort, which has none of the test patients"

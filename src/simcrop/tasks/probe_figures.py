@@ -1,0 +1,109 @@
+"""What `simcrop probe` found, as files: `metrics.json` and `predictions.parquet`. Axes: k repetition, s scan, l
+label.
+"""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from simcrop.data.store.cohort import Cohort
+from simcrop.evaluation.judgement import Judgement
+from simcrop.evaluation.subgroups import Subgroup
+from simcrop.files.whole import write_whole
+from simcrop.metrics.intervals import Interval
+
+PREDICTIONS = "predictions.parquet"
+
+
+def block(judged: Judgement) -> dict[str, Any]:
+    """Macro figures, those of each label, and who is absent."""
+    return {
+        **{
+            key: value
+            for name, found in judged.macro.items()
+            for key, value in bounds(f"macro_{name}", found).items()
+        },
+        "labels": {
+            label.name: {
+                **{
+                    key: value
+                    for name, found in label.figures.items()
+                    for key, value in bounds(name, found).items()
+                },
+                "threshold": label.threshold,
+                "positives": label.positives,
+                "negatives": label.negatives,
+                "unknown": label.unknown,
+            }
+            for label in judged.labels
+        },
+        "labels_absent": list(judged.absent),
+        "draws": judged.draws,
+    }
+
+
+def bounds(name: str, found: Interval) -> dict[str, float]:
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def group_rows(groups: Sequence[Subgroup]) -> list[dict[str, Any]]:
+    """One entry per subgroup; `macro_auroc` is null where no label has enough positives."""
+    return [
+        {
+            "column": group.column,
+            "value": group.value,
+            "scans": group.scans,
+            "patients": group.patients,
+            **(block(group.judged) if group.judged else {"macro_auroc": None, "labels": {}}),
+        }
+        for group in groups
+    ]
+
+
+def without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def write_predictions(
+    path: Path,
+    testing: Cohort,
+    scores: Mapping[float, np.ndarray],
+    seeds: Sequence[int],
+    truth: np.ndarray,
+    names: Sequence[str],
+) -> None:
+    """One row per share, seed, test scan and label: share, seed, id, patient (a number: scans of one share it), label,
+    score, truth; null where there is none. `scores` `(k, s, l)` by share.
+    """
+    number = np.unique(testing.index["patient"].to_numpy(), return_inverse=True)[1]
+    tables = [
+        pl.DataFrame(
+            {
+                "share": np.full(one.size, share),
+                "seed": np.full(one.size, seed),
+                "id": np.repeat(testing.index["id"].to_list(), len(names)),
+                "patient": np.repeat(number, len(names)),
+                "label": list(names) * len(one),
+                "score": one.reshape(-1).astype(np.float64),
+                "truth": truth.reshape(-1),
+            }
+        )
+        for share, of_share in scores.items()
+        for seed, one in zip(seeds, of_share, strict=True)
+    ]
+    content = io.BytesIO()
+    joined = pl.concat(tables).with_columns(
+        pl.col("score").fill_nan(None), pl.col("truth").fill_nan(None).cast(pl.Int8)
+    )
+    joined.write_parquet(content)
+    write_whole(path, content.getvalue())

@@ -1,0 +1,109 @@
+"""Every measure of a table, its intervals, who is left out, and the groups of a column."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, recall_score, roc_auc_score
+
+from simcrop.evaluation.judgement import MEASURES, judge
+from simcrop.evaluation.subgroups import NOT_STATED, groups_of, subgroups
+from simcrop.metrics import auroc, interval
+
+NAN = float("nan")
+NAMES = ("signal", "noise", "absent", "unlearned")
+
+
+def world(seed: int, scans: int = 90) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities of two repetitions, truth with unknown ones, thresholds, patients of two scans each."""
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((scans, 4)) < 0.4).astype(float)
+    truth[:, 2] = 0
+    truth[:7, 0] = NAN
+    scores = 1 / (1 + np.exp(-(rng.normal(size=(2, scans, 4)) + 2 * np.nan_to_num(truth) * [1, 0, 0, 1])))
+    scores[:, :, 3] = NAN
+    return scores, truth, np.array([[0.6, 0.5, 0.5, NAN], [0.7, 0.5, 0.5, NAN]]), np.arange(scans) // 2
+
+
+def test_every_figure_is_the_mean_over_repetitions_of_what_scikit_learn_says() -> None:
+    scores, truth, thresholds, patients = world(0)
+    found = judge(scores, truth, thresholds, patients, NAMES, seed=1, draws=50).labels[0]
+    known, yes = truth[7:, 0], scores[:, 7:, 0] >= thresholds[:, :1]
+    expected = {
+        "auroc": [roc_auc_score(known, p) for p in scores[:, 7:, 0]],
+        "average_precision": [average_precision_score(known, p) for p in scores[:, 7:, 0]],
+        "f1": [f1_score(known, each) for each in yes],
+        "sensitivity": [recall_score(known, each) for each in yes],
+        "specificity": [recall_score(known, each, pos_label=0) for each in yes],
+        "brier": [brier_score_loss(known, p) for p in scores[:, 7:, 0]],
+    }
+    for name, values in expected.items():
+        assert found.figures[name].value == pytest.approx(np.mean(values)), name
+    assert found.threshold == pytest.approx(0.65)
+    assert (found.positives, found.negatives, found.unknown) == (int(known.sum()), int((1 - known).sum()), 7)
+    assert set(found.figures) == set(MEASURES)
+    for name, of in found.figures.items():
+        assert of.low < of.value < of.high, name
+
+
+def test_labels_without_figure_are_named_and_left_out_of_the_mean() -> None:
+    found = judge(*world(0), NAMES, seed=1, draws=20)
+    assert found.absent == ("absent", "unlearned")
+    first, second = found.labels[:2]
+    for name in MEASURES:
+        assert found.macro[name].value == pytest.approx(
+            (first.figures[name].value + second.figures[name].value) / 2
+        )
+    assert all(math.isnan(of.value) for label in found.labels[2:] for of in label.figures.values())
+
+
+def test_interval_is_that_of_the_bootstrap_by_patient() -> None:
+    scores, truth, thresholds, patients = world(0)
+    found = (
+        judge(scores[:1], truth, thresholds[:1], patients, NAMES, seed=5, draws=200)
+        .labels[1]
+        .figures["auroc"]
+    )
+    slow = interval(
+        lambda rows: auroc(scores[0, rows, 1], truth[rows, 1]), patients, np.random.default_rng((5, 1)), 200
+    )
+    assert (found.value, found.low, found.high) == pytest.approx((slow.value, slow.low, slow.high))
+
+
+def test_label_without_threshold_has_ranks_and_no_decisions() -> None:
+    scores, truth, thresholds, patients = world(0)
+    thresholds[:, 0] = NAN
+    found = judge(scores, truth, thresholds, patients, NAMES, seed=1, draws=20).labels[0]
+    assert found.threshold is None
+    assert math.isnan(found.figures["f1"].value)
+    assert found.figures["auroc"].value > 0.8
+
+
+def test_groups_are_judged_apart_and_small_ones_counted_but_not_judged() -> None:
+    scores, truth, thresholds, patients = world(3)
+    column = pl.Series("kernel", ["B30f"] * 50 + ["B70f"] * 30 + [None] * 10)
+    soft, sharp, unknown = subgroups(column, scores, truth, thresholds, patients, NAMES, seed=1, draws=20)
+    assert [group.value for group in (soft, sharp, unknown)] == ["B30f", "B70f", NOT_STATED]
+    assert [group.scans for group in (soft, sharp, unknown)] == [50, 30, 10]
+    assert (soft.patients, unknown.judged) == (25, None)
+    assert soft.judged is not None
+    alone = judge(scores[:, :50], truth[:50], thresholds, patients[:50], NAMES, seed=1, draws=20)
+    assert soft.judged.auroc.value == pytest.approx(alone.auroc.value)
+    positives = (truth[50:80, :2] == 1).sum(0)
+    assert positives.min() < 10 <= positives.max()  # so that one label is judged and one is not
+    assert sharp.judged is not None
+    assert [name not in sharp.judged.absent for name in NAMES[:2]] == list(positives >= 10)
+
+
+def test_numbers_of_many_values_become_four_bands() -> None:
+    ages = pl.Series("age", [None, *range(20, 100)])
+    groups = groups_of(ages)
+    assert groups[0] == NOT_STATED
+    assert {name: groups.count(name) for name in dict.fromkeys(groups[1:])} == {
+        "20 to 39.75": 20,
+        "39.75 to 59.5": 20,
+        "59.5 to 79.25": 20,
+        "79.25 to 99": 20,
+    }
+    assert groups_of(pl.Series("sex", [1, 2, 1])) == ["1", "2", "1"]
