@@ -59,7 +59,7 @@ def compare_methods(
 ) -> Comparison:
     """Of `scores` `(r, s, l)`, one per method, on the same scans; the number of repetitions may differ."""
     whole = [mean_aurocs(of, labels, once(len(labels))) for of in scores]
-    judged = ~np.isnan(np.concatenate(whole)).any(0)
+    judged = np.asarray(~np.isnan(np.concatenate(whole)).any(0))
     parts = [
         [over_judged(mean_aurocs(of, labels, counts), judged) for of in scores]
         for counts in drawn_counts(patients, np.random.default_rng((seed, 1)), draws)

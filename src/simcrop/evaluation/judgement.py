@@ -74,7 +74,7 @@ def judge(
     `thresholds` `(k, l)` were chosen on other patients. A drawn cohort without a label's positives leaves it out of
     its mean.
     """
-    judged = ~np.isnan([label_aurocs(of, labels) for of in scores]).any(0)
+    judged = np.asarray(~np.isnan([label_aurocs(of, labels) for of in scores]).any(0))
     scores = np.where(judged, scores, np.nan)
     whole = {
         name: values[0] for name, values in measured(scores, labels, thresholds, once(len(labels))).items()
@@ -119,7 +119,7 @@ def measured_once(
     scores: np.ndarray, thresholds: np.ndarray, labels: np.ndarray, counts: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The same of one repetition: `scores` `(s, l)`, `thresholds` `(l,)`."""
-    there = ~np.isnan(scores).any(0)
+    there = np.asarray(~np.isnan(scores).any(0))
     found = {name: np.full((len(counts), len(there)), np.nan) for name in MEASURES}
     scores, labels, decided = scores[:, there], labels[:, there], there & ~np.isnan(thresholds)
     lines = np.empty((scores.shape[1], len(counts), 2))
