@@ -1,4 +1,4 @@
-"""The verbs `probe`, `compare` and `transfer` of the command line, which say what features are worth."""
+"""The verbs `probe`, `compare`, `transfer` and `zero-shot` of the command line, which say what features are worth."""
 
 from pathlib import Path
 from typing import Annotated
@@ -84,4 +84,30 @@ def transfer(
 
     macro = run(probe, cohort, out, model, label_map, split, share, seed, overwrite).auroc
     typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
+    typer.echo(f"open {out / 'report.html'}")
+
+
+def zero_shot(
+    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    cohort: Path,
+    out: Out,
+    protocol: Annotated[str, typer.Option(help="ct-clip, hlip, radfinder, radfinder-t3, or a YAML file.")],
+    test: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
+    develop: Annotated[str | None, typer.Option(help="Split that thresholds come from.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Patches that score a sentence; a twentieth.")
+    ] = None,
+    label_map: Annotated[str | None, typer.Option("--map", help="As for transfer.")] = None,
+    seed: int = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Labels asked for in words, by a published protocol."""
+    with loading():
+        from simcrop.tasks.zero_shot import zero_shot as run
+
+    found = run(model, cohort, out, protocol, test, develop, top_k, label_map, seed, overwrite)
+    macro, classes = found.auroc, len(found.labels) - len(found.absent)
+    typer.echo(
+        f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}, {classes} classes"
+    )
     typer.echo(f"open {out / 'report.html'}")

@@ -60,9 +60,9 @@ def align_accuracy(
     seen: Float[Tensor, "b n e"],
     k: int,
 ) -> float:
-    """Retrieval within a report, as Eq. 4 asks for: how often a sentence's own region is the nearest of its report, and
-    a region's own sentence, both averaged. Reports with one sentence ask nothing; equal sentences are one. NaN when no
-    report asks.
+    """Retrieval within a report, as Eq. 4 asks for: how often a sentence's own region is the nearest of its report,
+    and a region's own sentence, both averaged. Reports with one sentence ask nothing; equal sentences are one. NaN
+    when no report asks.
     """
     right: list[Tensor] = []
     for study in image_index.unique().tolist():

@@ -69,6 +69,7 @@ def judge(
     names: Sequence[str],
     seed: int,
     draws: int = DRAWS,
+    probabilities: bool = True,
 ) -> Judgement:
     """Of probabilities `(k, s, l)`, one table per repetition, whose figures are averaged on each drawn cohort;
     `thresholds` `(k, l)` were chosen on other patients. A drawn cohort without a label's positives leaves it out of
@@ -76,11 +77,10 @@ def judge(
     """
     judged = np.asarray(~np.isnan([label_aurocs(of, labels) for of in scores]).any(0))
     scores = np.where(judged, scores, np.nan)
-    whole = {
-        name: values[0] for name, values in measured(scores, labels, thresholds, once(len(labels))).items()
-    }
+    as_it_is = measured(scores, labels, thresholds, once(len(labels)), probabilities)
+    whole = {name: values[0] for name, values in as_it_is.items()}
     parts = [
-        measured(scores, labels, thresholds, counts)
+        measured(scores, labels, thresholds, counts, probabilities)
         for counts in drawn_counts(patients, np.random.default_rng((seed, 1)), draws)
     ]
     drawn = {name: np.concatenate([part[name] for part in parts]) for name in MEASURES}
@@ -108,32 +108,39 @@ def judge(
 
 
 def measured(
-    scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray, counts: np.ndarray
+    scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray, counts: np.ndarray, probabilities: bool
 ) -> dict[str, np.ndarray]:
     """Every measure in every drawn cohort, `(b, l)`, the mean over repetitions."""
-    found = [measured_once(*one, labels, counts) for one in zip(scores, thresholds, strict=True)]
+    found = [
+        measured_once(*one, labels, counts, probabilities) for one in zip(scores, thresholds, strict=True)
+    ]
     return {name: np.mean([of[name] for of in found], axis=0) for name in MEASURES}
 
 
 def measured_once(
-    scores: np.ndarray, thresholds: np.ndarray, labels: np.ndarray, counts: np.ndarray
+    scores: np.ndarray, thresholds: np.ndarray, labels: np.ndarray, counts: np.ndarray, probabilities: bool
 ) -> dict[str, np.ndarray]:
     """The same of one repetition: `scores` `(s, l)`, `thresholds` `(l,)`."""
     there = np.asarray(~np.isnan(scores).any(0))
     found = {name: np.full((len(counts), len(there)), np.nan) for name in MEASURES}
     scores, labels, decided = scores[:, there], labels[:, there], there & ~np.isnan(thresholds)
+    decisions = drawn_decisions(scores >= thresholds[there], labels, counts)
+    calibration = calibrated(scores, labels, counts) if probabilities else {}
+    for name, values in {**drawn_ranking(scores, labels, counts), **decisions, **calibration}.items():
+        found[name][:, there] = values
+    for name in decisions:
+        found[name][:, ~decided] = np.nan
+    return found
+
+
+def calibrated(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """What only probabilities have."""
     lines = np.empty((scores.shape[1], len(counts), 2))
     for line, p, truth in zip(lines, scores.T, labels.T, strict=True):
         line[:] = calibration_line(p, truth, counts)
-    for name, values in {
-        **drawn_ranking(scores, labels, counts),
-        **drawn_decisions(scores >= thresholds[there], labels, counts),
+    return {
         "brier": brier(scores, labels, counts),
         "expected_calibration_error": expected_calibration_error(scores, labels, counts),
         "calibration_intercept": lines[:, :, 0].T,
         "calibration_slope": lines[:, :, 1].T,
-    }.items():
-        found[name][:, there] = values
-    for name in ("f1", "sensitivity", "specificity"):
-        found[name][:, ~decided] = np.nan
-    return found
+    }

@@ -20,8 +20,8 @@ STEPS, GRADIENT = 2000, 1e-6  # at most; the largest slope, of any label in any 
 
 @dataclass(frozen=True, eq=False)
 class StandardFeatures:
-    """`values`: standardised features, float64, on the device that computes; `axes`: their principal components, one in
-    each column; `variance` along each.
+    """`values`: standardised features, float64, on the device that computes; `axes`: their principal components, one
+    in each column; `variance` along each.
     """
 
     values: Float[Tensor, "s d"]

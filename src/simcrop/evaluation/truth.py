@@ -11,8 +11,8 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class KnownSentence(Protocol):
-    """One sentence of a report. `sentence_index` counts from 0 within its findings; `finding`: None for one about none;
-    `negated`: it is denied; `mask_value`: its voxels in the mask, 0 where none belong to it.
+    """One sentence of a report. `sentence_index` counts from 0 within its findings; `finding`: None for one about
+    none; `negated`: it is denied; `mask_value`: its voxels in the mask, 0 where none belong to it.
     """
 
     @property

@@ -18,3 +18,8 @@ def digest_of_files(*files: Path) -> str:
 def digest_of_names(names: Iterable[str]) -> str:
     """SHA-256 of a set of names: neither order nor repetition counts."""
     return hashlib.sha256("\n".join(sorted(set(names))).encode(errors="surrogateescape")).hexdigest()
+
+
+def digest_of_bytes(content: bytes) -> str:
+    """SHA-256."""
+    return hashlib.sha256(content).hexdigest()

@@ -4,7 +4,7 @@ Axes: x, y, z of the resampled grid (RAS+). Voxels are int16 HU; affines map vox
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,10 @@ class Cohort:
         """The studies of one split; the ledger stays whole."""
         index = self.index.filter(pl.col("split") == split)
         return replace(self, index=index)
+
+    def keep(self, rows: Sequence[int]) -> "Cohort":
+        """The studies in these rows of the index; the ledger stays whole."""
+        return replace(self, index=self.index[list(rows)])
 
     def verify(self) -> Iterator[str]:
         """Ids whose stored voxels are gone, damaged, or not those that were ingested."""

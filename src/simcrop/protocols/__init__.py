@@ -1,0 +1,1 @@
+"""Published protocols of zero-shot classification, one small YAML each."""
