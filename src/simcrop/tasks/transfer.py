@@ -57,7 +57,7 @@ def transfer(
         "split": split,
         "share": heads.share,
         "seed": seed,
-        "labels": chosen.model_dump(mode="json"),
+        "label_map": chosen.model_dump(mode="json"),
     }
     with staged(out, "transfer", settings, overwrite) as stage:
         features = source.rows(cohort, heads.pool)[rows_in(cohort, testing)]

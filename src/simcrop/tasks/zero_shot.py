@@ -39,6 +39,7 @@ from simcrop.tasks.probe_page import WORDS, absent_words, label_row, written
 from simcrop.tasks.scan_vectors import kept_vectors
 
 SIXTEEN = ("Medical material", "Lymphadenopathy")  # the two that the 16-class means of others leave out
+CAPTION = "In brackets the 95 % interval over patients. Decisions need thresholds of other patients: --develop SPLIT."
 MEASURES = ("auroc", "average_precision", "f1", "sensitivity", "specificity")
 
 
@@ -74,7 +75,7 @@ def zero_shot(
         "model": model_digest(folder),
         "cohort": digest_of_files(cohort_path / "studies.parquet"),
         "protocol": asking.model_dump(mode="json"),
-        "labels": chosen.model_dump(mode="json"),
+        "label_map": chosen.model_dump(mode="json"),
         "test": test,
         "develop": develop,
         "top_k": top_k,
@@ -204,7 +205,7 @@ def figures(
             if spread
             else None,
             "top_k": k,
-            **{name: settings[name] for name in ("protocol", "labels", "test", "develop", "seed")},
+            **{name: settings[name] for name in ("protocol", "label_map", "test", "develop", "seed")},
             "scans": {"test": len(patients)},
             "patients": {"test": len(set(patients))},
             "split_hash": {"test": digest_of_names(patients)},
@@ -232,14 +233,15 @@ def write_page(
     )
     classes = len(judged.labels) - len(judged.absent)
     page.figures({f"macro AUROC, {classes} classes": judged.auroc.value} | other_tiles(sixteen, spread))
-    page.section("Label by label", absent_words(judged))
-    measures = [measure for measure in MEASURES if not np.isnan(judged.macro[measure].value)]
-    page.table(
-        [["all", None, None, *(written(judged.macro[measure]) for measure in measures)]]
-        + [label_row(label, measures) for label in judged.labels if label.name not in judged.absent],
-        ["label", "with", "without", *(WORDS[measure] for measure in measures)],
-        "In brackets the 95 % interval over patients. Decisions need thresholds of other patients: --develop SPLIT.",
-    )
+    page.section("Label by label", f"{absent_words(judged)} {CAPTION}".strip())
+    shown = [label for label in judged.labels if label.name not in judged.absent]
+    there = [measure for measure in MEASURES if not np.isnan(judged.macro[measure].value)]
+    for measures in filter(None, (there[:3], there[3:])):
+        everyone = ["all", None, None, *(written(judged.macro[measure]) for measure in measures)]
+        page.table(
+            [everyone, *(label_row(label, measures) for label in shown)],
+            ["label", "with", "without", *(WORDS[measure] for measure in measures)],
+        )
     page.section("The words")
     asked = asking.templates or [pair for pairs in asking.questions.values() for pair in pairs]
     alone = spread or [None] * len(asked)
