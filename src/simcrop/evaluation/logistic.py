@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 STEPS, GRADIENT = 2000, 1e-6  # at most; the largest slope, of any label in any direction, that counts as none
+ROUGH = 1e-4  # the same where strengths are only compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +38,14 @@ def prepare(standard: np.ndarray) -> StandardFeatures:
 
 
 def fit_logistic(
-    features: StandardFeatures, labels: np.ndarray, strength: float
+    features: StandardFeatures,
+    labels: np.ndarray,
+    strength: float,
+    near: tuple[np.ndarray, np.ndarray] | None = None,
+    gradient: float = GRADIENT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights `(l, d)` and bias `(l,)` at C = `strength`. `labels` `(s, l)` are 1, 0 or NaN, each with both among its
-    scans.
+    scans. `near`: weights and bias to begin with, such as those of another strength.
     """
     truth = torch.from_numpy(labels).to(features.values)
     known = ~truth.isnan()
@@ -50,28 +55,32 @@ def fit_logistic(
     curvature = (share * (1 - share))[:, None]
     slopes = torch.cat([curvature * features.variance + penalty[:, None], curvature], 1).sqrt()
     start = torch.zeros_like(slopes)
-    start[:, -1] = share.logit() * slopes[:, -1]
+    start[:, -1] = share.logit()
+    if near is not None:
+        weights, bias = (torch.from_numpy(part).to(slopes) for part in near)
+        start = torch.cat([weights @ features.axes, bias[:, None]], 1)
+    start *= slopes
 
     def weights_of(point: np.ndarray) -> tuple[Tensor, Tensor]:
         scaled = torch.from_numpy(point).to(slopes).view_as(slopes) / slopes
         return scaled[:, :-1] @ features.axes.T, scaled[:, -1]
 
-    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss_at(point: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = weights_of(point)
         logits = features.values @ weights.T + bias
         each = ((softplus(logits) - truth * logits) * known).sum(0) / count
         total = each.sum() + (penalty * weights.square().sum(1)).sum() / 2
         error = (logits.sigmoid() - truth) * known / count
         slope = (error.T @ features.values + penalty[:, None] * weights) @ features.axes
-        gradient = torch.cat([slope, error.sum(0)[:, None]], 1) / slopes
-        return total.item(), gradient.flatten().cpu().numpy()
+        steep = torch.cat([slope, error.sum(0)[:, None]], 1) / slopes
+        return total.item(), steep.flatten().cpu().numpy()
 
     found = minimize(
-        loss,
+        loss_at,
         start.flatten().cpu().numpy(),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": STEPS, "maxfun": 2 * STEPS, "gtol": GRADIENT, "ftol": 0, "maxcor": 20},
+        options={"maxiter": STEPS, "maxfun": 2 * STEPS, "gtol": gradient, "ftol": 0, "maxcor": 20},
     )
     weights, bias = weights_of(found.x)
     return weights.cpu().numpy(), bias.cpu().numpy()

@@ -5,12 +5,11 @@ Axes: s scan, d features, l label. Labels are 1, 0 or NaN (not known: left out).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.logistic import StandardFeatures, fit_logistic, prepare
+from simcrop.evaluation.logistic import GRADIENT, ROUGH, StandardFeatures, fit_logistic, prepare
 from simcrop.evaluation.views import Scaling, View, scaling_of
 from simcrop.metrics import best_threshold, macro_auroc
 from simcrop.metrics.ranking import mean_of_defined
@@ -82,28 +81,56 @@ def choose(
     strengths: Sequence[float],
     views: Sequence[View],
 ) -> Choice:
-    """View and C with the best macro AUROC on held-out patients, averaged over folds."""
+    """View and C with the best macro AUROC on held-out patients, averaged over folds: first the view, at the middle of
+    the strengths, then the strength of that view.
+    """
     check(features, labels)
-    ways = list(product(views, strengths))
-    folds = patient_folds(patients, FOLDS, seed)
-    nothing = np.full(labels.shape, np.nan)
+    folds, middle = patient_folds(patients, FOLDS, seed), strengths[len(strengths) // 2]
     if folds.max() == 0:
-        return Choice(views[0], strengths[0] if len(strengths) == 1 else FALLBACK, None, nothing)
-    held_out = np.full((len(ways), *labels.shape), np.nan, np.float32)
-    reached = np.full((len(ways), folds.max() + 1), np.nan)
-    for fold in range(1 if len(features) > MANY else folds.max() + 1):
-        out = folds == fold
-        for v, view in enumerate(views):
-            standard = standardise(features[~out], labels[~out], view)
-            for c, strength in enumerate(strengths):
-                scores = fit_standard(standard, labels[~out], strength).scores(features[out])
-                held_out[v * len(strengths) + c, out] = scores
-                reached[v * len(strengths) + c, fold] = macro_auroc(scores, labels[out]).value
-    means = [mean_of_defined(of_way) for of_way in reached]
+        nothing = np.full(labels.shape, np.nan)
+        return Choice(views[0], middle if len(strengths) == 1 else FALLBACK, None, nothing)
+    held = [folds == fold for fold in range(1 if len(features) > MANY else folds.max() + 1)]
+    view = views[0]
+    if len(views) > 1:
+        found = [held_out_scores(features, labels, held, each, (middle,))[0] for each in views]
+        view = views[best_of(found, labels, held)[0]]
+    every = held_out_scores(features, labels, held, view, strengths)
+    best, reached = best_of(every, labels, held)
+    return Choice(view, FALLBACK if reached is None else strengths[best], reached, every[best])
+
+
+def held_out_scores(
+    features: np.ndarray,
+    labels: np.ndarray,
+    held: Sequence[np.ndarray],
+    view: View,
+    strengths: Sequence[float],
+) -> np.ndarray:
+    """Float32 `(c, s, l)`: at each C the scores of the scans that were held out, NaN elsewhere. One C begins where
+    the one before it ended, and none goes further than comparing them needs.
+    """
+    scores = np.full((len(strengths), *labels.shape), np.nan, np.float32)
+    for out in held:
+        standard, before = standardise(features[~out], labels[~out], view), None
+        for at_c, strength in zip(scores, strengths, strict=True):
+            before = fit_standard(standard, labels[~out], strength, before, ROUGH)
+            at_c[out] = before.scores(features[out])
+    return scores
+
+
+def best_of(
+    scores: Sequence[np.ndarray] | np.ndarray, labels: np.ndarray, held: Sequence[np.ndarray]
+) -> tuple[int, float | None]:
+    """Which of several has the best mean over folds of the macro AUROC, and that mean; the first where none is
+    defined.
+    """
+    means = [
+        mean_of_defined(np.array([macro_auroc(of[out], labels[out]).value for out in held])) for of in scores
+    ]
     if np.isnan(means).all():
-        return Choice(views[0], FALLBACK, None, nothing)
+        return 0, None
     best = int(np.nanargmax(means))
-    return Choice(*ways[best], means[best], held_out[best])
+    return best, means[best]
 
 
 def patient_folds(patients: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -133,13 +160,21 @@ def standardise(features: np.ndarray, labels: np.ndarray, view: View) -> Standar
     return Standardised(scaling, prepare(scaling(features)))
 
 
-def fit_standard(standard: Standardised, labels: np.ndarray, strength: float) -> Probe:
-    """All labels at once; NaN for one whose known scans all have it, or all have it not."""
+def fit_standard(
+    standard: Standardised,
+    labels: np.ndarray,
+    strength: float,
+    before: Probe | None = None,
+    gradient: float = GRADIENT,
+) -> Probe:
+    """All labels at once; NaN for one whose known scans all have it, or all have it not. See `fit_logistic`."""
     varies = (labels == 1).any(0) & (labels == 0).any(0)
     weights = np.full((len(varies), len(standard.scaling.mean)), np.nan)
     bias, unsaid = np.full(len(varies), np.nan), np.full(len(varies), np.nan)
     if varies.any():
-        weights[varies], bias[varies] = fit_logistic(standard.features, labels[:, varies], strength)
+        near = None if before is None else (before.weights[varies], before.bias[varies])
+        known = labels[:, varies]
+        weights[varies], bias[varies] = fit_logistic(standard.features, known, strength, near, gradient)
     return Probe(standard.scaling, weights, bias, strength, None, unsaid)
 
 
