@@ -3,7 +3,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
-# Test processes. Each computes with one thread, or they would fight for the cores; each takes whole files.
+# Test processes. Each computes with one thread, or they would fight for the cores; each takes whole files. They start
+# a hundred others, so that compiled modules are kept even where the shell says otherwise.
 JOBS ?= 2
 
 .PHONY: demo test check format lint types clean
@@ -20,7 +21,7 @@ demo: $(VENV)/.ready
 	$(BIN)/simcrop demo --out $(OUT) --overwrite
 
 test: $(VENV)/.ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.ready format lint types test
 
