@@ -24,7 +24,7 @@ from simcrop.tasks.pretrain import pretrain, training_studies
 PATIENCE = 90.0  # seconds before a step that does not come counts as a failure
 
 
-# What torchrun does for two processes, which here are forked from one that has imported everything: imports take seconds.
+# What torchrun does for two processes, which here are forked from one that has imported everything: that takes seconds.
 # That torchrun itself is obeyed is tested in test_signals.py.
 TWO = """
 import os, sys

@@ -183,7 +183,8 @@ def children(process: int) -> list[int]:
 
 
 def test_torchrun_passes_signals_on_and_its_processes_save_once(words: list[str], tmp_path: Path) -> None:
-    recipe = Path(words[-1])  # without text, whose encoder would be seconds of imports in each of four processes
+    # Without text, whose encoder would be seconds of imports in each of four processes.
+    recipe = Path(words[-1])
     tree = yaml.safe_load(recipe.read_text())
     kept = ("input", "vision", "vision_decoder", "optim", "checkpoint", "engine")
     recipe.write_text(yaml.safe_dump({"method": "mae"} | {name: tree[name] for name in kept}))
