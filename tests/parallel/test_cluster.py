@@ -1,6 +1,6 @@
 """Ingest and embed on a local Ray cluster of two machines, one of which dies: what one process gives, bit for bit.
 
-The head of the cluster works, too: a third machine would be ten seconds of starting. The cluster and the commands run
+The head of the cluster works, too: a third machine would only be more to start. The cluster and the commands run
 in processes of their own, bound to this machine.
 """
 
