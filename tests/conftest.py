@@ -229,15 +229,18 @@ def content() -> Callable[[Path], dict[str, object]]:
 LONGEST = (
     "test_real_line.py",
     "experiments/test_demo.py",
-    "experiments/test_table3.py",
     "tasks/test_signals.py",
-    "tasks/test_pretrain.py",
+    "parallel/test_cluster.py",
     "benchmarks/test_step.py",
     "experiments/test_side_by_side.py",
-    "parallel/test_cluster.py",
+    "experiments/test_natural.py",
+    "experiments/test_table3.py",
+    "experiments/test_ceilings.py",
+    "hostile/test_corpus.py",
+    "benchmarks/test_gpu.py",
+    "tasks/test_pretrain.py",
     "phantom/test_layouts.py",
     "phantom/test_real_chest.py",
-    "hostile/test_twenty_kills.py",
 )
 
 

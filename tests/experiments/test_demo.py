@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.experiments.cohorts import PhantomCohorts, Plan
+from simcrop.experiments.cohorts import PhantomCohorts, Plan, draw_cohort
 from simcrop.experiments.demo import Demo, demo
 
 SMALL = ["optim.steps=2", "optim.batch=4", "vision.depth=1", "vision.dim=48", "checkpoint.every=2"]
@@ -42,6 +43,7 @@ def with_controls(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, 
     """Everything trained that can be."""
     folder = tmp_path_factory.mktemp("demo") / "controls"
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("simcrop.experiments.demo.draw_cohort", partial(draw_cohort, workers=1))
         patch.setattr("simcrop.evaluation.probe.FOLDS", 1)  # how a penalty is chosen is tested with the probe
         demo(folder, **settings, controls=True)
     return folder

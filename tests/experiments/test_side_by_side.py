@@ -1,4 +1,8 @@
-"""Trainings side by side: the models are those of one after the other, and whatever ends one is heard."""
+"""Trainings side by side: the models are those of one after the other, and whatever ends one is heard.
+
+The first test starts its processes afresh, as users do; those of the others are forks of a server that has imported
+everything, since an import takes seconds.
+"""
 
 import multiprocessing
 import os
@@ -36,6 +40,13 @@ def say_nothing(_: str) -> None:
 
 
 @pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["simcrop.experiments.side_by_side"])
+    monkeypatch.setattr("simcrop.experiments.side_by_side.multiprocessing.get_context", lambda _: server)
+
+
+@pytest.fixture
 def training(toy_cohort: Path, tmp_path: Path) -> Build:
     return lambda name, seed=1, arm=MAE, common=SMALL: Training(
         arm, toy_cohort, tmp_path / name, seed, common
@@ -64,6 +75,7 @@ def test_models_do_not_depend_on_how_many_are_trained_at_once(training: Build) -
     assert len(messages) == 3, "what was trained is trained again"
 
 
+@pytest.mark.usefixtures("forked")
 def test_an_error_of_one_is_raised_and_stops_the_others(training: Build) -> None:
     bad = training("bad", common=(*SMALL, "optim.lr=1e30", "optim.warmup_epochs=0", "optim.steps=50"))
     with pytest.raises(SimcropError, match="the loss is not finite"):
@@ -71,6 +83,7 @@ def test_an_error_of_one_is_raised_and_stops_the_others(training: Build) -> None
     assert not (training("long").folder / "model").exists()
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_trainings_are_saved(training: Build, number: int) -> None:
     """The processes hear of it from this one; what they hear themselves comes on top."""
@@ -104,6 +117,7 @@ def test_interrupted_trainings_are_saved(training: Build, number: int) -> None:
         assert not one.done
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_killed_process_is_one_line(training: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     from simcrop.experiments import side_by_side
 

@@ -1,9 +1,11 @@
 """Ingests into one store over and over, each time killed with -9 at a random moment, until it has happened enough.
 
 `python killing.py SOURCE STORE KILLS SEED` prints how many journal lines there were at each kill, and whom it hit. The
-workers are forked, so that a start costs milliseconds: `tests/data` kills those that are spawned. No axes; seconds.
+workers are forked with the readers and their machine code loaded, so that a start costs milliseconds: `tests/data`
+kills those that are spawned. No axes; seconds.
 """
 
+import ctypes
 import multiprocessing
 import os
 import random
@@ -14,13 +16,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from simcrop.data.ingest import job, run  # all is loaded before the first fork
+from simcrop.data.ingest import job, run
 from simcrop.parallel import processes
 
 WORKERS = 4
 SPACING_MM = (6.0, 5.0, 9.0)
 PATIENCE = 120
 LONGEST = 800  # of all together; whoever started this waits a little longer
+ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER
 BEGUN: list[int] = []
 
 
@@ -86,7 +89,9 @@ def await_true(happened: Callable[[], bool], otherwise: str) -> None:
 
 
 def alive(session: int) -> bool:
-    """Whether anybody of this session is left."""
+    """Whether anybody of this session is left. Orphans come to us: the machine's first process buries them late."""
+    with suppress(ChildProcessError):
+        os.waitpid(-session, os.WNOHANG)
     try:
         os.killpg(session, 0)
     except ProcessLookupError:
@@ -98,7 +103,7 @@ def main(source: str, store: Path, kills: int, seed: int) -> None:
     chance, child, done = random.Random(seed), 0, 0
     while done < kills:
         child = child or begin(source, store)
-        if not wait_for(child, store, lines_in(store) + chance.randint(0, 3), chance.random() ** 2 / 10):
+        if not wait_for(child, store, lines_in(store) + chance.randint(0, 3), chance.random() ** 2 / 100):
             child = 0
             continue
         whom = chance.choice(["worker", "parent", "all", "all"])
@@ -119,7 +124,9 @@ def give_up(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    assert job.store_scan
+    assert ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0) == 0
+    # Before the first fork: what a worker loads with its first scan.
+    job.read_resampled(next(Path(sys.argv[1]).glob("p0/*.nii.gz")), SPACING_MM)
     fork = multiprocessing.get_context("fork")
     processes.multiprocessing.get_context = lambda _: fork  # pyright: ignore[reportAttributeAccessIssue]
     signal.signal(signal.SIGALRM, give_up)

@@ -24,9 +24,9 @@ SPACING_MM = (6.0, 5.0, 9.0)  # as in killing.py
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Thirty scans with reports, one of them broken."""
+    """Sixty scans with reports, one of them broken."""
     raw = tmp_path / "raw"
-    for i in range(30):
+    for i in range(60):
         hu = np.full(SHAPE, -1000.0)
         hu[3:-3, 3:-3] = 40
         hu[5:9, 5:-5] = -850
@@ -37,7 +37,7 @@ def source(tmp_path: Path) -> Path:
         )
     broken = raw / "p7/ct.nii.gz"
     broken.write_bytes(broken.read_bytes()[:900])
-    (raw / "reports.csv").write_text("id,findings\n" + "".join(f"p{i}__ct,Finding {i}.\n" for i in range(25)))
+    (raw / "reports.csv").write_text("id,findings\n" + "".join(f"p{i}__ct,Finding {i}.\n" for i in range(50)))
     return raw
 
 
@@ -64,7 +64,7 @@ def test_store_killed_at_twenty_random_moments_is_the_undisturbed_one(source: Pa
     assert len({lines for lines, _ in moments}) > KILLS // 3, moments
 
     result = ingest(source, "folder", killed, SPACING_MM)
-    assert (result.taken, result.refused) == (29, 1)
+    assert (result.taken, result.refused) == (59, 1)
     assert result.resumed > 0
     assert content(killed) == content(whole)
     assert list(open_cohort(killed).verify()) == []

@@ -1,6 +1,7 @@
 """Ingest and embed on a local Ray cluster of two machines, one of which dies: what one process gives, bit for bit.
 
-The cluster and the commands run in processes of their own, bound to this machine.
+The head of the cluster works, too: a third machine would only be more to start. The cluster and the commands run
+in processes of their own, bound to this machine.
 """
 
 import importlib.util
@@ -29,8 +30,8 @@ CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster
 here = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20}
-cluster = Cluster(head_node_args={"num_cpus": 0, "include_dashboard": False, **here}, initialize_head=True)
-machines = [cluster.add_node(num_cpus=1, **here) for _ in range(2)]
+cluster = Cluster(head_node_args={"num_cpus": 1, "include_dashboard": False, **here}, initialize_head=True)
+machines = [cluster.add_node(num_cpus=1, **here)]
 print(cluster.address, flush=True)
 for line in sys.stdin:
     if line == "kill\\n":

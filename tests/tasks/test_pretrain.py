@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,30 @@ from simcrop.model import load
 from simcrop.tasks.pretrain import pretrain, training_studies
 
 PATIENCE = 90.0  # seconds before a step that does not come counts as a failure
+
+
+# What torchrun does for two processes, which here are forked from one that has imported everything: that takes seconds.
+# That torchrun itself is obeyed is tested in test_signals.py.
+TWO = """
+import os, sys
+
+import transformers.models.bert.modeling_bert
+import simcrop.tasks.pretrain
+from simcrop.cli.app import main
+
+port, *words = sys.argv[1:]
+os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+first = os.fork()
+os.environ |= {"RANK": "0" if first else "1", "LOCAL_RANK": "0" if first else "1"}
+sys.argv = ["simcrop", *words]
+try:
+    main(words)
+except SystemExit as ended:
+    code = int(ended.code or 0)
+    if first:
+        code = code or os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+    raise SystemExit(code) from None
+"""
 
 
 def command(cohort: Path, recipe: Path, out: Path, *more: str) -> list[str]:
@@ -66,9 +91,10 @@ def test_two_processes_train_one_model_even_with_a_term_switched_off(
     toy_cohort: Path, recipe_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     recipe = recipe_file(align={"use_sa": False}, optim={"steps": 4})
-    words = command(toy_cohort, recipe, tmp_path / "run")[1:]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    code, errors = end(start([*torchrun, *words]))
+    words = command(toy_cohort, recipe, tmp_path / "run")[3:]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    code, errors = end(start([sys.executable, "-c", TWO, port, *words]))
     assert code == 0, errors[-3000:]
     rows = read_journal(tmp_path / "run" / "journal.jsonl")
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
@@ -77,10 +103,11 @@ def test_two_processes_train_one_model_even_with_a_term_switched_off(
 
 
 def test_non_finite_loss_is_one_line_with_the_studies_and_exit_code_2(
-    toy_cohort: Path, recipe_file: Callable[..., Path], tmp_path: Path
+    toy_cohort: Path, recipe_file: Callable[..., Path], tmp_path: Path, simcrop: Callable
 ) -> None:
     recipe = recipe_file(optim={"lr": 1e30, "steps": 50, "warmup_epochs": 0}, checkpoint={"every": 1})
-    code, errors = end(start(command(toy_cohort, recipe, tmp_path / "run")))
+    ran = simcrop(*command(toy_cohort, recipe, tmp_path / "run")[3:])
+    code, errors = ran.code, ran.err
     error_lines = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert code == 2, errors
     assert len(error_lines) == 1

@@ -75,9 +75,11 @@ def lay(
             while x < columns:
                 start = (left + x) % width
                 run = min(width - start, columns - x)
-                line[x : x + run] = patch[start : start + run]
+                for n in range(run):
+                    line[x + n] = patch[start + n]
                 x += run
-            here[1:-1] = hu[z, y]
+            for x in range(columns):
+                here[x + 1] = hu[z, y, x]
             here[0], here[-1] = here[1], here[-2]
             above, below, out = hu[z, max(y - 1, 0)], hu[z, min(y + 1, rows - 1)], noisy[z, y]
             for x in range(columns):

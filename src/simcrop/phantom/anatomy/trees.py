@@ -44,9 +44,9 @@ def dot(a: np.ndarray, b: np.ndarray) -> float:
 def divide(root: np.ndarray, points: np.ndarray, ends: np.ndarray, numbers: np.ndarray) -> int:
     """Halve the points across their longest axis, over and over; every half gets a branch. Counts the branches."""
     stack = np.empty((64, 4), np.int64)  # first and last point, parent, generation
-    stack[0] = np.array([0, len(points), -1, 0])
+    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, len(points), -1, 0
     depth, count = 1, 0
-    key = np.empty(len(points), np.float32)
+    key, sorted_points = np.empty(len(points), np.float32), np.empty_like(points)
     while depth > 0 and len(points) > 0:
         depth -= 1
         low, high, parent, generation = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
@@ -57,7 +57,8 @@ def divide(root: np.ndarray, points: np.ndarray, ends: np.ndarray, numbers: np.n
             middle += part[n]
         middle /= np.float32(high - low)
         share = np.float32(1) if high - low == 1 else REACH
-        ends[0, count], ends[1, count] = start, start + share * (middle - start)
+        for n in range(3):
+            ends[0, count, n], ends[1, count, n] = start[n], start[n] + share * (middle[n] - start[n])
         numbers[0, count], numbers[1, count], numbers[2, count] = parent, generation, high - low
         count += 1
         if high - low == 1:
@@ -66,11 +67,17 @@ def divide(root: np.ndarray, points: np.ndarray, ends: np.ndarray, numbers: np.n
         for n in range(high - low):
             key[n] = dot(part[n] - middle, axis)
         order = np.argsort(key[: high - low])
-        points[low:high] = part[order]
+        for n in range(high - low):
+            for i in range(3):
+                sorted_points[n, i] = part[order[n], i]
+        for n in range(high - low):
+            for i in range(3):
+                part[n, i] = sorted_points[n, i]
         half = low + (high - low) // 2
-        stack[depth] = np.array([half, high, count - 1, generation + 1])
-        stack[depth + 1] = np.array([low, half, count - 1, generation + 1])
-        depth += 2
+        for first, last in ((half, high), (low, half)):
+            stack[depth, 0], stack[depth, 1], stack[depth, 2] = first, last, count - 1
+            stack[depth, 3] = generation + 1
+            depth += 1
     return count
 
 

@@ -107,11 +107,11 @@ def paint_solids(
     """
     nz, ny, nx = hu.shape
     many, margin = len(starts) - 1, edge * HALF + TINY
-    stack, leaves = np.empty((DEPTH, BLOCK_LEAVES), np.float32), new_leaves()
+    once, stack, leaves = np.int64(1), np.empty((DEPTH, BLOCK_LEAVES), np.float32), new_leaves()
     near, found = np.empty(many, np.int64), np.empty((many, BLOCK_LEAVES), np.float32)
     at, values = np.empty((3, LEAF_VOXELS), np.float32), np.empty(LEAF_VOXELS, np.float32)
-    own, wide = np.empty(LEAF_VOXELS, np.float32), new_grain(texture, heights, TILES_PER_MM, 0)
-    fine = new_grain(texture, heights, GRAINS_PER_MM, 1)
+    own, wide = np.empty(LEAF_VOXELS, np.float32), new_grain(texture, heights, TILES_PER_MM, np.int64(0))
+    fine = new_grain(texture, heights, GRAINS_PER_MM, np.int64(1))
     for z0 in range(0, nz, BLOCK_Z):
         for y0 in range(0, ny, BLOCK_Y):
             for x0 in range(0, nx, BLOCK_X):
@@ -122,7 +122,7 @@ def paint_solids(
                 for solid in range(many):
                     material = materials[solid]
                     far = (material[SLOPE] + BEND * size) * size + margin
-                    distances(program[starts[solid] : starts[solid + 1]], at, 1, edge, texture, stack)
+                    distances(program[starts[solid] : starts[solid + 1]], at, once, edge, texture, stack)
                     if stack[0, 0] < -far and material[STRENGTH] == ONE:
                         count = 0
                     if stack[0, 0] <= far:

@@ -39,7 +39,7 @@ def look_up(texture: Texture, x: float, y: float, z: float, per_mm: float, turn:
     return low + (high - low) * w
 
 
-@inner
+@compiled
 def textures(texture: Texture, at: np.ndarray, out: np.ndarray) -> None:
     for n in range(len(out)):
         out[n] = look_up(texture, at[0, n], at[1, n], at[2, n], TILES_PER_MM, 0)
@@ -187,6 +187,8 @@ def measure(rows: np.ndarray, at: np.ndarray, texture: Texture, out: np.ndarray)
     stack, part = np.empty((DEPTH, BATCH), np.float32), np.empty((3, BATCH), np.float32)
     for start in range(0, len(out), BATCH):
         count = min(BATCH, len(out) - start)
-        part[:, :count] = at[:, start : start + count]
+        for n in range(count):
+            part[0, n], part[1, n], part[2, n] = at[0, start + n], at[1, start + n], at[2, start + n]
         distances(rows, part, count, ZERO, texture, stack)
-        out[start : start + count] = stack[0, :count]
+        for n in range(count):
+            out[start + n] = stack[0, n]

@@ -1,7 +1,9 @@
 """Machine code for the phantom's inner loops, kept between runs.
 
 A function that was compiled once does not notice changes in another file, so the name under which it is kept holds
-a checksum of all files with such functions.
+a checksum of all files with such functions. The first run on a machine waits for the compiler, so these loops spare it
+work: rows are copied number by number (a slice assigned to a slice brings its error message, and with that all of
+numba's text), and a constant argument is given as `np.int64(1)` (a bare `1` is compiled a second time, for itself).
 """
 
 import inspect
@@ -18,6 +20,7 @@ FILES = (
     *(KERNELS.parent / name for name in ("noise.py", "anatomy/trees.py")),
 )
 WITHOUT_COUNTS: dict[str, Any] = {"_nrt": False}
+WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def checksum() -> int:
@@ -36,11 +39,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inner(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a function that makes no arrays.
+    """The same for a function that makes no arrays and that only compiled ones call.
 
     It counts no references to rows of arrays: on a few voxels, counting takes longer than what is done with them.
     """
-    return jit.compiled(named(function), **WITHOUT_COUNTS)
+    return jit.compiled(named(function), **WITHOUT_COUNTS, **WITHOUT_WRAPPERS)
 
 
 def named(function: Callable[..., Any]) -> Callable[..., Any]:

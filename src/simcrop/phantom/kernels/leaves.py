@@ -109,7 +109,7 @@ def sort_leaves(
     solid: int,
 ) -> None:
     """Where one solid is, into `found`: -1 outside or under a later one, 1 inside, 0 where its surface may be."""
-    slope, margin, unsure = material[SLOPE], edge * HALF + TINY, 0
+    slope, margin, unsure = material[SLOPE], edge * HALF + TINY, np.int64(0)
     distances(rows, leaves.middles, count, edge, texture, stack)
     for leaf in range(count):
         radius, d = leaves.radii[leaf], stack[0, leaf]
