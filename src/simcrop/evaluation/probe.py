@@ -112,9 +112,9 @@ def held_out_scores(
     scores = np.full((len(strengths), *labels.shape), np.nan, np.float32)
     for out in held:
         standard, before = standardise(features[~out], labels[~out], view), None
-        for at_c, strength in zip(scores, strengths, strict=True):
+        for c, strength in enumerate(strengths):
             before = fit_standard(standard, labels[~out], strength, before, ROUGH)
-            at_c[out] = before.scores(features[out])
+            scores[c, out] = before.scores(features[out])
     return scores
 
 
