@@ -3,6 +3,7 @@
 import pytest
 
 from simcrop.data.report import split_at_heads
+from simcrop.data.report_heads import GUESSED, NO_FINDINGS, NO_HEAD
 
 DRESSED = [
     "CT.FINDINGS:{f}.IMPRESSION:{i}",
@@ -55,6 +56,17 @@ DRESSED = [
     "{f}\n\nIMPRESSION: {i}",
     "TECHNIQUE: Axial CT.\nContrast was injected.\n{f}\nIMPRESSION: {i}",
     "{f}\nImpression: {i}\nSigned by A. Stone",
+    "HISTORY: cough TECHNIQUE: CT chest FINDINGS: {f} IMPRESSION: {i}",
+    "                    FINDINGS:\n  {f}\n\t\t\t\tIMPRESSION:\n  {i}",
+    "Befund / Findings: {f}\nBeurteilung / Impression: {i}",
+    "Teknik: BT\nBulgular:\n{f}\nSonuç:\n{i}",
+    "FINDINGS CHEST: {f}\nIMPRESSION CHEST: {i}",
+    "F I N D I N G S\n{f}\nI M P R E S S I O N\n{i}",
+    "Hx: cough\nTech: CT\nComp: none\nFindings: {f}\nImp: {i}",
+    "Result: {f}. Interpretation: {i}",
+    "Technique: CT.\n\n{f}\n\nResult: {i}",
+    "CT CHEST WITH CONTRAST 3/4/2020\nHISTORY: cough\n{f}\nIMPRESSION: {i}",
+    "Name: Stone\nAge/Sex: 55/M\nFINDINGS: {f}\nPage 1 of 2\nIMPRESSION: {i}\nPage 2 of 2",
 ]
 
 
@@ -97,6 +109,16 @@ def test_a_head_is_known_in_any_dress(form: str) -> None:
             "Compared to the old study: stable.",
             "y",
         ),
+        (
+            "FINDINGS: Contrast: good filling. Dry.\nCONTRAST: 80 ml.\nClear.",
+            "Contrast: good filling. Dry.\nClear.",
+            "",
+        ),
+        (
+            "FINDINGS:\nPatient: rotated.\nExam: 12/3/2019.\nPrior exam: 5 mm nodule.\nStudy: None.",
+            "Patient: rotated.\nPrior exam: 5 mm nodule.",
+            "",
+        ),
         ("FINDINGS: x\n\nADDENDUM: z", "x\n\nADDENDUM: z", ""),
         ("FINDINGS: LUNGS: Clear. PLEURA: Dry. IMPRESSION: NORMAL.", "LUNGS: Clear. PLEURA: Dry.", "NORMAL."),
     ],
@@ -124,3 +146,51 @@ def test_sections_go_where_they_belong(text: str, findings: str, impression: str
 def test_a_report_without_a_known_head_says_so(text: str, findings: str) -> None:
     report = split_at_heads(text)
     assert (report.findings, report.impression, report.headed) == (findings, "", False)
+
+
+HISTORY = "HISTORY: 70F, known COPD. Smoker."
+
+
+@pytest.mark.parametrize(
+    ("text", "findings", "impression", "note"),
+    [
+        (
+            "HISTORY: cough. TECHNIQUE: CT without contrast. Clear lungs. Dry. IMPRESSION: y",
+            "Clear lungs. Dry.",
+            "y",
+            GUESSED,
+        ),
+        (
+            f"{HISTORY} TECHNIQUE: CT. Axial images were obtained. Dry. Clear lungs.",
+            "Dry. Clear lungs.",
+            "",
+            NO_HEAD,
+        ),
+        ("CT CHEST\nTECHNIQUE: CTPA. Clear lungs.\nDry.\nIMPRESSION: y", "Clear lungs.\nDry.", "y", GUESSED),
+        ("TECHNIQUE: CT. COMPARISON: None. CLEAR. IMPRESSION: Y", "CLEAR.", "Y", GUESSED),
+        (
+            "EXAM: CT HISTORY: COUGH LUNGS: CLEAR HEART: LARGE IMPRESSION: Y",
+            "LUNGS: CLEAR HEART: LARGE",
+            "Y",
+            GUESSED,
+        ),
+        ("History: Mr. Stone has cough. Seen with i.v. contrast. Clear.", "Clear.", "", NO_HEAD),
+        ("TECHNIQUE: CT. The lungs were scanned from the apices down.\nDry.\nIMPRESSION: y", "Dry.", "y", ""),
+        (
+            "TECHNIQUE: CT with contrast. Images were reviewed in lung windows. IMPRESSION: y",
+            "",
+            "y",
+            NO_FINDINGS,
+        ),
+        (f"{HISTORY} IMPRESSION: y", "", "y", NO_FINDINGS),
+        ("IMPRESSION: y", "", "y", NO_FINDINGS),
+        ("Clear.\nIMPRESSION: y", "Clear.", "y", ""),
+        ("FINDINGS: Clear.", "Clear.", "", ""),
+        ("Clear.", "Clear.", "", NO_HEAD),
+    ],
+)
+def test_findings_without_a_head_are_kept_with_a_note(
+    text: str, findings: str, impression: str, note: str
+) -> None:
+    report = split_at_heads(text)
+    assert (report.findings, report.impression, report.note) == (findings, impression, note)

@@ -32,6 +32,11 @@ from simcrop.data.report_leavings import clean_cell, clean_name
         ("a<CR><LF>b", "a\nb"),
         ("**Lungs:** clear", "Lungs: clear"),
         ("â€¢ 5 Â± 2 mm, Ã¶dem", "• 5 ± 2 mm, ödem"),
+        (r"\par Clear.\par No node.\par \b Normal\b0 , \'e4", "\nClear.\nNo node.\nNormal, ä"),
+        (r"{\rtf1\ansi{\fonttbl{\f0 Arial;}}\pard\f0\fs20 Clear.\par Dry.}", "Clear.\nDry."),
+        ("Clear.~No node.~Normal.", "Clear.\nNo node.\nNormal."),
+        ("Clear.| No node.| Normal.", "Clear.\n No node.\n Normal."),
+        ("a\u2028b\x0bc", "a\nb\nc"),
         *(
             (word, "")
             for word in ("nan", "NaN", " None ", "NULL", "null", "N/A", "#N/A", "<NA>", "na", "-", "NaT")
@@ -53,6 +58,7 @@ def test_leavings_are_cleaned(cell: str, text: str) -> None:
         "R&D, R&D; x",
         r"mass\nodule",
         r"left\right lung",
+        "Clear.~ 5 mm, a|b, c.|d",
         r"C:\temp\scan",
         "None.",
         "Nantes",

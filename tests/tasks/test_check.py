@@ -104,6 +104,24 @@ def test_what_a_reader_guessed_stands_in_the_ledger_and_on_the_page(
         assert note in page_of(tmp_path / "out")
 
 
+def test_reports_without_a_known_head_are_counted_on_the_page_and_the_terminal(
+    simcrop: Callable, chests: dict[str, Callable[..., Path]], tmp_path: Path
+) -> None:
+    texts = {
+        "bare": "Clear lungs.",
+        "guessed": "TECHNIQUE: CT. Clear lungs. IMPRESSION: y",
+        "known": "FINDINGS: Clear.",
+    }
+    for name, text in texts.items():
+        chests["nifti"](tmp_path / f"raw/{name}.nii", chests["hu"]())
+        (tmp_path / f"raw/{name}.txt").write_text(text)
+    assert simcrop("ingest", tmp_path / "raw", "--layout", "folder", "--out", tmp_path / "cohort").code == 0
+    ran = simcrop("check", tmp_path / "cohort", "--out", tmp_path / "out")
+    assert "reports without a known head: 2 (bare, guessed)" in ran.out
+    sentence = "Whole reports without a known head, their findings taken from what no head names: 2."
+    assert sentence in page_of(tmp_path / "out")
+
+
 def test_damaged_volumes_are_named_and_the_exit_code_says_so(
     simcrop: Callable, troubled, tmp_path: Path
 ) -> None:

@@ -42,9 +42,8 @@ class Report:
 
     findings: str
     impression: str
-    headed: bool = field(
-        default=True, compare=False
-    )  # whether a head said which is which, where one was needed
+    headed: bool = field(default=True, compare=False)  # whether a head said which is which, if one had to
+    note: str = field(default="", compare=False)  # what was guessed or is missing, for the ledger
 
     @property
     def text(self) -> str:
@@ -76,7 +75,7 @@ def read_report_text(path: str | Path) -> str:
 def split_at_heads(text: str) -> Report:
     """A whole report, with or without heads, see `report_heads`."""
     sections = cut_at_heads(text)
-    return Report(sections.findings, sections.impression, sections.headed)
+    return Report(sections.findings, sections.impression, sections.headed, sections.note)
 
 
 def _read_text(path: Path) -> str:

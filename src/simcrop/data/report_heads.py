@@ -7,23 +7,23 @@ No axes; text in, text out. The rules:
 2. Without a head of findings, findings are what stands before the impression, or all of it. With one, what stands
    before it is left out. Findings and impression under one head are findings.
 3. Technique, history, comparison and signature are neither. They reach to the next head or a blank line, else to the
-   end of their line, or sentence; a signature after the report to its end.
+   end of their line, or sentence, see `report_asides`; a signature after the report to its end, see
+   `report_signature`. A title such as "CT CHEST" before the first head is left out, too.
 4. "Other findings:", "Cardiac findings:" are no heads but words of the findings.
+5. What was guessed, and what is missing, is the report's note.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from simcrop.data.report_asides import ASIDE, begin_of_guess, end_of_aside, guess_findings, stays_in_findings
 from simcrop.data.report_marks import words
+from simcrop.data.report_signature import SIGNATURE, without_signature
 
-NO_HEAD = "no known head in the report, all of it read as findings"
-
-
-def _pattern(alternatives: str) -> str:
-    """One alternative a line; a blank between words may be any white space of a line."""
-    lines = [line.strip() for line in alternatives.strip().splitlines()]
-    return rf"(?:{'|'.join(lines)})".replace(" ", r"[ \t]+")
-
+HEADLESS = "no known head"  # how both notes of a report begin that does not say where its findings are
+NO_HEAD = f"{HEADLESS} in the report, all of it read as findings"
+GUESSED = f"{HEADLESS} of findings in the report, what follows its technique read as findings"
+NO_FINDINGS = "no findings in the report, only an impression"
 
 _GAP = r"[ \t]*"
 _JOINT = rf"{_GAP}(?:and|&|/|,|\+|-|–){_GAP}"
@@ -41,62 +41,26 @@ _MORE = (
 )
 _FINDINGS = (
     rf"(?P<findings>{_REGION}(?:(?:summary[ \t]+of[ \t]+)?findings?(?:{_JOINT}{_JOINED})?|{_JOINED}{_JOINT}findings?"
+    rf"|f i n d i n g s|(?:befunde?|bulgular)(?:{_JOINT}findings?)?"
     r"|(?P<rare_findings>observations?|description|results?|report)))"
 )
 _IMPRESSION = (
-    rf"(?P<impression>{_REGION}(?:{_CONCLUSION}|(?:final|ct|imaging|radiolog\w+)[ \t]+diagnos[ie]s"
+    rf"(?P<impression>{_REGION}(?:{_CONCLUSION}|imp(?=[ \t]*[:：])|i m p r e s s i o n"
+    rf"|(?:beurteilung|sonuç)(?:{_JOINT}{_CONCLUSION})?|(?:final|ct|imaging|radiolog\w+)[ \t]+diagnos[ie]s"
     r"|(?P<rare_impression>opinions?|interpretation|summary|assessment)))"
-)
-_ASIDE = _pattern(
-    r"""
-    (?:(?:ct|scan|scanning|imaging|exam(?:ination)?|study) )?(?:techniques?|procedure|protocols?|methods?|parameters)
-    (?:image |data )?acquisition(?: (?:technique|protocol|parameters))?
-    technique(?: and | & |/)\w+
-    (?:radiation )?dose(?: report)?
-    dlp
-    ctdi(?:vol)?
-    (?:iv |intravenous )?contrast(?: (?:agent|material|media|medium))?
-    (?:(?:relevant|past|medical|patient|clinical|brief|present|surgical|family) ){0,2}(?:history|hx)(?:(?: and |/)\w+)?
-    clinical (?:information|info|indications?|data|details|question|background|context|notes?|statement)
-    clinical (?:diagnosis|impression|findings|problem|summary)
-    indications?(?:(?: and | for |/)(?:the )?\w+)?
-    reason for (?:the )?\w+(?: \w+)?
-    comparisons?(?: (?:stud(?:y|ies)|exams?|examinations?|scans?|with|to|made))?
-    compared (?:with|to)
-    (?:prior|previous) (?:stud(?:y|ies)|exams?|examinations?|scans?|imaging|ct)
-    (?:type of )?exam(?:ination)?(?: (?:date|type|name|description|performed))?
-    study(?: (?:date|type|name|description))?
-    procedure (?:date|description)
-    modality
-    date(?: of (?:exam(?:ination)?|service|birth|study|scan|report))?
-    accession(?: (?:number|no))?
-    patient(?: (?:name|id|age|sex))?
-    mrn
-    dob
-    (?:ordering|referring|requesting)(?: \w+){1,2}
-    """
-)
-_SIGNATURE = _pattern(
-    r"""
-    (?:electronically|digitally|e)(?: |-)(?:signed|authenticated|approved|verified)
-    (?:dictated|transcribed|signed|reported|read|reviewed|approved|verified)(?:(?: and |/)\w+)?(?: electronically)? by
-    (?:interpreted|finali[sz]ed|authenticated|released|validated|prepared)(?:(?: and |/)\w+)?(?: electronically)? by
-    (?:final|this) report (?:(?:was|has been|electronically|digitally) ){0,2}(?:signed|dictated|approved|verified)
-    i have (?:personally )?reviewed
-    end of (?:\w+ )?report
-    (?:signatures?|radiologists?|attending(?: \w+)?|resident|signed|dictated|transcriptionist)(?=\s*[:：])
-    """
 )
 _SUFFIX = (
     r"(?:[ \t]*\([^()\n]{0,60}\)|[ \t]*\[[^\[\]\n]{0,40}\])?"
+    r"(?:(?:[ \t]+(?:ct|chest|thorax|abdomen|and|pelvis|neck|lungs?)){1,4}(?=[ \t]*[:：]))?"
     r"(?:[ \t]+(?:of|in|for|on|from)[ \t]+[^\n:.]{1,40}(?=[ \t]*[:：])|[ \t]*[-–—][ \t]*[^\n:.]{1,30}(?=[ \t]*[:：]))?"
 )
 _DRESS = r"(?:[ \t]|[^\w\s(]|_){0,12}"
 _NUMBER = r"(?:o[ \t]+|\(?(?:\d{1,2}|[A-Za-z]|[ivxIVX]{1,4})[.):-]{1,2}[ \t]*)?"
 _UNDRESS = r"[ \t]*(?:[-=]{2,20}|[*_#=~\]>}\"'”»`]{0,6})"
 _HEAD = re.compile(
-    rf"(?:(?P<line>^{_DRESS}{_NUMBER}{_DRESS})|(?P<stop>(?<=[.!?])[ \t]+)|(?P<inside>(?<![\w-])))"
-    rf"(?:{_FINDINGS}|{_IMPRESSION}|(?P<aside>{_ASIDE})|(?P<signature>{_SIGNATURE}))(?<=\w)(?!\w)"
+    rf"(?:(?P<line>^[ \t]*+{_DRESS}{_NUMBER}{_DRESS})|(?P<stop>(?<=[.!?])[ \t]+)"
+    rf"|(?P<inside>(?<=[.!?])|(?<![\w-])(?=[^\n:：]{{1,160}}[:：])))"
+    rf"(?:{_FINDINGS}|{_IMPRESSION}|(?P<aside>{ASIDE})|(?P<signature>{SIGNATURE}))(?<=\w)(?!\w)"
     rf"{_MORE}{_SUFFIX}(?P<close>{_UNDRESS})[ \t]*(?P<sign>[:：][-–]?|[-–—=|;.](?=\s)|$|)(?:{_UNDRESS}(?=\s|$))?",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -105,7 +69,9 @@ _MENTIONED = re.compile(  # a text without any of these words has no head, whate
     r"|techni|procedure|protocol|method|acquisition|parameter|dose|dlp|ctdi|contrast|history|hx|clinical|indication"
     r"|reason|compar|prior|previous|exam|study|modality|date|accession|patient|mrn|dob|ordering|referring|requesting"
     r"|signed|authenticated|approved|dictated|transcri|reported|read by|reviewed|verified|end of|signature|radiolog"
-    r"|attending|resident|interpreted|finali|released|validated|prepared",
+    r"|attending|resident|interpreted|finali|released|validated|prepared|typed|checked|scanned|corrected|proofread"
+    r"|this report|physician|doctor|provider|author|consultant|fellow|name|age|sex|gender|tech|comp|ind|imp|ref"
+    r"|f i n d|technik|teknik|fragest|klini|indik|endik|voraufn|befund|bulgular|beurteilung|sonuç",
     re.IGNORECASE,
 )
 _SUBHEAD = re.compile(r"(?:^|[\s.])([A-Za-z]+(?:[ -][A-Za-z]+)?)[ \t]+$")
@@ -115,44 +81,68 @@ _OTHER = words(
     " negative new no normal osseous other pleural positive previous prior pulmonary remaining secondary significant"
     " skeletal tissue unexpected upper vascular wall"
 )
-_ACQUIRED = re.compile(
-    r"\b(?:contrast|obtained|acquired|performed|reconstruct\w*|reformat\w*|multiplanar|helical|spiral|kvp?|mas"
-    r"|collimation|protocol|administered|injected|scanner|detector|dlp|ctdi\w*|dose|technique|intravenous(?:ly)?)\b",
+_UNDERLINE = re.compile(r"^[ \t]*(?:([-=_*~#])\1{2,}|[Pp](?:age|AGE) \d+ (?:of|OF) \d+)[ \t]*$", re.MULTILINE)
+_TITLE = re.compile(
+    r"\W*(?:(?:ct|cta|ctpa|hrct|ldct|mdct|chest|thorax|thoracic|abdomen|pelvis|neck|pe|lung|angiogra\w+|pulmonary|scan"
+    r"|screening|exam\w*|study|report|final|protocol|the|of|and|with|without|w|wo|w/o|iv|i\.v|contrast|plain|routine|low"
+    r"|high|dose|resolution|enhanced|non|noncontrast|computed|tomograph\w+|radiology|department|date|am|pm|[\d/.:]+)\b"
+    r"\W*)+",
     re.IGNORECASE,
 )
-_UNDERLINE = re.compile(r"^[ \t]*([-=_*~#])\1{2,}[ \t]*$", re.MULTILINE)
-_SENTENCE_END = re.compile(r"[.!?](?=\s+\S)")
 
 
 @dataclass(frozen=True)
 class Sections:
-    """`headed`: whether a head of findings or impression was there."""
+    """`headed`: whether a head of findings or impression was there. `note`: what was guessed or is missing."""
 
     findings: str
     impression: str
     headed: bool
+    note: str
 
 
 @dataclass(frozen=True)
 class _Head:
     kind: str
+    name: str
     start: int
     end: int
 
 
 def cut_at_heads(text: str) -> Sections:
     heads = _heads_in(text)
+    heads = _with_result_as_impression(text, heads)
     main = {head.kind for head in heads} & {"findings", "impression"}
     parts = _parts(text, heads, "findings" in main)
     if "findings" in main and not any(kind == "findings" and part for kind, part in parts):
         parts = _parts(text, heads, False)
-    if not any(part for _, part in parts):  # a whole report behind the head of its technique
-        parts = _parts(text, heads, True, "findings")
-    findings, impression = (
-        "\n".join(part for kind, part in parts if kind == wanted and part)
-        for wanted in ("findings", "impression")
+    if "findings" not in main and not any(kind != "impression" and part for kind, part in parts):
+        parts.append(("guess", _bare(guess_findings(_asides(text, heads), "impression" in main))))
+    findings = "\n".join(part for kind, part in parts if kind != "impression" and part)
+    impression = "\n".join(part for kind, part in parts if kind == "impression" and part)
+    guessed = any(kind == "guess" and part for kind, part in parts)
+    missing = "" if findings else NO_FINDINGS
+    return Sections(
+        findings, impression, bool(main), NO_HEAD if not main else GUESSED if guessed else missing
     )
-    return Sections(findings, impression, bool(main))
+
+
+def _with_result_as_impression(text: str, heads: list[_Head]) -> list[_Head]:
+    """ "Result:" after findings without a head is what was made of them; elsewhere it is their head."""
+    main = [head for head in heads if head.kind in ("findings", "impression")]
+    if not main or not all(re.search(r"results?$", head.name, re.IGNORECASE) for head in main):
+        return heads
+    turned = [replace(head, kind="impression") if head in main else head for head in heads]
+    said = any(kind == "findings" and part for kind, part in _parts(text, turned, False))
+    return turned if said else heads
+
+
+def _asides(text: str, heads: list[_Head]) -> list[tuple[str, str]]:
+    """(name, section) of each that stands before the impression."""
+    ends = [*(head.start for head in heads[1:]), len(text)]
+    last = next((number for number, head in enumerate(heads) if head.kind == "impression"), len(heads))
+    found = list(zip(heads, ends, strict=True))[:last] if heads else []
+    return [(head.name, text[head.end : end]) for head, end in found if head.kind == "aside"]
 
 
 def _heads_in(text: str) -> list[_Head]:
@@ -160,7 +150,11 @@ def _heads_in(text: str) -> list[_Head]:
         return []
     found = [(head, kind) for head in _HEAD.finditer(text) if (kind := _kind_of(text, head))]
     sure = any(kind == "findings" and not head["rare_findings"] for head, kind in found)
-    return [_Head(kind, *_span(head, kind)) for head, kind in found if not (sure and head["rare_findings"])]
+    return [
+        _Head(kind, head[kind], *_span(head, kind))
+        for head, kind in found
+        if not (sure and head["rare_findings"])
+    ]
 
 
 def _span(head: re.Match[str], kind: str) -> tuple[int, int]:
@@ -174,14 +168,17 @@ def _kind_of(text: str, head: re.Match[str]) -> str | None:
     colon, alone = sign[:1] in (":", "："), _is_alone(text, head)
     if kind == "signature":
         glued = name[:4].isupper() and text[head.start() - 1] in ".!?"
-        return kind if name[0].isupper() and (head["inside"] is None or glued) else None
+        begins = name[0].isupper() or (head["line"] or "").strip() == "E-"
+        return kind if begins and (head["inside"] is None or glued) else None
     if kind == "aside" and not name.lstrip()[0].isupper():
         return None
     if name[:4].lower() == "the " and not name.isupper():
         return None
     if head["rare_findings"] or head["rare_impression"]:
         is_title = name.lower().endswith("report")  # "CT CHEST REPORT" stands above many a report
-        return kind if at_line and name[0].isupper() and (colon or (alone and not is_title)) else None
+        after_stop = head["stop"] is not None and name.lower() in ("interpretation", "opinion", "summary")
+        begins = colon and (at_line or after_stop)
+        return kind if name[0].isupper() and (begins or (at_line and alone and not is_title)) else None
     if at_line:
         return kind if colon or alone or _stands_out(text, head, name) else None
     if head["stop"] is not None:
@@ -215,58 +212,37 @@ def _is_no_subhead(text: str, head: re.Match[str], name: str) -> bool:
     last = re.split("[ -]", found[1])[-1] if found else ""
     if last.lower() in _OTHER and head["findings"]:
         return False
-    if name.isupper():
+    if name.split()[-1].isupper():  # "TECHNIQUE: CT chest FINDINGS: clear"
         return True
     apart = before[-1:].isspace() or before[-1:] in ".!?)"
     return name[0].isupper() and name[1:2].islower() and apart and not last[:1].isupper()
 
 
-def _parts(text: str, heads: list[_Head], has_findings: bool, whole: str = "") -> list[tuple[str, str]]:
+def _parts(text: str, heads: list[_Head], has_findings: bool) -> list[tuple[str, str]]:
     """(kind, text) in order; what stands before the first head is findings unless findings have a head."""
-    current = whole or ("" if has_findings else "findings")
-    parts = [(current, _bare(text[: heads[0].start] if heads else text))]
+    current = "" if has_findings else "findings"
+    before = _bare(text[: heads[0].start] if heads else text)
+    parts = [(current, "" if heads and _TITLE.fullmatch(before) else before)]
     for number, head in enumerate(heads):
         end = heads[number + 1].start if number + 1 < len(heads) else len(text)
         section = text[head.end : end]
         if head.kind in ("findings", "impression"):
             current = head.kind
             parts.append((current, _bare(section)))
-            continue
-        said = any(part for kind, part in parts if kind)
-        if not (head.kind == "signature" and said):
+        elif head.kind == "aside" or not any(part for kind, part in parts if kind):
             inside = has_findings and bool(current)
-            parts.append((current, _bare(section[_end_of_aside(section, inside) :])))
+            parts.append(_after_aside(head, section, text[head.start : end], current, inside))
     return [(kind, part) for kind, part in parts if kind]
 
 
-def _end_of_aside(section: str, inside: bool) -> int:
-    """Where the words of the report go on after a technique, a history or a comparison."""
-    start, end = len(section) - len(section.lstrip()), len(section.rstrip())
-    if inside:
-        return min(_end_of_lines(section, start, end), _end_of_sentence(section, start, end))
-    blank = re.compile(r"\n[ \t]*\n").search(section, start, end)
-    return blank.end() if blank else _end_of_lines(section, start, end)
-
-
-def _end_of_lines(section: str, start: int, end: int) -> int:
-    """The first line that goes on in the next one no more; a line about how a scan was made belongs to it."""
-    at = start
-    while (line_end := section.find("\n", at, end)) >= 0:
-        following = section[line_end:end].lstrip().partition("\n")[0]
-        ended = section[at:line_end].rstrip().endswith((".", "!", "?")) or not following[:1].islower()
-        if ended and not _ACQUIRED.search(following):
-            return line_end
-        at = line_end + 1
-    return len(section)
-
-
-def _end_of_sentence(section: str, start: int, end: int) -> int:
-    for stop in _SENTENCE_END.finditer(section, start, end):
-        following = section[stop.end() : end].lstrip()
-        if not _ACQUIRED.search(_SENTENCE_END.split(following, maxsplit=1)[0]):
-            return stop.end()
-    return len(section)
+def _after_aside(head: _Head, section: str, whole: str, current: str, inside: bool) -> tuple[str, str]:
+    """What belongs to the findings or impression around it."""
+    if inside and stays_in_findings(head.name, section):
+        return current, _bare(whole)
+    if current == "findings" and not inside and (guess := begin_of_guess(head.name, section)) is not None:
+        return "guess", _bare(section[guess:])
+    return current, _bare(section[end_of_aside(section, inside) :])
 
 
 def _bare(section: str) -> str:
-    return _UNDERLINE.sub("", section).strip().removeprefix("**").lstrip()
+    return without_signature(_UNDERLINE.sub("", section).strip().removeprefix("**").lstrip())

@@ -10,7 +10,9 @@ import re
 EMPTY_CELLS = frozenset({"nan", "none", "null", "nat", "<na>", "n/a", "#n/a", "(null)", "\\n"})
 EMPTY_TEXTS = EMPTY_CELLS | {"na", "n.a.", "n.a", "nil", "-", "--", "—", "not available"}
 
-_SUSPECT = re.compile(r"[\\&<\xa0\xad\u200b\u2060]|_x[0-9A-Fa-f]{4}_|\*\*|[ÂÃÄÅâ][\x80-\xbf\u0152-\u2122]")
+_SUSPECT = re.compile(
+    r"[\\&<\xa0\xad\u200b\u2060\x0b\x0c\x85\u2028\u2029]|[.:?!][~|]|_x[0-9A-Fa-f]{4}_|\*\*|[ÂÃÄÅâ][\x80-\xbf\u0152-\u2122]"
+)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _EXCEL = re.compile(r"_x000[dD]_(?:_x000[aA]_|\n)?|_x([0-9A-Fa-f]{4})_")
 _N_WORD = r"od(?:ul|e|al)|ot\b|ormal|ecro|eopl|ew\b|arrow|erve|asal|eck\b"  # "mass\nodule" is a slash
@@ -20,6 +22,11 @@ _LINE_END = re.compile(
 )
 _CODE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _TAB = re.compile(r"\\t(?![a-z])")
+_RTF_GROUP = re.compile(r"\{\\(?:\*|fonttbl|colortbl|stylesheet|info|pict)(?:[^{}]|\{[^{}]*\})*\}")
+_RTF = re.compile(r"\\(?:(pard?|line)|'([0-9a-f]{2})|(?:[a-z]{1,20}-?\d{0,6}))(?![a-z0-9]) ?")
+_REPEATED = re.compile(
+    r"(?<=[.:?!])(?:~|\|)(?=[ \t]*(?:[A-Z]|$))"
+)  # what HL7 puts between the lines of a text
 _ESCAPED = re.compile(r"\\([TFSRE])\\|\\([\"'/])")
 _HL7 = {"T": "&", "F": "|", "S": "^", "R": "~", "E": "\\"}
 _HIDDEN = re.compile(
@@ -34,6 +41,7 @@ _NO_SPACE = {"b", "i", "em", "u", "strong", "span", "font", "sup", "sub", "html"
 _BOLD = re.compile(r"(?<![\[*])\*\*(?=[^\s*])([^*\[\]\n]{1,80})(?<=\S)\*\*(?![\]*])")
 _MISREAD = re.compile(r"[Â-Å][\x80-\xbf\u0152-\u2122]|â[\x80-\xbf\u0152-\u2122]{2}")
 _INVISIBLE = dict.fromkeys(map(ord, "\xad\u200b\u2060"), None) | {0xA0: " "}
+_INVISIBLE |= dict.fromkeys(map(ord, "\x0b\x0c\x85\u2028\u2029"), "\n")
 
 
 def clean_cell(text: str) -> str:
@@ -54,11 +62,26 @@ def clean_text(text: str) -> str:
     for _ in range(3):  # an export of an export: "&amp;lt;"
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
     text = _EXCEL.sub(lambda code: "\n" if code[1] is None else _character(code[1]), text)
+    text = _without_rtf(text) if re.search(r"\\pard?(?![a-z])", text) else text
     text = _CODE.sub(lambda code: _character(code[1] or code[2]), text)
     text = _TAB.sub(" ", _LINE_END.sub("\n", text))
+    text = _REPEATED.sub("\n", text) if len(_REPEATED.findall(text)) > 1 else text
     text = _ESCAPED.sub(lambda escape: _HL7[escape[1]] if escape[1] else escape[2], text)
     text = _TAG.sub(_layout_of, _HIDDEN.sub("", text))
     return _BOLD.sub(r"\1", text).translate(_INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _without_rtf(text: str) -> str:
+    """A rich text whose paragraphs are spelled out; the words of its layout vanish."""
+    whole = text.lstrip().startswith("{\\rtf")
+    text = _RTF.sub(_rtf_word, _RTF_GROUP.sub("", text))
+    return text.replace("{", "").replace("}", "") if whole else text
+
+
+def _rtf_word(word: re.Match[str]) -> str:
+    if word[2]:
+        return bytes.fromhex(word[2]).decode("cp1252", "replace")
+    return "\n" if word[1] and word[1] != "pard" else ""
 
 
 def _character(code: str) -> str:

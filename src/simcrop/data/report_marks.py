@@ -5,7 +5,8 @@ No axes. Each such mark becomes a BREAK. Which marks are a list's is decided by 
 1. A sign that can be nothing else, such as • or ➢, is a bullet wherever it stands; a dash or asterisk at a line start.
 2. Any other sign is one where it recurs at line starts. One that compares or counts ("> 5 mm", "-80 HU") stays in the
    sentence unless another line has it before a word; a dash before a length is a bullet, as no length is below zero.
-3. Numbers are a list's where they follow one another at line starts; letters and Roman numerals from "a" or "i" on.
+3. Numbers are a list's where they follow one another at line starts; letters and Roman numerals from "a" or "i" on,
+   inside a line, too, see `report_letters`. A line that begins with a dash may have more of them before capitals.
 4. A line that begins with a size or a count is an item where the text is written in lines: other lines end without
    a stop before a capital, or begin with a size, too; and the line before it had room for more.
 """
@@ -13,6 +14,8 @@ No axes. Each such mark becomes a BREAK. Which marks are a list's is decided by 
 import re
 from dataclasses import dataclass
 from itertools import pairwise
+
+from simcrop.data.report_letters import without_list_letters
 
 BREAK = "\x1e"  # stands where a layout mark was; no report holds this control character once it is cleaned
 LOOK_BACK = 100  # characters before a mark that decide about it; keeps a garbled file from taking minutes
@@ -45,6 +48,7 @@ _BULLET = re.compile(
     rf"|^[ \t]*[–—‐‑‒―−*-]+[ \t]*(?!\d|ve\b))",
     re.MULTILINE,
 )
+_DASHED = re.compile(r"\s*[-–—] [A-Z][^\n]* [-–—] [A-Z][^\n]* [-–—] [A-Z][^\n]*$")  # a list in one line
 _QUOTATION = r'(?<!\w)["“](?=[a-z][^"“”.]{0,40}["”](?!\w)|[^"“”.\s][^"“”.]{0,40}["”]\s+[a-z])[^"“”]+["”]'
 _QUOTE = re.compile(rf'(?=["“”„«»])(?:({_QUOTATION})|["“”„«»])')
 _ITEM = re.compile(
@@ -93,9 +97,11 @@ def without_layout_marks(text: str) -> str:
     """The text with a BREAK in place of each bullet, stray quote and list mark, and before each item of a list."""
     if "\n" in text:
         text = _without_marks_of_lines(text)
+    elif _DASHED.match(text):
+        text = re.sub(r" [-–—] (?=[A-Z])", BREAK, text)
     text = _QUOTE.sub(lambda quote: quote[1] or BREAK, text)
     text = _BULLET.sub(BREAK, text)
-    return _without_list_numbers(text)
+    return without_list_letters(_without_list_numbers(text), BREAK)
 
 
 def _without_marks_of_lines(text: str) -> str:

@@ -9,9 +9,13 @@ No axes. A stop after an abbreviation ends nothing where the sentence shows that
 3. A dotted word ("b.i.d.", "U.S.") goes on before a small letter, and before a capital unless it tells a dose, a time
    or a degree.
 4. Any other abbreviation goes on before a small letter only; one without a vowel ("Dx.") is known by that.
+
+A line break ends a sentence unless the line runs on. Lines of small letters without any stop are items each, where half
+of them or more had room for the first word of the next, so that nobody wrapped them.
 """
 
 import re
+from itertools import pairwise
 
 from simcrop.data.report_marks import COUNTED, LOOK_BACK, words
 
@@ -26,8 +30,8 @@ RUN_ON_BEFORE_NUMBER = MONTHS | words(
     " segm seq ser sl tel temp th thu thur thurs tue tues vol wed wt"
 )
 RUN_ON_BEFORE_LOWER_CASE = words(  # "blind" is how "kor.", correlation, comes out of a translator
-    "al ant bilat blind ca clin cm cor corr dia diam dist etc ext fig hu ii iii inf int ix kv lab lat max med min ml"
-    " mm op po post postop preop prox resp sec seg sup susp ver vert vi vii viii"
+    "al ant bilat blind ca clin cm cor corr dia diam dist etc ext fig hu ii iii inf int ix kv lab lat max mgy med min"
+    " ml mm op po post postop preop prox resp sec seg sup susp ver vert vi vii viii"
 )
 RUN_ON_UNLESS_BEGUN = words(  # a word that begins sentences begins one after these, too
     "abd abn abnl abnorm acc adj aff aka alt amb anat angio ao appt approx apr asc atyp aug av avg ax bil calc cerv chr"
@@ -49,8 +53,19 @@ LINE_JOINING_WORDS = words(
 OPENING_WORDS = words("a all also an as at both for he if in is it no of on other she the there this when")
 STARTING_WORDS = OPENING_WORDS - words("all also as at for in is of on")  # what seldom follows a dotted word
 
+_GOING_ON = words(
+    "a about abutting after also although an and are as at because been before being between both but by due during for"
+    " from had has have if in into involving is its measured measures measuring nor of on or over per seen showing"
+    " suggesting than that the their these this through to toward towards up was were when where which while"
+    " with within without"
+)
+_GOING_ON_AT_START = _GOING_ON - words("a an because no the their these this")
+_PROSE = re.compile(  # lines that no item of a list would end, hold or begin with
+    rf"[.?!;][)\]]?(?:\s|$)|[,:(/-]\n|\b(?:{'|'.join(sorted(_GOING_ON))})\n"
+    rf"|\n(?![^\W\d_])|\n(?:{'|'.join(sorted(_GOING_ON_AT_START))})\b"
+)
 _STOP = re.compile(r"[.?!…。！？]+[)\]’'）]*")
-_WORD_BEFORE = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]+$")
+_WORD_BEFORE = re.compile(r"(?:(?<![^\W\d_])(?:[^\W\d_]\.)+)?[^\W\d_]+$")
 _ORDINAL = re.compile(
     r"(?<![\w.])(?<![A-Za-z]-)[A-Za-z]{0,2}\d{1,2}(?:\.?\s*(?:[-–/,]|and)\s*[A-Za-z]{0,2}\d{1,2})*$"
 )
@@ -80,16 +95,29 @@ _MONTH_AND_YEAR = re.compile(
 
 def split_block(block: str) -> list[str]:
     """Cut after every stop that ends a sentence, and at the line breaks that end one."""
-    return [sentence for line in _join_lines(block).split("\n") for sentence in _split_line(line)]
+    return [sentence for line in _join_lines(block).split("\n") for sentence in split_line(line)]
 
 
 def _join_lines(block: str) -> str:
     """One line per stretch that a line break does not end; the breaks that do end one stay."""
-    joined = ""
-    for line in (line.strip() for line in block.split("\n")):
-        runs_on = _line_runs_on(joined, line)
+    joined, lines = "", [line.strip() for line in block.split("\n")]
+    are_items = _are_items([line for line in lines if line])
+    for line in lines:
+        runs_on = not are_items and _line_runs_on(joined, line)
         joined = f"{joined}{' ' if runs_on else chr(10)}{line}" if joined else line
     return joined
+
+
+def _are_items(lines: list[str]) -> bool:
+    """Whether each line is an item of its own, though none ends with a stop or begins with a capital.
+
+    A line that had room for the first word of the next was not wrapped; nobody wraps at less than 40 letters.
+    """
+    if len(lines) < 3 or any(line[0].isupper() for line in lines[1:]) or _PROSE.search("\n".join(lines)):
+        return False
+    width = max(0 if lines[0][0].isupper() else 40, *map(len, lines))
+    roomy = [len(before) + 1 + len(line.split(None, 1)[0]) <= width for before, line in pairwise(lines)]
+    return 2 * sum(roomy) >= len(roomy)
 
 
 def _line_runs_on(before: str, line: str) -> bool:
@@ -104,7 +132,7 @@ def _line_runs_on(before: str, line: str) -> bool:
     return not line[0].isupper() or (word is not None and word[0].lower() in LINE_JOINING_WORDS)
 
 
-def _split_line(line: str) -> list[str]:
+def split_line(line: str) -> list[str]:
     bracketed = _bracketed(line)
     cuts = [0]
     for stop in _STOP.finditer(line):

@@ -219,7 +219,7 @@ def add_reports(page: Page, checked: Checked) -> None:
         text += f" {written(len(found.without_scan))} reports have no scan."
     if found.headless:
         text += (
-            " Whole reports without a known head, all of which was read as findings: "
+            " Whole reports without a known head, their findings taken from what no head names: "
             f"{written(len(found.headless))}."
         )
     if found.unsplit:

@@ -9,7 +9,7 @@ import pytest
 
 from simcrop.data.layouts import ListingOptions, list_studies
 from simcrop.data.layouts.report_rows import read_rows
-from simcrop.data.report_heads import NO_HEAD
+from simcrop.data.report_heads import GUESSED, NO_FINDINGS, NO_HEAD
 from simcrop.errors import SimcropError
 
 ROWS: list[dict[str, Any]] = [
@@ -214,6 +214,16 @@ def test_what_an_export_left_in_cells_is_gone_in_every_format(
     [
         ("report", "TECHNIQUE: CT.\n\nClear.", ("Clear.", ""), (NO_HEAD,)),
         ("report", "TECHNIQUE: CT.\nFINDINGS: Clear.", ("Clear.", ""), ()),
+        (
+            "report",
+            "TECHNIQUE: CT. Clear lungs. IMPRESSION: Normal.",
+            ("Clear lungs.", "Normal."),
+            (GUESSED,),
+        ),
+        ("report", "IMPRESSION: Normal.", ("", "Normal."), (NO_FINDINGS,)),
+        ("findings", "Clear.\nJ. Stone MD", ("Clear.", ""), ()),
+        ("findings,impression", "Clear.\nDr. Stone,Normal.\nDr. Stone", ("Clear.", "Normal."), ()),
+        ("impression", "Normal.", ("", "Normal."), ()),
         ("findings,report", "nan,FINDINGS: Clear.", ("Clear.", ""), ()),
         ("findings", "Clear.", ("Clear.", ""), ()),
         ("findings", "TECHNIQUE: CT. FINDINGS: Clear. IMPRESSION: Normal.", ("Clear.", "Normal."), ()),

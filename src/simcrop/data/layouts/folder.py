@@ -28,7 +28,6 @@ from simcrop.data.layouts.report_table import Joined, ReportTable, Scan
 from simcrop.data.layouts.stray import left_refusals, stray_reports
 from simcrop.data.readers.find import Survey, is_directory, survey
 from simcrop.data.report import Report, read_report_file
-from simcrop.data.report_heads import NO_HEAD
 from simcrop.errors import SimcropError
 
 LONGEST_ID = 150
@@ -142,8 +141,8 @@ def study_of(
             refusals.append(Refusal(text.name, text, error.reason, error.sentence))
     if not (report.findings.strip() or report.impression.strip()):
         notes = (*notes, "no report")
-    elif not report.headed:
-        notes = (*notes, NO_HEAD)
+    elif report.note:
+        notes = (*notes, report.note)
     study = RawStudy(
         id=scan.id,
         patient=cells.get("patient") or person,

@@ -22,6 +22,7 @@ from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, 
 from simcrop.data.layouts.table import Row, label_of
 from simcrop.data.readers.header_names import SERIES, HeaderNames, header_names, keyword_of
 from simcrop.data.report import Report, split_at_heads
+from simcrop.data.report_signature import without_signature
 
 Identify = Callable[[Path], HeaderNames | None]
 
@@ -76,7 +77,7 @@ class ReportTable:
             report = split_at_heads(findings)
             if report.headed and report.text:
                 return report
-        return Report(findings, impression)
+        return Report(without_signature(findings), without_signature(impression))
 
     def labels(self, number: int) -> dict[str, int | None]:
         row = self.rows[number]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from simcrop.data.report_heads import NO_HEAD
+from simcrop.data.report_heads import HEADLESS
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
 
@@ -135,7 +135,7 @@ def reports(cohort: Cohort) -> Reports:
     words = index.select(text.str.count_matches(r"\S+").alias("words"))["words"].to_numpy().astype(np.int64)
     sentences = index["sentences"].fill_null(0).to_numpy().astype(np.int64)
     ids = index["id"].to_list()
-    headless = pl.col("sentence").str.contains(NO_HEAD, literal=True)
+    headless = pl.col("sentence").str.contains(HEADLESS, literal=True)
     lost = cohort.ledger.filter((pl.col("status") == "refused") & (pl.col("reason") == NO_VOLUME))
     return Reports(
         words=words,
