@@ -77,8 +77,8 @@ def refuse_poor_share(
         named = ", ".join(name for name, gone in zip(names, lost, strict=True) if gone)
         raise SimcropError(
             "share-too-small",
-            f"--share {share:g} leaves {left} of {every} patients to learn from (seed {seed}), among whom nobody has, or "
-            f"everybody has: {named}; a larger share holds both",
+            f"--share {share:g} leaves {left} of {every} patients to learn from (seed {seed}), among whom nobody has, "
+            f"or everybody has: {named}; a larger share holds both",
         )
 
 
