@@ -286,3 +286,5 @@ def test_an_origin_counts_also_beside_spacings(nrrd: Writer) -> None:
     volume = read_volume(nrrd(SPACE, "spacings: 0.7 0.9 1.3", ORIGIN))
     assert volume.affine[:3, 3].tolist() == [-1, -2, 3]
     assert not any("position" in note for note in volume.notes)
+    other = read_volume(nrrd(SPACE, 'units: "cm" "cm" "cm"', "spacings: 0.07 0.09 0.13", ORIGIN))
+    assert any("guessed position" in note for note in other.notes)
