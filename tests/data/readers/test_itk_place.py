@@ -258,6 +258,7 @@ def test_a_metaimage_rescale_counts_where_it_makes_a_ct(
     stored = toy.hu + 1024 if source == "header" else toy.hu
     path.write_bytes(path.read_bytes()[: -toy.hu.size * 2] + stored.astype("<i2").tobytes(order="F"))
     volume = read_volume(path)
+    assert volume.decision is not None
     assert volume.decision.source == source
     np.testing.assert_array_equal(volume.hu, toy.hu)
 
