@@ -233,3 +233,11 @@ def test_every_real_metadata_row_becomes_a_full_hint(real_data: Path) -> None:
         assert hint.spacing_mm[2] == float(row["ZSpacing"])
         assert hint.position_lps_mm is not None
         assert hint.orientation_lps == (1, 0, 0, 0, 1, 0)
+
+
+def test_a_mask_of_labels_is_called_one() -> None:
+    mask = np.random.default_rng(0).integers(0, 118, (20, 20, 20)).astype(np.uint8)
+    for values, said in ((mask, True), (mask * 0.5, False), (mask - 9.0, False)):
+        with pytest.raises(SimcropError) as caught:
+            decide(values)
+        assert ("as in a mask of labels" in caught.value.sentence) == said

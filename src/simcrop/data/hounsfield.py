@@ -16,6 +16,7 @@ PADDING_HU = -1100  # from here down, one exact value that repeats is padding to
 PADDING_SHARE = 0.01
 SAMPLE = 400_000
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
+MOST_LABELS = 120  # of a mask, such as TotalSegmentator's
 GIVEN = "given"  # the source of a rescale that a user told, see `tasks.rescale`
 COMMON_RESCALES = ((1.0, -1024.0), (1.0, -1000.0), (1.0, -8192.0))  # named as advice, never applied unasked
 
@@ -227,7 +228,8 @@ def refusal(
     if hint is not None:
         whose = "the given one" if hint.source == GIVEN else "the metadata table's"
         tried.append(f"{whose} ({hint.slope:g}, {hint.intercept:g})")
-    advice = ""
+    labels = np.unique(sample).size <= MOST_LABELS and low >= 0 and bool((sample == np.round(sample)).all())
+    advice = "; a few whole numbers alone, as in a mask of labels" if labels else ""
     for a, b in COMMON_RESCALES:
         if weigh(sample * a + b).plausible:
             advice = (

@@ -208,3 +208,26 @@ def test_a_path_that_means_a_scan_as_it_stands_is_not_written_anew(tmp_path: Pat
     put(raw, "raw/p01/ct.nii.gz", "p01/ct.nii.gz")
     listing = listed(raw, "file,findings\nraw/p01/ct.nii.gz,Dry.\n./p01/ct.nii.gz,Wet.\n", None)
     assert found(listing) == {"p01__ct": "Wet.", "raw__p01__ct": "Dry."}
+
+
+@pytest.mark.parametrize(
+    ("before", "other", "sure"),
+    [
+        ("D:\\ct\\", "D:\\ct\\", True),
+        ("/mnt/share/", "/mnt/share/", True),
+        ("\\\\server\\ct\\", "\\\\server\\ct\\", True),
+        ("/mnt/here/", "/mnt/there/", False),
+    ],
+)
+def test_paths_of_another_computer_count_where_all_begin_alike(
+    tmp_path: Path, before: str, other: str, sure: bool
+) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "p01/ct.nii.gz", "p02/other.nii.gz")
+    table = f"file,findings\n{before}raw/p01/ct.nii.gz,Dry.\n{other}raw/p02/other.nii.gz,Wet.\n"
+    table += f"{before}raw/p03/ct.nii.gz,Lost.\n/elsewhere/p01/ct.nii.gz,Lost.\n"
+    listing = listed(raw, table, None)
+    assert found(listing) == (
+        {"p01__ct": "Dry.", "p02__other": "Wet."} if sure else {"p01__ct": "", "p02__other": ""}
+    )
+    assert len(listing.refusals) == (2 if sure else 4)

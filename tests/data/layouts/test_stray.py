@@ -139,3 +139,16 @@ def test_a_folder_of_nothing_that_can_be_read_says_what_there_is(tmp_path: Path)
     put(tmp_path, "ct.nii.bz2")
     with pytest.raises(SimcropError, match=r"what lies there is not read: 1 \.nii\.bz2, 1 \.npy"):
         list_studies("folder", tmp_path)
+
+
+def test_the_spreadsheet_of_which_the_table_was_saved_is_none_of_the_left(tmp_path: Path) -> None:
+    put(tmp_path, "a/ct7.nii.gz", "reports.xlsx", "cases.xlsx", "a/reports.xlsx")
+    (tmp_path / "reports.csv").write_text("id,findings\na__ct7,Dry.\n")
+    assert [refusal.name for refusal in list_studies("folder", tmp_path).refusals] == ["a/reports.xlsx"]
+
+
+def test_a_table_without_any_scan_is_no_cohort(tmp_path: Path) -> None:
+    (tmp_path / "reports.csv").write_text("id,findings\na__ct7,Dry.\n")
+    with pytest.raises(SimcropError, match="no scan found") as caught:
+        list_studies("folder", tmp_path)
+    assert caught.value.reason == "no-scans"

@@ -23,13 +23,17 @@ def bare(data: pydicom.Dataset, how: str) -> bytes:
         data.save_as(file, enforce_file_format=True)
         return file.getvalue()[132:]
     plain, file = pydicom.Dataset(data), io.BytesIO()
+    if how == "big":
+        plain.PixelData = np.frombuffer(data.PixelData, "<u2").byteswap().tobytes()
+        pydicom.dcmwrite(file, plain, implicit_vr=False, little_endian=False)
+        return file.getvalue()
     if how == "length":
         plain.add_new(0x00080000, "UL", 200)
     pydicom.dcmwrite(file, plain, implicit_vr=how != "explicit", little_endian=True)
     return file.getvalue()
 
 
-@pytest.mark.parametrize("how", ["implicit", "explicit", "length", "meta"])
+@pytest.mark.parametrize("how", ["implicit", "explicit", "length", "meta", "big"])
 @pytest.mark.parametrize("name", ["IM{:04}", "1.2.840.{}", "{}.img", "{}.mri"])
 def test_bare_slices_are_found_and_read(
     tmp_path: Path,

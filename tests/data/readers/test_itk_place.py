@@ -241,3 +241,51 @@ def test_a_sheared_nrrd_is_refused_as_tilted(nrrd: Writer) -> None:
     with pytest.raises(SimcropError, match="tilted gantry") as caught:
         read_volume(nrrd(SPACE, "space directions: (0.7,0,0) (0,0.9,0) (0,1.2,4.9)", ORIGIN))
     assert caught.value.reason == "tilted-slices"
+
+
+def test_names_of_fields_count_whatever_their_capitals(mha: Writer) -> None:
+    volume = read_volume(mha("elementspacing = 0.7 0.9 1.3", f"TRANSFORMMATRIX = {TURNED}", "offset = 1 2 3"))
+    wanted = read_volume(mha(*WHOLE))
+    np.testing.assert_array_equal(volume.affine, wanted.affine)
+    assert volume.notes == ()
+
+
+@pytest.mark.parametrize(("offset", "source"), [(-1024, "header"), (-3000, "stored")])
+def test_a_metaimage_rescale_counts_where_it_makes_a_ct(
+    toy: Volume, mha: Writer, offset: int, source: str
+) -> None:
+    path = mha(*WHOLE, "ElementToIntensityFunctionSlope = 1", f"ElementToIntensityFunctionOffset = {offset}")
+    stored = toy.hu + 1024 if source == "header" else toy.hu
+    path.write_bytes(path.read_bytes()[: -toy.hu.size * 2] + stored.astype("<i2").tobytes(order="F"))
+    volume = read_volume(path)
+    assert volume.decision is not None
+    assert volume.decision.source == source
+    np.testing.assert_array_equal(volume.hu, toy.hu)
+
+
+def test_more_bytes_than_the_header_knows_of_are_a_note(mha: Writer) -> None:
+    path = mha(*WHOLE)
+    path.write_bytes(path.read_bytes() + bytes(100))
+    (note,) = read_volume(path).notes
+    assert "100 bytes more" in note
+    assert is_guess(note)
+
+
+def test_a_data_file_may_be_named_as_windows_does(tmp_path: Path, toy: Volume, mha: Writer) -> None:
+    path = mha(*WHOLE)
+    head = path.read_bytes()[: -toy.hu.size * 2].replace(b"LOCAL", b".\\voxels\\ct.raw")
+    (tmp_path / "voxels").mkdir()
+    (tmp_path / "voxels/ct.raw").write_bytes(toy.hu.astype("<i2").tobytes(order="F"))
+    (tmp_path / "ct.mhd").write_bytes(head)
+    np.testing.assert_array_equal(read_volume(tmp_path / "ct.mhd").hu, toy.hu)
+    (tmp_path / "out.mhd").write_bytes(head.replace(b".\\voxels", b"..\\voxels"))
+    with pytest.raises(SimcropError, match="outside its own folder"):
+        read_volume(tmp_path / "out.mhd")
+
+
+def test_an_origin_counts_also_beside_spacings(nrrd: Writer) -> None:
+    volume = read_volume(nrrd(SPACE, "spacings: 0.7 0.9 1.3", ORIGIN))
+    assert volume.affine[:3, 3].tolist() == [-1, -2, 3]
+    assert not any("position" in note for note in volume.notes)
+    other = read_volume(nrrd(SPACE, 'units: "cm" "cm" "cm"', "spacings: 0.07 0.09 0.13", ORIGIN))
+    assert any("guessed position" in note for note in other.notes)

@@ -59,6 +59,8 @@ def test_each_foreign_scan_is_named_and_slices_by_their_folder(tmp_path: Path) -
         ("ct.nii.gz", "ct.json", "ct.nii.gz.md5", "figure.png", "README.md", ".DS_Store", "._ct.nii.gz"),
         ("LICENSE", "VERSION"),
         ("_SUCCESS",),
+        ("VIEWER/view.exe", "VIEWER/res.dat", "VIEWER/x.cab", "VIEWER/lang.deu", "JRE/jvm.dll", "JRE/a.bfc"),
+        ("HELP/view.chm", "HELP/font.ttf", "HELP/beep.wav", "p1/surface.ply"),
         ("cohort/cohort.json", "cohort/volumes/a.b2nd", "cohort/x.npy"),
         (".git/objects/ab", "__MACOSX/ct.npy"),
     ],
@@ -91,3 +93,8 @@ def test_links_that_lead_out_or_nowhere_are_named(tmp_path: Path) -> None:
         "gone.nii.gz": ("links", 1),
         "s": ("links", 3),
     }
+
+
+def test_a_scan_beside_a_program_is_named_all_the_same(tmp_path: Path) -> None:
+    put(tmp_path, "viewer.exe", "ct.nii.bz2", "ct.npy", "1.dcm.gz", "lang.deu")
+    assert set(left(tmp_path)) == {"ct.nii.bz2", "ct.npy", "1.dcm.gz"}

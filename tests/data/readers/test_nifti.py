@@ -243,3 +243,10 @@ def test_lengths_in_metres_become_mm(tmp_path: Path, toy: Volume) -> None:
     image.header.set_xyzt_units("meter")
     nib.save(image, tmp_path / "ct.nii")
     np.testing.assert_allclose(read_volume(tmp_path / "ct.nii").affine, toy.affine, atol=1e-4)
+
+
+def test_a_scan_that_was_compressed_twice_says_so(tmp_path: Path, toy: Volume) -> None:
+    nib.Nifti1Image(toy.hu, toy.affine).to_filename(tmp_path / "ct.nii.gz")
+    (tmp_path / "ct.nii.gz").write_bytes(gzip.compress((tmp_path / "ct.nii.gz").read_bytes()))
+    with pytest.raises(SimcropError, match="compressed twice"):
+        read_volume(tmp_path / "ct.nii.gz")

@@ -112,6 +112,8 @@ SETTLED = {
         lps(*MM),
         "the qform is no rotation",
     ),
+    "a sform of zeros": (Header(np.diag([0.0, 0, 0, 1]), lps(*MM)), lps(*MM), "the sform places no voxel"),
+    "a sform of NaN": (Header(lps(*MM) * np.nan, lps(*MM)), lps(*MM), "the sform places no voxel"),
     "micrometres": (
         Header(lps(*np.multiply(MM, 1000)), pixdim=(700, 900, 1300), unit=3),
         lps(*MM, at=(0.03, 0.04, -0.05)),

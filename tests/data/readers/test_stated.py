@@ -3,7 +3,7 @@
 Axes: x, y, z with 5, 7, 9 voxels, stored as HU + 1100.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
+from simcrop.data.guess import is_guess
 from simcrop.data.readers import read_volume
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
@@ -165,6 +166,22 @@ def test_what_harms_no_number_is_read(
     slices = dicom_slices(toy)
     change(slices)
     same_scan(read_volume(save_slices(tmp_path / "scan", slices)))
+
+
+@pytest.mark.parametrize(("odd", "noted"), [((4,), True), (range(1, 9, 2), True), (range(9), False)])
+def test_a_few_rescales_other_than_the_rest_are_a_note(
+    tmp_path: Path, toy: Volume, odd: Iterable[int], noted: bool, dicom_slices: Make, save_slices: Save
+) -> None:
+    slices = dicom_slices(toy)
+    for z in odd:
+        slices[z].RescaleIntercept -= 1 + (0 if noted else z)
+    notes = read_volume(save_slices(tmp_path / "scan", slices)).notes
+    assert "every slice rescaled by its own header" in notes
+    assert [note for note in notes if is_guess(note)] == (
+        [f"assumed right the rescale of {len([*odd])} slices of 9, other than that of the rest"]
+        if noted
+        else []
+    )
 
 
 SCATTERED: dict[str, Callable[[int], dict[str, str]]] = {

@@ -53,6 +53,9 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
+NO_VOLUME = "no-volume"  # of a row that names no scan
+
+
 def list_studies(layout: str, source: str | Path, options: ListingOptions = ListingOptions()) -> Listing:
     """The studies of `source`, sorted by id, and what in it can be none."""
     if layout not in LAYOUTS:
@@ -69,7 +72,7 @@ def list_studies(layout: str, source: str | Path, options: ListingOptions = List
     if not source.exists():
         raise SimcropError("missing-source", f"{source}: no such file or folder")
     listing = list_folder(source, options) if own else LAYOUTS[layout].list(source)
-    if not listing.studies and all(refusal.kind for refusal in listing.refusals):
+    if not listing.studies and all(r.kind or r.reason == NO_VOLUME for r in listing.refusals):
         left = f"; what lies there is not read: {listing.left}" if listing.left else ""
         how = f"; {listing.refusals[0].sentence}" if len(listing.refusals) == 1 else ""
         raise SimcropError("no-scans", f"{source}: no scan found with the layout {layout}{how or left}")

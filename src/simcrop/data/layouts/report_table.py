@@ -91,11 +91,13 @@ class ReportTable:
         keyword = keyword_of(self.key)
         identify = once(partial(header_names, every=keyword == SERIES))
         tiers = tiers_of(scans, keyword, identify)
+        elsewhere = by_end(map(self.name, self.rows), tiers[-1])
         paths = {scan.id: scan.path for scan in scans}
         claims, sharing, refusals = dict[str, list[int]](), dict[str, tuple[str, ...]](), list(self.unread)
         for number, row in enumerate(self.rows):
             name = self.name(row)
             ids = tuple(next((tier[n] for n in spellings(name) for tier in tiers if n in tier), ()))
+            ids = ids or elsewhere.get(name, ())
             if len(ids) > 1 and not one_examination(identify(paths[id]) for id in ids):
                 refusals.append(self.refusal(number, f"which {len(ids)} scans share"))
             elif not ids:
@@ -136,6 +138,22 @@ def spellings(name: str) -> list[str]:
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     start = "/" if name.startswith("/") else ""
     return [one for one in dict.fromkeys((name, start + "/".join(parts))) if one]
+
+
+def by_end(names: Iterable[str], tier: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    """Whole paths of another computer, as `D:\\ct\\raw\\p01\\ct.nii`, that end in the root's name and a scan's path.
+
+    None is believed where they begin differently: two folders may have the root's name, each with its own patients.
+    """
+    found, begins = dict[str, tuple[str, ...]](), set[str]()
+    for name in names:
+        parts = spellings(name)[-1].split("/") if name[:1] in ("/", "\\") or name[1:2] == ":" else []
+        for start in range(1, len(parts) - 1):
+            if ids := tier.get("/".join(parts[start:])):
+                found[name] = tuple(ids)
+                begins.add("/".join(parts[:start]))
+                break
+    return found if len(begins) == 1 else {}
 
 
 def once(identify: Identify) -> Identify:

@@ -39,8 +39,10 @@ def left_refusals(root: Path, left: Iterable[Left]) -> Iterator[Refusal]:
 
 def stray_reports(root: Path, seen: Survey, taken: set[Path], has_table: bool) -> Iterator[Refusal]:
     """The documents that look like reports and are not `taken`, each with what to do about it."""
+    origins = {path.with_suffix("") for path in taken if path.suffix.lower() in DELIMITED}  # if spreadsheets
     for path in sorted(seen.documents):
         hidden = path in taken or path.parent in seen.quiet or path.name.startswith((".", "~$"))
+        hidden = hidden or (ending_of(path) in SPREADSHEETS and path.with_suffix("") in origins)
         advice = None if hidden else advice_for(path, path.relative_to(root), has_table)
         if advice is not None:
             kind = path.name if path.stem.lower() == "reports" else f"{ending_of(path)} like reports"

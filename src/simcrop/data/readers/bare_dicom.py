@@ -1,7 +1,7 @@
 """Slices of old scanners and archives that begin with their data set: no preamble, no word DICM, often no ending.
 
-No axes or units. Told from other files by the first elements themselves, little-endian, of which nothing is believed
-that the standard does not allow there.
+No axes or units. Told from other files by the first elements themselves, of either byte order, of which nothing is
+believed that the standard does not allow there.
 """
 
 import struct
@@ -45,15 +45,17 @@ def bare_storage(start: bytes) -> str:
 
 def elements(start: bytes) -> Iterator[Element]:
     """Those of the first two groups in their order. Raises ValueError where the bytes are none."""
-    at, before = 0, (0, 0)
+    at, before, order = 0, (0, 0), ">" if start[:1] == b"\0" else "<"
     while at + 12 <= len(start):
-        group, number, kind, short, long = struct.unpack_from("<HH2sHI", start, at)
+        group, number, kind, short, long = struct.unpack_from(f"{order}HH2sHI", start, at)
         if at and group > IDENTIFYING:
             return
         if group not in (META, IDENTIFYING) or (group, number) <= before:
             raise ValueError
         head, length = (12, long) if kind in LONG_VRS else (8, short)
         if kind not in LONG_VRS | SHORT_VRS:
+            if order == ">":  # of which the standard knows only the explicit kind
+                raise ValueError
             (length,) = struct.unpack_from("<I", start, at + 4)
         value = start[at + head : at + head + min(length, LONGEST_VALUE)]
         if kind != b"SQ" and not is_plausible(number, value, length):

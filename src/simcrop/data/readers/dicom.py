@@ -172,7 +172,9 @@ def refuse_deflated(file: BufferedIOBase, name: str) -> None:
         meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != META_GROUP)
         if meta.get("TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian:
             raise SimcropError(
-                "unreadable", f"{name} is deflated as a whole, expected plain or compressed pixels"
+                "unreadable",
+                f"{name} is deflated as a whole, expected plain or compressed pixels: "
+                "dcmconv +te FILE FILE undoes it",
             )
     file.seek(0)
 

@@ -66,7 +66,10 @@ TEXTS = _words("txt md rst xml html htm rtf doc docx odt pdf")
 OTHERS = (
     "ppt pptx yaml yml toml ini cfg log py ipynb css js md5 sha1 sha256 sha512 dvc lock exe dll jar class inf"
 )
-OTHERS += " url lnk ico svg gif mp4 avi mov stl obj bval bvec identifier"
+OTHERS += " url lnk ico svg gif mp4 avi mov stl obj ply glb vtp bval bvec identifier"
+OTHERS += " ocx msi chm hlp swf ttf otf woff woff2 eot fon wav mp3 wmv pyc so dylib jnilib icns pdb"
+PROGRAMS = (".exe", ".dll", ".jar", ".so", ".dylib")
+VAGUE = (".bin", ".dat", ".cab", ".pak")  # beside a program, as the viewer of a disc, its own
 DOCUMENTS = frozenset((*PICTURES, *TABLES, *TEXTS, *_words(OTHERS)))
 PAIRED = Kind(".hdr/.img", f"an Analyze or NIfTI pair, of which no reader is here; {CONVERT}")
 RENAMED = Kind("renamed", "the ending of a scan with more behind it; name it so that the ending comes last")

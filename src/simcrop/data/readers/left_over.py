@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from simcrop.data.readers.foreign import COMPRESSED, HEADERS, PAIR, PAIRED, Kind, Sort, kind_of
+from simcrop.data.readers.foreign import (
+    COMPRESSED,
+    HEADERS,
+    PAIR,
+    PAIRED,
+    PROGRAMS,
+    VAGUE,
+    Kind,
+    Sort,
+    kind_of,
+)
 
 UNKNOWN = Kind("unknown", "of a kind that no reader knows, and no DICOM by its first bytes", many=True)
 ORPHAN = Kind(".raw", "voxels without a header; expected the .mhd or .nhdr that names it")
@@ -76,10 +86,13 @@ def left_in(folder: Path, sorts: Sorted, looks: Mapping[str, Look]) -> Iterator[
     homes = {stem_of(name) for name, _ in named if name.lower().endswith(HEADERS)}
     data = {stem_of(name) for name, sort in named if sort in (Sort.PART, Sort.OPEN, Sort.FOREIGN)}
     unclear = not homes <= data  # a header whose voxels do not bear its name may mean any file
+    programs = any(name.lower().endswith(PROGRAMS) for name, _ in named)
     groups: dict[tuple[str, Kind], list[str]] = {}
     for name, sort in named:
         stem = stem_of(name)
         kind = PAIRED if stem in pairs and name.lower().endswith(PAIR) else left_kind(name, sort, looks)
+        if programs and (kind is UNKNOWN or name.lower().endswith(VAGUE)):
+            continue
         if kind is None or (may_be_data(name, kind) and (unclear or stem in homes)):
             continue
         place = "" if kind.many else f"{stem}.hdr" if kind is PAIRED and stem in pairs else name

@@ -42,6 +42,11 @@ NUMBERS = {
 POSITION = ("Origin", "Offset", "Position")
 SIZE = ("ElementSpacing", "ElementSize")
 ROTATION = ("TransformMatrix", "Rotation", "Orientation")
+RESCALE = ("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset")
+FLAGS = ("BinaryData", "CompressedData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+OTHERS = ("ElementNumberOfChannels", "HeaderSize", "DistanceUnits")
+KNOWN = {name.lower(): name for name in (*NEEDED, *POSITION, *SIZE, *ROTATION, *RESCALE, *FLAGS, *OTHERS)}
+"""A name counts whatever its capitals: ITK passes over `elementspacing`, and every voxel is 1 mm."""
 Fields = dict[str, str]
 
 
@@ -55,7 +60,7 @@ def read_metaimage(path: Path) -> Stored:
     shape = shape_3d(lengths)
     voxels = Voxels(*place_of(path, fields, end), number_type(fields), shape, packing(fields))
     affine, notes = affine_of(fields, n)
-    return Stored(affine, notes=notes, values=voxels.read())
+    return Stored(affine, *rescale(fields), notes=(*notes, *voxels.notes), values=voxels.read())
 
 
 def read_fields(path: Path) -> tuple[Fields, int]:
@@ -64,7 +69,7 @@ def read_fields(path: Path) -> tuple[Fields, int]:
     with path.open("rb") as file:
         for line in header_lines(file):
             name, mark, value = line.partition("=")
-            name = name.strip()
+            name = KNOWN.get(name.strip().lower(), name.strip())
             if not mark and not name:
                 continue
             if not mark or not name:
@@ -104,6 +109,15 @@ def number_type(fields: Fields) -> np.dtype:
         )
     big = yes(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
     return np.dtype(NUMBERS[kind]).newbyteorder(">" if big else "<")
+
+
+def rescale(fields: Fields) -> tuple[float, float]:
+    """From stored numbers to intensities, which ITK leaves to its user."""
+    slope, offset = (
+        float(numbers_in(fields.get(name, unsaid), 1, name)[0])
+        for name, unsaid in zip(RESCALE, ("1", "0"), strict=True)
+    )
+    return slope, offset
 
 
 def packing(fields: Fields) -> str:

@@ -96,6 +96,10 @@ def read_header(stream: BufferedIOBase) -> tuple[Nifti1Header, np.ndarray]:
     """A NIfTI-1 or NIfTI-2 header of either byte order, and of which voxel sizes pixdim is blank, bool `(3,)`."""
     first = stream.read(4)
     size = first if first in HEADERS else first[::-1]
+    if first.startswith(GZIP_MAGIC):
+        raise SimcropError(
+            "unreadable", "compressed twice, undo it once: mv FILE FILE.gz, then gunzip FILE.gz"
+        )
     if size not in HEADERS:
         raise SimcropError("unreadable", "not a NIfTI file: it does not start with a NIfTI header")
     length, kind = HEADERS[size]

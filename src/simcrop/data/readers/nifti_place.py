@@ -81,16 +81,26 @@ def place_of(header: Nifti1Header, blank: np.ndarray, shape: tuple[int, int, int
 
 
 def forms_of(header: Nifti1Header) -> tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]]:
-    """The coded sform and qform in the header's own unit, and a note where a broken qform is passed over."""
+    """The coded sform and qform in the header's own unit, and a note where a broken one is passed over."""
     sform = np.array(header.get_sform(), np.float64) if int(header["sform_code"]) else None
+    qform = qform_of(header) if int(header["qform_code"]) else None
+    if sform is not None and qform is not None and not is_sound(sform):
+        return None, qform, ("the sform places no voxel, the qform is kept",)
     if sform is not None:
         check_affine(sform)
     if not int(header["qform_code"]):
         return sform, None, ()
-    qform = qform_of(header)
     if qform is None and sform is None:
         raise SimcropError("singular-affine", "the NIfTI header's quaternion is no rotation")
     return sform, qform, () if qform is not None else ("the qform is no rotation, the sform is kept",)
+
+
+def is_sound(affine: np.ndarray) -> bool:
+    try:
+        check_affine(affine)
+    except SimcropError:
+        return False
+    return True
 
 
 def qform_of(header: Nifti1Header) -> np.ndarray | None:

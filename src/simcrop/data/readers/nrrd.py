@@ -47,7 +47,7 @@ def read_nrrd(path: Path) -> Stored:
     shape = shape_3d(lengths)
     voxels = Voxels(*place_of(path, fields, end), number_type(fields), shape, packing(fields))
     affine, notes = affine_of(fields, lengths)
-    return Stored(affine, notes=notes, values=voxels.read())
+    return Stored(affine, notes=(*notes, *voxels.notes), values=voxels.read())
 
 
 def read_fields(path: Path) -> tuple[Fields, int]:

@@ -92,7 +92,9 @@ def along_axes(fields: Fields, lengths: tuple[int, ...]) -> tuple[np.ndarray, np
     elif not np.isfinite(spacing).all() and not {"centers", "centerings"} & fields.keys():
         notes += (size_guess(step, "axis mins and maxs are held for the outer edges of voxels"),)
     origin = np.where(np.isfinite(first), first + np.where(centred, 0, step / 2), 0.0)
-    if not np.isfinite(first).all():
+    if "space origin" in fields and "units" not in fields:  # which are of the axes, and not of the space
+        (origin,) = vectors_in(fields["space origin"], 1, "space origin")
+    elif not np.isfinite(first).all():
         notes += (position_guess("the NRRD header has no axis mins"),)
     return np.diag(step), origin, notes
 

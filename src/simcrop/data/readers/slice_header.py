@@ -20,7 +20,8 @@ LARGEST_PIXEL_MM = 100.0
 def slice_of(header: FileDataset, index: int, name: str) -> Slice:
     """The few header values that matter, as plain numbers."""
     if int(header.get("NumberOfFrames", None) or 1) > 1:
-        raise SimcropError("multi-frame", f"{name} holds many frames, expected one file per slice")
+        how = "as emf2sf of dcm4che writes them; or convert it by dcm2niix"
+        raise SimcropError("multi-frame", f"{name} holds many frames, expected one file per slice, {how}")
     if (light := str(header.get("PhotometricInterpretation", "MONOCHROME2"))) != "MONOCHROME2":
         raise SimcropError("not-monochrome2", f"{name} stores {light}, expected MONOCHROME2")
     place = place_of(header, name)

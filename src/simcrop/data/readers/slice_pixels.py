@@ -3,12 +3,13 @@
 Axes: slices `(rows, columns)` become `(x, y, z)`; stored numbers, or HU where they had to be rescaled here.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from simcrop.data.readers.padding import Masking, survives, told_to_all, without
 from simcrop.data.readers.series import Slice
@@ -53,9 +54,21 @@ def read_pixels(load: Load, slices: list[Slice], affine: np.ndarray, notes: tupl
         stack[z] = pixels
     assert stack is not None
     signs.check()
-    notes += ("every slice rescaled by its own header",) * differ + masking.notes
+    notes += (*rescale_notes(slices), *masking.notes)
     slope, intercept = (1.0, 0.0) if here else (first.slope, first.intercept)
     return Stored(affine, slope, intercept, notes=notes, values=stack.T)
+
+
+def rescale_notes(slices: list[Slice]) -> tuple[str, ...]:
+    """Where most slices share one rescale, the few others may as well be slips that no neighbour gives away."""
+    counts = Counter((s.slope, s.intercept) for s in slices)
+    ((_, most),) = counts.most_common(1)
+    if len(counts) == 1:
+        return ()
+    few = (
+        f"assumed right the rescale of {len(slices) - most} slices of {len(slices)}, other than that of the rest",
+    )
+    return ("every slice rescaled by its own header", *few * (most > len(slices) / 2))
 
 
 class Signs:
@@ -123,8 +136,9 @@ def pixel_array(
             "unreadable", f"{name} states no {' and no '.join(missing)}, without which no pixel can be read"
         )
     if "TransferSyntaxUID" not in data.file_meta:  # an old file without a preamble is never compressed
-        implicit = data.original_encoding[0] is not False
-        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        implicit, little = (said is not False for said in data.original_encoding)
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     try:
         pixels = data.pixel_array
     except (ValueError, AttributeError, TypeError, EOFError, IndexError, BytesLengthException) as error:

@@ -33,10 +33,21 @@ class Voxels:
     shape: tuple[int, int, int]
     packed: str = ""
 
+    @property
+    def promised(self) -> int:
+        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Bytes of which the header knows nothing, as where it lacks a HeaderSize or counts too few slices."""
+        more = 0 if self.packed or self.start < 0 else self.path.stat().st_size - self.start - self.promised
+        return (
+            (f"assumed the voxels to come first in a file that holds {more} bytes more",) if more > 0 else ()
+        )
+
     def read(self) -> np.ndarray:
         """All of them; refuses, before anything is allocated, a promise that the file cannot keep."""
-        promised = self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
-        on_disk = self.path.stat().st_size
+        promised, on_disk = self.promised, self.path.stat().st_size
         start = on_disk - promised if self.start == -1 and not self.packed else self.start
         if start < 0:
             raise SimcropError("truncated-file", "the header puts the voxels outside the file")
@@ -93,7 +104,8 @@ def beside(header: Path, name: str) -> Path:
         raise SimcropError("unknown-format", "voxels spread over a list of files: give one data file")
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise SimcropError("unreadable", "the header names a data file that no system could have")
-    plain = Path(name)
+    # A header that Windows wrote; a name that really has a backslash is found as it is.
+    plain = Path(name) if (header.parent / name).is_file() else Path(name.replace("\\", "/"))
     if plain.is_absolute() or PureWindowsPath(name).drive or ".." in plain.parts:
         raise SimcropError("unsafe-path", "the header names a data file outside its own folder")
     data = header.parent / plain
