@@ -24,8 +24,12 @@ def test_a_wrong_shape_is_an_error() -> None:
 
 # The inner loops of the phantom, and the rules that split a report, are called a million times, and no signature there
 # says a shape: basedpyright checks them instead.
-REPORT = {f"simcrop.data.report{part}" for part in ("", "_heads", "_leavings", "_marks", "_stops")}
-UNCHECKED = {"simcrop.phantom", "simcrop.recipes"} | REPORT
+REPORT = {
+    f"simcrop.data.report{part}"
+    for part in ("", "_asides", "_heads", "_leavings", "_letters", "_marks", "_signature", "_stops")
+}
+YAMLS = {"simcrop.label_maps", "simcrop.protocols", "simcrop.recipes"}
+UNCHECKED = {"simcrop.phantom"} | YAMLS | REPORT
 
 
 def modules_in(folder: Path) -> set[str]:

@@ -46,7 +46,10 @@ RESCALE = ("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"
 FLAGS = ("BinaryData", "CompressedData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 OTHERS = ("ElementNumberOfChannels", "HeaderSize", "DistanceUnits")
 KNOWN = {name.lower(): name for name in (*NEEDED, *POSITION, *SIZE, *ROTATION, *RESCALE, *FLAGS, *OTHERS)}
-"""A name counts whatever its capitals: ITK passes over `elementspacing`, and every voxel is 1 mm."""
+del KNOWN["elementdatafile"]
+"""A name counts whatever its capitals: ITK passes over `elementspacing`, and every voxel is 1 mm. But which file holds
+the voxels only the name itself says, as for ITK: a second one in other letters could lead elsewhere.
+"""
 Fields = dict[str, str]
 
 
