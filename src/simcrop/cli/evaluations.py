@@ -1,4 +1,6 @@
-"""The verbs `probe`, `compare`, `transfer` and `zero-shot` of the command line, which say what features are worth."""
+"""The verbs of the command line that say what features are worth: `probe`, `compare`, `transfer`, `zero-shot`,
+`retrieve`.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -110,4 +112,27 @@ def zero_shot(
     typer.echo(
         f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}, {classes} classes"
     )
+    typer.echo(f"open {out / 'report.html'}")
+
+
+def retrieve(
+    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    cohort: Path,
+    out: Out,
+    split: Annotated[str, typer.Option(help="Whose reports and scans look for one another.")] = "valid",
+    text: Annotated[str, typer.Option(help="findings, impression or report.")] = "findings",
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Patches that score a sentence; a twentieth.")
+    ] = None,
+    seed: int = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Reports find their scans and scans their reports, in every published pool, beside chance."""
+    with loading():
+        from simcrop.tasks.retrieve import retrieve as run
+
+    for found in run(model, cohort, out, split, text, top_k, seed, overwrite):
+        at = max(k for k in found.recall if k <= 10)
+        recall, chance = found.recall[at], found.chance[at]
+        typer.echo(f"{found.direction}, {found.pool}: R@{at} {recall.value:.3f}, by chance {chance:.3f}")
     typer.echo(f"open {out / 'report.html'}")

@@ -1,20 +1,17 @@
 """A label without a label: a sentence that says it is there against one that says it is not.
 
-Axes: s scan, n patch, q sentence, l label, t template, e features that sentences and patches share.
+Axes: s scan, q sentence, l label, t template, e features that sentences and patches share.
 A sentence scores a scan by the mean of its nearest patches; the label by what the one sentence scores above the other.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from simcrop.data.store.cohort import Study
 from simcrop.evaluation.asking import encode_once
-from simcrop.evaluation.controls import image_scores
-from simcrop.evaluation.features import volumes_ahead
 from simcrop.evaluation.protocol import Protocol
 from simcrop.model import Model
 
@@ -61,13 +58,3 @@ def prompts_of(model: Model, protocol: Protocol, labels: Sequence[str]) -> Promp
             rows.append(normalize(mean, dim=0).numpy())
         together.append(((len(rows) - 2, len(rows) - 1),))
     return Prompts(np.stack(rows), tuple(together), tuple(alone))
-
-
-@torch.no_grad()
-def sentence_scores(
-    model: Model, vectors: np.ndarray, passes: Iterable[Sequence[Study]], k: int
-) -> Iterator[np.ndarray]:
-    """`(s, q)` of one pass of studies after the other; patches are forgotten as soon as they were asked."""
-    sentences = torch.from_numpy(vectors).float()
-    for _, volumes in volumes_ahead(passes, model.spec):
-        yield image_scores(sentences, model.regions_of(volumes).float().cpu(), k).T.numpy()

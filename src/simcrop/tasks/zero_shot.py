@@ -3,28 +3,27 @@
 Axes: t template, s scan, l label.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from simcrop.data.store.cohort import Cohort, open_cohort
-from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.controls import TOP_SHARE
 from simcrop.evaluation.judgement import Judgement, judge
 from simcrop.evaluation.label_map import LabelMap, map_between, map_names, read_map
 from simcrop.evaluation.protocol import Protocol, read_protocol
-from simcrop.evaluation.zero_shot import Prompts, prompts_of, sentence_scores
+from simcrop.evaluation.zero_shot import prompts_of
 from simcrop.figures.page import Page
-from simcrop.files.digest import digest_of_bytes, digest_of_files, digest_of_names
+from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.metrics import best_threshold, label_aurocs
 from simcrop.metrics.ranking import mean_of_defined
-from simcrop.model import Model, load
+from simcrop.model import load
 from simcrop.model.folder import model_folder, read_config
 from simcrop.tasks.cohort_features import model_digest
 from simcrop.tasks.folder import staged, write_metrics
+from simcrop.tasks.kept_scores import kept_scores
 from simcrop.tasks.labelled import (
     label_matrix,
     labelled,
@@ -36,7 +35,6 @@ from simcrop.tasks.labelled import (
 )
 from simcrop.tasks.probe_figures import PREDICTIONS, block, bounds, without_nan, write_predictions
 from simcrop.tasks.probe_page import WORDS, absent_words, label_row, written
-from simcrop.tasks.scan_vectors import kept_vectors
 
 SIXTEEN = ("Medical material", "Lymphadenopathy")  # the two that the 16-class means of others leave out
 CAPTION = "In brackets the 95 % interval over patients. Decisions need thresholds of other patients: --develop SPLIT."
@@ -86,7 +84,7 @@ def zero_shot(
         k = top_k or max(1, round(TOP_SHARE * network.grid.count))
         asked = sorted(chosen.needed())
         prompts = prompts_of(network, asking, asked)
-        found = kept_scores(network, settings["model"], cohort, prompts, k)
+        found = kept_scores(network, settings["model"], cohort, prompts.vectors, k)
         scores = chosen.apply(prompts.scores(found), asked)
         rows = rows_in(cohort, testing)
         thresholds = thresholds_from(developing, cohort, scores, names)
@@ -143,20 +141,6 @@ def map_for(labels: list[str], name: str | None) -> LabelMap:
 def truth_of(studies: Cohort, names: list[str]) -> np.ndarray:
     """`(s, l)` of these labels."""
     return label_matrix(studies)[:, [studies.labels.index(name) for name in names]]
-
-
-def kept_scores(model: Model, digest: str, cohort: Cohort, prompts: Prompts, k: int) -> np.ndarray:
-    """What every sentence scores in every scan of the cohort, `(s, q)`, kept beside the features as it is made."""
-
-    def embedding(passes: list[range]) -> Iterator[tuple[range, np.ndarray]]:
-        studies = ([cohort[place] for place in places] for places in passes)
-        yield from zip(passes, sentence_scores(model, prompts.vectors, studies, k), strict=True)
-
-    asked = digest_of_bytes(prompts.vectors.tobytes())
-    made_of = zip(*(cohort.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
-    names = [f"{digest} {asked} {k} {study}" for study in made_of]
-    path = cohort.path / "features" / f"{digest[:12]}-{asked[:12]}-{k}.vectors"
-    return kept_vectors(embedding, names, path, show_progress("sentences"), must_keep=False)
 
 
 def thresholds_from(
