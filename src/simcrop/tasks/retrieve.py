@@ -199,7 +199,7 @@ def scans_alike(features: np.ndarray, studies: Cohort) -> dict[str, dict[str, fl
         there = relevant.any(1) if len(relevant) else np.zeros(0, bool)
         if there.any():
             each = {k: average_precision_at(of, relevant, k, divide_by) for k in AT if k < len(of)}
-            out[name] = {"queries": int(there.sum())} | {
+            out[name] = {"queries": float(there.sum())} | {
                 f"mAP@{k}": float(np.nanmean(ap)) for k, ap in each.items()
             }
     return out
