@@ -24,6 +24,15 @@ def rows_in(cohort: Cohort, studies: Cohort) -> np.ndarray:
     return np.array([place[study] for study in studies.index["id"]])
 
 
+def first_of_each(studies: Cohort) -> np.ndarray:
+    """Rows of the first volume of every examination."""
+    ids = studies.index["id"].to_list()
+    first: dict[tuple[str, str], int] = {}
+    for row in sorted(range(len(ids)), key=lambda row: (len(ids[row]), ids[row])):
+        first.setdefault((studies.index["patient"][row], studies.index["scan"][row]), row)
+    return np.array(sorted(first.values()))
+
+
 def labelled(cohort: Cohort, split: str) -> Cohort:
     """The studies of a split, in a cohort that has labels."""
     if not cohort.labels:

@@ -25,7 +25,7 @@ from simcrop.model.folder import model_folder, read_config
 from simcrop.tasks.cohort_features import kept_features, model_digest
 from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.kept_scores import kept_scores
-from simcrop.tasks.labelled import label_matrix, patients_of, provenance_note
+from simcrop.tasks.labelled import first_of_each, label_matrix, patients_of, provenance_note
 from simcrop.tasks.probe_figures import bounds, without_nan
 from simcrop.tasks.probe_page import written
 
@@ -59,7 +59,7 @@ def retrieve(
     seed: int = 0,
     overwrite: bool = False,
 ) -> list[Found]:
-    """`metrics.json` and `report.html`; what a method cannot do is left out, and the page says so."""
+    """`metrics.json` and `report.html`. Raises SimcropError of a method that reads no sentences."""
     if text not in TEXTS:
         raise SimcropError("bad-setting", f"--text wants findings, impression or report, got {text!r}")
     folder, cohort = model_folder(Path(model)), open_cohort(cohort_path)
@@ -98,15 +98,6 @@ def texts_of(studies: Cohort, text: str) -> list[str]:
     columns = ("findings", "impression") if text == "report" else (text,)
     rows = zip(*(studies.index[column].fill_null("").to_list() for column in columns), strict=True)
     return ["\n\n".join(part for part in parts if part.strip()) for parts in rows]
-
-
-def first_of_each(studies: Cohort) -> np.ndarray:
-    """Rows of the first volume of every examination."""
-    ids = studies.index["id"].to_list()
-    first: dict[tuple[str, str], int] = {}
-    for row in sorted(range(len(ids)), key=lambda row: (len(ids[row]), ids[row])):
-        first.setdefault((studies.index["patient"][row], studies.index["scan"][row]), row)
-    return np.array(sorted(first.values()))
 
 
 def between(fits: np.ndarray, studies: Cohort, texts: list[str], seed: int) -> Iterator[Found]:

@@ -25,6 +25,7 @@ from simcrop.tasks.cohort_features import model_digest
 from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.kept_scores import kept_scores
 from simcrop.tasks.labelled import (
+    first_of_each,
     label_matrix,
     labelled,
     patients_of,
@@ -106,13 +107,7 @@ def zero_shot(
 
 def volumes_of(studies: Cohort, asking: Protocol) -> Cohort:
     """Every scan, or the first of each examination."""
-    if asking.volumes == "all":
-        return studies
-    order = sorted(range(len(studies)), key=lambda i: (len(studies.index["id"][i]), studies.index["id"][i]))
-    first: dict[tuple[str, str], int] = {}
-    for i in order:
-        first.setdefault((studies.index["patient"][i], studies.index["scan"][i]), i)
-    return studies.keep(sorted(first.values()))
+    return studies if asking.volumes == "all" else studies.keep(first_of_each(studies).tolist())
 
 
 def classes_of(asking: Protocol, labels: list[str], name: str | None) -> LabelMap:
