@@ -61,10 +61,16 @@ def write_bert() -> Callable[..., Path]:
     def write(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> Path:
         import torch
         from safetensors.torch import save_file
-        from transformers import BertConfig, BertModel
+
+        from simcrop.nn.bert import Bert, bert_shape
 
         torch.manual_seed(5)
-        bert = BertModel(BertConfig(**BERT, initializer_range=0.3), add_pooling_layer=False)
+        bert = Bert(bert_shape(BERT))
+        for name, parameter in bert.named_parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=0.3)
+            elif "LayerNorm" not in name:
+                torch.nn.init.zeros_(parameter)
         folder.mkdir(parents=True, exist_ok=True)
         save_file(change(dict(bert.state_dict())), folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps({**BERT, "model_type": "bert"}))

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from simcrop import losses
 from simcrop.data.samples.batch import Batch
 from simcrop.engine.optim import OptimSettings
+from simcrop.nn.bert import BertSelfAttention
 from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.fusion import CrossAttention
 from simcrop.nn.masking import Mask, random_mask
@@ -53,6 +54,20 @@ class ExplicitCrossAttention(nn.Module):
         return rearrange(explicit_attention(q, k, v), "b h t d -> b t (h d)")
 
 
+class ExplicitTextAttention(nn.Module):
+    """`BertSelfAttention` with its softmax written out."""
+
+    def __init__(self, ours: BertSelfAttention) -> None:
+        super().__init__()
+        self.heads, self.query, self.key, self.value = ours.heads, ours.query, ours.key, ours.value
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        parts = (self.query, self.key, self.value)
+        q, k, v = (rearrange(part(x), "b t (h d) -> b h t d", h=self.heads) for part in parts)
+        scores = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).masked_fill(~mask, float("-inf"))
+        return rearrange(scores.softmax(-1) @ v, "b h t d -> b t (h d)")
+
+
 class ConvPatchEmbed(nn.Module):
     """One kernel per patch on the whole volume, with the weights of our Linear."""
 
@@ -79,8 +94,8 @@ class NaiveSimCroP(nn.Module):
             block.attn = ExplicitAttention(block.attn)  # type: ignore[arg-type]
         if self.net.fusion.words is not None:
             self.net.fusion.words = ExplicitCrossAttention(self.net.fusion.words)  # type: ignore[assignment]
-        for config in (self.net.text.bert.config, self.net.report_decoder.encoder.config):
-            config._attn_implementation = "eager"
+        for layer in [*self.net.text.bert.encoder.layer, *self.net.report_decoder.encoder.layer]:
+            layer.attention.self = ExplicitTextAttention(layer.attention.self)  # type: ignore[arg-type]
 
     @property
     def terms(self) -> dict[str, Term]:
@@ -111,8 +126,8 @@ class NaiveSimCroP(nn.Module):
 
     @torch.no_grad()
     def read(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Every text as long as the longest, by BERT's own forward pass."""
-        return self.net.text.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        """Every text as long as the longest."""
+        return self.net.text.bert(ids, mask)
 
     def align_loss(self, batch: Batch, features: VisionFeatures) -> Tensor:
         align, image_index = self.net.settings.align, batch.sentences.image_index

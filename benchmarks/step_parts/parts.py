@@ -64,7 +64,7 @@ def sentences(setup: Setup) -> dict[str, Callable[[], None]]:
 
     def encode() -> None:
         if padded.tokens is not None:
-            objective.text.read(padded.tokens.ids, padded.tokens.mask)
+            objective.text.bert(padded.tokens.ids, padded.tokens.mask)
 
     def look_up() -> None:
         if cached.features is not None:

@@ -7,13 +7,13 @@ import random
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
-from transformers import BertConfig, BertModel
 
 from simcrop.config import Recipe, load_recipe
 from simcrop.data.samples.batch import Batch, Sentences, image_indices
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
+from simcrop.nn.bert import Bert, bert_shape
 from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
 from simcrop.objectives.simcrop import SimCroP
 from simcrop.weights.embedded import text_encoder_folder
@@ -79,8 +79,11 @@ def random_bert(width: int, vocabulary: int) -> TextEncoder:
         "intermediate_size": 4 * width,
         "vocab_size": vocabulary,
     }
-    bert = BertModel(BertConfig(**shape), add_pooling_layer=False)
-    return TextEncoder(shape, dict(bert.state_dict()))
+    bert = Bert(bert_shape(shape))
+    for parameter in bert.parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=0.02)
+    return TextEncoder(shape, bert.state_dict())
 
 
 def made_up_sentences(tokenizer: Tokenizer, seed: int) -> list[str]:

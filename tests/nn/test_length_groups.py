@@ -36,7 +36,7 @@ def test_every_text_is_decoded_as_if_it_were_alone_and_so_is_its_gradient(
     assert fused.grad is not None
     assert not fused.grad[~mask].any()
     found = gradients(decoder, fused)
-    alone = [decoder.decode(fused[i : i + 1, :n], mask[i : i + 1, :n])[0] for i, n in enumerate(lengths)]
+    alone = [decoder.encoder(fused[i : i + 1, :n], mask[i : i + 1, :n])[0] for i, n in enumerate(lengths)]
     sum((row * weight[i, : len(row)]).sum() for i, row in enumerate(alone)).backward()  # type: ignore[union-attr]
     torch.testing.assert_close(together[mask], torch.cat(alone), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found, gradients(decoder, fused), atol=1e-4, rtol=1e-4)

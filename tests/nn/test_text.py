@@ -30,17 +30,6 @@ def tokens_of(folder: Path, texts: list[str] = TEXTS) -> Tokens:
     return Tokenizer.load(folder).encode(texts, 40)
 
 
-def test_features_are_those_of_transformers_own_bert(tiny_bert: Path) -> None:
-    from transformers import BertModel
-
-    theirs = BertModel.from_pretrained(tiny_bert, add_pooling_layer=False).eval()
-    tokens = tokens_of(tiny_bert)
-    with torch.no_grad():
-        expected = theirs(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
-    found = read_text_encoder(tiny_bert)(tokens.ids, tokens.mask)
-    torch.testing.assert_close(found[tokens.mask], expected[tokens.mask], atol=1e-5, rtol=1e-5)
-
-
 def test_padding_changes_nothing(tiny_bert: Path) -> None:
     text = read_text_encoder(tiny_bert)
     together, alone = tokens_of(tiny_bert), tokens_of(tiny_bert, TEXTS[1:])

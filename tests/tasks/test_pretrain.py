@@ -31,7 +31,6 @@ PATIENCE = 90.0  # seconds before a step that does not come counts as a failure
 TWO = """
 import os, sys
 
-import transformers.models.bert.modeling_bert
 import simcrop.tasks.pretrain
 from simcrop.cli.app import main
 

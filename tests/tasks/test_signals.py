@@ -26,7 +26,6 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 SERVER = """
 import json, os, signal, sys
 
-import transformers.models.bert.modeling_bert
 import simcrop.tasks.pretrain
 from simcrop.cli.app import main
 

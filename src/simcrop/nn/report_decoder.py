@@ -5,11 +5,11 @@ Axes: b report, t word piece, d features.
 
 from collections.abc import Sequence
 
-from einops import rearrange
 from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from simcrop.nn.bert import BertEncoder, BertShape
 from simcrop.nn.length_groups import run_in_groups
 from simcrop.nn.transformer import check_heads
 from simcrop.settings import Settings
@@ -35,10 +35,7 @@ class ReportDecoder(nn.Module):
 
     def __init__(self, settings: ReportDecoderSettings) -> None:
         super().__init__()
-        from transformers import BertConfig
-        from transformers.models.bert.modeling_bert import BertEncoder
-
-        config = BertConfig(
+        shape = BertShape(
             hidden_size=settings.dim,
             num_hidden_layers=settings.depth,
             num_attention_heads=settings.heads,
@@ -46,8 +43,7 @@ class ReportDecoder(nn.Module):
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
-        config._attn_implementation = "sdpa"
-        self.encoder = BertEncoder(config)
+        self.encoder = BertEncoder(shape)
         for module in self.encoder.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
@@ -57,8 +53,4 @@ class ReportDecoder(nn.Module):
         self, fused: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"], lengths: Sequence[int] = ()
     ) -> Float[Tensor, "b t d"]:
         """`mask`: true where there is a word piece and no padding; `lengths`: how many those are, where known."""
-        return run_in_groups(self.decode, fused, mask, lengths)
-
-    def decode(self, fused: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
-        """All texts at once."""
-        return self.encoder(fused, attention_mask=rearrange(mask, "b t -> b 1 1 t"))[0]
+        return run_in_groups(self.encoder, fused, mask, lengths)

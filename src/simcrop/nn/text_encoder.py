@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -19,6 +18,7 @@ from torch.nn.functional import gelu
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
 from simcrop.files.whole import write_whole
+from simcrop.nn.bert import Bert, bert_shape
 from simcrop.nn.length_groups import run_in_groups
 
 Pool = Literal["cls", "mean", "proj128"]
@@ -30,13 +30,13 @@ class TextEncoder(nn.Module):
 
     def __init__(self, config: dict, state: dict[str, Tensor], frozen: bool = True) -> None:
         super().__init__()
-        from transformers import BertConfig, BertModel
-
         self.config = {k: v for k, v in config.items() if not k.startswith("_")}
         self.frozen = frozen
-        bert_config = BertConfig(**self.config)
-        bert_config._attn_implementation = "sdpa"
-        self.bert = BertModel(bert_config, add_pooling_layer=False)
+        with torch.device(
+            "meta"
+        ):  # draws nothing, so that no other part starts otherwise beside another BERT
+            bert = Bert(bert_shape(self.config))
+        self.bert = bert.to_empty(device="cpu")
         self.projection, self.mlm_start = split_off_heads(state, self.config)
         load_state(self.bert, bert_part(state))
         self.requires_grad_(not frozen)
@@ -44,7 +44,7 @@ class TextEncoder(nn.Module):
 
     @property
     def width(self) -> int:
-        return self.bert.config.hidden_size
+        return self.bert.shape.hidden_size
 
     def width_of(self, pool: Pool) -> int:
         """Features of one pooled sentence."""
@@ -58,16 +58,11 @@ class TextEncoder(nn.Module):
     ) -> Float[Tensor, "b t d"]:
         """`mask`: true where there is a word piece and no padding; `lengths`: how many those are, where known."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            if len(ids) == 0:  # reports without a sentence; transformers cannot reshape nothing
+            if len(ids) == 0:  # reports without a sentence
                 # A sum over no text: every parameter gets a gradient, zero, which other processes may wait for.
                 nothing = torch.zeros(0, ids.shape[1], self.width, device=ids.device)
                 return nothing + torch.stack([p.sum() for p in self.bert.parameters()]).sum()
-            return run_in_groups(self.read, ids, mask, lengths)
-
-    def read(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
-        """All texts at once. BERT's own `forward` would ask whether the mask is true everywhere, and wait for it."""
-        embedded = self.bert.embeddings(input_ids=ids)
-        return self.bert.encoder(embedded, attention_mask=rearrange(mask, "b t -> b 1 1 t"))[0]
+            return run_in_groups(self.bert, ids, mask, lengths)
 
     def pool(
         self, states: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"], how: Pool

@@ -20,7 +20,6 @@ NAMELESS = "--pseudonymise"
 PACKAGES = (
     "torch",
     "numpy",
-    "transformers",
     "tokenizers",
     "nibabel",
     "pydicom",
