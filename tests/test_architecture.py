@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,10 +18,16 @@ ENTRANCES = {"", "__main__"}  # the package itself and `python -m simcrop`, whic
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports(path: Path) -> set[str]:
     """Every module that a file imports anywhere, names imported from packages included."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -98,7 +105,7 @@ def test_nothing_imports_torchvision_or_pickle_and_torchvision_is_not_there() ->
 
 def test_pickles_are_read_only_by_the_importer_and_by_tensors_alone() -> None:
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in {
                 "torch.load",
                 "pickle.load",
@@ -117,7 +124,7 @@ def test_no_file_is_longer_than_300_lines(path: Path) -> None:
 def test_file_says_what_it_is(path: Path) -> None:
     text = path.read_text()
     if text.strip():
-        assert ast.get_docstring(ast.parse(text)), path
+        assert ast.get_docstring(tree_of(path)), path
     if "jaxtyping" in text:
         assert "from __future__ import annotations" not in text
 
