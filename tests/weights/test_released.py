@@ -12,10 +12,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from simcrop.config import build_recipe
 from simcrop.data.volume import Volume
 from simcrop.model import Model, load
 from simcrop.nn.position import sincos_hw
 from simcrop.nn.vit import ViT
+from simcrop.tasks.pretrain import untrained
 from simcrop.tasks.weights import import_weights
 from simcrop.weights.released import read_released
 
@@ -189,6 +191,25 @@ def test_a_grid_that_is_no_cube_is_known_by_its_code(tmp_path: Path, write_state
     grid = (2, 5, 3)
     found = read_released(write(tmp_path, {"model": write_state(grid=grid)}))
     assert found.encoder.grid.shape == grid
+
+
+def test_a_run_starts_from_an_imported_encoder_on_a_grid_of_its_own(
+    tmp_path: Path, released: State, toy_cohort: Path
+) -> None:
+    import_weights("released", write(tmp_path, {"model": released}), tmp_path / "model")
+    recipe = build_recipe(
+        {
+            "method": "mae",
+            "input": {"spacing_mm": [14, 12, 24], "shape": [24, 28, 14], "patch": [4, 4, 2]},
+            "vision": {"depth": 8, "dim": 128, "heads": 2, "pos_embed": "sincos_hw"},
+            "init": {"model": str(tmp_path / "model")},
+        },
+        "toy",
+    )
+    vision = load(untrained(toy_cohort, recipe, tmp_path / "start"), "cpu").vision
+    for name, tensor in load(tmp_path / "model", "cpu").vision.state_dict().items():
+        assert torch.equal(vision.state_dict()[name], tensor), name
+    assert torch.equal(vision.position, sincos_hw((6, 7, 7), 128))
 
 
 def test_at_paper_size_without_positions_the_grid_is_the_paper_s(

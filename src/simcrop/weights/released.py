@@ -1,7 +1,7 @@
 """The encoder that the paper's authors publish, a 3D ViT with timm's names, as ours: every key accounted for.
 
-What is known of the file ([P] the paper, [C] the authors' public downstream code, [G] inference: the file itself was not
-opened): a torch file with the state under `model` [C]; names of timm's ViT, a `Conv3d` as patch embedding, fused `qkv`,
+What is known of the file ([P] the paper, [C] the authors' public downstream code, [G] inference, the file unseen): a
+torch file with the state under `model` [C]; names of timm's ViT, a `Conv3d` as patch embedding, fused `qkv`,
 LayerNorms of 1e-6 [C]; 8 blocks [P] or 12 [C]; a class token first; positions `(1, 1 + n, d)` of a cubic grid, sines of
 the first axis on even features and cosines of the second on odd ones, the class token's zero [C]; a final norm `norm`
 [G], which their probe discards.
