@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.store.cohort import open_cohort
@@ -32,7 +33,10 @@ def tree(toy_tree: Tree) -> Tree:
 
 def changed(tree: Tree, **groups: Tree | str) -> Recipe:
     """The toy with settings changed; MAE knows fewer groups of them than SimCroP."""
-    merged = {**tree, **{n: {**tree.get(n, {}), **g} if isinstance(g, dict) else g for n, g in groups.items()}}
+    merged = {
+        **tree,
+        **{n: {**tree.get(n, {}), **g} if isinstance(g, dict) else g for n, g in groups.items()},
+    }
     unknown = ("report_decoder", "fusion", "align") if groups.get("method") == "mae" else ()
     return build_recipe({name: group for name, group in merged.items() if name not in unknown}, "toy")
 
@@ -96,6 +100,20 @@ def test_what_comes_after_the_start_is_the_same_run_whatever_it_is_continued(
         assert read_run(tmp_path / name)["start"]["loaded"]
 
 
+def test_a_start_from_images_is_told_alike(
+    toy_cohort: Path, tree: Tree, source: Callable, tmp_path: Path
+) -> None:
+    state = load(source(method="mae"), "cpu").vision.transformer.state_dict()
+    extra = {"cls_token": torch.ones(1, 1, 36), "pos_embed": torch.ones(1, 50, 36)}
+    save_file({**state, **extra}, tmp_path / "mae.safetensors")
+    init = {"mae": str(tmp_path / "mae.safetensors"), "patch_embed": "skip"}
+    start(toy_cohort, changed(tree, method="mae", init=init), tmp_path / "start")
+    told = read_run(tmp_path / "start")["start"]
+    assert set(told["loaded"]) == {f"vision.{n}" for n in ("cls_token", *(f"transformer.{n}" for n in state))}
+    assert told["skipped"] == ["pos_embed"]
+    assert told["new"] == ["vision.patch_embed.bias", "vision.patch_embed.weight", "vision_decoder"]
+
+
 POSITIONS = {
     ("learned", "learned"): "interpolated",
     ("sincos3d", "sincos3d"): "computed",
@@ -131,8 +149,8 @@ def test_what_is_usual_at_each_place_comes_with_the_encoder(
     recipe = changed(tree, method="mae", vision=vision, init={"model": str(folder)})
     ours, there = start(toy_cohort, recipe, tmp_path / "start"), load(folder, "cpu").vision
     assert torch.equal(ours.statistics.mean, there.statistics.mean)
+    wider = changed(tree, method="mae", vision=vision, input=LARGER, init={"model": str(folder)})
     with pytest.raises(SimcropError, match="stem of statistics"):
-        wider = changed(tree, method="mae", vision=vision, input=LARGER, init={"model": str(folder)})
         untrained(toy_cohort, wider, tmp_path / "wider")
     assert not (tmp_path / "wider").exists()
 
@@ -151,7 +169,7 @@ def test_settings_of_a_random_start_are_named_and_not_used(
 
 
 def test_networks_of_convolutions_start_from_one_another_only(
-    toy_cohort: Path, tree: Tree, source: Callable, tmp_path: Path
+    toy_cohort: Path, tree: Tree, tmp_path: Path
 ) -> None:
     small = {"spacing_mm": [14, 12, 24], "shape": [24, 32, 16], "patch": [8, 8, 4]}
     cnn = {"method": "supervised-cnn", "vision": {"dim": 16}, "input": small}
@@ -159,8 +177,8 @@ def test_networks_of_convolutions_start_from_one_another_only(
     again = build_recipe({**cnn, "init": {"model": str(folder)}}, "toy")
     ours, there = start(toy_cohort, again, tmp_path / "start"), load(folder, "cpu").vision
     assert all(torch.equal(ours.state_dict()[name], tensor) for name, tensor in there.state_dict().items())
+    other = changed(tree, method="mae", input=small, init={"model": str(folder)})
     with pytest.raises(SimcropError, match="another kind of network"):
-        other = changed(tree, method="mae", input=small, init={"model": str(folder)})
         untrained(toy_cohort, other, tmp_path / "out")
 
 

@@ -14,7 +14,7 @@ Axes: d features, n patch (x slowest, z fastest), x y z voxels of a patch (right
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -46,6 +46,7 @@ OTHERWISE = (
 )  # fmt: skip
 TRAINING_ALONE = re.compile(r"mask|decoder|head|text|report|word|sent|type|temp|scale|queue|proj")
 Code = Literal["sincos_hw", "sincos3d", "learned"]
+CODES: dict[Code, Callable[[Triple, int], Tensor]] = {"sincos_hw": sincos_hw, "sincos3d": sincos_3d}
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +236,7 @@ def known_code(codes: Tensor, has_cls: bool, path: Path) -> tuple[Triple, Code, 
         count, width = len(codes) - first, codes.shape[1]
         cubic = [shape for shape in boxes(count) if len(set(shape)) == 1]
         for shape in cubic + [shape for shape in boxes(count) if shape not in cubic]:
-            for name, code in (("sincos_hw", sincos_hw), ("sincos3d", sincos_3d)):
+            for name, code in CODES.items():
                 if torch.allclose(codes[first:].float(), code(shape, width), rtol=0, atol=close):
                     return shape, name, first
         if cubic:
