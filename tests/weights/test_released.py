@@ -101,6 +101,7 @@ def beside_text(state: State, prefix: str) -> State:
 
 SAME: dict[str, Callable[[State], Any]] = {
     "no container": lambda state: state,
+    "one container within another": lambda state: {"state_dict": {"model": state}},
     "state_dict": lambda state: {"state_dict": state, "epoch": 139},
     "what a training script saves": lambda state: {
         "model": state,

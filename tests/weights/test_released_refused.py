@@ -35,7 +35,7 @@ REFUSED: dict[str, tuple[Callable[[State], State], str]] = {
     "a bias of a block lost": (lambda s: without(s, "blocks.3.mlp.fc2.bias"), "blocks.3.mlp.fc2.bias"),
     "a block lost": (lambda s: without(s, "blocks.4."), "7 blocks up to number 7"),
     "the last block lost": (lambda s: without(s, "blocks.7."), "7 blocks up to number 6"),
-    "no block": (lambda s: without(s, "blocks."), "0 blocks"),
+    "no block": (lambda s: without(s, "blocks."), "has no blocks.0"),
     "no norm": (lambda s: without(s, "norm."), "norm.bias, norm.weight"),
     "a norm of what was pooled": (
         lambda s: {**without(s, "norm."), "fc_norm.weight": torch.ones(128)},
@@ -70,6 +70,13 @@ REFUSED: dict[str, tuple[Callable[[State], State], str]] = {
         lambda s: {**s, "blocks.2.norm1.weight": s["norm.weight"] * torch.nan},
         "blocks.2.norm1.weight holds values",
     ),
+    "no width at all": (lambda s: {**s, STEM: torch.ones(0, 1, 4, 4, 2)}, "0 features"),
+    "a number in place of a bias": (
+        lambda s: {**s, "blocks.0.mlp.fc1.bias": torch.tensor(1.0)},
+        "weights do not fit",
+    ),
+    "a weight without axes": (lambda s: {**s, STEM: torch.tensor(1.0)}, f"{STEM} is ()"),
+    "complex numbers": (lambda s: {**s, "norm.bias": s["norm.bias"] * 1j}, "norm.bias holds"),
     "whole numbers": (lambda s: {**s, "norm.weight": torch.ones(128, dtype=torch.int8)}, "norm.weight holds"),
 }
 

@@ -72,7 +72,7 @@ def from_model(objective: Objective, recipe: Recipe, path: str) -> Start:
     atlas, a stem of statistics) is a part of the encoder and comes with it. Learned positions are interpolated where
     the grid is another, sines are those of the new grid.
     """
-    folder = model_folder(Path(path))
+    folder = model_folder(Path(path).expanduser())
     config = read_config(folder)
     there = build_recipe(config["architecture"], str(folder / CONFIG))
     refuse_other_encoder(recipe, there, path)

@@ -4,7 +4,6 @@ No axes or units.
 """
 
 import argparse
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,8 +35,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     tensors = tensors_in(content)
     found = {k: v.detach().contiguous().clone() for k, v in tensors.items() if isinstance(v, Tensor)}
     if not found:
+        entries = f", only {', '.join(map(str, [*tensors][:5]))}" if tensors else ""
         raise SimcropError(
-            "unreadable", f"{path} holds no tensors by name: {json.dumps(type(content).__name__)}"
+            "unreadable", f"{path} holds no tensors by name, at the top or under model{entries}"
         )
     return found
 
@@ -72,8 +72,10 @@ def asked_for(error: BaseException) -> str:
 
 
 def tensors_in(content: object) -> Mapping[str, Any]:
-    """What lies under the usual names, or else at the top; nothing of what is no mapping."""
+    """What lies under the usual names, perhaps one within another, or at the top; nothing of what is no mapping."""
     if not isinstance(content, Mapping):
         return {}
-    inner = next((content[name] for name in CONTAINERS if isinstance(content.get(name), Mapping)), content)
-    return {name: value for name, value in inner.items() if isinstance(name, str)}
+    for name in CONTAINERS:
+        if isinstance(content.get(name), Mapping):
+            return tensors_in(content[name])
+    return {name: value for name, value in content.items() if isinstance(name, str)}

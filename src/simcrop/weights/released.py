@@ -40,6 +40,7 @@ BLOCK = tuple(
     for part in ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
     for kind in ("weight", "bias")
 )
+KEPT = ("blocks.", "norm.")  # names of theirs that are ours in `transformer`
 OTHERWISE = (
     "patch_embed", "blocks", "norm", "cls_token", "pos_embed", "norm_pre", "norm_post", "ln_pre", "ln_post", "rope",
     "attn_pool", "layers", "stages",
@@ -95,7 +96,7 @@ def read_released(path: Path) -> Released:
     notes: list[str] = []
     places = places_of(theirs, patch, len(stem), path, notes)
     encoder = ViT(settings_of(theirs, depth, heads, places), places.grid)
-    state = {f"transformer.{name}": theirs[name] for name in wanted if name.startswith(("blocks.", "norm."))}
+    state = {f"transformer.{name}": theirs[name] for name in sorted(wanted) if name.startswith(KEPT)}
     state |= {"patch_embed.weight": stem, "patch_embed.bias": theirs["patch_embed.proj.bias"]}
     state |= {} if places.cls is None else {"cls_token": places.cls}
     state |= {"position": places.position} if places.code == "learned" else {}
@@ -132,6 +133,10 @@ def depth_of(theirs: Mapping[str, Tensor], path: Path) -> int:
     """Blocks by their numbers; a file that lost one must not pass for a smaller encoder."""
     numbers = {int(match[1]) for name in theirs if (match := re.match(r"blocks\.(\d+)\.", name))}
     depth = max(numbers, default=-1) + 1
+    if not numbers:
+        raise SimcropError(
+            "weights-mismatch", f"{path} has no blocks.0 beside its patch_embed: not timm's names"
+        )
     if depth not in DEPTHS or numbers != set(range(depth)):
         raise SimcropError(
             "weights-mismatch",
@@ -259,7 +264,7 @@ def grid_of(shape: Triple, patch: Triple) -> PatchGrid:
 
 
 def heads_of(width: int, path: Path) -> int:
-    if width % HEAD:
+    if width % HEAD or not width:
         raise SimcropError(
             "weights-mismatch",
             f"{path}: {width} features are no multiple of {HEAD}, so how many heads it has is not known",
@@ -274,7 +279,7 @@ def settings_of(theirs: Mapping[str, Tensor], depth: int, heads: int, places: Pl
         depth=depth,
         dim=width,
         heads=heads,
-        mlp_ratio=len(theirs["blocks.0.mlp.fc1.bias"]) / width,
+        mlp_ratio=max(1, theirs["blocks.0.mlp.fc1.bias"].numel()) / width,
         cls_token=places.cls is not None,
         pos_embed=places.code,
     )
