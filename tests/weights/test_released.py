@@ -157,10 +157,10 @@ def test_other_precisions_are_read_and_their_positions_known(
 
 
 NOTED: dict[str, tuple[Callable[[Tensor], Tensor], str, str]] = {
-    "learned": (lambda codes: codes + 0.01, "learned", "neither their two-axis code"),
+    "learned": (lambda codes: codes.flip(2), "learned", "neither their two-axis code"),
     "zero": (lambda codes: codes * 0, "learned", "all zero"),
     "of the class token": (
-        lambda codes: torch.cat([codes[:, :1] + 0.5, codes[:, 1:]], 1),
+        lambda codes: torch.cat([torch.linspace(-2, 2, 128).expand(1, 1, -1), codes[:, 1:]], 1),
         "sincos_hw",
         "position of its own",
     ),
