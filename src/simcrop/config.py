@@ -80,6 +80,9 @@ class InitSettings(Settings):
     embedding (`mean_inflate` sums the colours and spreads them over the depth; `skip` leaves ours; `pca` starts from
     the principal components of the cohort's own patches, with or without `mae`).
 
+    `model`: a run or model folder whose vision encoder this one starts from; the other settings here are about another
+    start and then not used.
+
     `position = centred`, for learned positions: from each is taken away what the embedding makes of the training scans'
     mean patch there, so that a token first says how a patch differs from what is usual at its place.
 
@@ -89,9 +92,16 @@ class InitSettings(Settings):
     """
 
     mae: str | None = None
+    model: str | None = None
     patch_embed: Literal["mean_inflate", "skip", "pca"] = "mean_inflate"
     position: Literal["sines", "centred"] = "sines"
     attention_out: float = Field(default=1.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def is_one_start(self) -> "InitSettings":
+        if self.mae is not None and self.model is not None:
+            raise ValueError("init.mae and init.model exclude one another: weights come from one place")
+        return self
 
 
 class AugSettings(Settings):

@@ -169,6 +169,7 @@ BAD_SETTINGS = {
     "text.model=/no/such/bert": "/no/such/bert",
     "input.shape=[65,64,32]": "65",
     "init.mae=/no/such/mae.safetensors": "/no/such/mae.safetensors",
+    "init.model=/no/such/run": "/no/such/run is not a model or run folder",
     "engine.micro_batch=1000": "micro-batches of 1000",
 }
 
@@ -208,7 +209,7 @@ def test_recipe_that_is_not_there_is_named(simcrop: Callable, line, tmp_path: Pa
     assert "did you mean simcrop-tiny?" in simcrop("recipe", "show", "simcrop-tinny").refusal
 
 
-@pytest.mark.parametrize("kind", ["cxr-bert", "mae-imagenet", "nonsense"])
+@pytest.mark.parametrize("kind", ["cxr-bert", "mae-imagenet", "released", "nonsense"])
 @pytest.mark.parametrize("content", [None, b"", b"not a checkpoint"])
 def test_bad_weights_are_one_line_and_leave_nothing(
     simcrop: Callable, kind: str, content: bytes | None, tmp_path: Path

@@ -66,7 +66,8 @@ class EngineSettings(Settings):
 class Job:
     """One training run. `dataset[draw]` gives a sample, `collate` makes a batch with `.ids` and `.to(device)`,
     `monitor` gives figures of the objective that no batch gives. `unreadable`: what share of the data set may turn out
-    to be so; a batch names in `.unread` what could not be read and was replaced.
+    to be so; a batch names in `.unread` what could not be read and was replaced. `start`: its first
+    weights, for the records.
     """
 
     dataset: Dataset
@@ -80,6 +81,7 @@ class Job:
     workers: int = 0
     unreadable: float = 0.0
     monitor: Monitor | None = None
+    start: dict[str, Any] | None = None
 
     @property
     def order(self) -> SampleOrder:

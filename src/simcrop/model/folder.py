@@ -79,9 +79,15 @@ def load(path: str | Path, device: str | torch.device = AUTO) -> Model:
     config = read_config(folder)
     recipe = build_recipe(config["architecture"], str(folder / CONFIG))
     text, tokenizer = read_text_side(folder, config) if recipe.text_needs else (None, None)
-    model = Model(recipe, text, tokenizer)
+    model = Model(recipe, text, tokenizer, called_in(config))
     load_weights(model, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
     return model.to(where)
+
+
+def called_in(config: dict[str, Any]) -> str:
+    """What an imported model says that it is; nothing of one that was trained here."""
+    provenance = config.get("provenance")
+    return str(provenance.get("called", "")) if isinstance(provenance, dict) else ""
 
 
 def read_text_side(folder: Path, config: dict[str, Any]) -> tuple[TextEncoder, Tokenizer]:

@@ -28,11 +28,14 @@ from simcrop.objectives.texts import encode_texts
 
 class Model(nn.Module):
     """An encoder and, where the method has them, a projection head with the text encoder, or a head for labels; nothing
-    that only training needs.
+    that only training needs. `called`: what it is for the person who asks too much of it.
     """
 
-    def __init__(self, recipe: Recipe, text: TextEncoder | None, tokenizer: Tokenizer | None) -> None:
+    def __init__(
+        self, recipe: Recipe, text: TextEncoder | None, tokenizer: Tokenizer | None, called: str = ""
+    ) -> None:
         super().__init__()
+        self.called = called or f"a {recipe.method} model"
         self.recipe, self.tokenizer = recipe, tokenizer
         self.grid = recipe.input.grid
         self.vision = recipe.vision.build(self.grid)
@@ -97,9 +100,7 @@ class Model(nn.Module):
     def scores_of(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b l"]:
         """Probability of every label that the model was taught; `features` from `features_of`."""
         if self.head is None:
-            raise SimcropError(
-                "no-labels", f"a {self.recipe.method} model learns no labels; probe it instead"
-            )
+            raise SimcropError("no-labels", f"{self.called} learns no labels; probe it instead")
         return self.head(features).sigmoid()
 
     @property
@@ -109,7 +110,7 @@ class Model(nn.Module):
         if self.projection is None or self.text is None or self.tokenizer is None or needs is None:
             raise SimcropError(
                 "no-sentences",
-                f"a {self.recipe.method} model learns no sentences and cannot say where one is seen",
+                f"{self.called} learns no sentences and cannot say where one is seen",
             )
         return self.projection, self.text, self.tokenizer, needs.pool
 

@@ -93,9 +93,21 @@ def refuse_poor_share(
 
 def provenance_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> str:
     """Whether the model has seen the test patients: refused when it has, said when it cannot be known."""
+    refuse_seen_by_parents(config, cohort, testing)
     if config.get("provenance", {}).get("cohort") != digest_of_files(cohort.path / "studies.parquet"):
         return "the model comes from another cohort; whether it has seen these test patients is not known"
     split = config["architecture"]["data"]["split"]
     seen = cohort.select(split) if split else cohort
     refuse_shared_patients(seen, testing, "the training of this model and the test split share")
     return f"the model comes from split {split!r} of this cohort, which has none of the test patients"
+
+
+def refuse_seen_by_parents(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> None:
+    """A model that started from another (`init.model`) has seen what that one has seen."""
+    digest, provenance = digest_of_files(cohort.path / "studies.parquet"), config.get("provenance") or {}
+    while parent := (provenance.get("start") or {}).get("parent"):
+        provenance, split = parent["provenance"] or {}, parent["split"]
+        if provenance.get("cohort") == digest:
+            seen = cohort.select(split) if split else cohort
+            what = "the training of the model that this one started from and the test split share"
+            refuse_shared_patients(seen, testing, what)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,12 +29,13 @@ from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
-from simcrop.files.whole import flush_folder, writing
+from simcrop.files.whole import flush_folder, write_json, writing
 from simcrop.model.folder import describe_model, save_model
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
 from simcrop.tasks.components import ALONE, gather_inputs, with_known_labels
 from simcrop.tasks.folder import (
+    RUN,
     check_folder,
     open_folder,
     read_run,
@@ -44,6 +46,7 @@ from simcrop.tasks.folder import (
 )
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.start import start_encoder
+from simcrop.tasks.start_from import lines_of, origin_of
 
 QUIET_S = 1.5  # of each stretch of the start: a setting that cannot be used is then one line and nothing else
 
@@ -101,6 +104,8 @@ def pretrain_together(
         continued = context.any_rank(continued)
         if context.is_main:
             tell_differences(recipe)
+            if not begun:
+                record_start(out, job.start)
             tell(job.cut_short)
         progress = progress or show_progress("pretrain", context.is_main)
         fitted = fit(objective, job, context, continued, progress)
@@ -109,6 +114,20 @@ def pretrain_together(
             finish(objective, trained, job, recipe, out)
             tell(job.cut_short)
     return fitted
+
+
+def record_start(out: Path, start: Mapping[str, Any] | None) -> None:
+    """Into `run.json`, and a few lines on stderr; nothing where the network starts at random."""
+    if start is not None:
+        run = read_run(out)
+        write_json(out / RUN, {**(run or {}), "start": start})
+        for line in lines_of(start):
+            tell(line)
+
+
+def recorded_start(out: Path) -> dict[str, Any] | None:
+    """Of a run that is continued, which loads nothing again."""
+    return (read_run(out) or {}).get("start")
 
 
 def refuse_tasks_that_know_nothing_of_each_other(environment: Mapping[str, str]) -> None:
@@ -173,8 +192,7 @@ def prepare_job(
     """Network and data, joined for the engine. `begun`: a checkpoint will replace whatever the network starts as."""
     inputs = gather_inputs(cohort, studies, recipe, context, show)
     objective = recipe.build(inputs.components)
-    if not begun:
-        start_encoder(objective, recipe, studies, show)
+    start = recorded_start(out) if begun else start_encoder(objective, recipe, studies, show)
     for module in objective.modules():
         if isinstance(module, Transformer):
             module.recompute = recipe.engine.recompute
@@ -185,6 +203,7 @@ def prepare_job(
         "cohort": digest_of_files(cohort.path / "studies.parquet"),
         "studies": len(studies),
         "data_licence": "not stated by the cohort",
+        **({"start": origin_of(start)} if start else {}),
     }
 
     def describe(folder: Path) -> None:
@@ -209,6 +228,7 @@ def prepare_job(
         workers=recipe.data.workers,
         unreadable=recipe.data.unreadable,
         monitor=build_monitor(objective, cohort, recipe, inputs.components.tokenizer),
+        start=start,
     )
     return objective, job
 
@@ -251,5 +271,6 @@ def untrained(cohort_path: Path, recipe: Recipe, out: Path, overwrite: bool = Fa
     torch.manual_seed(recipe.seed)
     with staged(out, "untrained", settings, overwrite) as stage:
         objective, job = prepare_job(cohort, studies, recipe, stage)
+        record_start(stage, job.start)
         write_model(trained_state(objective), recipe, job.describe, stage)
     return out

@@ -11,6 +11,8 @@ from simcrop.evaluation.monitor import HELD_OUT
 from simcrop.figures.curves import draw_curves
 from simcrop.figures.page import Page
 from simcrop.objectives.method import Term
+from simcrop.tasks.folder import read_run
+from simcrop.tasks.start_from import lines_of
 
 BLIND = 0.05  # other images that retrieve this little worse than the true ones say that nobody looks at these
 
@@ -41,6 +43,9 @@ def write_run_page(
     if found := monitored_rows(rows):
         page.section("Does it look at the image?", f"{verdict(found[-1])} {HELD_OUT_STUDIES}")
         page.drawing(draw_curves(found, list(found[-1])[1:], "Held-out studies, over steps"))
+    if start := (read_run(run) or {}).get("start"):
+        page.section("Where it starts", f"{'; '.join(lines_of(start))}.")
+        page.table(start_rows(start), ["", "names"])
     if found := differences(flat(recipe)):
         page.section("Not as in its source", f"In these settings the run differs from {recipe.claim.source}.")
         page.table([[line] for line in found], ["setting, here and there, and what mends it"])
@@ -50,6 +55,18 @@ def write_run_page(
         ["setting", "value"],
     )
     page.write(run / "report.html")
+
+
+def start_rows(start: Mapping[str, Any]) -> list[list[str]]:
+    """Every key of the file that the network started from, and what it has beside."""
+    words = {
+        "loaded": "loaded",
+        "skipped": "in the file, not wanted",
+        "new": "new here",
+        "sha256": "SHA-256",
+    }
+    values = ((of, start[name]) for name, of in words.items())
+    return [[of, value if isinstance(value, str) else ", ".join(value) or "none"] for of, value in values]
 
 
 def monitored_rows(rows: list[Row]) -> list[Row]:

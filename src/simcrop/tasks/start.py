@@ -4,7 +4,7 @@ Axes: n patch, p voxel of a patch, d features; voxels on the [-1, 1] scale of th
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from simcrop.errors import SimcropError
 from simcrop.nn.transformer import Attention
 from simcrop.nn.vit import ViT
 from simcrop.objectives.method import Objective
-from simcrop.weights.mae import init_patch_embed_by_pca, load_mae
+from simcrop.tasks.start_from import from_mae, from_model
+from simcrop.weights.mae import init_patch_embed_by_pca
 
 PCA_PATCHES = 20_000
 SCANS = 256  # for what is usual at each place: its mean is then a sixteenth of a deviation off
@@ -26,20 +27,23 @@ SCANS = 256  # for what is usual at each place: its mean is then a sixteenth of 
 
 def start_encoder(
     objective: Objective, recipe: Recipe, studies: Cohort, show: Callable[[], Progress] = lambda: silent
-) -> None:
-    """ImageNet MAE weights, principal components, the cohort's atlas: what the recipe asks for.
+) -> dict[str, Any] | None:
+    """Another model's encoder, ImageNet MAE weights, principal components, the cohort's atlas: what the recipe asks
+    for. Which weights it starts from, for the records, if they are of elsewhere.
 
     What is usual is learned from a sample of the cohort, the same for the same seed; `show` makes a progress for
     each look at it, none where nothing is looked at.
     """
-    vision = objective.vision
+    if recipe.init.model is not None:
+        return from_model(objective, recipe, recipe.init.model).record
+    vision, start = objective.vision, None
     seen = CohortSample(studies, recipe, show)
     if not isinstance(vision, ViT):
         if recipe.init != InitSettings():
             raise SimcropError(
                 "bad-setting", "the settings of init are about a ViT, which this encoder is not"
             )
-        return
+        return None
     if recipe.init.patch_embed == "pca" and (vision.atlas is not None or vision.windows):
         raise SimcropError(
             "bad-setting",
@@ -53,11 +57,12 @@ def start_encoder(
     if vision.statistics is not None:
         vision.statistics.learn(*mean_and_deviation(map(vision.statistics.measure, seen.scans())))
     if recipe.init.mae is not None:
-        load_mae(vision, Path(recipe.init.mae), recipe.init.patch_embed)
+        start = from_mae(objective, vision, recipe, recipe.init.mae)
     if recipe.init.patch_embed == "pca":
         init_patch_embed_by_pca(vision, some_patches(studies, recipe))
     if recipe.init.position == "centred":
         centre_positions(vision, seen)
+    return start and start.record
 
 
 @torch.no_grad()

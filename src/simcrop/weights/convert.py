@@ -1,29 +1,30 @@
 """Downloaded checkpoints into safetensors folders and files that a recipe can name."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import save_tensors
+from simcrop.weights.checkpoint import read_tensors
+
+KINDS = ("cxr-bert", "mae-imagenet", "released")  # the last becomes a model: `released.py`
+
+
+def check_source(kind: str, source: Path) -> None:
+    """Whether there is such a kind, and something at that place."""
+    if kind not in KINDS:
+        raise SimcropError(
+            "bad-setting", f"unknown kind of weights {kind!r}; known: {', '.join(sorted(KINDS))}"
+        )
+    if not source.exists():
+        raise SimcropError("missing-file", f"{source}: no such file or folder")
 
 
 def convert(kind: str, source: Path, out: Path) -> str:
     """`cxr-bert`: a BERT folder; `mae-imagenet`: an MAE ViT checkpoint. Returns a line that says what to do with it."""
+    check_source(kind, source)
     kinds: dict[str, Callable[[Path, Path], str]] = {"cxr-bert": cxr_bert, "mae-imagenet": mae_imagenet}
-    if kind not in kinds:
-        raise SimcropError(
-            "bad-setting", f"unknown kind of weights {kind!r}; known: {', '.join(sorted(kinds))}"
-        )
-    if not source.exists():
-        raise SimcropError("missing-file", f"{source}: no such file or folder")
     out.mkdir(parents=True, exist_ok=True)
     return kinds[kind](source, out)
 
@@ -48,22 +49,3 @@ def mae_imagenet(source: Path, out: Path) -> str:
     """The state dict of an MAE pre-training checkpoint."""
     save_tensors(read_tensors(source), out / "mae.safetensors")
     return f"use it with --set init.mae={out / 'mae.safetensors'}"
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a checkpoint. A pickle is read by torch's tensors-only reader, which runs no code."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise SimcropError("missing-file", f"{path}: no such file") from error
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
-        raise SimcropError("unreadable", f"{path} is not a checkpoint of tensors alone") from error
-    tensors = content.get("model", content.get("state_dict", content)) if isinstance(content, dict) else {}
-    found = {k: v.detach().contiguous().clone() for k, v in tensors.items() if isinstance(v, Tensor)}
-    if not found:
-        raise SimcropError(
-            "unreadable", f"{path} holds no tensors by name: {json.dumps(type(content).__name__)}"
-        )
-    return found
