@@ -76,7 +76,7 @@ def test_label_that_one_side_lacks_is_named(
         ("source: a\ntarget: b\nlabels: {x: y}", "labels.x = 'y'"),
         (
             "source: a\ntarget: b\nlabels: {x: [y]}\nreason: {x: z}",
-            "unknown setting reason, did you mean reasons?",
+            "unknown setting reason.x, did you mean reasons?",
         ),
         ("{", "it is not YAML"),
         ("", "it must hold `name: value` lines"),

@@ -54,6 +54,7 @@ def test_questions_of_ones_own(tmp_path: Path) -> None:
             "unknown setting template, did you mean templates?",
         ),
         ("whose: a\ntemplates: [['{label}.', 'No {label}.']]\nvolumes: frist", "volumes = 'frist'"),
+        ("whose: a\nquestions: {x: [[y., z.]], Emphysema: []}", "no question about 'Emphysema'"),
         ("{", "it is not YAML"),
     ],
 )

@@ -28,8 +28,10 @@ class Protocol(Settings):
     @model_validator(mode="after")
     def asks_something(self) -> "Protocol":
         """Of every label, by its name or by questions of its own."""
-        if bool(self.templates) == bool(any(self.questions.values())):
+        if bool(self.templates) == bool(self.questions):
             raise ValueError("expected either templates or questions")
+        if silent := [label for label, pairs in self.questions.items() if not pairs]:
+            raise ValueError(f"no question about {silent[0]!r}")
         for sentence in (sentence for pair in self.templates for sentence in pair):
             try:
                 named = sentence.format(label="x") != sentence
