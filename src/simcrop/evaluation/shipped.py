@@ -47,7 +47,7 @@ def text_of(what: str, package: str, name: str) -> str:
     except UnicodeDecodeError as error:
         raise SimcropError("bad-setting", f"{name} is no {what}: it is no text") from error
     except OSError as error:
-        near = get_close_matches(name, known, 1, 0)[0]
+        near = get_close_matches(name.lower(), known, 1, 0)[0]
         raise SimcropError(
             "bad-setting",
             f"no {what} {name!r}, did you mean {near}? Neither a file nor one of {', '.join(known)}",
