@@ -3,8 +3,8 @@
     python benchmarks/probe.py --json benchmarks/results/probe.json
 
 Prints JSON. `forwards`: of all shares of CT-RATE, by arithmetic from the settings of the public script, which encodes
-every scan in every epoch of every fit, and of ours, which encodes each scan (each augmented view of a training scan, too)
-once; `counted`: both ways at toy size with an encoder that counts, beside the same arithmetic. `probes`: the command
+every scan in every epoch of every fit, and of ours, which encodes each scan once, and of a training scan each further
+view. `counted`: both ways at toy size with an encoder that counts, beside the same arithmetic. `probes`: the command
 itself on features made of noise with planted labels, once with its smallest probe alone and once with all of them;
 processor time stands beside the clock for a machine that others use. No real scan is needed.
 """
