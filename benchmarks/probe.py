@@ -124,11 +124,11 @@ def noise_of(count: int, shape: tuple[int, int, int]) -> Any:
 
 
 def toy_cohort(home: Path) -> Path:
-    """Every second of twelve phantoms is judged; one label that half of either side have."""
+    """Every second of eight phantoms is judged; one label that half of either side have."""
     from simcrop.tasks.ingest import ingest
     from simcrop.tasks.phantom import phantom
 
-    phantom(home / "raw", "rad-chestct", patients=12, seed=0, size="tiny")
+    phantom(home / "raw", "rad-chestct", patients=8, seed=0, size="tiny")
     ingest(home / "raw", "rad-chestct", home / "cohort", spacing="5.5,5.5,10")
     path = home / "cohort/studies.parquet"
     table, number = pl.read_parquet(path), pl.col("patient").rank("dense") - 1
