@@ -57,7 +57,7 @@ def test_map_is_found_where_it_can_be() -> None:
             LABELS,
             ["z"],
             "nowhere",
-            "no label map 'nowhere': neither a file nor one of ct-rate-to-rad-chestct",
+            "no label map 'nowhere', did you mean ct-rate-to-rad-chestct? Neither a file nor one of ct-rate",
         ),
     ],
 )
@@ -70,9 +70,30 @@ def test_label_that_one_side_lacks_is_named(
 
 
 @pytest.mark.parametrize(
-    "text", ["labels: [1, 2]", "source: a\ntarget: b\nlabels: {x: y}", "{", "colour: red"]
+    ("text", "words"),
+    [
+        ("labels: [1, 2]", "source is not there; target is not there; labels = [1, 2]"),
+        ("source: a\ntarget: b\nlabels: {x: y}", "labels.x = 'y'"),
+        (
+            "source: a\ntarget: b\nlabels: {x: [y]}\nreason: {x: z}",
+            "unknown setting reason.x, did you mean reasons?",
+        ),
+        ("{", "it is not YAML"),
+        ("", "it must hold `name: value` lines"),
+        ("a: 2020-13-45", "it is not YAML"),
+    ],
 )
-def test_file_that_is_no_map_is_refused(text: str, tmp_path: Path) -> None:
+def test_file_that_is_no_map_is_refused_and_what_is_wrong_with_it_said(
+    text: str, words: str, tmp_path: Path
+) -> None:
     (tmp_path / "map.yaml").write_text(text)
-    with pytest.raises(SimcropError, match="is no label map"):
+    with pytest.raises(SimcropError, match="is no label map") as caught:
+        read_map(str(tmp_path / "map.yaml"))
+    assert words in caught.value.sentence
+    assert "\n" not in caught.value.sentence
+
+
+def test_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(SimcropError, match="is no label map: it is no text"):
         read_map(str(tmp_path / "map.yaml"))

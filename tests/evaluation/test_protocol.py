@@ -47,9 +47,15 @@ def test_questions_of_ones_own(tmp_path: Path) -> None:
         ("whose: a\ntemplates: [[It is there., It is not.]]", "a template without {label}"),
         ("whose: a", "expected either templates or questions"),
         ("whose: a\ntemplates: [['{label}.', 'No {label}.']]\nquestions: {x: [[y., z.]]}", "expected either"),
-        ("whose: a\ntemplates: [['{name}.', 'No {label}.']]", "is no protocol"),
-        ("colour: red", "is no protocol"),
-        ("{", "is no protocol"),
+        ("whose: a\ntemplates: [['{name}.', 'No {label}.']]", "other braces than {label}: '{name}.'"),
+        ("colour: red", "unknown setting colour"),
+        (
+            "whose: a\ntemplate: [['{label}.', 'No {label}.']]",
+            "unknown setting template, did you mean templates?",
+        ),
+        ("whose: a\ntemplates: [['{label}.', 'No {label}.']]\nvolumes: frist", "volumes = 'frist'"),
+        ("whose: a\nquestions: {x: [[y., z.]], Emphysema: []}", "no question about 'Emphysema'"),
+        ("{", "it is not YAML"),
     ],
 )
 def test_file_that_is_no_protocol_is_refused(text: str, words: str, tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ def probe(
     ] = None,
     table: Annotated[Path | None, typer.Option(help="A CSV with `id` and the columns of --by.")] = None,
     baselines: Annotated[bool, typer.Option(help="Probe a random start of the same encoder, too.")] = True,
+    views: Annotated[
+        int, typer.Option(min=1, help="Of each training scan: the first as it is, others augmented.")
+    ] = 1,
     overwrite: Overwrite = False,
 ) -> None:
     """A linear probe on frozen features: AUROC and more per label with confidence intervals."""
@@ -38,7 +41,8 @@ def probe(
         from simcrop.tasks.probe import probe as run
 
     options = ProbeOptions(
-        numbers("share", share), seeds, seed, train, test, pool, tuple(by or ()), table, baselines
+        *(numbers("share", share), seeds, seed, train, test, pool, tuple(by or ()), table, baselines),
+        views=views,
     )
     for size, found in sorted(run(model, cohort, out, options, overwrite).items()):
         macro = found.judgement.auroc

@@ -4,7 +4,7 @@ Axes: b study, n patch, d features, e features that patches and sentences share.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
@@ -46,13 +46,15 @@ def in_passes(studies: Cohort | Sequence[Study], at_once: int = AT_ONCE) -> Iter
 
 
 def volumes_ahead(
-    passes: Iterable[Sequence[Study]], spec: InputSpec
+    passes: Iterable[Sequence[Study]],
+    spec: InputSpec,
+    read: Callable[[Study, InputSpec], np.ndarray] = middle,
 ) -> Iterator[tuple[list[Study], Float[Tensor, "b 1 x y z"]]]:
     """Studies and their volumes, pass after pass; while one is worked on, threads read the next."""
     waiting: deque[tuple[list[Study], list[Future[np.ndarray]]]] = deque()
     with ThreadPoolExecutor(READERS) as readers:
         for studies in passes:
-            waiting.append((list(studies), [readers.submit(middle, study, spec) for study in studies]))
+            waiting.append((list(studies), [readers.submit(read, study, spec) for study in studies]))
             if len(waiting) > 1:
                 yield joined(*waiting.popleft())
         while waiting:
@@ -88,10 +90,12 @@ def pooled(features: Float[Tensor, "b n d"]) -> dict[Pooling, np.ndarray]:
 
 
 def pooled_in_passes(
-    model: Model, passes: Iterable[Sequence[Study]]
+    model: Model,
+    passes: Iterable[Sequence[Study]],
+    read: Callable[[Study, InputSpec], np.ndarray] = middle,
 ) -> Iterator[tuple[list[Study], dict[Pooling, np.ndarray]]]:
     """The same of one pass of studies after the other."""
-    for studies, volumes in volumes_ahead(passes, model.spec):
+    for studies, volumes in volumes_ahead(passes, model.spec, read):
         yield studies, pooled(model.features_of(volumes))
 
 

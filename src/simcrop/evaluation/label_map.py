@@ -3,15 +3,14 @@ label.
 """
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
-import yaml
-from pydantic import ValidationError
 
 from simcrop.errors import SimcropError
+from simcrop.evaluation.shipped import read_settings, shipped_names
 from simcrop.settings import Settings
+
+PACKAGE = "simcrop.label_maps"
 
 
 class LabelMap(Settings):
@@ -39,29 +38,12 @@ class LabelMap(Settings):
 
 def map_names() -> list[str]:
     """Those that are shipped."""
-    names = (entry.name for entry in files("simcrop.label_maps").iterdir())
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+    return shipped_names(PACKAGE)
 
 
 def read_map(name: str) -> LabelMap:
     """A shipped map by name, or a YAML file of one's own."""
-    if name in map_names():
-        text = files("simcrop.label_maps").joinpath(f"{name}.yaml").read_text("utf-8")
-    else:
-        try:
-            text = Path(name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            shipped = ", ".join(map_names())
-            raise SimcropError(
-                "bad-setting", f"no label map {name!r}: neither a file nor one of {shipped}"
-            ) from error
-    try:
-        return LabelMap.model_validate(yaml.safe_load(text))
-    except (yaml.YAMLError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise SimcropError(
-            "bad-setting", f"{name} is no label map ({first}); see label_maps/ for one"
-        ) from error
+    return read_settings(LabelMap, "label map", PACKAGE, name)
 
 
 def map_between(source: Sequence[str], target: Sequence[str], name: str | None) -> LabelMap:

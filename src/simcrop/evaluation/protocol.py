@@ -1,17 +1,14 @@
 """How others ask for a label in words: a data file each, whose name says whose it is."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from importlib.resources import files
-from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import ValidationError
+from pydantic import model_validator
 
-from simcrop.errors import SimcropError
+from simcrop.evaluation.shipped import read_settings, shipped_names
 from simcrop.settings import Settings
 
+PACKAGE = "simcrop.protocols"
 Pair = tuple[str, str]  # what says that it is there, and what says that it is not
 
 
@@ -28,6 +25,22 @@ class Protocol(Settings):
     volumes: Literal["all", "first"] = "all"
     note: str = ""
 
+    @model_validator(mode="after")
+    def asks_something(self) -> "Protocol":
+        """Of every label, by its name or by questions of its own."""
+        if bool(self.templates) == bool(self.questions):
+            raise ValueError("expected either templates or questions")
+        if silent := [label for label, pairs in self.questions.items() if not pairs]:
+            raise ValueError(f"no question about {silent[0]!r}")
+        for sentence in (sentence for pair in self.templates for sentence in pair):
+            try:
+                named = sentence.format(label="x") != sentence
+            except (KeyError, IndexError, ValueError) as error:
+                raise ValueError(f"a template with other braces than {{label}}: {sentence!r}") from error
+            if not named:
+                raise ValueError("a template without {label}")
+        return self
+
     def labels_of(self, known: Sequence[str]) -> list[str]:
         """Those of the labels that it asks for."""
         asked = self.questions or known
@@ -42,30 +55,9 @@ class Protocol(Settings):
 
 def protocol_names() -> list[str]:
     """Those that are shipped."""
-    names = (entry.name for entry in files("simcrop.protocols").iterdir())
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+    return shipped_names(PACKAGE)
 
 
 def read_protocol(name: str) -> Protocol:
     """A shipped protocol by name, or a YAML file of one's own; of an unknown one the nearest name is proposed."""
-    if name in protocol_names():
-        text = files("simcrop.protocols").joinpath(f"{name}.yaml").read_text("utf-8")
-    else:
-        try:
-            text = Path(name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            near = get_close_matches(name, protocol_names(), 1, 0)
-            raise SimcropError(
-                "bad-setting",
-                f"no protocol {name!r}; did you mean {near[0]}? Shipped: {', '.join(protocol_names())}",
-            ) from error
-    try:
-        protocol = Protocol.model_validate(yaml.safe_load(text))
-        asks = [pair for pairs in (protocol.templates, *protocol.questions.values()) for pair in pairs]
-        broken = [yes for pair in protocol.templates for yes in pair if yes.format(label="x") == yes]
-    except (yaml.YAMLError, ValidationError, KeyError, IndexError, ValueError) as error:
-        raise SimcropError("bad-setting", f"{name} is no protocol ({str(error).splitlines()[0]})") from error
-    if not asks or broken or (protocol.templates and protocol.questions):
-        why = "a template without {label}" if broken else "expected either templates or questions"
-        raise SimcropError("bad-setting", f"{name} is no protocol ({why})")
-    return protocol
+    return read_settings(Protocol, "protocol", PACKAGE, name)

@@ -85,7 +85,14 @@ def read_table(path: Path) -> list[tuple[str, np.ndarray]]:
     lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List | pl.Array)]
     if "id" not in table.columns or not lists:
         raise SimcropError("bad-features", f"{path} wants a column `id` and a column of lists of numbers")
-    column = table[lists[0]].cast(pl.List(pl.Float32))
+    try:
+        column = table[lists[0]].cast(pl.List(pl.Float32))
+    except pl.exceptions.PolarsError as error:
+        raise SimcropError(
+            "bad-features", f"{path}: column {lists[0]!r} holds lists of something else than numbers"
+        ) from error
+    if empty := int((column.list.len().fill_null(0) == 0).sum()):
+        raise SimcropError("bad-features", f"{path} has no numbers for {empty} of its ids")
     return [(str(name), np.asarray(vector)) for name, vector in zip(table["id"], column, strict=True)]
 
 

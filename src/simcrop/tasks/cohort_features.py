@@ -11,6 +11,8 @@ import torch
 
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.progress import show_progress
+from simcrop.evaluation.augmented import KEY as AUGMENTED
+from simcrop.evaluation.augmented import looking_at
 from simcrop.evaluation.features import POOLS, pooled_in_passes
 from simcrop.files.digest import digest_of_files
 from simcrop.model import Model, load
@@ -23,13 +25,17 @@ def model_digest(folder: Path) -> str:
     return digest_of_files(folder / WEIGHTS, folder / CONFIG)
 
 
-def kept_features(folder: Path, cohort: Cohort, pool: str, random_seed: int | None = None) -> np.ndarray:
+def kept_features(
+    folder: Path, cohort: Cohort, pool: str, random_seed: int | None = None, view: int = 0
+) -> np.ndarray:
     """Features `(s, d)` of the whole cohort. They are kept in the cohort as they are made, for every way of pooling; a
     cohort that cannot be written keeps none.
 
-    `random_seed`: of the same encoder as it was before training, drawn with that seed.
+    `random_seed`: of the same encoder as it was before training, drawn with that seed. `view`: of which augmented view,
+    0 being the scan as it is.
     """
     model = model_digest(folder) + ("" if random_seed is None else f" untrained {random_seed}")
+    model += f" view {view} {AUGMENTED}" if view else ""
 
     def loaded() -> Model:
         return load(folder) if random_seed is None else untrained(load(folder), random_seed)
@@ -37,14 +43,18 @@ def kept_features(folder: Path, cohort: Cohort, pool: str, random_seed: int | No
     def embedding(passes: list[range]) -> Iterator[tuple[range, np.ndarray]]:
         if passes:
             studies = ([cohort[place] for place in places] for places in passes)
-            for places, (_, found) in zip(passes, pooled_in_passes(loaded(), studies), strict=True):
+            for places, (_, found) in zip(
+                passes, pooled_in_passes(loaded(), studies, looking_at(view)), strict=True
+            ):
                 yield places, np.concatenate([found[name] for name in POOLS], axis=1)
 
     made_of = zip(*(cohort.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
     names = [f"{model} {study}" for study in made_of]
-    suffix = "" if random_seed is None else f"-untrained-{random_seed}"
+    suffix = ("" if random_seed is None else f"-untrained-{random_seed}") + (f"-view-{view}" if view else "")
     path = cohort.path / "features" / f"{model[:12]}{suffix}.vectors"
-    words = "features" if random_seed is None else "features of a random start"
+    words = ("features" if random_seed is None else "features of a random start") + (
+        f", view {view}" if view else ""
+    )
     vectors = kept_vectors(embedding, names, path, show_progress(words), must_keep=False)
     return np.split(vectors, len(POOLS), axis=1)[[*POOLS].index(pool)]
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from simcrop.data.store.cohort import Cohort
+from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_names
 from simcrop.files.embeddings import Embeddings, holds_embeddings, read_embeddings
 from simcrop.model.folder import model_folder, read_config
@@ -54,6 +55,11 @@ def source_of(path: str, pool: str) -> FeatureSource:
     """A model or run folder, a Parquet table, or a folder of features."""
     if holds_embeddings(Path(path)):
         return FromFiles(path, read_embeddings(Path(path), pool))
+    if Path(path).is_file():
+        raise SimcropError(
+            "bad-features",
+            f"{path} is neither a model folder nor features: a Parquet table, or a folder of them",
+        )
     folder = model_folder(Path(path))
     return FromModel(folder, read_config(folder), model_digest(folder))
 

@@ -13,6 +13,8 @@ from simcrop.data.store.schema import LABEL
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 
+SHOWN = 3  # labels named in a message
+
 
 def patients_of(studies: Cohort) -> np.ndarray:
     return studies.index["patient"].to_numpy()
@@ -50,8 +52,19 @@ def labelled(cohort: Cohort, split: str) -> Cohort:
 
 def label_matrix(studies: Cohort) -> np.ndarray:
     """Float `(s, l)`: 1, 0, or NaN where a label is not known."""
-    columns = studies.index.select(pl.col(f"{LABEL}{name}").cast(pl.Float64) for name in studies.labels)
-    return columns.fill_null(float("nan")).to_numpy()
+    columns = [f"{LABEL}{name}" for name in studies.labels]
+    try:
+        table = studies.index.select(pl.col(name).cast(pl.Float64) for name in columns)
+    except pl.exceptions.PolarsError as error:
+        raise SimcropError("bad-labels", f"{studies.path}: a column of labels holds no numbers") from error
+    labels = table.fill_null(float("nan")).to_numpy()
+    odd = ~np.isnan(labels) & (labels != 0) & (labels != 1)
+    if odd.any():
+        name = studies.labels[int(np.argmax(odd.any(0)))]
+        raise SimcropError(
+            "bad-labels", f"{studies.path}: label {name!r} has values beside 1, 0 and nothing (not known)"
+        )
+    return labels
 
 
 def varying(labels: np.ndarray) -> np.ndarray:
@@ -83,7 +96,10 @@ def refuse_poor_share(
     lost = varying(labels) & ~varying(labels[drawn])
     if lost.any():
         left, every = len(set(patients[drawn])), len(set(patients))
-        named = ", ".join(name for name, gone in zip(names, lost, strict=True) if gone)
+        gone = [name for name, is_lost in zip(names, lost, strict=True) if is_lost]
+        named = ", ".join(gone[:SHOWN]) + (
+            f" and {len(gone) - SHOWN} more labels" if len(gone) > SHOWN else ""
+        )
         raise SimcropError(
             "share-too-small",
             f"--share {share:g} leaves {left} of {every} patients to learn from (seed {seed}), among whom nobody or "

@@ -4,7 +4,7 @@ Axes: k repetition (seed), s scan, d features, l label.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from simcrop.evaluation.probe import Probe, fit_probe
 from simcrop.evaluation.subgroups import Subgroup, subgroups
 from simcrop.evaluation.views import VIEWS
 from simcrop.files.digest import digest_of_files, digest_of_names
+from simcrop.tasks.augmented_views import drawn_with_views, refuse_views, rows_with_views, with_views
 from simcrop.tasks.columns import column_of
 from simcrop.tasks.feature_source import source_of
 from simcrop.tasks.folder import staged, write_metrics
@@ -42,7 +43,7 @@ FREQUENCY, RANDOM = "label frequency", "random start"
 class ProbeOptions:
     """`shares` of the training patients, each with as many `seeds` from `seed` on; splits to learn from and to judge
     by; `by`: columns whose groups are judged apart, in the cohort or in the CSV `table`; `baselines`: a random start,
-    too.
+    too; `views`: of each training scan, the first as it is, the others augmented.
     """
 
     shares: tuple[float, ...] = (1.0,)
@@ -54,6 +55,7 @@ class ProbeOptions:
     by: tuple[str, ...] = ()
     table: Path | None = field(default=None)
     baselines: bool = True
+    views: int = 1
 
     @property
     def every_seed(self) -> range:
@@ -101,6 +103,7 @@ def probe(
     if options.seeds < 1 or not options.shares:
         raise SimcropError("bad-setting", "--seeds wants at least one, and --share at least one share")
     source, cohort = source_of(model, options.pool), open_cohort(cohort_path)
+    refuse_views(options.views, source)
     sides = both_sides(cohort, options.train, options.test)
     note = source.note(cohort, sides.testing)
     drawn = {
@@ -118,13 +121,17 @@ def probe(
         "head": "logistic",
     }
     with staged(out, "probe", settings, overwrite) as stage:
+        known = rows_with_views(len(cohort), sides.rows, sides.truth, sides.patients, options.views)
+        seen, drawn_seen = replace(sides, **known), drawn_with_views(drawn, options.views)
         features = source.rows(cohort, options.pool)
-        found = {share: repeated(features, sides, drawn, share, options) for share in options.shares}
+        features = with_views(features, source, cohort, sides.rows, options.pool, options.views)
+        found = {share: repeated(features, seen, drawn_seen, share, options) for share in options.shares}
         best = found[max(found)]
         others: dict[str, Judgement] = {FREQUENCY: judged_by_frequency(sides, options.seed)}
         blind = source.random_rows(cohort, options.pool, options.seed) if options.baselines else None
         if blind is not None:
-            others[RANDOM] = repeated(blind, sides, drawn, max(found), options).judgement
+            blind = with_views(blind, source, cohort, sides.rows, options.pool, options.views, options.seed)
+            others[RANDOM] = repeated(blind, seen, drawn_seen, max(found), options).judgement
         groups = [
             group
             for column in columns
@@ -226,7 +233,7 @@ def figures(
             "scans": {name: len(patients) for name, patients in people.items()},
             "patients": {name: len(set(patients)) for name, patients in people.items()},
             "split_hash": {name: digest_of_names(patients) for name, patients in people.items()},
-            **{name: settings[name] for name in ("seed", "seeds", "pool", "head")},
+            **{name: settings[name] for name in ("seed", "seeds", "pool", "head", "views")},
             "note": note,
         }
     )

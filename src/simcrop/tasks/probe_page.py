@@ -100,10 +100,10 @@ def write_probe_page(
 
 
 def written(found: Interval) -> str:
-    """`.842 [.80, .88]`, or a dash."""
+    """`.842 [.80, .88]`, which no table breaks in two lines, or a dash."""
     if np.isnan(found.value):
         return "–"
-    return f"{found.value:.3f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "−")
+    return f"{found.value:.3f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "−").replace(" ", "\u00a0")
 
 
 def share_words(share: float) -> str:

@@ -20,7 +20,12 @@ from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.labelled import label_matrix, labelled, patients_of, rows_in, varying
 from simcrop.tasks.probe_figures import PREDICTIONS, block, without_nan, write_predictions
 from simcrop.tasks.probe_heads import HEADS, Heads, load_heads
-from simcrop.tasks.probe_page import CAPTION, TABLES, WORDS, absent_words, label_row, share_words, written
+from simcrop.tasks.probe_page import CAPTION, TABLES, WORDS, absent_words, label_row, share_words
+
+BESIDE = (
+    "A class that several labels answer for has no threshold; these labels, each taken alone, stand last and are not "
+    "part of the mean."
+)
 
 
 def transfer(
@@ -178,7 +183,8 @@ def write_page(
             "labels absent": len(judged.absent),
         }
     )
-    page.section("Label by label", f"{absent_words(judged)} {CAPTION}".strip())
+    said = BESIDE if beside else ""
+    page.section("Label by label", f"{absent_words(judged)} {CAPTION} {said}".strip())
     shown = [*judged.labels, *(beside.labels if beside else ())]
     rows = {
         label.name: [
@@ -202,5 +208,4 @@ def write_page(
     )
     if chosen.dropped:
         page.table([[name, why] for name, why in chosen.dropped.items()], ["label left out", "why"])
-    page.section("On average", f"Macro AUROC {written(judged.auroc)}; what stands beside is not part of it.")
     page.write(stage / "report.html")
