@@ -66,6 +66,11 @@ class Chosen:
     own: bool
     words: str
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """For `metrics.json`."""
+        return {**self.settings.model_dump(), "own": self.own, "whose": self.words}
+
 
 def table_names() -> list[str]:
     """Those that are shipped."""
@@ -124,7 +129,7 @@ def settings_for(table: str | None, layout: str, labels: LabelKind, share: float
             if (of := read_table(each)).labels == labels
             for row in of.rows
         ]
-        near, row = min(rows, key=lambda one: distance(one[1].scans or scans, scans))
+        near, row = min(rows, key=lambda one: distance(float(one[1].scans or scans), float(scans)))
         words = f"no table of this data set; nearest by number of scans is {named(near, row)}"
         return Chosen(row.head, False, words)
     rows_here = read_table(name).rows

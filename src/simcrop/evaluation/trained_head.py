@@ -29,7 +29,7 @@ class LinearHead(nn.Module):
     ) -> None:
         super().__init__()
         self.norm, self.linear = nn.LayerNorm(width), nn.Linear(width, labels)
-        nn.init.trunc_normal_(self.linear.weight, std=std, a=-2, b=2, generator=generator)
+        nn.init.normal_(self.linear.weight, std=std, generator=generator)
         nn.init.zeros_(self.linear.bias)
         self.register_buffer("scale", torch.ones(()))
 

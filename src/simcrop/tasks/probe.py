@@ -86,7 +86,7 @@ def probe(
         "cohort": digest_of_files(cohort_path / "studies.parquet"),
         **asdict(options),
         "labels_exclusive": sides.exclusive,
-        "trained": {f"{share:g}": asdict(of) for share, of in chosen.items() if of is not None},
+        "trained": {f"{share:g}": of.said for share, of in chosen.items() if of is not None},
     }
     with staged(out, "probe", settings, overwrite) as stage:
         kept = KeptFits(cohort, settings)
@@ -208,7 +208,7 @@ def figures(
             "shares": {
                 f"{share:g}": {
                     **figures_of(of_share.judged),
-                    **({"settings": asdict(of_share.chosen)} if of_share.chosen else {}),
+                    **({"settings": of_share.chosen.said} if of_share.chosen else {}),
                     "probes": [
                         {
                             "seed": seed,
