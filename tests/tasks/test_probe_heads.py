@@ -280,8 +280,16 @@ def test_probes_of_classes_can_be_compared(simcrop: Callable, ccii: Made, tmp_pa
         assert simcrop(*words, "--out", tmp_path / head).code == 0
     ran = simcrop("compare", tmp_path / "logistic", tmp_path / "linear", "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
-    (pair,) = read(tmp_path / "out/metrics.json")["pairs"]
-    assert list(pair["labels"]) == list(CLASSES)
+    metrics = read(tmp_path / "out/metrics.json")
+    assert list(metrics["pairs"][0]["labels"]) == list(CLASSES)
+    own = [read(tmp_path / head / "metrics.json") for head in ("logistic", "linear")]
+    for each in own:
+        found = metrics["accuracy"][each["head"]]
+        assert found == {name: each[name] for name in ("accuracy", "accuracy_low", "accuracy_high")}
+    (pair,) = metrics["accuracy_pairs"]
+    assert pair["accuracy_difference"] == pytest.approx(own[0]["accuracy"] - own[1]["accuracy"])
+    assert pair["accuracy_difference_low"] <= pair["accuracy_difference"] <= pair["accuracy_difference_high"]
+    assert "logistic − linear" in (tmp_path / "out/report.html").read_text()
 
 
 def test_attention_reads_a_models_tokens_that_are_kept_once(

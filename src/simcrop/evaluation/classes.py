@@ -5,6 +5,7 @@ Axes: k repetition (seed), s scan, c class, b drawn cohort. Of a scan whose clas
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -83,6 +84,32 @@ def judge_classes(
         interval_of(balanced_of(whole)[0], balanced_of(drawn)),
         whole[0],
         tuple(tuple(interval_of(shares[i, j], drawn_shares[:, i, j]) for j in classes) for i in classes),
+    )
+
+
+def compare_accuracies(
+    scores: Sequence[np.ndarray],
+    labels: np.ndarray,
+    patients: Sequence[str] | np.ndarray,
+    seed: int,
+    draws: int = DRAWS,
+) -> tuple[tuple[Interval, ...], dict[tuple[int, int], Interval]]:
+    """Of methods `(k, s, c)` each on the same scans: the accuracy of each, and by pair the difference (first minus
+    second) on the same drawn patients.
+    """
+    truth, decided = (labels == 1).astype(np.float32), [named(of) for of in scores]
+    whole = [accuracy_of(drawn_confusion(of, truth, once(len(labels))))[0] for of in decided]
+    parts = [
+        [accuracy_of(drawn_confusion(of, truth, counts)) for of in decided]
+        for counts in drawn_counts(patients, np.random.default_rng((seed, 1)), draws)
+    ]
+    drawn = np.concatenate(parts, axis=1)
+    return (
+        tuple(interval_of(value, of) for value, of in zip(whole, drawn, strict=True)),
+        {
+            (i, j): interval_of(whole[i] - whole[j], drawn[i] - drawn[j])
+            for i, j in combinations(range(len(scores)), 2)
+        },
     )
 
 

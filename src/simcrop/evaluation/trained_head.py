@@ -24,6 +24,8 @@ class LinearHead(nn.Module):
     small constant in the norm counts for nothing, on whatever scale an encoder lives.
     """
 
+    scale: Tensor
+
     def __init__(
         self, width: int, labels: int, std: float = 0.0, generator: torch.Generator | None = None
     ) -> None:

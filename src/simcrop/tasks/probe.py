@@ -92,6 +92,7 @@ def probe(
         kept = KeptFits(cohort, settings)
         fitting = Fitting(sides, drawn, chosen, kept, options.seed)
         features = features_of(source, cohort, sides, drawn, options)
+        assert features is not None
         found = fitting.every_share(features, "heads", list(options.shares))
         best = found[max(found)]
         others: dict[str, Judged] = {FREQUENCY: judged_by_frequency(sides, options.seed)}
