@@ -129,3 +129,15 @@ def test_logistic_head_of_classes_is_the_multinomial_regression(strength: float)
     assert chosen.exclusive
     assert np.isnan(chosen.thresholds).all()
     assert chosen.held_out_auroc is not None
+
+
+def test_penalty_of_classes_is_one_under_which_they_are_named() -> None:
+    """With every penalty the order is perfect; under the strongest one the most frequent class is named always."""
+    rng = np.random.default_rng(3)
+    classes = rng.choice(3, 120, p=[0.5, 0.3, 0.2])
+    features = np.eye(3)[classes] * 6 + rng.normal(size=(120, 3)) * 0.3
+    chosen = fit_probe(features, np.eye(3)[classes], np.arange(120), 0, exclusive=True)
+    assert (chosen.scores(features).argmax(1) == classes).all()
+    assert chosen.held_out_auroc == pytest.approx(1, abs=1e-3)
+    strongest = fit_at(features, np.eye(3)[classes], STRENGTHS[0], exclusive=True).scores(features)
+    assert (strongest.argmax(1) == 0).all()

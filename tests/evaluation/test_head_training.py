@@ -268,6 +268,8 @@ def test_of_epochs_with_one_auroc_the_smaller_loss_is_better() -> None:
     assert replace(first, held_out_loss=0.3).better_than(first)
     assert not replace(first, held_out_loss=0.4).better_than(first)
     assert not replace(first, held_out_auroc=0.7, held_out_loss=0.1).better_than(first)
+    classes = replace(first, exclusive=True)
+    assert replace(classes, held_out_auroc=0.7, held_out_loss=0.1).better_than(classes)
     assert Epoch(2, 2, 9.0).better_than(Epoch(1, 1, 0.1))  # nobody held out: the last
 
 

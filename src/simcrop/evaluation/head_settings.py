@@ -107,14 +107,17 @@ def table_of(content: Any) -> HeadTable:
 
 
 def problem(error: ValidationError) -> str:
-    """The first one, with the nearest name where one is not known."""
-    first = error.errors()[0]
+    """A setting that is not known, with the nearest one that is; or the first thing that is wrong."""
+    every = error.errors()
+    first = next((each for each in every if each["type"] == "extra_forbidden"), every[0])
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         return f"{where}: {first['msg']}" if where else first["msg"]
-    known = [*Row.model_fields, *HeadTable.model_fields]
-    near = get_close_matches(str(first["loc"][-1]), known, 1, 0)
-    return f"no setting {where}; did you mean {near[0]}? Settings of a row: {', '.join(Row.model_fields)}"
+    known = list(
+        Row.model_fields if error.title == "Row" or len(first["loc"]) > 1 else HeadTable.model_fields
+    )
+    near = get_close_matches(str(first["loc"][-1]).lower(), known, 1, 0)
+    return f"no setting {where}; did you mean {near[0]}? There are {', '.join(known)}"
 
 
 def settings_for(table: str | None, layout: str, labels: LabelKind, share: float, scans: int) -> Chosen:

@@ -3,7 +3,7 @@
 Axes: b scan of a batch, s scan, l label. Labels are 1, 0 or NaN (not known: left out of loss and figures).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, pi
 
 import numpy as np
@@ -40,12 +40,17 @@ class Epoch:
     held_out_loss: float | None = None
     held_out_auroc: float | None = None
     state: dict[str, Tensor] | None = None
+    exclusive: bool = False
 
     def better_than(self, other: "Epoch | None") -> bool:
-        """By the AUROC; of equals the smaller loss. Without held-out scans the last is the best."""
+        """By the AUROC; of equals, and of classes that exclude one another, by the smaller loss. Without held-out scans
+        the last is the best.
+        """
         if other is None or self.held_out_loss is None or other.held_out_loss is None:
             return True
         own, before = self.held_out_auroc or 0.0, other.held_out_auroc or 0.0
+        if self.exclusive:
+            own = before = 0.0
         return own > before or (own == before and self.held_out_loss < other.held_out_loss)
 
 
@@ -129,7 +134,7 @@ def trained(
             tell(1)
         epoch = judged(Epoch(len(epochs) + 1, step, loss / known), module, features, truth, held, exclusive)
         if epoch.better_than(best):
-            best = Epoch(**{**vars(epoch), "state": {k: v.clone() for k, v in module.state_dict().items()}})
+            best = replace(epoch, state={name: of.clone() for name, of in module.state_dict().items()})
         epochs.append(epoch)
         assert best is not None
         waited = sum(1 for each in epochs[best.number :] if each.step > settings.warmup)
@@ -210,7 +215,12 @@ def judged(
     logits, known = logits_of(module, features, held), truth[held]
     loss = float(summed_loss(logits, known, exclusive)) / asked_of(known, exclusive)
     auroc = macro_auroc(probabilities_of(logits.double().numpy(), exclusive), known.numpy()).value
-    return Epoch(epoch.number, epoch.step, epoch.loss, loss, None if np.isnan(auroc) else auroc)
+    return replace(
+        epoch,
+        held_out_loss=loss,
+        held_out_auroc=None if np.isnan(auroc) else auroc,
+        exclusive=exclusive,
+    )
 
 
 def scale_of(features: Features, rows: np.ndarray) -> float:

@@ -21,6 +21,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FALLBACK, FOLDS = 1e-2, 3
 # Of so many scans one fold alone is held out: its figures are as steady as those of three folds of few.
 MANY = 6000
+LEAST = 1e-6  # probability of a class that nobody could have learned
 Tell = Callable[[int], None]  # so many steps more are done, or will not be needed
 
 
@@ -109,8 +110,9 @@ def choose(
     exclusive: bool = False,
     tell: Tell = in_silence,
 ) -> Choice:
-    """View and C with the best macro AUROC on held-out patients, averaged over folds: first the view, at the middle of
-    the strengths, then the strength of that view.
+    """View and C with the best macro AUROC on held-out patients, averaged over folds (of classes that exclude one
+    another the best likelihood, since the most probable one is named): first the view, at the middle of the strengths,
+    then the strength of that view.
     """
     check(features, labels)
     folds, middle = patient_folds(patients, FOLDS, seed), strengths[len(strengths) // 2]
@@ -123,9 +125,9 @@ def choose(
         found = [
             held_out_scores(features, labels, held, each, (middle,), exclusive, tell)[0] for each in views
         ]
-        view = views[best_of(found, labels, held)[0]]
+        view = views[best_of(found, labels, held, exclusive)[0]]
     every = held_out_scores(features, labels, held, view, strengths, exclusive, tell)
-    best, reached = best_of(every, labels, held)
+    best, reached = best_of(every, labels, held, exclusive)
     return Choice(view, FALLBACK if reached is None else strengths[best], reached, every[best])
 
 
@@ -152,18 +154,31 @@ def held_out_scores(
 
 
 def best_of(
-    scores: Sequence[np.ndarray] | np.ndarray, labels: np.ndarray, held: Sequence[np.ndarray]
+    scores: Sequence[np.ndarray] | np.ndarray,
+    labels: np.ndarray,
+    held: Sequence[np.ndarray],
+    exclusive: bool = False,
 ) -> tuple[int, float | None]:
-    """Which of several has the best mean over folds of the macro AUROC, and that mean; the first where none is
-    defined.
+    """Which of several is the best, the first of equals and where nothing is defined; and its mean over folds of the
+    macro AUROC.
     """
-    means = [
-        mean_of_defined(np.array([macro_auroc(of[out], labels[out]).value for out in held])) for of in scores
-    ]
+    means = np.array(
+        [
+            mean_of_defined(np.array([macro_auroc(of[out], labels[out]).value for out in held]))
+            for of in scores
+        ]
+    )
     if np.isnan(means).all():
         return 0, None
-    best = int(np.nanargmax(means))
-    return best, means[best]
+    best = int(np.nanargmax([likelihood(of, labels) for of in scores] if exclusive else means))
+    return best, None if np.isnan(means[best]) else float(means[best])
+
+
+def likelihood(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean logarithm of what the true class of each scan was given, of those that were held out."""
+    given = np.where(labels == 1, np.nan_to_num(scores, nan=0.0), 0).sum(1)
+    judged = ~np.isnan(scores).all(1) & (labels == 1).any(1)
+    return float(np.log(given[judged].clip(LEAST)).mean()) if judged.any() else float("nan")
 
 
 def patient_folds(patients: np.ndarray, count: int, seed: int) -> np.ndarray:

@@ -55,16 +55,21 @@ class Repeated:
 
 
 class Steps:
-    """Progress over all heads, in the steps or regressions that these take at most."""
+    """Progress over all heads, in the steps or regressions that these take at most. The pace is that of all steps but
+    the first, which loads much of a library.
+    """
 
     def __init__(self, progress: Progress, total: int) -> None:
-        self.progress, self.total, self.done, self.pace = progress, total, 0, Pace("steps")
-        self.pace(0, total)
-        self.said = time.monotonic()
+        self.progress, self.total, self.done = progress, total, 0
+        self.pace: Pace | None = None
+        self.said = 0.0
 
     def __call__(self, more: int) -> None:
         self.done += more
         now = time.monotonic()
+        if self.pace is None:
+            self.pace, self.said = Pace("steps"), now
+            self.pace(self.done, self.total)
         if self.done == self.total or now - self.said > SELDOM:
             self.said = now
             self.progress(self.done, self.total, self.pace(self.done, self.total))
