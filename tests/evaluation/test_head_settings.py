@@ -81,7 +81,7 @@ def test_file_of_ones_own_serves_every_share_or_has_a_row_for_each(tmp_path: Pat
             "rows:\n  - {batch: 4, lr: 1, steps: 9, warmup: 1, patience: 1, epochs: 3}\n",
             "no setting rows.0.epochs",
         ),
-        (f"{ROW}whose: mine\n", "no setting whose; did you mean share?"),
+        (f"{ROW}whose: mine\n", "no setting whose; did you mean steps?"),
         ("{Batch: 8}", "no setting Batch; did you mean batch?"),
         ("row: []\nrows: []\n", "no setting row; did you mean rows? There are rows, whose, layout, labels"),
         (ROW.replace("warmup: 5", "warmup: 50"), "a warm-up of 50 steps leaves none of 50"),

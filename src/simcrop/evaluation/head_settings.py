@@ -116,7 +116,7 @@ def problem(error: ValidationError) -> str:
     known = list(
         Row.model_fields if error.title == "Row" or len(first["loc"]) > 1 else HeadTable.model_fields
     )
-    near = get_close_matches(str(first["loc"][-1]).lower(), known, 1, 0)
+    near = get_close_matches(where.rsplit(".", 1)[-1].lower(), known, 1, 0)
     return f"no setting {where}; did you mean {near[0]}? There are {', '.join(known)}"
 
 
