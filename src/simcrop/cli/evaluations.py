@@ -33,9 +33,22 @@ def probe(
     views: Annotated[
         int, typer.Option(min=1, help="Of each training scan: the first as it is, others augmented.")
     ] = 1,
+    head: Annotated[
+        str, typer.Option(help="logistic (quick), linear (the paper's), or attention over patches.")
+    ] = "logistic",
+    settings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_FILE", help="How linear and attention are trained; the data set's own."
+        ),
+    ] = None,
+    exclusive: Annotated[
+        bool | None,
+        typer.Option("--exclusive/--not-exclusive", help="A scan has exactly one label; as the cohort says."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """A linear probe on frozen features: AUROC and more per label with confidence intervals."""
+    """A head on frozen features: AUROC and more per label with confidence intervals."""
     with loading():
         from simcrop.tasks.probe import ProbeOptions
         from simcrop.tasks.probe import probe as run
@@ -43,11 +56,17 @@ def probe(
     options = ProbeOptions(
         *(numbers("share", share), seeds, seed, train, test, pool, tuple(by or ()), table, baselines),
         views=views,
+        head=head,
+        settings=settings,
+        exclusive=exclusive,
     )
     for size, found in sorted(run(model, cohort, out, options, overwrite).items()):
         macro = found.judgement.auroc
         of = "" if size == 1 else f" with {size:g} of the patients"
         typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}{of}")
+        if classes := found.judged.classes:
+            right = classes.accuracy
+            typer.echo(f"accuracy {right.value:.3f}, 95 % interval {right.low:.3f} to {right.high:.3f}{of}")
     typer.echo(f"open {out / 'report.html'}")
 
 

@@ -70,17 +70,21 @@ def judge(
     seed: int,
     draws: int = DRAWS,
     probabilities: bool = True,
+    decided: np.ndarray | None = None,
 ) -> Judgement:
     """Of probabilities `(k, s, l)`, one table per repetition, whose figures are averaged on each drawn cohort;
-    `thresholds` `(k, l)` were chosen on other patients. A drawn cohort without a label's positives leaves it out of
-    its mean.
+    `thresholds` `(k, l)` were chosen on other patients, or `decided` `(k, s, l)` says which labels are named. A drawn
+    cohort without a label's positives leaves it out of its mean.
     """
+    if decided is None:
+        decided = np.where(np.isnan(thresholds)[:, None], np.nan, scores >= thresholds[:, None])
+    decided = decided.astype(float)
     judged = np.asarray(~np.isnan([label_aurocs(of, labels) for of in scores]).any(0))
     scores = np.where(judged, scores, np.nan)
-    as_it_is = measured(scores, labels, thresholds, once(len(labels)), probabilities)
+    as_it_is = measured(scores, labels, decided, once(len(labels)), probabilities)
     whole = {name: values[0] for name, values in as_it_is.items()}
     parts = [
-        measured(scores, labels, thresholds, counts, probabilities)
+        measured(scores, labels, decided, counts, probabilities)
         for counts in drawn_counts(patients, np.random.default_rng((seed, 1)), draws)
     ]
     drawn = {name: np.concatenate([part[name] for part in parts]) for name in MEASURES}
@@ -108,28 +112,27 @@ def judge(
 
 
 def measured(
-    scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray, counts: np.ndarray, probabilities: bool
+    scores: np.ndarray, labels: np.ndarray, decided: np.ndarray, counts: np.ndarray, probabilities: bool
 ) -> dict[str, np.ndarray]:
     """Every measure in every drawn cohort, `(b, l)`, the mean over repetitions."""
-    found = [
-        measured_once(*one, labels, counts, probabilities) for one in zip(scores, thresholds, strict=True)
-    ]
+    found = [measured_once(*one, labels, counts, probabilities) for one in zip(scores, decided, strict=True)]
     return {name: np.mean([of[name] for of in found], axis=0) for name in MEASURES}
 
 
 def measured_once(
-    scores: np.ndarray, thresholds: np.ndarray, labels: np.ndarray, counts: np.ndarray, probabilities: bool
+    scores: np.ndarray, decided: np.ndarray, labels: np.ndarray, counts: np.ndarray, probabilities: bool
 ) -> dict[str, np.ndarray]:
-    """The same of one repetition: `scores` `(s, l)`, `thresholds` `(l,)`."""
+    """The same of one repetition: `scores` and `decided` `(s, l)`, 1, 0 or NaN where nothing was decided."""
     there = np.asarray(~np.isnan(scores).any(0))
     found = {name: np.full((len(counts), len(there)), np.nan) for name in MEASURES}
-    scores, labels, decided = scores[:, there], labels[:, there], there & ~np.isnan(thresholds)
-    decisions = drawn_decisions(scores >= thresholds[there], labels, counts)
+    open_ones = np.isnan(decided).any(0)
+    scores, labels = scores[:, there], labels[:, there]
+    decisions = drawn_decisions(decided[:, there] == 1, labels, counts)
     calibration = calibrated(scores, labels, counts) if probabilities else {}
     for name, values in {**drawn_ranking(scores, labels, counts), **decisions, **calibration}.items():
         found[name][:, there] = values
     for name in decisions:
-        found[name][:, ~decided] = np.nan
+        found[name][:, open_ones] = np.nan
     return found
 
 

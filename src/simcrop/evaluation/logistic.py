@@ -3,7 +3,8 @@
 Axes: s scan, d features, l label. For each label the loss is the mean over its known scans of log(1 + exp(-y z)), plus
 |w|^2 / (2 C n): that of scikit-learn, whose solver passes over all features once per label and step. Here one product
 serves all labels, and steps are taken where the loss is about as steep in every direction: along the principal
-components of the features, each divided by the root of its curvature where all weights are zero.
+components of the features, each divided by the root of its curvature where all weights are zero. Of labels that
+exclude one another the loss is the mean of -log softmax(z) of the true one, and the same penalty.
 """
 
 from dataclasses import dataclass
@@ -43,9 +44,11 @@ def fit_logistic(
     strength: float,
     near: tuple[np.ndarray, np.ndarray] | None = None,
     gradient: float = GRADIENT,
+    exclusive: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights `(l, d)` and bias `(l,)` at C = `strength`. `labels` `(s, l)` are 1, 0 or NaN, each with both among its
-    scans. `near`: weights and bias to begin with, such as those of another strength.
+    scans; if `exclusive`, one 1 in each row or nothing but NaN. `near`: weights and bias to begin with, such as those
+    of another strength.
     """
     truth = torch.from_numpy(labels).to(features.values)
     known = ~truth.isnan()
@@ -55,7 +58,7 @@ def fit_logistic(
     curvature = (share * (1 - share))[:, None]
     slopes = torch.cat([curvature * features.variance + penalty[:, None], curvature], 1).sqrt()
     start = torch.zeros_like(slopes)
-    start[:, -1] = share.logit()
+    start[:, -1] = share.log() if exclusive else share.logit()
     if near is not None:
         weights, bias = (torch.from_numpy(part).to(slopes) for part in near)
         start = torch.cat([weights @ features.axes, bias[:, None]], 1)
@@ -68,9 +71,10 @@ def fit_logistic(
     def loss_at(point: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = weights_of(point)
         logits = features.values @ weights.T + bias
-        each = ((softplus(logits) - truth * logits) * known).sum(0) / count
+        likely, losses = asked(logits, truth, exclusive)
+        each = (losses * known).sum(0) / count
         total = each.sum() + (penalty * weights.square().sum(1)).sum() / 2
-        error = (logits.sigmoid() - truth) * known / count
+        error = (likely - truth) * known / count
         slope = (error.T @ features.values + penalty[:, None] * weights) @ features.axes
         steep = torch.cat([slope, error.sum(0)[:, None]], 1) / slopes
         return total.item(), steep.flatten().cpu().numpy()
@@ -84,3 +88,13 @@ def fit_logistic(
     )
     weights, bias = weights_of(found.x)
     return weights.cpu().numpy(), bias.cpu().numpy()
+
+
+def asked(
+    logits: Float[Tensor, "s l"], truth: Float[Tensor, "s l"], exclusive: bool
+) -> tuple[Float[Tensor, "s l"], Float[Tensor, "s l"]]:
+    """Probability and loss of every label; the losses of labels that exclude one another add up to that of the scan."""
+    if exclusive:
+        logs = logits.log_softmax(1)
+        return logs.exp(), -truth * logs
+    return logits.sigmoid(), softplus(logits) - truth * logits

@@ -36,15 +36,21 @@ def subgroups(
     seed: int,
     draws: int = DRAWS,
     fewest: int = FEWEST_POSITIVES,
+    decided: np.ndarray | None = None,
 ) -> list[Subgroup]:
-    """`column` has one value per scan. Labels with fewer than `fewest` positives in a group are left out there."""
+    """`column` has one value per scan. Labels with fewer than `fewest` positives in a group are left out there.
+    `decided`: see `judge`.
+    """
     values, patients = groups_of(column), np.asarray(patients)
     found = []
     for value in sorted(set(values), key=lambda each: (each == NOT_STATED, each)):
         rows = np.array([each == value for each in values])
         enough = (labels[rows] == 1).sum(0) >= fewest
         of = np.where(enough, labels[rows], np.nan)
-        judged = judge(scores[:, rows], of, thresholds, patients[rows], names, seed, draws)
+        judged = judge(
+            *(scores[:, rows], of, thresholds, patients[rows], names, seed, draws),
+            decided=None if decided is None else decided[:, rows],
+        )
         some = None if len(judged.absent) == len(names) else judged
         found.append(Subgroup(column.name, value, int(rows.sum()), len(set(patients[rows])), some))
     return found

@@ -13,12 +13,15 @@ import numpy as np
 import polars as pl
 
 from simcrop.errors import SimcropError
+from simcrop.evaluation.classes import compare_accuracies
 from simcrop.evaluation.comparison import LEVEL, Comparison, compare_methods
 from simcrop.figures.page import Page
+from simcrop.metrics.intervals import Interval
 from simcrop.tasks.folder import METRICS, staged, write_metrics
 from simcrop.tasks.probe_figures import PREDICTIONS, bounds, without_nan
 from simcrop.tasks.probe_page import share_words, written
 
+Accuracies = tuple[tuple[Interval, ...], dict[tuple[int, int], Interval]]  # of each method, and by pair
 MARKS = {"best": " ▲", "second": " △"}
 
 
@@ -32,6 +35,7 @@ class Judged:
     patients: np.ndarray
     labels: list[str]
     split_hash: str
+    exclusive: bool = False
 
 
 def compare(
@@ -47,13 +51,19 @@ def compare(
         refuse_other_scans(found[0], other)
     names = [one.name for one in found]
     names = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+    accuracies = None
+    if all(one.exclusive for one in found):
+        accuracies = compare_accuracies(
+            [one.scores for one in found], found[0].truth, found[0].patients, seed
+        )
     compared = compare_methods([one.scores for one in found], found[0].truth, found[0].patients, seed)
     if not compared.judged.any():
         raise SimcropError("nothing-to-judge", "no label was judged by all of them")
     settings = {"folders": [str(folder) for folder in folders], "share": size, "seed": seed}
     with staged(out, "compare", settings, overwrite) as stage:
-        write_metrics(stage, figures(compared, names, found[0], size, seed))
-        write_page(stage, compared, names, found[0], size)
+        classes = accuracy_figures(accuracies, names) if accuracies else {}
+        write_metrics(stage, figures(compared, names, found[0], size, seed) | classes)
+        write_page(stage, compared, names, found[0], size, accuracies)
     return out / "report.html"
 
 
@@ -104,14 +114,15 @@ def judged(folder: Path, table: pl.DataFrame, share: float) -> Judged:
         first["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape[1:]),
         first["patient"].to_numpy()[:: shape[2]],
         labels,
-        split_hash(folder),
+        *split_hash(folder),
     )
 
 
-def split_hash(folder: Path) -> str:
-    """Of the test patients, as the probe wrote it down."""
+def split_hash(folder: Path) -> tuple[str, bool]:
+    """Of the test patients, as the probe wrote it down, and whether its labels exclude one another."""
     try:
-        return json.loads((folder / METRICS).read_text("utf-8"))["split_hash"]["test"]
+        metrics = json.loads((folder / METRICS).read_text("utf-8"))
+        return metrics["split_hash"]["test"], bool(metrics.get("labels_exclusive"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SimcropError("bad-input", f"{folder}/{METRICS} does not say which scans were judged") from error
 
@@ -163,7 +174,39 @@ def figures(
     )
 
 
-def write_page(stage: Path, compared: Comparison, names: Sequence[str], first: Judged, share: float) -> None:
+def accuracy_figures(accuracies: Accuracies, names: Sequence[str]) -> dict[str, Any]:
+    """Of labels that exclude one another."""
+    each, differences = accuracies
+    return {
+        "accuracy": {name: bounds("accuracy", of) for name, of in zip(names, each, strict=True)},
+        "accuracy_pairs": [
+            {"first": names[i], "second": names[j], **bounds("accuracy_difference", found)}
+            for (i, j), found in differences.items()
+        ],
+    }
+
+
+def add_accuracies(page: Page, accuracies: Accuracies, names: Sequence[str]) -> None:
+    """Beside the AUROC, where of every scan one class is named."""
+    each, differences = accuracies
+    page.table([[name, written(of)] for name, of in zip(names, each, strict=True)], ["method", "accuracy"])
+    page.table(
+        [
+            [f"{names[i]} − {names[j]}", written(found), "yes" if found.low > 0 or found.high < 0 else "no"]
+            for (i, j), found in differences.items()
+        ],
+        ["difference", "accuracy", "beyond chance"],
+    )
+
+
+def write_page(
+    stage: Path,
+    compared: Comparison,
+    names: Sequence[str],
+    first: Judged,
+    share: float,
+    accuracies: Accuracies | None = None,
+) -> None:
     """Macro figures, differences, and every label."""
     scans, patients = len(first.truth), len(set(first.patients))
     page = Page(
@@ -189,6 +232,8 @@ def write_page(stage: Path, compared: Comparison, names: Sequence[str], first: J
         ],
         ["difference", "macro AUROC", "beyond chance"],
     )
+    if accuracies:
+        add_accuracies(page, accuracies, names)
     page.section("Label by label", "AUROC; a dash where a label could not be judged by all methods.")
     page.table(
         [label_row(compared, n, label) for n, label in enumerate(first.labels)],

@@ -11,10 +11,12 @@ import numpy as np
 
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
+from simcrop.evaluation.tokens import Tokens
 from simcrop.files.digest import digest_of_names
 from simcrop.files.embeddings import Embeddings, holds_embeddings, read_embeddings
 from simcrop.model.folder import model_folder, read_config
 from simcrop.tasks.cohort_features import kept_features, model_digest
+from simcrop.tasks.cohort_tokens import kept_tokens, tokens_in_files
 from simcrop.tasks.labelled import provenance_note
 
 FOREIGN = "the features were made elsewhere; whether their encoder has seen these test patients is not known"
@@ -44,6 +46,12 @@ class FeatureSource(Protocol):
 
     def random_rows(self, cohort: Cohort, pool: str, seed: int) -> np.ndarray | None:
         """The same of the encoder before its training, None where there is none to be had."""
+        ...
+
+    def tokens(self, cohort: Cohort, rows: np.ndarray, random_seed: int | None = None) -> Tokens | None:
+        """All tokens of the scans in `rows`, in places of the whole cohort; with a seed those of the encoder before its
+        training, None where there is none to be had.
+        """
         ...
 
     def unmatched(self, cohort: Cohort) -> list[str]:
@@ -85,6 +93,9 @@ class FromModel:
     def random_rows(self, cohort: Cohort, pool: str, seed: int) -> np.ndarray | None:
         return kept_features(self.folder, cohort, pool, seed)
 
+    def tokens(self, cohort: Cohort, rows: np.ndarray, random_seed: int | None = None) -> Tokens | None:
+        return kept_tokens(self.folder, cohort, rows, random_seed)
+
     def unmatched(self, cohort: Cohort) -> list[str]:
         del cohort
         return []
@@ -117,6 +128,9 @@ class FromFiles:
 
     def random_rows(self, cohort: Cohort, pool: str, seed: int) -> np.ndarray | None:
         del cohort, pool, seed
+
+    def tokens(self, cohort: Cohort, rows: np.ndarray, random_seed: int | None = None) -> Tokens | None:
+        return tokens_in_files(Path(self.path), cohort, rows) if random_seed is None else None
 
     def unmatched(self, cohort: Cohort) -> list[str]:
         return sorted(set(self.found.ids) - set(cohort.index["id"]))

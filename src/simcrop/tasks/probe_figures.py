@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from simcrop.data.store.cohort import Cohort
+from simcrop.evaluation.classes import JudgedClasses
 from simcrop.evaluation.judgement import Judgement
 from simcrop.evaluation.subgroups import Subgroup
 from simcrop.files.whole import write_whole
@@ -44,6 +45,23 @@ def block(judged: Judgement) -> dict[str, Any]:
         },
         "labels_absent": list(judged.absent),
         "draws": judged.draws,
+    }
+
+
+def class_block(judged: JudgedClasses) -> dict[str, Any]:
+    """Of labels that exclude one another; rows are true classes, columns those that were named."""
+    parts = {"shares": "value", "shares_low": "low", "shares_high": "high"}
+    return {
+        **bounds("accuracy", judged.accuracy),
+        **bounds("balanced_accuracy", judged.balanced_accuracy),
+        "confusion": {
+            "classes": list(judged.names),
+            "scans": judged.confusion.tolist(),
+            **{
+                name: [[getattr(cell, part) for cell in row] for row in judged.shares]
+                for name, part in parts.items()
+            },
+        },
     }
 
 

@@ -12,55 +12,52 @@ from safetensors import SafetensorError, safe_open
 
 from simcrop.errors import SimcropError
 from simcrop.evaluation.probe import Probe
+from simcrop.evaluation.trained_head import MODULES, TrainedHead, Training
 from simcrop.evaluation.views import Scaling
 from simcrop.files.tensors import save_tensors
 
-HEADS = "heads.safetensors"
+Head = Probe | TrainedHead
+HEADS, LOGISTIC = "heads.safetensors", "logistic"
 PARTS = ("mean", "scale", "weights", "bias", "thresholds")
+SPOILED = (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError)
 
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """Probes of one share, a seed each, for the features of one model pooled in one way."""
+    """Probes of one share, a seed each, for the features of one model pooled in one way; `head`: of which kind."""
 
     labels: list[str]
     pool: str
     model: str
     source: str
     share: float
-    probes: tuple[Probe, ...]
+    probes: tuple[Head, ...]
+    head: str = LOGISTIC
 
 
 def save_heads(
     path: Path,
-    found: Mapping[float, Sequence[Probe]],
+    found: Mapping[float, Sequence[Head]],
     labels: Sequence[str],
     settings: Mapping[str, Any],
     source: str,
 ) -> None:
     """All heads in one file; `source`: where their features came from."""
     tensors = {
-        f"{share:g}/{n}/{part}": torch.from_numpy(np.asarray(array, np.float64))
-        for share, probes in found.items()
-        for n, each in enumerate(probes)
-        for part, array in zip(PARTS, arrays_of(each), strict=True)
+        f"{share:g}/{n}/{part}": tensor
+        for share, heads in found.items()
+        for n, each in enumerate(heads)
+        for part, tensor in tensors_of(each).items()
     }
     said = {
         "labels": list(labels),
         "pool": settings["pool"],
         "model": settings["model"],
         "source": source,
-        "shares": {
-            f"{share:g}": [[each.scaling.view, each.strength] for each in probes]
-            for share, probes in found.items()
-        },
+        "head": settings.get("head", LOGISTIC),
+        "shares": {f"{share:g}": [facts_of(each) for each in heads] for share, heads in found.items()},
     }
     save_tensors(tensors, path, {"simcrop": json.dumps(said)})
-
-
-def arrays_of(probe: Probe) -> tuple[np.ndarray, ...]:
-    """In the order of `PARTS`."""
-    return probe.scaling.mean, probe.scaling.scale, probe.weights, probe.bias, probe.thresholds
 
 
 def load_heads(folder: Path, share: float | None = None) -> Heads:
@@ -70,21 +67,82 @@ def load_heads(folder: Path, share: float | None = None) -> Heads:
         with safe_open(path, "numpy") as file:
             said = json.loads((file.metadata() or {})["simcrop"])
             chosen = max(said["shares"], key=float) if share is None else f"{share:g}"
-            probes = tuple(
-                read_probe({part: file.get_tensor(f"{chosen}/{n}/{part}") for part in PARTS}, *how)
-                for n, how in enumerate(said["shares"].get(chosen, ()))
+            parts: dict[str, dict[str, np.ndarray]] = {}
+            for key in file.keys():  # noqa: SIM118 - it is no mapping
+                of, n, part = key.split("/", 2)
+                if of == chosen:
+                    parts.setdefault(n, {})[part] = file.get_tensor(key)
+            heads = tuple(
+                head_of(parts[str(n)], facts) for n, facts in enumerate(said["shares"].get(chosen, ()))
             )
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except SPOILED as error:
         raise SimcropError(
             "bad-input", f"{folder} is no result of `simcrop probe`: no sound {HEADS} in it"
         ) from error
-    if not probes:
+    if not heads:
         raise SimcropError(
             "bad-setting", f"{folder} has no share {chosen}; it has {', '.join(said['shares'])}"
         )
-    return Heads(said["labels"], said["pool"], said["model"], said["source"], float(chosen), probes)
+    return Heads(
+        *(said["labels"], said["pool"], said["model"], said["source"], float(chosen), heads),
+        head=said.get("head", LOGISTIC),
+    )
 
 
-def read_probe(arrays: Mapping[str, np.ndarray], view: Any, strength: float) -> Probe:
-    scaling = Scaling(view, arrays["mean"], arrays["scale"])
-    return Probe(scaling, arrays["weights"], arrays["bias"], strength, None, arrays["thresholds"])
+def save_head(path: Path, head: Head) -> None:
+    """One alone, to the bit."""
+    save_tensors(tensors_of(head), path, {"simcrop": json.dumps(facts_of(head))})
+
+
+def load_head(path: Path) -> Head | None:
+    """None where there is no sound one."""
+    try:
+        with safe_open(path, "numpy") as file:
+            facts = json.loads((file.metadata() or {})["simcrop"])
+            return head_of({key: file.get_tensor(key) for key in file.keys()}, facts)  # noqa: SIM118
+    except SPOILED:
+        return None
+
+
+def tensors_of(head: Head) -> dict[str, torch.Tensor]:
+    """Everything that is an array."""
+    if isinstance(head, TrainedHead):
+        state = {f"module.{name}": tensor for name, tensor in head.module.state_dict().items()}
+        return state | {
+            "learned": torch.from_numpy(head.learned),
+            "thresholds": torch.from_numpy(head.thresholds),
+        }
+    arrays = head.scaling.mean, head.scaling.scale, head.weights, head.bias, head.thresholds
+    return {
+        part: torch.from_numpy(np.asarray(array, np.float64))
+        for part, array in zip(PARTS, arrays, strict=True)
+    }
+
+
+def facts_of(head: Head) -> dict[str, Any]:
+    """Everything else, as JSON has it."""
+    kind = head.kind if isinstance(head, TrainedHead) else LOGISTIC
+    return {"kind": kind, "exclusive": head.exclusive, **head.said}
+
+
+def head_of(arrays: Mapping[str, np.ndarray], facts: Any) -> Head:
+    """The head again; facts of earlier versions were a pair of view and strength."""
+    said = (
+        {"kind": LOGISTIC, "view": facts[0], "strength": facts[1]} if isinstance(facts, list) else dict(facts)
+    )
+    kind, exclusive = said.pop("kind"), said.pop("exclusive", False)
+    if kind == LOGISTIC:
+        scaling = Scaling(said["view"], arrays["mean"], arrays["scale"])
+        weights, bias, thresholds = (arrays[part] for part in PARTS[2:])
+        held_out = said.get("held_out_auroc")
+        return Probe(scaling, weights, bias, said["strength"], held_out, thresholds, exclusive)
+    learned, width = arrays["learned"], len(arrays["module.norm.weight"])
+    module = MODULES[kind](width, int(learned.sum()))
+    module.load_state_dict(
+        {
+            name.removeprefix("module."): torch.from_numpy(np.array(array))
+            for name, array in arrays.items()
+            if name.startswith("module.")
+        }
+    )
+    return TrainedHead(kind, module, learned, exclusive, arrays["thresholds"], Training(**said))

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from simcrop.evaluation.classes import JudgedClasses
 from simcrop.evaluation.judgement import MEASURES, JudgedLabel, Judgement
 from simcrop.evaluation.subgroups import FEWEST_POSITIVES, Subgroup
 from simcrop.figures.bars import side_by_side
 from simcrop.figures.page import Page
 from simcrop.figures.unit import draw_calibration, draw_precision, draw_roc
 from simcrop.metrics.intervals import Interval
+from simcrop.tasks.probe_fits import Judged, Repeated
+from simcrop.tasks.probe_sides import Sides
 
 # Few enough columns in each table that an interval stands in one line.
 TABLES = (MEASURES[:3], MEASURES[3:6], MEASURES[6:])
@@ -28,45 +31,59 @@ WORDS = {
     "calibration_intercept": "cal. intercept",
     "calibration_slope": "cal. slope",
 }
-CAPTION = (
-    "In brackets the 95 % interval over patients. F1, sensitivity and specificity at a threshold that held-out "
-    "training patients chose (Youden). ECE: expected calibration error over ten bins."
+BRACKETS, ECE = (
+    "In brackets the 95 % interval over patients.",
+    "ECE: expected calibration error over ten bins.",
 )
+CAPTION = (
+    f"{BRACKETS} F1, sensitivity and specificity at a threshold of held-out training patients (Youden). {ECE}"
+)
+ONE_OF = f"{BRACKETS} Each class against the others; F1, sensitivity and specificity of the most probable class. {ECE}"
 
 
 def write_probe_page(
     folder: Path,
-    shares: Mapping[float, Judgement],
-    others: Mapping[str, Judgement],
+    shares: Mapping[float, Repeated],
+    others: Mapping[str, Judged],
     groups: Sequence[Subgroup],
-    scores: np.ndarray,
-    truth: np.ndarray,
-    names: Sequence[str],
+    sides: Sides,
+    head: str,
     note: str,
 ) -> None:
-    """`report.html`; `scores` `(k, s, l)` and labels of the largest share."""
-    best = shares[max(shares)]
+    """`report.html`, of the largest share where not all are said."""
+    best, scores = shares[max(shares)].judgement, shares[max(shares)].scores
+    classes, truth, names = shares[max(shares)].judged.classes, sides.test_truth, sides.names
     page = Page(
-        "Probe", f"What a linear head reads from frozen features of scans that no head was fitted on. {note}."
+        "Probe",
+        f"What a {head} head reads from frozen features of scans that no head was fitted on. {note}."
+        if head != "attention"
+        else f"What an attention head reads from the patches of scans that no head was fitted on. {note}.",
     )
     page.figures(
         {
+            **({"accuracy": classes.accuracy.value} if classes else {}),
             "macro AUROC": best.auroc.value,
             "95 % interval": f"{best.auroc.low:.3f} to {best.auroc.high:.3f}",
             "labels judged": len(best.labels) - len(best.absent),
             "labels absent": len(best.absent),
         }
     )
-    rows = [(share_words(share), judged) for share, judged in sorted(shares.items())]
-    page.section("All labels", f"The mean over the labels that could be judged. {CAPTION}")
+    rows = [
+        *((share_words(share), of.judged) for share, of in sorted(shares.items())),
+        *others.items(),
+    ]
+    if classes:
+        add_classes(page, classes, rows)
+    page.section(
+        "All labels", f"The mean over the labels that could be judged. {ONE_OF if classes else CAPTION}"
+    )
     for measures in TABLES:
         page.table(
-            [
-                [name, *(written(of.macro[measure]) for measure in measures)]
-                for name, of in (*rows, *others.items())
-            ],
+            [[name, *(written(of.judgement.macro[measure]) for measure in measures)] for name, of in rows],
             ["learned from", *(WORDS[measure] for measure in measures)],
         )
+    if trained := [(share, of) for share, of in sorted(shares.items()) if of.chosen]:
+        add_training(page, trained)
     page.section("Label by label", absent_words(best))
     for measures in TABLES:
         page.table(
@@ -97,6 +114,58 @@ def write_probe_page(
         ]
         page.drawing(side_by_side(panels))
     page.write(folder / "report.html")
+
+
+def add_classes(page: Page, classes: JudgedClasses, rows: Sequence[tuple[str, Judged]]) -> None:
+    """How often the one right class was named, and which was named instead."""
+    page.section("Which class", f"Of every scan the most probable class is named. {BRACKETS}")
+    page.table(
+        [
+            [name, written(of.classes.accuracy), written(of.classes.balanced_accuracy)]
+            for name, of in rows
+            if of.classes
+        ],
+        ["learned from", "accuracy", "balanced accuracy"],
+    )
+    page.table(
+        [
+            [name, f"{count.sum():g}", *(cell_words(*cell) for cell in zip(count, shares, strict=True))]
+            for name, count, shares in zip(classes.names, classes.confusion, classes.shares, strict=True)
+        ],
+        ["true class", "scans", *(f"named {name}" for name in classes.names)],
+        "Scans, the mean over repetitions, and which share of their row they are.",
+    )
+
+
+def cell_words(count: float, share: Interval) -> str:
+    """`41 (82 % [70, 91])`."""
+    if np.isnan(share.value):
+        return "–"
+    return f"{count:.4g} ({100 * share.value:.0f} % [{100 * share.low:.0f}, {100 * share.high:.0f}])"
+
+
+def add_training(page: Page, shares: Sequence[tuple[float, Repeated]]) -> None:
+    """With which settings each share was trained, whose they are, and how long it took."""
+    page.section(
+        "Training",
+        "AdamW on the head alone, warm-up and half a cosine. The epoch with the best AUROC on held-out training "
+        "patients is kept; training ends after its last step, or when that many epochs have brought none better.",
+    )
+    page.table(
+        [
+            [
+                share_words(share),
+                of.chosen.words,
+                *(f"{value:g}" for value in (of.chosen.settings.lr, of.chosen.settings.batch)),
+                f"{of.chosen.settings.steps} / {of.chosen.settings.warmup}",
+                of.chosen.settings.patience,
+                ", ".join(str(head.said.get("steps")) for head in of.probes),
+            ]
+            for share, of in shares
+            if of.chosen
+        ],
+        ["learned from", "settings", "rate", "batch", "steps / warm-up", "patience", "steps taken"],
+    )
 
 
 def written(found: Interval) -> str:

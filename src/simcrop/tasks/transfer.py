@@ -12,6 +12,7 @@ from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
 from simcrop.evaluation.judgement import Judgement, judge
 from simcrop.evaluation.label_map import LabelMap, map_between
+from simcrop.evaluation.tokens import Features, width_of
 from simcrop.figures.intervals import Bar, draw_intervals
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_files, digest_of_names
@@ -19,6 +20,7 @@ from simcrop.tasks.feature_source import FeatureSource, source_of
 from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.labelled import label_matrix, labelled, patients_of, rows_in, varying
 from simcrop.tasks.probe_figures import PREDICTIONS, block, without_nan, write_predictions
+from simcrop.tasks.probe_fits import scores_of
 from simcrop.tasks.probe_heads import HEADS, Heads, load_heads
 from simcrop.tasks.probe_page import CAPTION, TABLES, WORDS, absent_words, label_row, share_words
 
@@ -65,9 +67,9 @@ def transfer(
         "label_map": chosen.model_dump(mode="json"),
     }
     with staged(out, "transfer", settings, overwrite) as stage:
-        features = source.rows(cohort, heads.pool)[rows_in(cohort, testing)]
+        features = features_of(source, cohort, heads, rows_in(cohort, testing))
         refuse_other_width(heads, features, probe)
-        own = np.stack([each.scores(features) for each in heads.probes])
+        own = np.stack([scores_of(each, features) for each in heads.probes])
         thresholds = np.stack([each.thresholds for each in heads.probes])
         scores, patients = chosen.apply(own, heads.labels), patients_of(testing)
         judged = judge(
@@ -99,13 +101,20 @@ def refuse_other_encoder(heads: Heads, source: FeatureSource, probe: Path) -> No
         )
 
 
-def refuse_other_width(heads: Heads, features: np.ndarray, probe: Path) -> None:
+def features_of(source: FeatureSource, cohort: Cohort, heads: Heads, rows: np.ndarray) -> Features:
+    """Of these scans what the heads read."""
+    if heads.head != "attention":
+        return source.rows(cohort, heads.pool)[rows]
+    tokens = source.tokens(cohort, rows)
+    assert tokens is not None
+    return tokens[rows]
+
+
+def refuse_other_width(heads: Heads, features: Features, probe: Path) -> None:
     """Features of another encoder, as a rule."""
-    wanted = len(heads.probes[0].scaling.mean)
-    if features.shape[1] != wanted:
-        raise SimcropError(
-            "other-model", f"the heads of {probe} read {wanted} features, these are {features.shape[1]}"
-        )
+    wanted, found = heads.probes[0].width, width_of(features)
+    if found != wanted:
+        raise SimcropError("other-model", f"the heads of {probe} read {wanted} features, these are {found}")
 
 
 def chosen_thresholds(chosen: LabelMap, thresholds: np.ndarray, names: list[str]) -> np.ndarray:

@@ -24,11 +24,14 @@ __all__ = ["LAYOUTS", "Layout", "Listing", "ListingOptions", "RawStudy", "Refusa
 
 @dataclass(frozen=True)
 class Layout:
-    """`description` is what the command line's help says of it; `released` places its studies as released lists do."""
+    """`description` is what the command line's help says of it; `released` places its studies as released lists do;
+    `exclusive`: of its labels every scan has exactly one.
+    """
 
     description: str
     list: Callable[[Path], Listing]
     released: Callable[[Listing, Path], Listing] | None = None
+    exclusive: bool = False
 
 
 FOLDER, DICOM = "folder", "dicom"  # two names of one layout
@@ -41,6 +44,7 @@ LAYOUTS: dict[str, Layout] = {
         "CC-CCII's archives or folders of slices: NCP-1.zip, CP-1.zip, Normal-1.zip",
         list_cc_ccii,
         released_cc_ccii,
+        exclusive=True,
     ),
     "luna16": Layout(
         "LUNA16's subset0 to subset9, annotations.csv, seg-lungs-LUNA16/", list_luna16, released_luna16

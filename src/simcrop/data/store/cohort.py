@@ -66,7 +66,9 @@ class Study:
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Studies in the order of `index`, the table of taken ones; `ledger` has a row per input, refused ones too."""
+    """Studies in the order of `index`, the table of taken ones; `ledger` has a row per input, refused ones too.
+    `layout`: of the data set that it was ingested from.
+    """
 
     path: Path
     spacing_mm: Spacing
@@ -75,6 +77,7 @@ class Cohort:
     ledger: pl.DataFrame
     antialias: bool = False
     codec: Codec = "lz4"
+    layout: str = ""
 
     def __len__(self) -> int:
         return self.index.height
@@ -146,7 +149,16 @@ def open_cohort(path: str | Path) -> Cohort:
     codec = facts.get("codec")
     if codec not in ENDINGS:
         raise damaged(path / COHORT)
-    return Cohort(path, (x, y, z), (low, high), index, ledger, bool(facts.get("antialias")), codec)
+    return Cohort(
+        path,
+        (x, y, z),
+        (low, high),
+        index,
+        ledger,
+        bool(facts.get("antialias")),
+        codec,
+        str(facts.get("layout", "")),
+    )
 
 
 def read_facts(path: Path) -> dict[str, Any]:
