@@ -116,7 +116,10 @@ def zero_shot(
 
 
 def retrieve(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL_OR_FEATURES", help="Model or run folder; or features made elsewhere."),
+    ],
     cohort: Path,
     out: Out,
     split: Annotated[str, typer.Option(help="Whose reports and scans look for one another.")] = "valid",
@@ -124,14 +127,25 @@ def retrieve(
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Patches that score a sentence; a twentieth.")
     ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(metavar="FEATURES", help="Vectors of the reports, beside those of scans.")
+    ] = None,
+    sentence: Annotated[
+        list[str] | None, typer.Option("--sentence", help="List the scans that fit it best; several times.")
+    ] = None,
+    most_sentences: Annotated[
+        int, typer.Option(min=0, help="Of the reports' own, that look for scans one by one.")
+    ] = 2000,
     seed: int = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Reports find their scans and scans their reports, in every published pool, beside chance."""
+    """Reports and sentences find their scans, scans reports and their like, in every published pool, beside chance."""
     with loading():
+        from simcrop.tasks.retrieve import RetrieveOptions
         from simcrop.tasks.retrieve import retrieve as run
 
-    for found in run(model, cohort, out, split, text, top_k, seed, overwrite):
+    options = RetrieveOptions(split, text, top_k, seed, texts, tuple(sentence or ()), most_sentences)
+    for found in run(model, cohort, out, options, overwrite):
         at = max(k for k in found.recall if k <= 10)
         recall, chance = found.recall[at], found.chance[at]
         typer.echo(f"{found.direction}, {found.pool}: R@{at} {recall.value:.3f}, by chance {chance:.3f}")

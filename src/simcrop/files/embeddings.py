@@ -2,8 +2,8 @@
 
 Axes: s scan, n token, d features. One Parquet table of `id` and a list; or a folder with a file per scan whose name
 is the id: `.h5` with `y_hat` (d), or `features` (n, d), as slides and tiles have it; `.npz` with `embedding` or
-`features`; `.npy`. Vectors of several tokens are pooled. A folder per scan with one of these in it takes its id from the
-folder. Nothing is unpickled.
+`features`; `.npy`. Vectors of several tokens are pooled. A folder per scan with `image_projection.npy` in it takes its
+id from the folder. Nothing is unpickled.
 """
 
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -77,6 +77,18 @@ def read_embeddings(path: Path, pool: str = "mean", in_folder: str = IN_FOLDER) 
             "not-finite", f"{path} has numbers that are none (NaN or infinite) in {bad} of its vectors"
         )
     return Embeddings(ids, values)
+
+
+def holds_texts(path: Path) -> bool:
+    """Whether texts were encoded beside the scans, in folders of their own."""
+    return path.is_dir() and any((entry / TEXT_IN_FOLDER).is_file() for entry in path.iterdir())
+
+
+def read_texts(path: Path) -> Embeddings:
+    """Vectors of reports by the ids of their scans, in any of these shapes."""
+    if not path.exists():
+        raise SimcropError("bad-features", f"{path}: no such file or folder of text vectors")
+    return read_embeddings(path, in_folder=TEXT_IN_FOLDER if holds_texts(path) else IN_FOLDER)
 
 
 POOLS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
