@@ -94,10 +94,8 @@ def test_no_relevant_candidate_gives_no_figure() -> None:
 def test_ties_in_average_precision_are_the_mean_over_their_orders(k: int, divide_by: str) -> None:
     scores = np.array([[2.0, 1, 1, 1, 1, 0, 0, 0, -1]])
     relevant = np.array([[False, True, False, True, False, False, True, False, True]])
-    rng, drawn = np.random.default_rng(0), []
-    for _ in range(8000):
-        jitter = scores + 1e-3 * rng.random(scores.shape)
-        drawn.append(average_precision_at(jitter, relevant, k, divide_by)[0])
+    jitter = scores + 1e-3 * np.random.default_rng(0).random((8000, 9))
+    drawn = average_precision_at(jitter, relevant.repeat(8000, axis=0), k, divide_by)
     assert average_precision_at(scores, relevant, k, divide_by)[0] == pytest.approx(np.mean(drawn), abs=0.01)
 
 
@@ -108,12 +106,12 @@ def test_chance_of_average_precision_and_of_ranks_is_what_scores_that_say_nothin
     """And all the same score is worth exactly that."""
     _, relevant = world(1)
     rng, precision, places = np.random.default_rng(2), [], []
-    for _ in range(1500):
+    for _ in range(500):
         scores = rng.normal(size=relevant.shape)
         precision.append(np.nanmean(average_precision_at(scores, relevant, k, divide_by)))
         places.append(ranks(scores, relevant))
     chance = chance_average_precision(relevant, k, divide_by, relevant.shape[1])
-    assert chance == pytest.approx(np.mean(precision), abs=0.005)
+    assert chance == pytest.approx(np.mean(precision), abs=0.01)
     same = average_precision_at(np.zeros(relevant.shape), relevant, k, divide_by)
     assert np.nanmean(same) == pytest.approx(chance)
     median, mean = chance_ranks(relevant)

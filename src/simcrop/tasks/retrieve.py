@@ -178,7 +178,10 @@ def lead(fits: Fits, options: RetrieveOptions, note: str) -> str:
     if fits.sentences is not None:
         asked, distinct = len(fits.sentences.asked), fits.sentences.distinct
         drawn = f", {asked} of them drawn with seed {options.seed}," if asked < distinct else ""
-        alone = f" Of the reports' own {distinct} distinct sentences each{drawn} looks for the scans whose reports hold it."
+        alone = (
+            f" Of the reports' own {distinct} distinct sentences each{drawn} looks for the scans whose reports "
+            "hold it."
+        )
     return (
         f"Which scan a report is of, and which report a scan has; the text is the {options.text}. {fits.how}{alone} "
         f"{note[0].upper()}{note[1:]}."
