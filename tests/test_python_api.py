@@ -52,7 +52,7 @@ def test_features_of_a_cohort_and_the_nearest_of_them(line) -> None:
     np.testing.assert_array_equal(indices, expected)
     np.testing.assert_allclose(cosines, (units @ units[3])[expected], atol=1e-6)
     with pytest.raises(simcrop.SimcropError, match="pool wants mean or max"):
-        simcrop.cohort_features(simcrop.load(line.run), cohort, "median")  # pyright: ignore[reportArgumentType]
+        simcrop.cohort_features(simcrop.load(line.run), cohort, "median")
 
 
 def test_run_folder_and_model_folder_hold_the_same_model(line) -> None:

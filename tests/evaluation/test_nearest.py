@@ -23,8 +23,8 @@ def test_nearest_are_those_of_a_slow_loop(k: int) -> None:
 
 
 def test_equal_vectors_keep_their_order_and_zeros_are_like_nothing() -> None:
-    features = np.array([[0.0, 0], [1, 1], [2, 2], [-1, -1], [3, 3]])
-    found = nearest(features, np.array([1.0, 1]), 5)
+    features = np.array([[0.0, 0], [1, 0], [2, 0], [-1, 0], [3, 0]])
+    found = nearest(features, np.array([1.0, 0]), 5)
     assert found.indices.tolist() == [1, 2, 4, 0, 3]
     np.testing.assert_allclose(found.cosines, [1, 1, 1, 0, -1])
 

@@ -48,7 +48,12 @@ def probe(
 
 
 def compare(
-    results: Annotated[list[Path], typer.Argument(metavar="A B [C ...]", help="Folders that `probe` wrote.")],
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="A B [C ...]", help="Folders that `probe` wrote; or `zero-shot`, or `retrieve`."
+        ),
+    ],
     out: Out,
     share: Annotated[
         float | None, typer.Option(help="Which share of each; the largest that all have.")
@@ -56,7 +61,7 @@ def compare(
     seed: int = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Probes on the same test scans: paired differences, DeLong per label, and who is best beyond chance."""
+    """Results on the same test scans: paired differences, DeLong per label, and who is best beyond chance."""
     with loading():
         from simcrop.tasks.compare import compare as run
 

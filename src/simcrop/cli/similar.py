@@ -1,7 +1,7 @@
 """The verb `similar` of the command line."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -32,8 +32,7 @@ def similar(
         from simcrop.tasks.similar import SimilarOptions
         from simcrop.tasks.similar import similar as run
 
-    way: Any = pool  # the task says what it can be
-    options = SimilarOptions(top, way, other_patients, rescale)
+    options = SimilarOptions(top, pool, other_patients, rescale)
     for near in run(model, cohort, scan, out, options, overwrite):
         place = "-" if near.rank is None else near.rank
         typer.echo(f"{place:>3}  {near.cosine:.4f}  {near.id}{'  same patient' if near.rank is None else ''}")

@@ -14,7 +14,7 @@ from simcrop.evaluation.controls import image_scores
 from simcrop.evaluation.features import volumes_ahead
 from simcrop.model import Model
 
-# Sentences that are compared with a scan at once: with the patches of a paper-size scan some 25 MB.
+# Sentences that are compared with a scan at once: with the patches of a paper-size scan some 45 MB.
 AT_ONCE = 4096
 
 
@@ -25,8 +25,8 @@ def sentence_scores(
     """`(s, q)` of one pass of studies after the other; `vectors` `(q, e)` of length one, `k` patches score a
     sentence.
     """
-    texts = torch.from_numpy(vectors).float()
+    texts = torch.from_numpy(vectors).float().to(model.device)
     for _, volumes in volumes_ahead(passes, model.spec):
-        seen = model.regions_of(volumes).float().cpu()
+        seen = model.regions_of(volumes).float()
         parts = [image_scores(texts[at : at + AT_ONCE], seen, k).T for at in range(0, len(texts), AT_ONCE)]
-        yield torch.cat(parts, dim=1).numpy()
+        yield torch.cat(parts, dim=1).cpu().numpy()

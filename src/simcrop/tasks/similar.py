@@ -13,7 +13,7 @@ from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.data.store.volume_file import checksum, rounded
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
-from simcrop.evaluation.features import POOLS, Pooling
+from simcrop.evaluation.features import POOLS
 from simcrop.evaluation.nearest import nearest
 from simcrop.files.digest import digest_of_files
 from simcrop.files.embeddings import bare
@@ -31,7 +31,7 @@ class SimilarOptions:
     """
 
     top: int = 10
-    pool: Pooling = "mean"
+    pool: str = "mean"
     other_patients: bool = False
     rescale: str | None = None
 
@@ -91,7 +91,7 @@ def query_of(scan: str, cohort: Cohort, source: FeatureSource, options: SimilarO
     stored = checksum(voxels)
     same = [row for row, known in enumerate(cohort.index["checksum"]) if known == stored]
     volume = Volume(voxels.astype(np.float32), made.affine, made.decision)
-    vector = load(source.folder).embed(volume, options.pool)
+    vector = load(source.folder).embed(volume, "max" if options.pool == "max" else "mean")
     return Query(stored, vector, voxels, tuple(same))
 
 
