@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -38,6 +37,7 @@ from simcrop.data.preprocess import InputSpec
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.store.format import STUDIES
 from simcrop.evaluation.features import volumes_ahead
+from simcrop.model import Model
 from simcrop.tasks.feature_source import FromModel
 
 NEW = 9138 / 47_879  # of the sentences of CT-RATE's validation reports, those that none before has said
@@ -97,27 +97,23 @@ def write_cohort(folder: Path, scans: int) -> int:
     return distinct
 
 
-@dataclass
-class MadeModel:
+class MadeModel(Model):
     """What `retrieve` asks of a network. Its tokens are drawn for each scan; the first `encoded` scans are encoded by
     the recipe's own encoder before that.
     """
 
-    recipe: Recipe
-    encoded: int
-    done: int = 0
-    draw: np.random.Generator = field(default_factory=lambda: np.random.default_rng(1))
-
-    def __post_init__(self) -> None:
-        self.grid, self.spec = self.recipe.input.grid, self.recipe.input.spec
-        self.device = torch.device("cpu")
-        self.vision = self.recipe.vision.build(self.grid).eval() if self.encoded else None
+    def __init__(self, recipe: Recipe, encoded: int) -> None:
+        torch.nn.Module.__init__(self)
+        self.recipe, self.encoded, self.done = recipe, encoded, 0
+        self.grid = recipe.input.grid
+        self.vision = recipe.vision.build(self.grid).eval()
+        self.draw = np.random.default_rng(1)
 
     def encode(self, sentences: Sequence[str]) -> torch.Tensor:
         return unit(self.draw.standard_normal((len(sentences), WIDTH), np.float32))
 
     def regions_of(self, volumes: torch.Tensor) -> torch.Tensor:
-        if self.vision is not None and self.done < self.encoded:
+        if self.done < self.encoded:
             with torch.no_grad():
                 self.vision(volumes)
             self.done += len(volumes)
