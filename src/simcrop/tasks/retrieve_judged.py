@@ -40,7 +40,7 @@ class Asked:
 
     def known(self) -> "Asked":
         """Without the queries of which nothing could be found."""
-        rows = np.flatnonzero(~np.isnan(self.found))
+        rows = np.flatnonzero(~np.isnan(self.found)).tolist()
         return Asked(
             [self.names[row] for row in rows], [self.patients[row] for row in rows], self.found[rows]
         )
@@ -125,7 +125,7 @@ def of_sentences(
         if not len(asking):
             continue
         of = [np.unique(patients[rows][there[row]]) for row in asking]
-        named, relevant = [names[row] for row in asking], there[asking]
+        named, relevant = [names[row] for row in asking.tolist()], there[asking]
         yield judged(OF_SENTENCES, pool, scores[np.ix_(asking, rows)], relevant, named, of, seed, True)
 
 

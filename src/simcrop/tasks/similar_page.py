@@ -70,19 +70,14 @@ def write_similar(
 def write_table(path: Path, near: Sequence[Near], cohort: Cohort) -> None:
     """One row per study, nearest first."""
     content = io.StringIO()
-    lines = csv.DictWriter(content, COLUMNS, lineterminator="\n")
-    lines.writeheader()
+    lines = csv.writer(content, lineterminator="\n")
+    lines.writerow(COLUMNS)
     for one in near:
         study = cohort[one.row]
-        facts = {name: getattr(study, name) for name in ("scan", "split", "findings", "impression")}
+        same = one.rank is None
+        told = (study.scan, study.split, study.findings, study.impression)
         lines.writerow(
-            {
-                "rank": "" if one.rank is None else one.rank,
-                "id": one.id,
-                "cosine": f"{one.cosine:.6f}",
-                "same_patient": "yes" if one.rank is None else "no",
-                **facts,
-            }
+            ["" if same else one.rank, one.id, f"{one.cosine:.6f}", "yes" if same else "no", *told]
         )
     write_whole(path, content.getvalue().encode(errors="surrogateescape"))
 
