@@ -165,7 +165,7 @@ def embed_vectors(work: Work) -> dict[str, Any]:
     matrix = kept_vectors(
         embedding_of(work), table["id"].to_list(), work.out / JOURNAL, show_progress("embed")
     )
-    sound = np.isfinite(matrix).all(1)
+    sound = np.asarray(np.isfinite(matrix).all(1))
     if isinstance(scans, OneScan):
         sound[:] = True
     refused = refused_of(work, np.flatnonzero(~sound).tolist(), len(matrix))
