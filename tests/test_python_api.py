@@ -42,6 +42,19 @@ def test_snippet_from_the_documentation_runs(line) -> None:
     np.testing.assert_allclose(model.embed(study.volume()).shape, (48,))
 
 
+def test_features_of_a_cohort_and_the_nearest_of_them(line) -> None:
+    cohort = simcrop.open_cohort(line.cohort)
+    features = simcrop.cohort_features(simcrop.load(line.run), cohort)
+    assert (features.shape, features.dtype) == ((14, 48), np.float32)
+    indices, cosines = simcrop.nearest(features, features[3], 5)
+    units = features / np.linalg.norm(features, axis=1, keepdims=True)
+    expected = np.argsort(-(units @ units[3]), kind="stable")[:5]
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_allclose(cosines, (units @ units[3])[expected], atol=1e-6)
+    with pytest.raises(simcrop.SimcropError, match="pool wants mean or max"):
+        simcrop.cohort_features(simcrop.load(line.run), cohort, "median")
+
+
 def test_run_folder_and_model_folder_hold_the_same_model(line) -> None:
     volume = simcrop.read_volume(line.scan)
     one, two = (simcrop.load(path).embed(volume) for path in (line.run, str(line.run / "model")))
@@ -61,7 +74,9 @@ HOMES = {
     "SimcropError": "simcrop.errors",
     "Study": "simcrop.data.store.cohort",
     "Volume": "simcrop.data.volume",
+    "cohort_features": "simcrop.tasks.cohort_features",
     "load": "simcrop.model.folder",
+    "nearest": "simcrop.evaluation.nearest",
     "open_cohort": "simcrop.data.store.cohort",
     "read_volume": "simcrop.data.readers",
 }

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from simcrop.data.store.cohort import Cohort, Study, open_cohort
     from simcrop.data.volume import Volume
     from simcrop.errors import SimcropError
+    from simcrop.evaluation.nearest import nearest
     from simcrop.model import Heat, Model, load
+    from simcrop.tasks.cohort_features import cohort_features
 
 __version__ = "0.1.0"
 
@@ -23,6 +25,8 @@ _HOMES = {
     "Model": "simcrop.model",
     "Heat": "simcrop.model",
     "SimcropError": "simcrop.errors",
+    "cohort_features": "simcrop.tasks.cohort_features",
+    "nearest": "simcrop.evaluation.nearest",
     "losses": None,
 }
 
@@ -33,8 +37,10 @@ __all__ = [
     "SimcropError",
     "Study",
     "Volume",
+    "cohort_features",
     "load",
     "losses",
+    "nearest",
     "open_cohort",
     "read_volume",
 ]

@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from simcrop.metrics.retrieval import average_precision_at, chance_at, disjoint_pools, ranks, recall_at
+from simcrop.metrics.retrieval import (
+    average_precision_at,
+    chance_at,
+    chance_average_precision,
+    chance_ranks,
+    disjoint_pools,
+    ranks,
+    recall_at,
+)
 
 
 def world(seed: int, queries: int = 30, candidates: int = 17) -> tuple[np.ndarray, np.ndarray]:
@@ -80,3 +88,32 @@ def test_no_relevant_candidate_gives_no_figure() -> None:
     assert np.isnan(ranks(np.zeros((2, 4)), nothing)).all()
     assert math.isnan(recall_at(ranks(np.zeros((2, 4)), nothing), 1))
     assert math.isnan(chance_at(nothing, 1))
+
+
+@pytest.mark.parametrize(("k", "divide_by"), [(1, "k"), (4, "found"), (4, "k"), (9, "found")])
+def test_ties_in_average_precision_are_the_mean_over_their_orders(k: int, divide_by: str) -> None:
+    scores = np.array([[2.0, 1, 1, 1, 1, 0, 0, 0, -1]])
+    relevant = np.array([[False, True, False, True, False, False, True, False, True]])
+    jitter = scores + 1e-3 * np.random.default_rng(0).random((8000, 9))
+    drawn = average_precision_at(jitter, relevant.repeat(8000, axis=0), k, divide_by)
+    assert average_precision_at(scores, relevant, k, divide_by)[0] == pytest.approx(np.mean(drawn), abs=0.01)
+
+
+@pytest.mark.parametrize(("k", "divide_by"), [(1, "k"), (5, "k"), (5, "found"), (17, "found")])
+def test_chance_of_average_precision_and_of_ranks_is_what_scores_that_say_nothing_reach(
+    k: int, divide_by: str
+) -> None:
+    """And all the same score is worth exactly that."""
+    _, relevant = world(1)
+    rng, precision, places = np.random.default_rng(2), [], []
+    for _ in range(500):
+        scores = rng.normal(size=relevant.shape)
+        precision.append(np.nanmean(average_precision_at(scores, relevant, k, divide_by)))
+        places.append(ranks(scores, relevant))
+    chance = chance_average_precision(relevant, k, divide_by, relevant.shape[1])
+    assert chance == pytest.approx(np.mean(precision), abs=0.01)
+    same = average_precision_at(np.zeros(relevant.shape), relevant, k, divide_by)
+    assert np.nanmean(same) == pytest.approx(chance)
+    median, mean = chance_ranks(relevant)
+    assert mean == pytest.approx(np.nanmean(places), abs=0.1)
+    assert median == pytest.approx(np.nanmedian(places), abs=1)

@@ -11,6 +11,7 @@ from simcrop.cli.evaluations import compare, probe, retrieve, transfer, zero_sho
 from simcrop.cli.loading import loading
 from simcrop.cli.options import Out, Overwrite, Rescale, Resume, Set
 from simcrop.cli.scans import embed, ingest
+from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
 from simcrop.errors import SimcropError
 
@@ -140,6 +141,7 @@ app.command()(compare)
 app.command()(transfer)
 app.command()(zero_shot)
 app.command()(retrieve)
+app.command()(similar)
 
 
 @app.command()

@@ -71,7 +71,12 @@ def probe(
 
 
 def compare(
-    results: Annotated[list[Path], typer.Argument(metavar="A B [C ...]", help="Folders that `probe` wrote.")],
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="A B [C ...]", help="Folders that `probe` wrote; or `zero-shot`, or `retrieve`."
+        ),
+    ],
     out: Out,
     share: Annotated[
         float | None, typer.Option(help="Which share of each; the largest that all have.")
@@ -79,7 +84,7 @@ def compare(
     seed: int = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Probes on the same test scans: paired differences, DeLong per label, and who is best beyond chance."""
+    """Results on the same test scans: paired differences, DeLong per label, and who is best beyond chance."""
     with loading():
         from simcrop.tasks.compare import compare as run
 
@@ -139,7 +144,10 @@ def zero_shot(
 
 
 def retrieve(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL_OR_FEATURES", help="Model or run folder; or features made elsewhere."),
+    ],
     cohort: Path,
     out: Out,
     split: Annotated[str, typer.Option(help="Whose reports and scans look for one another.")] = "valid",
@@ -147,14 +155,25 @@ def retrieve(
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Patches that score a sentence; a twentieth.")
     ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(metavar="FEATURES", help="Vectors of the reports, beside those of scans.")
+    ] = None,
+    sentence: Annotated[
+        list[str] | None, typer.Option("--sentence", help="List the scans that fit it best; several times.")
+    ] = None,
+    most_sentences: Annotated[
+        int, typer.Option(min=0, help="Of the reports' own, that look for scans one by one.")
+    ] = 2000,
     seed: int = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Reports find their scans and scans their reports, in every published pool, beside chance."""
+    """Reports and sentences find their scans, scans reports and their like, in every published pool, beside chance."""
     with loading():
+        from simcrop.tasks.retrieve import RetrieveOptions
         from simcrop.tasks.retrieve import retrieve as run
 
-    for found in run(model, cohort, out, split, text, top_k, seed, overwrite):
+    options = RetrieveOptions(split, text, top_k, seed, texts, tuple(sentence or ()), most_sentences)
+    for found in run(model, cohort, out, options, overwrite):
         at = max(k for k in found.recall if k <= 10)
         recall, chance = found.recall[at], found.chance[at]
         typer.echo(f"{found.direction}, {found.pool}: R@{at} {recall.value:.3f}, by chance {chance:.3f}")

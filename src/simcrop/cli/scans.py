@@ -82,14 +82,24 @@ def embed(
     model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
     source: Annotated[Path, typer.Argument(metavar="COHORT_OR_CT")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="parquet, one table; h5, npz or npy, a file per scan."),
+    ] = None,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="Every patch with its centre in mm; h5 or npz.")
+    ] = False,
     rescale: Rescale = None,
     ray: Ray = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """One feature vector per scan: embeddings.parquet."""
+    """One feature vector per scan, as a table or as others store them; or all patch tokens."""
     with loading():
         from simcrop.tasks.embed import embed as run
 
-    count = run(model, source, out, resume, overwrite, ray, rescale)
-    typer.echo(f"{count} scans in {out / 'embeddings.parquet'}")
+    done = run(model, source, out, resume, overwrite, ray, rescale, form, tokens)
+    typer.echo(f"{done.scans} scans in {done.where}")
+    if done.refused:
+        typer.echo(f"{done.refused} scans refused: {out / 'metrics.json'} says of each why", err=True)
+    raise typer.Exit(1 if done.refused else 0)

@@ -23,6 +23,7 @@ from simcrop.model import Model
 Pooling = Literal["mean", "max"]
 POOLS: tuple[Pooling, ...] = ("mean", "max")
 AT_ONCE = 16  # volumes per pass
+UNREADABLE = ("missing-volume", "corrupt-volume")
 READERS = 4  # threads: reading a stored scan takes longer than encoding it on a card
 
 
@@ -45,27 +46,43 @@ def in_passes(studies: Cohort | Sequence[Study], at_once: int = AT_ONCE) -> Iter
         yield [studies[i] for i in range(start, min(start + at_once, len(studies)))]
 
 
+def middle_or_none(study: Study, spec: InputSpec) -> np.ndarray | None:
+    """The same; None where the stored volume is gone or damaged, which is no fault of the others."""
+    try:
+        return middle(study, spec)
+    except SimcropError as error:
+        if error.reason not in UNREADABLE:
+            raise
+        return None
+
+
 def volumes_ahead(
     passes: Iterable[Sequence[Study]],
     spec: InputSpec,
-    read: Callable[[Study, InputSpec], np.ndarray] = middle,
+    read: Callable[[Study, InputSpec], np.ndarray | None] = middle,
 ) -> Iterator[tuple[list[Study], Float[Tensor, "b 1 x y z"]]]:
-    """Studies and their volumes, pass after pass; while one is worked on, threads read the next."""
-    waiting: deque[tuple[list[Study], list[Future[np.ndarray]]]] = deque()
+    """Studies and their volumes, pass after pass; while one is worked on, threads read the next. Those of which `read`
+    gives nothing are left out.
+    """
+    waiting: deque[tuple[list[Study], list[Future[np.ndarray | None]]]] = deque()
     with ThreadPoolExecutor(READERS) as readers:
         for studies in passes:
             waiting.append((list(studies), [readers.submit(read, study, spec) for study in studies]))
             if len(waiting) > 1:
-                yield joined(*waiting.popleft())
+                yield joined(*waiting.popleft(), spec)
         while waiting:
-            yield joined(*waiting.popleft())
+            yield joined(*waiting.popleft(), spec)
 
 
 def joined(
-    studies: list[Study], volumes: Sequence[Future[np.ndarray]]
+    studies: list[Study], volumes: Sequence[Future[np.ndarray | None]], spec: InputSpec
 ) -> tuple[list[Study], Float[Tensor, "b 1 x y z"]]:
     """Once all are read."""
-    return studies, torch.stack([torch.from_numpy(volume.result())[None] for volume in volumes])
+    read = [(study, volume.result()) for study, volume in zip(studies, volumes, strict=True)]
+    found = [(study, torch.from_numpy(volume)[None]) for study, volume in read if volume is not None]
+    if not found:
+        return [], torch.zeros(0, 1, *spec.shape)
+    return [study for study, _ in found], torch.stack([volume for _, volume in found])
 
 
 def patch_features(

@@ -1,12 +1,12 @@
 """Feature vectors of scans that were made elsewhere, in the shapes in which others store them.
 
 Axes: s scan, n token, d features. One Parquet table of `id` and a list; or a folder with a file per scan whose name
-is the id: `.h5` with `y_hat` (d), or `features` (n, d), as slides and tiles have it; `.npz` with `embedding`; `.npy`.
-Vectors of several tokens are pooled. A folder per scan with one of these in it takes its id from the folder. Nothing
-is unpickled.
+is the id: `.h5` with `y_hat` (d), or `features` (n, d), as slides and tiles have it; `.npz` with `embedding` or
+`features`; `.npy`. Vectors of several tokens are pooled. A folder per scan with `image_projection.npy` in it takes its
+id from the folder. Nothing is unpickled.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ import polars as pl
 
 from simcrop.errors import SimcropError
 
-KEY, H5_KEYS, IN_FOLDER = "embedding", ("y_hat", "features"), "image_projection.npy"
+KEY, VECTOR, TOKENS = "embedding", "y_hat", "features"
+NPZ_KEYS, H5_KEYS = (KEY, TOKENS), (VECTOR, TOKENS)
+IN_FOLDER, TEXT_IN_FOLDER = "image_projection.npy", "text_projection.npy"
+TABLE = "embeddings.parquet"  # of `simcrop embed`; its folder may be given in the table's place
 # Endings of scans, which names of features may have kept.
 SCANS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 SHOWN = 3
@@ -43,12 +46,18 @@ def holds_embeddings(path: Path) -> bool:
     """Whether these are features, and no model: a Parquet table, or a folder with none of a model's files."""
     if path.is_file():
         return path.suffix == ".parquet"
-    return path.is_dir() and not (path / "config.json").exists() and next(files_of(path), None) is not None
+    if not path.is_dir() or (path / "config.json").exists():
+        return False
+    return (path / TABLE).is_file() or next(files_of(path), None) is not None
 
 
-def read_embeddings(path: Path, pool: str = "mean") -> Embeddings:
-    """Of a table or folder; refused where a width differs, a number is none, or an id comes twice."""
-    rows = read_table(path) if path.is_file() else read_folder(path, POOLS[pool])
+def read_embeddings(path: Path, pool: str = "mean", in_folder: str = IN_FOLDER) -> Embeddings:
+    """Of a table or folder; refused where a width differs, a number is none, or an id comes twice.
+
+    `in_folder`: which file counts where each scan has a folder of its own.
+    """
+    path = path / TABLE if (path / TABLE).is_file() else path
+    rows = read_table(path) if path.is_file() else read_folder(path, POOLS[pool], in_folder)
     if not rows:
         raise SimcropError("no-features", f"{path} holds no features")
     widths = sorted({len(vector) for _, vector in rows})
@@ -68,6 +77,18 @@ def read_embeddings(path: Path, pool: str = "mean") -> Embeddings:
             "not-finite", f"{path} has numbers that are none (NaN or infinite) in {bad} of its vectors"
         )
     return Embeddings(ids, values)
+
+
+def holds_texts(path: Path) -> bool:
+    """Whether texts were encoded beside the scans, in folders of their own."""
+    return path.is_dir() and any((entry / TEXT_IN_FOLDER).is_file() for entry in path.iterdir())
+
+
+def read_texts(path: Path) -> Embeddings:
+    """Vectors of reports by the ids of their scans, in any of these shapes."""
+    if not path.exists():
+        raise SimcropError("bad-features", f"{path}: no such file or folder of text vectors")
+    return read_embeddings(path, in_folder=TEXT_IN_FOLDER if holds_texts(path) else IN_FOLDER)
 
 
 POOLS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -96,18 +117,20 @@ def read_table(path: Path) -> list[tuple[str, np.ndarray]]:
     return [(str(name), np.asarray(vector)) for name, vector in zip(table["id"], column, strict=True)]
 
 
-def read_folder(path: Path, pool: Callable[[np.ndarray], np.ndarray]) -> list[tuple[str, np.ndarray]]:
+def read_folder(
+    path: Path, pool: Callable[[np.ndarray], np.ndarray], in_folder: str
+) -> list[tuple[str, np.ndarray]]:
     """A vector from each file."""
-    return [(name, pooled(read_file(file), pool, file)) for name, file in files_of(path)]
+    return [(name, pooled(read_file(file), pool, file)) for name, file in files_of(path, in_folder)]
 
 
-def files_of(path: Path) -> Iterator[tuple[str, Path]]:
+def files_of(path: Path, in_folder: str = IN_FOLDER) -> Iterator[tuple[str, Path]]:
     """Id and file of every scan, in the order of their names."""
     for entry in sorted(path.iterdir()):
         if entry.suffix in READERS and entry.is_file():
             yield entry.stem, entry
-        elif (entry / IN_FOLDER).is_file():
-            yield entry.name, entry / IN_FOLDER
+        elif (entry / in_folder).is_file():
+            yield entry.name, entry / in_folder
 
 
 def pooled(found: np.ndarray, pool: Callable[[np.ndarray], np.ndarray], file: Path) -> np.ndarray:
@@ -126,7 +149,7 @@ def read_npy(file: Path) -> np.ndarray:
 
 def read_npz(file: Path) -> np.ndarray:
     with np.load(file, allow_pickle=False) as arrays:
-        return arrays[KEY]
+        return arrays[first_of(NPZ_KEYS, arrays)]
 
 
 def read_h5(file: Path) -> np.ndarray:
@@ -135,8 +158,12 @@ def read_h5(file: Path) -> np.ndarray:
     except ImportError as error:
         raise SimcropError("missing-package", f'{file} needs h5py: pip install "simcrop[h5]"') from error
     with h5py.File(file, "r") as arrays:
-        key = next((name for name in H5_KEYS if name in arrays), H5_KEYS[0])
-        return np.asarray(arrays[key])
+        return np.asarray(arrays[first_of(H5_KEYS, arrays)])
+
+
+def first_of(keys: Sequence[str], there: Container[str]) -> str:
+    """The first of these that is there, or the first."""
+    return next((name for name in keys if name in there), keys[0])
 
 
 READERS: dict[str, Callable[[Path], Any]] = {".npy": read_npy, ".npz": read_npz, ".h5": read_h5}

@@ -5,6 +5,7 @@ scores are worth what chance would make of them. The same name hides different m
 has its own.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from math import comb
 
@@ -40,16 +41,61 @@ def chance_at(relevant: np.ndarray, k: int) -> float:
     return float(np.mean([1 - missed[int(m)] for m in counts]))
 
 
+def chance_ranks(relevant: np.ndarray) -> tuple[float, float]:
+    """Median and mean rank of scores that say nothing."""
+    counts, pool = relevant.sum(1), relevant.shape[1]
+    counts = counts[counts > 0]
+    if not len(counts):
+        return float("nan"), float("nan")
+    median = bisect_left(range(1, pool + 1), 0.5, key=lambda k: chance_at(relevant, k)) + 1
+    return float(median), float(((pool + 1) / (counts + 1)).mean())
+
+
+def precision_terms(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """At every place of every query's list, `(q, c)`: the precision there if a relevant candidate stands there, else 0.
+    Of candidates that tie it is the mean over all their orders.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")
+    sorted_scores = np.take_along_axis(scores, order, axis=1)
+    hits = np.take_along_axis(relevant, order, axis=1)
+    places = np.arange(scores.shape[1])
+    begins = np.ones(scores.shape, bool)
+    begins[:, 1:] = sorted_scores[:, 1:] != sorted_scores[:, :-1]
+    ends = np.ones(scores.shape, bool)
+    ends[:, :-1] = begins[:, 1:]
+    above = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
+    upto = np.minimum.accumulate(np.where(ends, places + 1, len(places))[:, ::-1], axis=1)[:, ::-1]
+    found = np.concatenate([np.zeros((len(scores), 1)), hits.cumsum(1)], axis=1)
+    before = np.take_along_axis(found, above, axis=1)
+    tied, among = upto - above, np.take_along_axis(found, upto, axis=1) - before
+    others = (among - 1) / np.maximum(tied - 1, 1)
+    return among / tied * (before + 1 + (places - above) * others) / (places + 1)
+
+
 def average_precision_at(scores: np.ndarray, relevant: np.ndarray, k: int, divide_by: str) -> np.ndarray:
     """AP over the first k candidates for every query, `(q,)`: precision summed at each relevant one, and divided by
     `k` (RadFinder) or by the number that could be found, at most k (`found`, SPECTRE). NaN where none is relevant.
     """
-    k = min(k, scores.shape[1])
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    hits = np.take_along_axis(relevant, order, axis=1)
-    precision = hits.cumsum(1) / np.arange(1, k + 1)
-    total = np.full(len(scores), k) if divide_by == "k" else np.minimum(relevant.sum(1), k)
-    return np.where(relevant.any(1), (precision * hits).sum(1) / np.maximum(total, 1), np.nan)
+    return average_of(precision_terms(scores, relevant), relevant, k, divide_by)
+
+
+def average_of(terms: np.ndarray, relevant: np.ndarray, k: int, divide_by: str) -> np.ndarray:
+    """The same from `precision_terms`."""
+    k, counts = min(k, relevant.shape[1]), relevant.sum(1)
+    total = np.full(len(relevant), k) if divide_by == "k" else np.minimum(counts, k)
+    return np.where(counts > 0, terms[:, :k].sum(1) / np.maximum(total, 1), np.nan)
+
+
+def chance_average_precision(relevant: np.ndarray, k: int, divide_by: str, pool: int) -> float:
+    """What the mean AP over the first k of `pool` candidates is of scores that say nothing."""
+    counts = relevant.sum(1)
+    counts, k = counts[counts > 0], min(k, pool)
+    if not len(counts):
+        return float("nan")
+    harmonic = (1 / np.arange(1, k + 1)).sum()
+    total = np.full(len(counts), k) if divide_by == "k" else np.minimum(counts, k)
+    others = (counts - 1) / max(pool - 1, 1)
+    return float((counts / pool * (harmonic + others * (k - harmonic)) / total).mean())
 
 
 def disjoint_pools(count: int, size: int, shuffles: int, seed: int) -> Iterator[np.ndarray]:

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 
-from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.progress import show_progress
+from simcrop.errors import SimcropError
 from simcrop.evaluation.augmented import KEY as AUGMENTED
 from simcrop.evaluation.augmented import looking_at
-from simcrop.evaluation.features import POOLS, pooled_in_passes
+from simcrop.evaluation.features import POOLS, pooled_features, pooled_in_passes
 from simcrop.files.digest import digest_of_files
+from simcrop.files.embeddings import holds_embeddings, read_embeddings
 from simcrop.model import Model, load
-from simcrop.model.folder import CONFIG, WEIGHTS
+from simcrop.model.folder import CONFIG, WEIGHTS, model_folder
 from simcrop.tasks.scan_vectors import kept_vectors
 
 
@@ -57,6 +60,22 @@ def kept_features(
     )
     vectors = kept_vectors(embedding, names, path, show_progress(words), must_keep=False)
     return np.split(vectors, len(POOLS), axis=1)[[*POOLS].index(pool)]
+
+
+def cohort_features(
+    model: Model | str | Path, cohort: Cohort | str | Path, pool: str = "mean"
+) -> Float32[np.ndarray, "s d"]:
+    """One pooled vector per study, in the order of the cohort's index. Of a model that is given by its folder they are
+    kept in the cohort, and no scan is encoded twice; in the place of a model also features that were made elsewhere.
+    """
+    if pool not in POOLS:
+        raise SimcropError("bad-setting", f"pool wants {' or '.join(POOLS)}, got {pool!r}")
+    studies = cohort if isinstance(cohort, Cohort) else open_cohort(cohort)
+    if isinstance(model, Model):
+        return pooled_features(model, studies)["max" if pool == "max" else "mean"]
+    if holds_embeddings(Path(model)):
+        return read_embeddings(Path(model), pool).of(studies.index["id"].to_list(), str(model))
+    return kept_features(model_folder(Path(model)), studies, pool)
 
 
 def untrained(model: Model, seed: int) -> Model:

@@ -1,4 +1,4 @@
-"""`simcrop compare`: probes on the same test scans, and which of them differ beyond chance.
+"""`simcrop compare`: results of one kind on the same test scans, and which of them differ beyond chance.
 
 Axes: r repetition (seed), s scan, l label.
 """
@@ -17,10 +17,12 @@ from simcrop.evaluation.classes import compare_accuracies
 from simcrop.evaluation.comparison import LEVEL, Comparison, compare_methods
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval
-from simcrop.tasks.folder import METRICS, staged, write_metrics
+from simcrop.tasks.compare_retrieval import RANKS, compare_retrievals
+from simcrop.tasks.folder import METRICS, read_run, staged, write_metrics
 from simcrop.tasks.probe_figures import PREDICTIONS, bounds, without_nan
 from simcrop.tasks.probe_page import share_words, written
 
+RETRIEVE, ZERO_SHOT = "retrieve", "zero-shot"
 Accuracies = tuple[tuple[Interval, ...], dict[tuple[int, int], Interval]]  # of each method, and by pair
 MARKS = {"best": " ▲", "second": " △"}
 
@@ -44,6 +46,10 @@ def compare(
     """`metrics.json` and `report.html`; refused unless all were judged by the same scans with the same truth."""
     if len(folders) < 2:
         raise SimcropError("bad-setting", "compare wants the folders of two probes or more")
+    if kind_of_all(folders) == RETRIEVE:
+        named = [folder.resolve().name for folder in folders]
+        named = named if len(set(named)) == len(named) else [str(folder) for folder in folders]
+        return compare_retrievals(folders, named, out, seed, overwrite)
     tables = [read_predictions(folder) for folder in folders]
     size = common_share(folders, tables, share)
     found = [judged(folder, table, size) for folder, table in zip(folders, tables, strict=True)]
@@ -65,6 +71,23 @@ def compare(
         write_metrics(stage, figures(compared, names, found[0], size, seed) | classes)
         write_page(stage, compared, names, found[0], size, accuracies)
     return out / "report.html"
+
+
+def kind_of_all(folders: Sequence[Path]) -> str:
+    """Which verb made them; only results of one kind are compared. The heads of a transfer were probed, too."""
+    kinds = []
+    for folder in folders:
+        run = read_run(folder)
+        said = run["verb"] if run else RETRIEVE if (folder / RANKS).is_file() else "probe"
+        kinds.append(said if said in {RETRIEVE, ZERO_SHOT} else "probe")
+    for folder, kind in zip(folders, kinds, strict=True):
+        if kind != kinds[0]:
+            raise SimcropError(
+                "other-scans",
+                f"results of one kind are compared: {folders[0]} is of `simcrop {kinds[0]}` and {folder} of "
+                f"`simcrop {kind}`",
+            )
+    return kinds[0]
 
 
 def read_predictions(folder: Path) -> pl.DataFrame:
@@ -209,9 +232,10 @@ def write_page(
 ) -> None:
     """Macro figures, differences, and every label."""
     scans, patients = len(first.truth), len(set(first.patients))
+    how = "Asked in words" if share == 0 else f"Learned from {share_words(share)}"
     page = Page(
         "Comparison",
-        f"Learned from {share_words(share)}, judged by the same {scans} scans of {patients} patients. "
+        f"{how}, judged by the same {scans} scans of {patients} patients. "
         "▲ best and △ second best, marked only where the difference to the next is beyond chance: the paired interval "
         f"of the macro AUROC leaves out 0, or DeLong's test, by patient, gives p < {LEVEL} after Holm's correction "
         "over all labels and pairs.",

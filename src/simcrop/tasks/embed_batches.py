@@ -15,9 +15,9 @@ import torch
 
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
-from simcrop.evaluation.features import pooled_in_passes
 from simcrop.model import Model, load
 from simcrop.parallel.cluster import each_on_ray
+from simcrop.tasks.embed_passes import vectors_in_passes
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def embed_batch(batch: ScanBatch) -> tuple[range, np.ndarray]:
             )
     torch.set_num_threads(batch.threads)
     network, cohort = opened(batch.model, batch.cohort)
-    ((_, found),) = pooled_in_passes(network, [[cohort[place] for place in batch.places]])
-    return batch.places, found["mean"]
+    (vectors,) = vectors_in_passes(network, [[cohort[place] for place in batch.places]])
+    return batch.places, vectors
 
 
 @lru_cache(maxsize=1)

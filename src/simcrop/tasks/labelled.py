@@ -28,10 +28,10 @@ def rows_in(cohort: Cohort, studies: Cohort) -> np.ndarray:
 
 def first_of_each(studies: Cohort) -> np.ndarray:
     """Rows of the first volume of every examination."""
-    ids = studies.index["id"].to_list()
+    ids, patients, scans = (studies.index[column].to_list() for column in ("id", "patient", "scan"))
     first: dict[tuple[str, str], int] = {}
     for row in sorted(range(len(ids)), key=lambda row: (len(ids[row]), ids[row])):
-        first.setdefault((studies.index["patient"][row], studies.index["scan"][row]), row)
+        first.setdefault((patients[row], scans[row]), row)
     return np.array(sorted(first.values()))
 
 

@@ -192,7 +192,9 @@ def features_of(
     options: ProbeOptions,
     random_seed: int | None = None,
 ) -> Features | None:
-    """Pooled, of the whole cohort and of its further views; or tokens, of those scans alone that are learned from or judged."""
+    """Pooled, of the whole cohort and of its further views; or tokens, of those scans alone that are learned from or
+    judged.
+    """
     if options.head == ATTENTION:
         asked = np.logical_or.reduce(list(drawn.values()))
         rows = np.concatenate([sides.rows[asked], sides.test_rows])

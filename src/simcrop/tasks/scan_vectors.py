@@ -26,7 +26,8 @@ def kept_vectors(
     Unless it `must_keep` them, a place that cannot be written keeps none.
     """
     found = read_vectors(path, names)
-    vectors, passes = found.vectors, list(passes_to_do(found.known))
+    known = found.known & ~np.isnan(found.vectors).any(1)  # no numbers: a scan that could not be read
+    vectors, passes = found.vectors, list(passes_to_do(known))
     done, pace = len(names) - sum(map(len, passes)), Pace("scans")
     pace(done, len(names))
     for places, some in embedding(passes):

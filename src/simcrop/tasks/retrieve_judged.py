@@ -1,0 +1,241 @@
+"""What `simcrop retrieve` finds: how high the right one stands, in every published pool, beside chance.
+
+Axes: q query, c candidate, r report, s scan, b drawn cohort, p patient.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcrop.data.store.cohort import Cohort
+from simcrop.metrics import drawn_counts, interval_of
+from simcrop.metrics.intervals import DRAWS, Interval
+from simcrop.metrics.retrieval import (
+    average_of,
+    chance_at,
+    chance_average_precision,
+    chance_ranks,
+    disjoint_pools,
+    precision_terms,
+    ranks,
+    recall_at,
+)
+from simcrop.tasks.labelled import first_of_each, label_matrix, patients_of
+
+AT = (1, 5, 10, 50, 100)
+POOLS, SHUFFLES, POOL_SEED = (32, 64, 128), 100, 42  # Merlin's
+POOLED_AT = (1, 8)
+EVERY, FIRST = "all volumes", "first volume per study"
+OF_SENTENCES = "sentence -> scan, any whose report holds it"
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Queries by name, each with the patients that it is of, and what was found of each: a rank, or a precision."""
+
+    names: Sequence[str]
+    patients: Sequence[np.ndarray]
+    found: np.ndarray
+
+    def known(self) -> "Asked":
+        """Without the queries of which nothing could be found."""
+        rows = np.flatnonzero(~np.isnan(self.found)).tolist()
+        return Asked(
+            [self.names[row] for row in rows], [self.patients[row] for row in rows], self.found[rows]
+        )
+
+    def drawn(self, seed: int) -> np.ndarray:
+        """`(b, q)`: how much each query counts in each cohort that is drawn by patient; one of several patients belongs
+        to each of them in equal parts.
+        """
+        every, number = np.unique(np.concatenate(self.patients), return_inverse=True)
+        counts = np.concatenate([*drawn_counts(every, np.random.default_rng((seed, 1)), DRAWS)])
+        if len(number) == len(self.patients):
+            return counts[:, number]
+        query = np.repeat(np.arange(len(self.patients)), [len(of) for of in self.patients])
+        shares = np.zeros((len(every), len(self.patients)), np.float32)
+        shares[number, query] = np.repeat([1 / len(of) for of in self.patients], [*map(len, self.patients)])
+        return counts @ shares
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One question: `direction` and `pool` by name; R@k with interval and chance, median and mean rank; and where it
+    was asked the mean average precision. `asked`: the ranks of single queries, where they are the same for everyone.
+    """
+
+    direction: str
+    pool: str
+    queries: int
+    candidates: int
+    recall: dict[int, Interval]
+    chance: dict[int, float]
+    median_rank: float
+    mean_rank: float
+    chance_ranks: tuple[float, float] = (float("nan"), float("nan"))
+    precision: Interval | None = None
+    chance_precision: float = float("nan")
+    asked: Asked | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Alike:
+    """Scan -> scan by one published variant: mAP@k with interval and chance; `asked`: of every scan its AP@k."""
+
+    name: str
+    queries: int
+    candidates: int
+    precision: dict[int, Interval]
+    chance: dict[int, float]
+    asked: dict[int, Asked]
+
+
+def between(fits: np.ndarray, studies: Cohort, texts: list[str], seed: int) -> Iterator[Found]:
+    """Reports and scans both ways, `fits` `(r, s)`, in every published pool; and what counts any scan of the same
+    report.
+    """
+    names, patients = studies.index["id"].to_numpy(), patients_of(studies)
+    # A study without a text has the text of no other.
+    words = np.array([text or f"\0{row}" for row, text in enumerate(texts)])
+    every, first = np.arange(len(texts)), first_of_each(studies)
+    for pool, rows in ((EVERY, every), (FIRST, first)):
+        scores, own = fits[np.ix_(rows, rows)], np.eye(len(rows), dtype=bool)
+        alike = words[rows][:, None] == words[rows][None, :]
+        for direction, of in (("report -> scan", scores), ("scan -> report", scores.T)):
+            yield judged(direction, pool, of, own, names[rows], patients[rows][:, None], seed)
+            if (alike != own).any():
+                said = f"{direction}, any of the same text"
+                yield judged(said, pool, of, alike, names[rows], patients[rows][:, None], seed)
+    scores = fits[np.ix_(first, first)]
+    for size in POOLS:
+        if size <= len(first):
+            for direction, of in (("report -> scan", scores), ("scan -> report", scores.T)):
+                yield in_pools(direction, of, size)
+
+
+def of_sentences(
+    scores: np.ndarray, holds: np.ndarray, names: Sequence[str], studies: Cohort, seed: int
+) -> Iterator[Found]:
+    """Each sentence looks for the scans whose reports hold it; `scores`, `holds` `(q, s)`."""
+    patients = patients_of(studies)
+    for pool, rows in ((EVERY, np.arange(len(studies))), (FIRST, first_of_each(studies))):
+        there = holds[:, rows]
+        asking = np.flatnonzero(there.any(1))
+        if not len(asking):
+            continue
+        of = [np.unique(patients[rows][there[row]]) for row in asking]
+        named, relevant = [names[row] for row in asking.tolist()], there[asking]
+        yield judged(OF_SENTENCES, pool, scores[np.ix_(asking, rows)], relevant, named, of, seed, True)
+
+
+def judged(
+    direction: str,
+    pool: str,
+    scores: np.ndarray,
+    relevant: np.ndarray,
+    names: Sequence[str] | np.ndarray,
+    patients: Sequence[np.ndarray] | np.ndarray,
+    seed: int,
+    precision: bool = False,
+) -> Found:
+    """Intervals over the patients of the queries; the pool stays whole."""
+    asked = Asked(list(names), list(patients), ranks(scores, relevant)).known()
+    weights, candidates = asked.drawn(seed), scores.shape[1]
+    recall = {
+        k: interval_of(recall_at(asked.found, k), weights @ (asked.found <= k) / weights.sum(1))
+        for k in AT
+        if k <= candidates
+    }
+    average = None
+    if precision:
+        each = average_of(precision_terms(scores, relevant), relevant, candidates, "found")
+        each = each[~np.isnan(each)]
+        average = interval_of(float(each.mean()), weights @ each / weights.sum(1))
+    return Found(
+        *(direction, pool, len(asked.found), candidates, recall),
+        {k: chance_at(relevant, k) for k in recall},
+        median_rank=float(np.median(asked.found)),
+        mean_rank=float(asked.found.mean()),
+        chance_ranks=chance_ranks(relevant),
+        precision=average,
+        chance_precision=chance_average_precision(relevant, candidates, "found", candidates),
+        asked=asked,
+    )
+
+
+def in_pools(direction: str, scores: np.ndarray, size: int) -> Found:
+    """The mean over disjoint pools of many shuffles; its interval says how far single pools lie apart."""
+    own = np.eye(size, dtype=bool)
+    pools = [scores[np.ix_(rows, rows)] for rows in disjoint_pools(len(scores), size, SHUFFLES, POOL_SEED)]
+    found = np.stack([ranks(of, own) for of in pools])
+    recall = {}
+    for k in POOLED_AT:
+        each = (found <= k).mean(1)
+        recall[k] = interval_of(float(each.mean()), each)
+    return Found(
+        *(direction, f"pools of {size}", found.size, size, recall, {k: k / size for k in recall}),
+        median_rank=float(np.median(found)),
+        mean_rank=float(found.mean()),
+        chance_ranks=chance_ranks(own),
+    )
+
+
+def scans_alike(features: np.ndarray, studies: Cohort, seed: int = 0) -> list[Alike]:
+    """Scan -> scan by the cosine of pooled features, in both published variants; nothing without labels.
+
+    A scan is no candidate for itself, nor is another of its examination: it would find its own reconstruction.
+    """
+    if not studies.labels:
+        return []
+    rows = first_of_each(studies)
+    labels = label_matrix(studies)[rows]
+    known = ~np.isnan(labels).any(1)
+    rows, labels = rows[known], labels[known]
+    scores = cosines(features[rows], features[rows])
+    np.fill_diagonal(scores, -np.inf)
+    same = (labels[:, None] == labels[None]).all(-1) & ~np.eye(len(rows), dtype=bool)
+    shared = (labels @ labels.T > 0) & ~np.eye(len(rows), dtype=bool)
+    abnormal = np.flatnonzero(labels.any(1))
+    both = np.ix_(abnormal, abnormal)
+    variants = (
+        ("identical labels, over what could be found (SPECTRE)", np.arange(len(rows)), scores, same, "found"),
+        ("any shared label, abnormal scans, over k (RadFinder)", abnormal, scores[both], shared[both], "k"),
+    )
+    names, patients = studies.index["id"].to_numpy()[rows], patients_of(studies)[rows]
+    made = (
+        in_variant(name, of, relevant, divide_by, names[asking], patients[asking], seed)
+        for name, asking, of, relevant, divide_by in variants
+        if relevant.any()
+    )
+    return list(made)
+
+
+def in_variant(
+    name: str,
+    scores: np.ndarray,
+    relevant: np.ndarray,
+    divide_by: str,
+    names: np.ndarray,
+    patients: np.ndarray,
+    seed: int,
+) -> Alike:
+    """One of them; a query that nothing is relevant for is dropped, as all do."""
+    terms, others = precision_terms(scores, relevant), len(scores) - 1
+    at = [k for k in AT if k <= others]
+    asked = {
+        k: Asked(list(names), list(patients[:, None]), average_of(terms, relevant, k, divide_by)).known()
+        for k in at
+    }
+    drawn = next(iter(asked.values())).drawn(seed)
+    precision = {
+        k: interval_of(float(of.found.mean()), drawn @ of.found / drawn.sum(1)) for k, of in asked.items()
+    }
+    chance = {k: chance_average_precision(relevant, k, divide_by, others) for k in at}
+    return Alike(name, int(relevant.any(1).sum()), others, precision, chance, asked)
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of every row of `(q, d)` with every row of `(c, d)`."""
+    units = [of / np.maximum(np.linalg.norm(of, axis=1, keepdims=True), 1e-12) for of in (a, b)]
+    return units[0] @ units[1].T
