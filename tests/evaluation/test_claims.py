@@ -82,7 +82,9 @@ def test_an_assertion_becomes_a_denial_and_a_denial_an_assertion(text: str, othe
     assert negate(text) == other
 
 
-@pytest.mark.parametrize("text", ["There is a nodule but no effusion.", "Further investigation is recommended."])
+@pytest.mark.parametrize(
+    "text", ["There is a nodule but no effusion.", "Further investigation is recommended."]
+)
 def test_what_says_both_or_nothing_is_not_turned_round(text: str) -> None:
     assert negate(text) is None
 

@@ -35,7 +35,11 @@ def test_every_claim_is_changed_or_counted() -> None:
 
 
 def test_what_stays_true_is_left_out() -> None:
-    there = (*REPORT, "There is a nodule in the right upper lobe.", "Atelectasis is seen in the left lower lobe.")
+    there = (
+        *REPORT,
+        "There is a nodule in the right upper lobe.",
+        "Atelectasis is seen in the left lower lobe.",
+    )
     changed = {of.number: of for of in perturb(there, {"Consolidation": 1})}
     assert changed[1].left_out == {"side": ALSO_TRUE, "finding": ALSO_TRUE}
     assert changed[2].left_out["finding"] == ALSO_TRUE

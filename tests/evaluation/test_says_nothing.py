@@ -1,5 +1,7 @@
 """What is there against what is not, within scans."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,12 +40,15 @@ def answers(true: np.ndarray, changed: np.ndarray, **known: np.ndarray) -> Answe
     nothing = np.full(len(true), np.nan)
     names = ("hit", "hit_changed", "other", "other_changed", "elsewhere")
     patients, kinds = np.arange(len(true)) // 2, np.array(["a", "b"])[np.arange(len(true)) % 2]
-    return Answers(kinds, patients, true, changed, **(dict.fromkeys(names, nothing) | known))
+    return Answers(
+        kinds, patients, true, changed, true - 0.1, changed, **(dict.fromkeys(names, nothing) | known)
+    )
 
 
 def test_equal_scores_are_exactly_no_effect() -> None:
     scores = np.random.default_rng(0).random(41)
-    shift = shift_of(answers(scores, scores), 0)
+    shift = shift_of(replace(answers(scores, scores), true_elsewhere=scores), 0)
+    assert (shift.beyond.value, shift.beyond.low, shift.beyond.high) == (0, 0, 0)
     assert (shift.fall.value, shift.fall.low, shift.fall.high) == (0, 0, 0)
     assert (shift.falls.value, shift.falls.low, shift.falls.high) == (0.5, 0.5, 0.5)
 
@@ -55,6 +60,9 @@ def test_falls_are_means_over_sentences_and_kinds_with_intervals() -> None:
     assert shifts.all.fall.value == pytest.approx((true - changed).mean())
     assert shifts.all.falls.value == pytest.approx((true > changed).mean())
     assert shifts.all.fall.low < shifts.all.fall.value < shifts.all.fall.high
+    assert shifts.all.fall_elsewhere.value == pytest.approx((true - changed).mean() - 0.1)
+    assert shifts.all.falls_elsewhere.value == pytest.approx((true - 0.1 > changed).mean())
+    assert shifts.all.beyond.value == pytest.approx(0.1)
     assert shifts.kinds["b"].fall.value == pytest.approx((true - changed)[1::2].mean())
     few = shifts_of(answers(true[:18], changed[:18]), 0)
     assert not few.kinds

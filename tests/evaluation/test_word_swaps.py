@@ -159,4 +159,6 @@ def test_real_sentences_turned_twice_are_themselves(
         if not re.search(r"lingula\b|middle lobe", text):
             assert swap(other) == text
         if swap is swap_sides:
-            assert re.sub(words, "", other, flags=re.IGNORECASE) == re.sub(words, "", text, flags=re.IGNORECASE)
+            assert re.sub(words, "", other, flags=re.IGNORECASE) == re.sub(
+                words, "", text, flags=re.IGNORECASE
+            )

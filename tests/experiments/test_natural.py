@@ -20,7 +20,6 @@ from simcrop.experiments.natural import ARMS, LUNGS, MAE, PARTS, PLUS, RANDOM, r
 from simcrop.experiments.natural_text import bars, inserted_tables, readable, times_swapped
 from simcrop.experiments.scores import tells_presence
 from simcrop.experiments.shifted import shifted
-from simcrop.metrics import auroc
 
 SMALL = (
     "input.spacing_mm=[5.5, 5.5, 10]",

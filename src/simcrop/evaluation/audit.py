@@ -17,12 +17,16 @@ FEWEST = 10  # sentences of a kind that get figures of their own
 @dataclass(frozen=True)
 class Shift:
     """Of `sentences`: `fall`, the true sentence's score minus the changed one's, and `falls`, the share of them that
-    scores lower than the truth, a tie counts half.
+    scores lower than the truth, a tie counts half. Both `_elsewhere`, in another patient's scan: some words score
+    higher in any scan. `beyond`: the fall minus the one elsewhere, which the scan itself has made.
     """
 
     sentences: int
     fall: Interval
     falls: Interval
+    fall_elsewhere: Interval
+    falls_elsewhere: Interval
+    beyond: Interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +62,18 @@ class PointingShift:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Of one change, `(s,)` each: scores before and after; `hit`, `hit_changed`: whether the nearest patch touches the
-    lesion, `other`, `other_changed`: whether it touches one of the kind where the changed sentence says; NaN where
-    there is none, or nothing is known of the scan. `elsewhere`: 1 where the scan has such a one, 0 where not, NaN
-    where not known.
+    """Of one change, `(s,)` each: scores before and after, in the own scan and `_elsewhere`; `hit`, `hit_changed`:
+    whether the nearest patch touches the lesion, `other`, `other_changed`: whether it touches one of the kind where
+    the changed sentence says; NaN where there is none, or nothing is known of the scan. `elsewhere`: 1 where the scan
+    has such a one, 0 where not, NaN where not known.
     """
 
     kinds: np.ndarray
     patients: np.ndarray
     true: np.ndarray
     changed: np.ndarray
+    true_elsewhere: np.ndarray
+    changed_elsewhere: np.ndarray
     hit: np.ndarray
     hit_changed: np.ndarray
     other: np.ndarray
@@ -80,11 +86,14 @@ class Answers:
 
 def shift_of(answers: Answers, seed: int) -> Shift:
     """Over all sentences."""
-    fall = answers.true - answers.changed
-    falls = (fall > 0) + 0.5 * (fall == 0)
-    return Shift(
-        len(fall), patient_mean(fall, answers.patients, seed), patient_mean(falls, answers.patients, seed)
-    )
+    fall, elsewhere = answers.true - answers.changed, answers.true_elsewhere - answers.changed_elsewhere
+    means = (fall, falling(fall), elsewhere, falling(elsewhere), fall - elsewhere)
+    return Shift(len(fall), *(patient_mean(values, answers.patients, seed) for values in means))
+
+
+def falling(fall: np.ndarray) -> np.ndarray:
+    """1 where the score falls, a half where it stays, 0 where it rises; NaN where it is not known."""
+    return np.where(np.isnan(fall), np.nan, (fall > 0) + 0.5 * (fall == 0))
 
 
 def shifts_of(answers: Answers, seed: int) -> Shifts:

@@ -34,7 +34,8 @@ SENTENCES, PRESENCE = "sentences.parquet", "presence.parquet"
 @dataclass(frozen=True, eq=False)
 class Audit:
     """By change: how scores fall, how many sentences could be changed, and, where it is known what lies where, where
-    they point. `says_nothing`: AUROC within scans by what is not there: `denied`, `lacking`, `all` of it.
+    they point. `says_nothing`: AUROC within scans by what is not there: `denied`, `lacking`, `all` of it;
+    each once more `_beyond` what the same sentences score in another scan.
     """
 
     shifts: dict[str, Shifts]
@@ -129,7 +130,16 @@ def audit_of(table: pl.DataFrame, presence: pl.DataFrame, asked: list[AskedScan]
 
 
 def says_nothing_of(presence: pl.DataFrame, seed: int) -> dict[str, Interval]:
-    """AUROC within scans of what is there against what is denied, what is lacking, and both."""
+    """AUROC within scans of what is there against what is denied, what is lacking, and both; `beyond` of each: of what
+    a sentence scores above its own score in another patient's scan.
+    """
+    beyond = presence.with_columns(pl.col("score") - pl.col("score_elsewhere"))
+    found = told_by(presence, seed)
+    return found | {f"{name}_beyond": of for name, of in told_by(beyond, seed).items()}
+
+
+def told_by(presence: pl.DataFrame, seed: int) -> dict[str, Interval]:
+    """By the column `score`."""
     there = presence.filter(pl.col("what") == "there")
     scores, scans = there["score"].to_numpy(), there["scan"].to_numpy()
     against = {"all": ("denied", "lacking"), "denied": ("denied",), "lacking": ("lacking",)}
@@ -175,7 +185,9 @@ def figures(
 
 
 def numbers(of: Shift) -> dict[str, Any]:
-    return {"applied": of.sentences, **bounds("fall", of.fall), **bounds("falls", of.falls)}
+    means = {name: value for name, value in vars(of).items() if isinstance(value, Interval)}
+    parts = [bounds(name, value) for name, value in means.items()]
+    return {"applied": of.sentences, **{key: value for part in parts for key, value in part.items()}}
 
 
 def pointed(of: PointingShift) -> dict[str, Any]:

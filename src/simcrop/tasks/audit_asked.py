@@ -51,7 +51,10 @@ class Answered:
     scores: np.ndarray
     nearest: np.ndarray
 
-    def score(self, scan: int, text: str) -> float:
+    def score(self, scan: int | None, text: str) -> float:
+        """NaN where there is no such scan."""
+        if scan is None:
+            return float("nan")
         return float(self.scores[scan, self.columns[scan][text]])
 
     def patch(self, scan: int, text: str) -> int:
@@ -111,16 +114,17 @@ def drawn_partners(patients: np.ndarray, rng: np.random.Generator) -> list[int |
 
 
 def texts_asked(asked: Sequence[AskedScan]) -> list[dict[str, int]]:
-    """Of every scan its distinct sentences, in their columns."""
-    texts = [
+    """Of every scan its distinct sentences, and those of the scan whose partner it is, in their columns."""
+    own = [
         [of.text for of in scan.changed]
         + [text for of in scan.changed for text in of.texts.values()]
         + [*scan.lacking]
         for scan in asked
     ]
-    for scan in asked:
+    texts = [[*of] for of in own]
+    for scan, of in zip(asked, own, strict=True):
         if scan.partner is not None:
-            texts[scan.partner] += scan.there
+            texts[scan.partner] += of
     return [{text: column for column, text in enumerate(dict.fromkeys(of))} for of in texts]
 
 
@@ -143,7 +147,7 @@ def answers_of(model: Model, digest: str, studies: Cohort, asked: Sequence[Asked
     made_of = zip(*(studies.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
     names = [f"{digest} {how} {k} {study}" for study in made_of]
     path = studies.path / "features" / f"{digest[:12]}-{how[:12]}-{k}.vectors"
-    found = kept_vectors(embedding, names, path, show_progress("scans", quiet=5), must_keep=False)
+    found = kept_vectors(embedding, names, path, show_progress("scans", quiet=5.0), must_keep=False)
     return Answered(tuple(columns), found[:, :width], found[:, width:])
 
 
@@ -157,7 +161,7 @@ def encoded(model: Model, digest: str, folder: Path, texts: Sequence[str]) -> np
             known = encode_once(model, some)
             yield places, np.stack([known[text] for text in some]).astype(np.float32)
 
-    path, progress = folder / f"{digest[:12]}-sentences.vectors", show_progress("sentences", quiet=5)
+    path, progress = folder / f"{digest[:12]}-sentences.vectors", show_progress("sentences", quiet=5.0)
     names = [f"{digest} {text}" for text in order]
     found = kept_vectors(embedding, names, path, progress, must_keep=False, unit="sentences")
     place = {text: row for row, text in enumerate(order)}

@@ -39,15 +39,16 @@ def write_page(
     page = Page(
         "Does the text matter?",
         f"Sentences of reports are made wrong, and asked of their own scans. A sentence scores a scan by its {k} "
-        "nearest patches. A model that reads scores what is wrong lower; to one that does not read, all sentences are "
-        f"alike: half of them fall. In brackets 95 % intervals over patients. {note[0].upper()}{note[1:]}.",
+        "nearest patches. A model that reads and looks scores what is wrong lower, and more so in the scan itself than "
+        "in another patient's; to one that does not read, all sentences are alike: half of them fall. In brackets 95 % "
+        f"intervals over patients. {note[0].upper()}{note[1:]}.",
     )
     page.figures(
         {
             "says-nothing AUROC": says_nothing["all"].value,
-            "fall, words shuffled": share(shifts["shuffled"].all),
-            "fall, another finding": share(shifts["finding"].all),
-            "fall, another scan": share(shifts[OTHER_SCAN].all),
+            "beyond the words alone": says_nothing["all_beyond"].value,
+            "another finding scores lower": share(shifts["finding"].all),
+            "another scan scores lower": share(shifts[OTHER_SCAN].all),
         }
     )
     shift_section(page, shifts, counts)
@@ -61,18 +62,26 @@ def shift_section(page: Page, shifts: Mapping[str, Shifts], counts: Mapping[str,
     """What each change does, to how many sentences, and how scores answer."""
     page.section(
         "Scores of changed sentences",
-        "Each sentence against itself. The bar is the share of sentences that score lower once changed; ties count "
-        "half, and one half is no effect. Words of the same meaning should stay there.",
+        "Each sentence against itself. The bars say which share of sentences scores lower once changed; ties count "
+        "half, and one half is no effect. Some words score higher in any scan: what falls in another patient's scan as "
+        "well is owed to the words, and only what falls beyond that to what is seen.",
     )
     page.drawing(
-        draw_intervals({name: [bar(of.all.falls)] for name, of in shifts.items()}, ["share that falls"])
+        draw_intervals(
+            {name: [bar(of.all.falls), bar(of.all.falls_elsewhere)] for name, of in shifts.items()},
+            ["in its own scan", "in another patient's"],
+        )
     )
     page.table(
         [
-            [name, of.all.sentences, written(of.all.fall), written(of.all.falls)]
+            [
+                name,
+                of.all.sentences,
+                *map(written, (of.all.fall, of.all.fall_elsewhere, of.all.beyond, of.all.falls)),
+            ]
             for name, of in shifts.items()
         ],
-        ["change", "sentences", "fall of the score", "share that falls"],
+        ["change", "sentences", "fall of the score", "elsewhere", "beyond that", "share that falls"],
     )
     page.table(
         [
@@ -98,7 +107,7 @@ def shift_section(page: Page, shifts: Mapping[str, Shifts], counts: Mapping[str,
                 for kind in kinds
             ],
             ["share that falls", *names],
-            "By the finding that a sentence speaks of, where at least ten were changed.",
+            "By the finding that a sentence speaks of, where ten or more were changed; with intervals in metrics.json.",
         )
 
 
@@ -160,13 +169,15 @@ def presence_section(page: Page, says_nothing: Mapping[str, Interval], presence:
         "What is there against what is not",
         f"Within each scan: {presence.get('there', 0)} sentences that its report asserts, against "
         f"{presence.get('denied', 0)} denials in it and {presence.get('lacking', 0)} sentences of other patients about "
-        "findings that it lacks. A model that says nothing of its scan reaches one half.",
+        "findings that it lacks. A model that says nothing of its scan reaches one half. Denials that nearly every "
+        "report holds may score high in any scan; beyond the words alone, each sentence counts by how much more it "
+        "scores here than in another patient's scan.",
     )
-    page.drawing(
-        draw_intervals(
-            {AGAINST[name]: [bar(of)] for name, of in says_nothing.items()}, ["AUROC within scans"]
-        )
-    )
+    rows = {
+        words: [bar(says_nothing[name]), bar(says_nothing[f"{name}_beyond"])]
+        for name, words in AGAINST.items()
+    }
+    page.drawing(draw_intervals(rows, ["AUROC within scans", "beyond the words alone"]))
 
 
 def bar(of: Interval) -> Bar | None:

@@ -31,6 +31,8 @@ COLUMNS = {
     "change": pl.String,
     "score": pl.Float64,
     "score_changed": pl.Float64,
+    "score_elsewhere": pl.Float64,
+    "score_changed_elsewhere": pl.Float64,
     **dict.fromkeys(KNOWN, pl.Float64),
 }
 OTHER_SIDE = {"left": "right", "right": "left"}
@@ -52,13 +54,18 @@ def sentence_table(
         for of in scan.changed:
             own = {"scan": int(places[i]), "patient": int(number[i]), "sentence": of.number, "kind": of.kind}
             for name, text in of.texts.items():
-                scores = {"score": answered.score(i, of.text), "score_changed": answered.score(i, text)}
+                scores = {
+                    "score": answered.score(i, of.text),
+                    "score_changed": answered.score(i, text),
+                    "score_elsewhere": answered.score(scan.partner, of.text),
+                    "score_changed_elsewhere": answered.score(scan.partner, text),
+                }
                 nearest = answered.patch(i, of.text), answered.patch(i, text)
                 rows.append(own | {"change": name} | scores | touching.hits(of, name, text, *nearest))
             if of.claim == "asserts" and asked_elsewhere(asked, scan, of.text):
                 scores = {
                     "score": answered.score(i, of.text),
-                    "score_changed": answered.score(scan.partner or 0, of.text),
+                    "score_changed": answered.score(scan.partner, of.text),
                 }
                 rows.append(own | {"change": OTHER_SCAN} | scores)
     return pl.DataFrame(rows, schema=COLUMNS)
@@ -99,27 +106,27 @@ def presence_table(
     """A row per sentence that was asked of a scan: `there`, `denied` by its report, or `lacking`."""
     number = np.unique(studies.index["patient"].to_numpy(), return_inverse=True)[1]
 
-    def rows() -> Iterator[tuple[int, int, str, float]]:
+    def rows() -> Iterator[tuple[int, int, str, float, float]]:
         for i, scan in enumerate(asked):
             for what, texts in (("there", scan.there), ("denied", scan.denied), ("lacking", scan.lacking)):
                 for text in texts:
-                    yield int(places[i]), int(number[i]), what, answered.score(i, text)
+                    scores = answered.score(i, text), answered.score(scan.partner, text)
+                    yield int(places[i]), int(number[i]), what, *scores
 
-    schema = {"scan": pl.Int64, "patient": pl.Int64, "what": pl.String, "score": pl.Float64}
+    schema = {name: COLUMNS[name] for name in ("scan", "patient")} | {
+        "what": pl.String,
+        "score": pl.Float64,
+        "score_elsewhere": pl.Float64,
+    }
     return pl.DataFrame(list(rows()), schema=schema, orient="row")
 
 
 def answers_in(table: pl.DataFrame, change: str) -> Answers:
     """The rows of one change."""
     of = table.filter(pl.col("change") == change)
+    figures = [of[name].fill_null(float("nan")).to_numpy() for name in COLUMNS if name.startswith("score")]
     known = {name: of[name].fill_null(float("nan")).to_numpy() for name in KNOWN}
-    return Answers(
-        of["kind"].to_numpy(),
-        of["patient"].to_numpy(),
-        of["score"].to_numpy(),
-        of["score_changed"].to_numpy(),
-        **known,
-    )
+    return Answers(of["kind"].to_numpy(), of["patient"].to_numpy(), *figures, **known)
 
 
 class Touching:
