@@ -1,7 +1,12 @@
 """Reports made wrong: every sentence is changed or counted, and none that stays true."""
 
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
 import pytest
 
+from simcrop.data.report import sentences
 from simcrop.evaluation.perturb import (
     ALSO_TRUE,
     NO_RULE,
@@ -75,3 +80,23 @@ def test_shuffled_words_are_the_same_words_always_in_the_same_other_order() -> N
     assert sorted(other[:-1].split()) == sorted(text[:-1].split())
     assert shuffle("Cardiomegaly.") is None
     assert shuffle("no no no no") is None
+
+
+def test_real_reports_are_changed_and_nothing_is_dropped(real_data: Path) -> None:
+    """Of a hundredth of the real validation reports; each change is another sentence."""
+    texts = pl.read_csv(real_data / "ctrate/validation_reports.csv")["Findings_EN"].fill_null("")[::100]
+    counts = Counter[str]()
+    for text in texts:
+        report = sentences(text)
+        for of in perturb(report):
+            counts[of.claim] += 1
+            assert report[of.number] == of.text
+            for name, made in of.texts.items():
+                counts[name] += 1
+                assert (made == of.text) == (name == "unchanged"), name
+            counts["left out"] += len(of.left_out)
+    fitting = 7 * counts["asserts"] + counts["denies"]
+    assert sum(counts[name] for name in (*PERTURBATIONS, "left out")) == fitting
+    assert counts["asserted"] > 0.9 * counts["denies"] > 50
+    for name, share in {"paraphrase": 0.6, "side": 0.2, "lobe": 0.2, "finding": 0.25, "denied": 0.9}.items():
+        assert counts[name] > share * counts["asserts"] > 20, name

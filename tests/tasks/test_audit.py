@@ -53,8 +53,8 @@ def test_scores_are_those_of_a_slow_reading_and_all_parts_are_told(
 
         rows = table.filter((pl.col("scan") == scan) & (pl.col("change") != OTHER_SCAN)).to_dicts()
         changed = {of.number: of for of in perturb(sentences(study.findings), study.labels)}
-        assert len(rows) == sum(len(of.texts) for of in changed.values()) > 10
-        for row in rows[::4]:
+        assert len(rows) == sum(len(of.texts) for of in changed.values()) > 0
+        for row in rows[::2]:
             of = changed[row["sentence"]]
             assert row["score"] == pytest.approx(slow(of.text), abs=1e-5)
             assert row["score_changed"] == pytest.approx(slow(of.texts[row["change"]]), abs=1e-5)
@@ -111,7 +111,7 @@ def test_what_leaves_the_cohort_holds_no_word_of_a_report_and_no_name(
     assert not [words for words in private if words.encode() in written]
     for name in ("sentences", "presence"):
         table = pl.read_parquet(tmp_path / f"out/{name}.parquet")
-        texts = {value for column in table.select(pl.String) for value in column.unique()}
+        texts = {value for column in table.select(pl.col(pl.String)) for value in column.unique()}
         assert not texts & (private | set(index["patient"]))
 
 
