@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from simcrop.cli.evaluations import compare, probe, retrieve, transfer, zero_shot
+from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
 from simcrop.cli.loading import loading
 from simcrop.cli.options import Out, Overwrite, Rescale, Resume, Set
 from simcrop.cli.scans import embed, ingest
@@ -142,6 +142,7 @@ app.command()(transfer)
 app.command()(zero_shot)
 app.command()(retrieve)
 app.command()(similar)
+app.command()(audit)
 
 
 @app.command()

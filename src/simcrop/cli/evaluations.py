@@ -1,5 +1,5 @@
 """The verbs of the command line that say what features are worth: `probe`, `compare`, `transfer`, `zero-shot`,
-`retrieve`.
+`retrieve`, `audit`.
 """
 
 from pathlib import Path
@@ -177,4 +177,39 @@ def retrieve(
         at = max(k for k in found.recall if k <= 10)
         recall, chance = found.recall[at], found.chance[at]
         typer.echo(f"{found.direction}, {found.pool}: R@{at} {recall.value:.3f}, by chance {chance:.3f}")
+    typer.echo(f"open {out / 'report.html'}")
+
+
+def audit(
+    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    cohort: Path,
+    out: Out,
+    split: Annotated[str, typer.Option(help="Whose reports are changed.")] = "valid",
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="What `simcrop phantom` wrote; found where the cohort was ingested from."),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Patches that score a sentence; a twentieth.")
+    ] = None,
+    seed: int = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Does the text matter? Sentences of reports are made wrong, and their scores should fall."""
+    with loading():
+        from simcrop.tasks.audit import audit as run
+
+    found = run(model, cohort, out, split, truth, top_k, seed, overwrite)
+    for name, shifts in found.shifts.items():
+        falls = shifts.all.falls
+        typer.echo(
+            f"{name}: {100 * falls.value:.0f} % of {shifts.all.sentences} sentences score lower, 95 % interval "
+            f"{100 * falls.low:.0f} to {100 * falls.high:.0f}"
+            if shifts.all.sentences
+            else f"{name}: no sentence could be changed"
+        )
+    presence = found.says_nothing["all"]
+    typer.echo(
+        f"says-nothing AUROC {presence.value:.3f}, 95 % interval {presence.low:.3f} to {presence.high:.3f}"
+    )
     typer.echo(f"open {out / 'report.html'}")

@@ -11,7 +11,8 @@ import numpy as np
 
 from simcrop.evaluation.pointing_game import Pointed, chance, point, prior_maps
 from simcrop.evaluation.probe import fit_probe
-from simcrop.metrics import Interval, auroc, interval_of, macro_auroc, resampled
+from simcrop.evaluation.says_nothing import told_apart
+from simcrop.metrics import Interval, interval_of, macro_auroc, resampled
 from simcrop.metrics.ranking import mean_of_defined
 
 DRAWS = 400
@@ -89,18 +90,17 @@ def reached_by_pointing(pointed: Sequence[Pointed]) -> dict[str, Reached]:
 
 
 def tells_presence(pointed: Sequence[Pointed]) -> Reached:
-    """AUROC of a sentence's best similarity: sentences about what the scan shows against swapped ones, about what it
-    lacks. Lesions outside the crop are left out.
+    """The says-nothing AUROC of a sentence's best similarity: each sentence about what the scan shows against its
+    swapped one, about what the same scan lacks. Lesions outside the crop are left out.
     """
     reachable = (pointed[0].lesion > 0).any(1)
-
-    def figure(asked: Pointed, rows: np.ndarray) -> float:
-        present, lacking = asked.maps[reachable][rows].max(1), asked.swapped[reachable][rows].max(1)
-        lacking = lacking[~np.isnan(lacking)]
-        return auroc(np.concatenate([present, lacking]), np.repeat([1.0, 0.0], [len(present), len(lacking)]))
-
+    own = np.arange(int(reachable.sum()))
+    won = [
+        told_apart(asked.maps[reachable].max(1), asked.swapped[reachable].max(1), own, own)
+        for asked in pointed
+    ]
     return over_cohorts(
-        [lambda rows, asked=asked: figure(asked, rows) for asked in pointed],
+        [lambda rows, of_seed=of_seed: mean_of_defined(of_seed[rows]) for of_seed in won],
         np.asarray(pointed[0].patient)[reachable],
     )
 

@@ -48,9 +48,9 @@ KINDS = (LOGISTIC, LINEAR, ATTENTION)
 class ProbeOptions:
     """`shares` of the training patients, each with as many `seeds` from `seed` on; splits to learn from and to judge
     by; `by`: columns whose groups are judged apart, in the cohort or in the CSV `table`; `baselines`: a random start,
-    too. `views`: of each training scan, the first as it is, the others augmented. `head`: logistic, linear or attention;
-    `settings`: how the last two are trained, a shipped table or a file, the cohort's own unless said; `exclusive`: whether
-    labels exclude one another, as the layout says unless said.
+    too. `views`: of each training scan, the first as it is, the others augmented. `head`: logistic, linear or
+    attention; `settings`: how the last two are trained, a shipped table or a file, the cohort's own unless said;
+    `exclusive`: whether labels exclude one another, as the layout says unless said.
     """
 
     shares: tuple[float, ...] = (1.0,)

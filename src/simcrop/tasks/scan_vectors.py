@@ -19,7 +19,12 @@ Embedding = Callable[[list[range]], Iterable[tuple[range, np.ndarray]]]
 
 
 def kept_vectors(
-    embedding: Embedding, names: Sequence[str], path: Path, progress: Progress, must_keep: bool = True
+    embedding: Embedding,
+    names: Sequence[str],
+    path: Path,
+    progress: Progress,
+    must_keep: bool = True,
+    unit: str = "scans",
 ) -> np.ndarray:
     """Float32 `(s, d)` in the order of `names`: what `path` holds of them, and what is made now and added there.
 
@@ -28,7 +33,7 @@ def kept_vectors(
     found = read_vectors(path, names)
     known = found.known & ~np.isnan(found.vectors).any(1)  # no numbers: a scan that could not be read
     vectors, passes = found.vectors, list(passes_to_do(known))
-    done, pace = len(names) - sum(map(len, passes)), Pace("scans")
+    done, pace = len(names) - sum(map(len, passes)), Pace(unit)
     pace(done, len(names))
     for places, some in embedding(passes):
         if vectors.shape[1] != some.shape[1]:
