@@ -98,5 +98,5 @@ def test_real_reports_are_changed_and_nothing_is_dropped(real_data: Path) -> Non
     fitting = 7 * counts["asserts"] + counts["denies"]
     assert sum(counts[name] for name in (*PERTURBATIONS, "left out")) == fitting
     assert counts["asserted"] > 0.9 * counts["denies"] > 50
-    for name, share in {"paraphrase": 0.6, "side": 0.2, "lobe": 0.2, "finding": 0.25, "denied": 0.9}.items():
-        assert counts[name] > share * counts["asserts"] > 20, name
+    for name, share in {"paraphrase": 0.5, "side": 0.1, "lobe": 0.1, "finding": 0.15, "denied": 0.9}.items():
+        assert counts[name] > share * counts["asserts"] > 10, name

@@ -14,7 +14,7 @@ from simcrop.tasks.audit_tables import OTHER_SCAN
 from simcrop.tasks.probe_page import written
 
 EXAMPLE = {
-    "asserts": "There is a nodule of 8 mm in the left upper lobe.",
+    "asserts": "There is a nodule in the left upper lobe.",
     "denies": "There is no pleural effusion on the right.",
 }
 OTHER_WORDS = "the sentence itself, asked of another patient's scan: how much a wrong text can cost"
@@ -95,9 +95,9 @@ def shift_section(page: Page, shifts: Mapping[str, Shifts], counts: Mapping[str,
         ["change", "sentences", "changed", "no rule applies", "true as well", "what is done", "example"],
         "Left out are sentences that no rule changes, and those that stay true as report or labels have it.",
     )
-    kinds = sorted({kind for of in shifts.values() for kind in of.kinds} - {"several"})
+    names = [name for name in shifts if name not in ("unchanged", "asserted")]
+    kinds = sorted({kind for name in names for kind in shifts[name].kinds} - {"several"})
     if kinds:
-        names = [name for name in shifts if name not in ("unchanged", "asserted")]
         page.table(
             [
                 [
