@@ -4,12 +4,16 @@ Axes: x, y, z with 29, 23, 17 voxels at 2.0, 2.5, 4.0 mm.
 """
 
 import gzip
+import json
+import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import polars as pl
 import pydicom
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -164,3 +168,72 @@ def broken_folder(tmp_path: Path) -> tuple[Path, dict[str, str]]:
         if reason:
             reasons[kind] = reason
     return raw, reasons
+
+
+SCANS, D = 90, 9
+CLASSES, FINDINGS = ("Normal", "CP", "NCP"), ("Emphysema", "Atelectasis")
+QUICK = "{batch: 16, lr: 1.0e-2, steps: 40, warmup: 4, patience: 5}"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A cohort whose labels lie along directions of its features, and these as a table."""
+
+    cohort: Path
+    features: Path
+    settings: Path
+    truth: np.ndarray
+    values: np.ndarray
+
+    @property
+    def words(self) -> tuple[object, ...]:
+        return "probe", self.features, self.cohort, "--settings", self.settings, "--head"
+
+
+def made_cohort(
+    toy_cohort: Path, folder: Path, names: tuple[str, ...], truth: np.ndarray, layout: str, seed: int = 0
+) -> Made:
+    """Two thirds of the patients to learn from, the rest to judge by."""
+    index = pl.read_parquet(toy_cohort / "studies.parquet")
+    index = index.drop([name for name in index.columns if name.startswith("label:")])
+    patients = [f"p{i // 2:02}" for i in range(SCANS)]
+    rows = pl.concat([index.head(1)] * SCANS).with_columns(
+        pl.Series("id", [f"scan{i:02}" for i in range(SCANS)]),
+        pl.Series("patient", patients),
+        pl.Series("split", ["train" if int(name[1:]) % 3 else "valid" for name in patients]),
+        *(pl.Series(f"label:{name}", truth[:, i], dtype=pl.Int8) for i, name in enumerate(names)),
+    )
+    cohort = folder / "cohort"
+    cohort.mkdir(parents=True)
+    shutil.copy(toy_cohort / "ledger.parquet", cohort)
+    facts = json.loads((toy_cohort / "cohort.json").read_text())
+    (cohort / "cohort.json").write_text(json.dumps(facts | {"layout": layout}))
+    rows.write_parquet(cohort / "studies.parquet")
+    values = np.random.default_rng(seed).normal(size=(SCANS, D)) + truth @ np.eye(D)[: len(names)] * 2
+    vectors = pl.Series("embedding", values, dtype=pl.Array(pl.Float32, D))
+    pl.DataFrame({"id": rows["id"]}).with_columns(vectors).write_parquet(folder / "made.parquet")
+    (folder / "quick.yaml").write_text(QUICK)
+    return Made(cohort, folder / "made.parquet", folder / "quick.yaml", truth, values)
+
+
+def one_hot(seed: int = 0) -> np.ndarray:
+    return np.eye(3, dtype=int)[np.random.default_rng(seed).integers(0, 3, SCANS)]
+
+
+@pytest.fixture
+def ccii(toy_cohort: Path, tmp_path: Path) -> Made:
+    """Three classes of which every scan has one."""
+    return made_cohort(toy_cohort, tmp_path / "ccii", CLASSES, one_hot(), "cc-ccii")
+
+
+@pytest.fixture
+def findings(toy_cohort: Path, tmp_path: Path) -> Made:
+    """Two labels that have nothing to do with one another."""
+    truth = (np.random.default_rng(0).random((SCANS, 2)) < 0.4).astype(int)
+    return made_cohort(toy_cohort, tmp_path / "findings", FINDINGS, truth, "rad-chestct")
+
+
+@pytest.fixture
+def made() -> Callable[..., Made]:
+    """Writes such a cohort."""
+    return made_cohort

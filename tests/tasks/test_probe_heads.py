@@ -5,23 +5,17 @@ Axes: s scan (90 of 45 patients), n token, d features.
 """
 
 import json
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
 
-from simcrop.data.store.cohort import open_cohort
 from simcrop.evaluation import head_training
-from simcrop.model import Model
 from simcrop.tasks import probe_fits
-from simcrop.tasks.cohort_tokens import kept_tokens
 from simcrop.tasks.probe_heads import load_heads
 
 SCANS, D = 90, 9
@@ -29,62 +23,8 @@ CLASSES, FINDINGS = ("Normal", "CP", "NCP"), ("Emphysema", "Atelectasis")
 QUICK = "{batch: 16, lr: 1.0e-2, steps: 40, warmup: 4, patience: 5}"
 
 
-@dataclass(frozen=True)
-class Made:
-    """A cohort whose labels lie along directions of its features, and these as a table."""
-
-    cohort: Path
-    features: Path
-    settings: Path
-    truth: np.ndarray
-    values: np.ndarray
-
-    @property
-    def words(self) -> tuple[object, ...]:
-        return "probe", self.features, self.cohort, "--settings", self.settings, "--head"
-
-
-def made(
-    toy_cohort: Path, folder: Path, names: tuple[str, ...], truth: np.ndarray, layout: str, seed: int = 0
-) -> Made:
-    """Two thirds of the patients to learn from, the rest to judge by."""
-    index = pl.read_parquet(toy_cohort / "studies.parquet")
-    index = index.drop([name for name in index.columns if name.startswith("label:")])
-    patients = [f"p{i // 2:02}" for i in range(SCANS)]
-    rows = pl.concat([index.head(1)] * SCANS).with_columns(
-        pl.Series("id", [f"scan{i:02}" for i in range(SCANS)]),
-        pl.Series("patient", patients),
-        pl.Series("split", ["train" if int(name[1:]) % 3 else "valid" for name in patients]),
-        *(pl.Series(f"label:{name}", truth[:, i], dtype=pl.Int8) for i, name in enumerate(names)),
-    )
-    cohort = folder / "cohort"
-    cohort.mkdir(parents=True)
-    shutil.copy(toy_cohort / "ledger.parquet", cohort)
-    facts = json.loads((toy_cohort / "cohort.json").read_text())
-    (cohort / "cohort.json").write_text(json.dumps(facts | {"layout": layout}))
-    rows.write_parquet(cohort / "studies.parquet")
-    values = np.random.default_rng(seed).normal(size=(SCANS, D)) + truth @ np.eye(D)[: len(names)] * 2
-    vectors = pl.Series("embedding", values, dtype=pl.Array(pl.Float32, D))
-    pl.DataFrame({"id": rows["id"]}).with_columns(vectors).write_parquet(folder / "made.parquet")
-    (folder / "quick.yaml").write_text(QUICK)
-    return Made(cohort, folder / "made.parquet", folder / "quick.yaml", truth, values)
-
-
-def one_hot(seed: int = 0) -> np.ndarray:
-    return np.eye(3, dtype=int)[np.random.default_rng(seed).integers(0, 3, SCANS)]
-
-
-@pytest.fixture
-def ccii(toy_cohort: Path, tmp_path: Path) -> Made:
-    """Three classes of which every scan has one."""
-    return made(toy_cohort, tmp_path / "ccii", CLASSES, one_hot(), "cc-ccii")
-
-
-@pytest.fixture
-def findings(toy_cohort: Path, tmp_path: Path) -> Made:
-    """Two labels that have nothing to do with one another."""
-    truth = (np.random.default_rng(0).random((SCANS, 2)) < 0.4).astype(int)
-    return made(toy_cohort, tmp_path / "findings", FINDINGS, truth, "rad-chestct")
+def one_hot() -> np.ndarray:
+    return np.eye(3, dtype=int)[np.random.default_rng(0).integers(0, 3, SCANS)]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -106,9 +46,7 @@ def tokens_in(folder: Path, truth: np.ndarray, n: int = 12, key: str = "features
 
 
 @pytest.mark.parametrize("head", ["logistic", "linear", "attention"])
-def test_classes_are_one_task_for_every_head(
-    simcrop: Callable, ccii: Made, tmp_path: Path, head: str
-) -> None:
+def test_classes_are_one_task_for_every_head(simcrop: Callable, ccii: Any, tmp_path: Path, head: str) -> None:
     """Figures of the file against scikit-learn's of the predictions."""
     features = tokens_in(tmp_path / "tokens", ccii.truth) if head == "attention" else ccii.features
     settings = () if head == "logistic" else ("--settings", ccii.settings)
@@ -141,7 +79,7 @@ def test_classes_are_one_task_for_every_head(
 
 
 def test_labels_of_other_layouts_are_taken_one_by_one_and_the_user_may_say_otherwise(
-    simcrop: Callable, ccii: Made, findings: Made, toy_cohort: Path, tmp_path: Path
+    simcrop: Callable, ccii: Any, findings: Any, made: Callable, toy_cohort: Path, tmp_path: Path
 ) -> None:
     own = made(toy_cohort, tmp_path / "own", CLASSES, one_hot(), "folder")
     for name, of, flags, one_task in [
@@ -158,7 +96,7 @@ def test_labels_of_other_layouts_are_taken_one_by_one_and_the_user_may_say_other
 
 
 def test_cohort_whose_scans_have_two_classes_is_refused(
-    simcrop: Callable, toy_cohort: Path, tmp_path: Path
+    simcrop: Callable, made: Callable, toy_cohort: Path, tmp_path: Path
 ) -> None:
     truth = one_hot()
     truth[1], truth[2] = [1, 1, 0], [0, 0, 0]
@@ -171,7 +109,7 @@ def test_cohort_whose_scans_have_two_classes_is_refused(
 
 
 def test_linear_head_says_whose_settings_it_took_and_how_it_went(
-    simcrop: Callable, findings: Made, tmp_path: Path
+    simcrop: Callable, findings: Any, tmp_path: Path
 ) -> None:
     """RAD-ChestCT has rows for 10 and 100 %: half the patients take the nearest, and both places say so."""
     words = ("probe", findings.features, findings.cohort, "--head", "linear", "--share", "0.5,1")
@@ -192,7 +130,7 @@ def test_linear_head_says_whose_settings_it_took_and_how_it_went(
 
 
 def test_killed_probe_does_not_fit_again_what_was_fitted(
-    simcrop: Callable, findings: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    simcrop: Callable, findings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the bit what an unbroken run gives; nothing is left in the cohort."""
     words = (*findings.words, "linear", "--share", "0.7,1", "--seeds", "2")
@@ -219,7 +157,7 @@ def test_killed_probe_does_not_fit_again_what_was_fitted(
 @pytest.mark.parametrize("change", [("--seed", "1"), ("--head", "attention"), ("--settings", "luna16")])
 def test_heads_of_other_settings_are_never_taken_for_these(
     simcrop: Callable,
-    findings: Made,
+    findings: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     change: tuple[str, str],
@@ -246,7 +184,7 @@ def test_heads_of_other_settings_are_never_taken_for_these(
 
 
 def test_heads_come_back_to_the_bit_and_are_transferred(
-    simcrop: Callable, ccii: Made, findings: Made, tmp_path: Path
+    simcrop: Callable, ccii: Any, findings: Any, tmp_path: Path
 ) -> None:
     for name, of, features in [
         ("linear", ccii, ccii.features),
@@ -274,7 +212,7 @@ def test_heads_come_back_to_the_bit_and_are_transferred(
     )
 
 
-def test_probes_of_classes_can_be_compared(simcrop: Callable, ccii: Made, tmp_path: Path) -> None:
+def test_probes_of_classes_can_be_compared(simcrop: Callable, ccii: Any, tmp_path: Path) -> None:
     for head, settings in (("logistic", ()), ("linear", ("--settings", ccii.settings))):
         words = ("probe", ccii.features, ccii.cohort, "--head", head, *settings)
         assert simcrop(*words, "--out", tmp_path / head).code == 0
@@ -290,80 +228,6 @@ def test_probes_of_classes_can_be_compared(simcrop: Callable, ccii: Made, tmp_pa
     assert pair["accuracy_difference"] == pytest.approx(own[0]["accuracy"] - own[1]["accuracy"])
     assert pair["accuracy_difference_low"] <= pair["accuracy_difference"] <= pair["accuracy_difference_high"]
     assert "logistic − linear" in (tmp_path / "out/report.html").read_text()
-
-
-def test_attention_reads_a_models_tokens_that_are_kept_once(
-    simcrop: Callable, line: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Half precision, only of scans that are needed, said before it starts; a killed run goes on."""
-    cohort = tmp_path / "cohort"
-    shutil.copytree(line.cohort, cohort, ignore=shutil.ignore_patterns("features", "sentences"))
-    index = pl.read_parquet(cohort / "studies.parquet")
-    number = pl.col("patient").rank("dense") - 1
-    index.with_columns(
-        pl.when(number % 4 == 3)
-        .then(pl.lit("unused"))
-        .when(number % 2 == 0)
-        .then(pl.lit("train"))
-        .otherwise(pl.lit("valid"))
-        .alias("split"),
-        (number % 3 == 0).cast(pl.Int8).alias("label:Cardiomegaly"),
-    ).drop(
-        name for name in index.columns if name.startswith("label:") and "Cardio" not in name
-    ).write_parquet(cohort / "studies.parquet")
-    passes, real = list[int](), Model.features_of
-
-    def stop_at_second(self: Model, volumes: torch.Tensor) -> torch.Tensor:
-        passes.append(len(volumes))
-        if len(passes) == 2:
-            raise KeyboardInterrupt
-        return real(self, volumes)
-
-    monkeypatch.setattr("simcrop.tasks.cohort_tokens.AT_ONCE", 3)
-    monkeypatch.setattr(Model, "features_of", stop_at_second)
-    (tmp_path / "quick.yaml").write_text(QUICK)
-    words = (
-        "probe",
-        line.run / "model",
-        cohort,
-        "--head",
-        "attention",
-        "--settings",
-        tmp_path / "quick.yaml",
-    )
-    broken = simcrop(*words, "--no-baselines", "--out", tmp_path / "out")
-    assert broken.code == 130
-    used = open_cohort(cohort).index.filter(pl.col("split") != "unused").height
-    assert f"keeping the tokens of {used} scans" in broken.err
-    assert "GB in" in broken.err
-    assert simcrop(*words, "--no-baselines", "--out", tmp_path / "out").code == 0
-    assert sum(passes) == used + 3  # the pass that was interrupted, twice
-    assert simcrop(*words, "--out", tmp_path / "both").code == 0
-    assert sum(passes) == 2 * used + 3  # the random start's own, and no other
-    assert list(read(tmp_path / "both/metrics.json")["baselines"]) == ["label frequency", "random start"]
-    monkeypatch.setattr(Model, "features_of", real)
-    studies = open_cohort(cohort)
-    row = next(i for i in range(len(studies)) if studies[i].split == "valid")
-    tokens = kept_tokens(line.run / "model", studies, np.array([row])).read(row)
-    from simcrop.evaluation.features import volumes_of
-    from simcrop.model import load
-
-    model = load(line.run / "model")
-    again = model.features_of(volumes_of([studies[row]], model.spec))[0].numpy()
-    assert tokens.dtype == np.float16
-    np.testing.assert_allclose(tokens, again, atol=5e-3)
-
-
-def test_tokens_that_do_not_fit_on_the_disk_are_refused_before_anything_is_encoded(
-    line: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))  # pyright: ignore
-    monkeypatch.setattr(Model, "features_of", lambda *_: pytest.fail("encoded"))
-    cohort = tmp_path / "cohort"
-    shutil.copytree(line.cohort, cohort, ignore=shutil.ignore_patterns("features", "sentences"))
-    with pytest.raises(Exception, match="has 0 GB free and the tokens take"):
-        kept_tokens(line.run / "model", open_cohort(cohort), np.arange(3))
-    assert not list(cohort.rglob("*.tokens"))
 
 
 @pytest.mark.parametrize(
@@ -384,7 +248,7 @@ def test_tokens_that_do_not_fit_on_the_disk_are_refused_before_anything_is_encod
     ],
 )
 def test_what_cannot_be_meant_is_refused(
-    simcrop: Callable, findings: Made, tmp_path: Path, flags: tuple[str, ...], sentence: str
+    simcrop: Callable, findings: Any, tmp_path: Path, flags: tuple[str, ...], sentence: str
 ) -> None:
     words = ("probe", findings.features, findings.cohort, "--out", tmp_path / "out", *flags)
     assert sentence in simcrop(*words).refusal
@@ -399,7 +263,7 @@ def test_what_cannot_be_meant_is_refused(
     ],
 )
 def test_tokens_made_elsewhere_are_looked_at_before_they_are_learned_from(
-    simcrop: Callable, findings: Made, tmp_path: Path, spoil: Callable[[Any], None], sentence: str
+    simcrop: Callable, findings: Any, tmp_path: Path, spoil: Callable[[Any], None], sentence: str
 ) -> None:
     h5py = pytest.importorskip("h5py")
     folder = tokens_in(tmp_path / "tokens", findings.truth)
@@ -415,7 +279,7 @@ def test_tokens_made_elsewhere_are_looked_at_before_they_are_learned_from(
 
 @pytest.mark.parametrize("key", ["y_hat", "npz", "npy"])
 def test_pooled_features_are_refused_by_attention(
-    simcrop: Callable, findings: Made, tmp_path: Path, key: str
+    simcrop: Callable, findings: Any, tmp_path: Path, key: str
 ) -> None:
     if key == "y_hat":
         folder = tokens_in(tmp_path / "made", findings.truth, key=key)
