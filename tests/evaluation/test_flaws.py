@@ -106,7 +106,7 @@ def test_flaw_3_nothing_that_is_chosen_depends_on_the_test_scans(
     others = 1 - table["label:Emphysema"].to_numpy()[half:]
     truth = np.concatenate([table["label:Emphysema"].to_numpy()[:half], others])
     table.with_columns(pl.Series("label:Emphysema", truth)).write_parquet(cohort / "studies.parquet")
-    rows = np.stack(pl.read_parquet(tmp_path / "made.parquet")["embedding"].to_numpy())
+    rows = np.array(pl.read_parquet(tmp_path / "made.parquet")["embedding"].to_list())
     write_features(tmp_path, np.concatenate([rows[:half], 100 * rows[half:] + 7]))
     assert simcrop(*words, tmp_path / "two").code == 0
     one, two = (load_file(tmp_path / name / "heads.safetensors") for name in ("one", "two"))

@@ -104,9 +104,7 @@ def test_probe_of_real_labels(simcrop: Callable, cohort: Cohort, tmp_path: Path,
         features[:, :18] = 8 * np.nan_to_num(label_matrix(cohort), nan=0.5) + 0.1 * features[:, :18]
     table = pl.DataFrame({"id": cohort.index["id"], "embedding": features.tolist()})
     table.write_parquet(tmp_path / "made.parquet")
-    ran = simcrop(
-        "probe", tmp_path / "made.parquet", cohort.path, "--out", tmp_path / "out"
-    )
+    ran = simcrop("probe", tmp_path / "made.parquet", cohort.path, "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
     found = figures(tmp_path / "out")
     assert sum(found["scans"].values()) == len(cohort) == 3039
