@@ -239,9 +239,9 @@ def test_probes_of_classes_can_be_compared(simcrop: Callable, ccii: Any, tmp_pat
         (("--settings", "ct-rate"), "--settings is of --head linear and attention"),
         (
             ("--head", "linear", "--settings", "ctrate"),
-            "no such file that can be read; did you mean ct-rate?",
+            "no table of head settings 'ctrate', did you mean ct-rate?",
         ),
-        (("--head", "linear", "--settings", "nowhere.yaml"), "no such file that can be read"),
+        (("--head", "linear", "--settings", "nowhere.yaml"), "Neither a file nor one of"),
         (("--head", "linear", "--share", "0.01"), "--share 0.01 leaves 1 of 30 patients"),
         (("--head", "attention"), "wants several vectors of each scan"),
         (("--head", "attention", "--pool", "max"), "--pool is of the other heads"),

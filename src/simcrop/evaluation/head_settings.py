@@ -2,18 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
-from importlib.resources import files
 from math import log
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from simcrop.errors import SimcropError
+from simcrop.evaluation.shipped import read_tree, settings_of, shipped_names
 from simcrop.settings import Settings
 
+WHAT, PACKAGE = "table of head settings", "simcrop.probes"
 LabelKind = Literal["several", "exclusive", "one"]
 
 
@@ -72,63 +69,23 @@ class Chosen:
         return {**self.settings.model_dump(), "own": self.own, "whose": self.words}
 
 
-def table_names() -> list[str]:
-    """Those that are shipped."""
-    names = (entry.name for entry in files("simcrop.probes").iterdir())
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
 def read_table(name: str) -> HeadTable:
     """A shipped table by name, or a YAML file: such a table, or one row that serves every share."""
-    if name in table_names():
-        text = files("simcrop.probes").joinpath(f"{name}.yaml").read_text("utf-8")
-    else:
-        try:
-            text = Path(name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            near = get_close_matches(name, table_names(), 1, 0)
-            shipped = ", ".join(table_names())
-            raise SimcropError(
-                "bad-setting",
-                f"--settings {name}: no such file that can be read; did you mean {near[0]}? Shipped: {shipped}",
-            ) from error
-    try:
-        return table_of(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise SimcropError("bad-setting", f"{name} is no YAML") from error
-    except ValidationError as error:
-        raise SimcropError("bad-setting", f"{name}: {problem(error)}") from error
-
-
-def table_of(content: Any) -> HeadTable:
-    if isinstance(content, dict) and "rows" not in content:
-        return HeadTable(rows=(Row.model_validate(content),))
-    return HeadTable.model_validate(content)
-
-
-def problem(error: ValidationError) -> str:
-    """A setting that is not known, with the nearest one that is; or the first thing that is wrong."""
-    every = error.errors()
-    first = next((each for each in every if each["type"] == "extra_forbidden"), every[0])
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{where}: {first['msg']}" if where else first["msg"]
-    known = list(
-        Row.model_fields if error.title == "Row" or len(first["loc"]) > 1 else HeadTable.model_fields
-    )
-    near = get_close_matches(where.rsplit(".", 1)[-1].lower(), known, 1, 0)
-    return f"no setting {where}; did you mean {near[0]}? There are {', '.join(known)}"
+    tree = read_tree(WHAT, PACKAGE, name)
+    if "rows" in tree:
+        return settings_of(HeadTable, WHAT, name, tree, Row)
+    return HeadTable(rows=(settings_of(Row, WHAT, name, tree),))
 
 
 def settings_for(table: str | None, layout: str, labels: LabelKind, share: float, scans: int) -> Chosen:
     """Of the table that is named, or the cohort's own (`layout`), the row for that share, or the nearest one; for a
     data set without a table the row of the same kind of labels that learned from about as many scans.
     """
-    name = table or (layout if layout in table_names() else None)
+    name = table or (layout if layout in shipped_names(PACKAGE) else None)
     if name is None:
         rows = [
             (each, row)
-            for each in table_names()
+            for each in shipped_names(PACKAGE)
             if (of := read_table(each)).labels == labels
             for row in of.rows
         ]

@@ -1,9 +1,9 @@
-"""Settings as data files, the shipped ones by name and one's own by path: protocols, label maps."""
+"""Settings as data files, the shipped ones by name and one's own by path: protocols, label maps, heads."""
 
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -24,17 +24,32 @@ def shipped_names(package: str) -> list[str]:
 
 def read_settings(kind: type[Kind], what: str, package: str, name: str) -> Kind:
     """`what` is said of it in errors: of an unknown name the nearest is proposed, of an unknown setting, too."""
+    return settings_of(kind, what, name, read_tree(what, package, name))
+
+
+def read_tree(what: str, package: str, name: str) -> dict[str, Any]:
+    """As it stands in the file."""
     text = text_of(what, package, name)
     try:
         tree = yaml.safe_load(text)
-        if not isinstance(tree, dict):
-            raise SimcropError("bad-setting", f"{name} is no {what}: it must hold `name: value` lines")
-        return kind.model_validate(tree)
-    except ValidationError as error:
-        why = "; ".join(said(of, setting_names(kind)) for of in error.errors()[:4])
-        raise SimcropError("bad-setting", f"{name} is no {what} ({why})") from error
     except (yaml.YAMLError, ValueError) as error:
         raise SimcropError("bad-setting", f"{name} is no {what}: it is not YAML") from error
+    if not isinstance(tree, dict):
+        raise SimcropError("bad-setting", f"{name} is no {what}: it must hold `name: value` lines")
+    return tree
+
+
+def settings_of(
+    kind: type[Kind], what: str, name: str, tree: dict[str, Any], also: type[Settings] | None = None
+) -> Kind:
+    """What a tree says; `also`: of settings within lists, whose names may be meant."""
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        known = [*setting_names(kind), *(setting_names(also) if also else ())]
+        first = sorted(error.errors(), key=lambda of: of["type"] != "extra_forbidden")[:4]  # what is unknown
+        why = "; ".join(said(of, known) for of in first)
+        raise SimcropError("bad-setting", f"{name} is no {what} ({why})") from error
 
 
 def text_of(what: str, package: str, name: str) -> str:
