@@ -5,11 +5,9 @@ No axes: text in, text out, or None where no rule applies. The words are data, s
 
 import re
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import Literal
 
-import yaml
-
+from simcrop.evaluation.shipped import read_settings
 from simcrop.evaluation.word_swaps import capital
 from simcrop.settings import Settings
 
@@ -59,8 +57,7 @@ class Findings(Settings):
 @cache
 def findings() -> Findings:
     """Those that are shipped."""
-    text = files("simcrop.wordings").joinpath("findings.yaml").read_text("utf-8")
-    return Findings.model_validate(yaml.safe_load(text))
+    return read_settings(Findings, "table of words", "simcrop.wordings", "findings")
 
 
 @lru_cache(maxsize=1 << 16)

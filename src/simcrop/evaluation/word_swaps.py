@@ -6,10 +6,8 @@ No axes: text in, text out, or None where a rule does not apply. The words are d
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 
-import yaml
-
+from simcrop.evaluation.shipped import read_settings
 from simcrop.settings import Settings
 
 Words = tuple[str, str]  # one is written for the other
@@ -55,8 +53,7 @@ class Wordings(Settings):
 @cache
 def wordings() -> Wordings:
     """Those that are shipped."""
-    text = files("simcrop.wordings").joinpath("perturbations.yaml").read_text("utf-8")
-    return Wordings.model_validate(yaml.safe_load(text))
+    return read_settings(Wordings, "table of words", "simcrop.wordings", "perturbations")
 
 
 def swap_sides(text: str) -> str | None:
