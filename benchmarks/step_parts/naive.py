@@ -143,8 +143,7 @@ class NaiveSimCroP(nn.Module):
     def report_loss(self, batch: Batch, features: VisionFeatures) -> Tensor:
         net, words, real = self.net, batch.report.ids, batch.report.mask
         fused = net.fusion(self.read(words, real), features)
-        shut = torch.zeros(real.shape, device=fused.device).masked_fill(~real, float("-inf"))
-        decoded = net.report_decoder.encoder(fused, attention_mask=rearrange(shut, "b t -> b 1 1 t"))[0]
+        decoded = net.report_decoder.encoder(fused, real)
         logits = net.mlm_head(decoded.flatten(0, 1)).float()
         target = torch.full_like(words.flatten(), -100)
         target[batch.drawn["masked_at"]] = batch.drawn["masked_ids"]

@@ -110,7 +110,7 @@ def test_cluster_that_loses_a_machine_gives_the_cohort_of_one_process(
         time.sleep(0.01)
     assert cluster.say("kill") == "killed"
     assert running.poll() is None, "it was over before the machine died"
-    output, errors = running.communicate(timeout=60)
+    output, errors = running.communicate(timeout=180)
     assert (running.returncode, output) == (1, f"23 taken, 1 refused: {out}/ledger.parquet\n"), errors
     ingest(raw, "folder", tmp_path / "one")
     one, many = content(tmp_path / "one"), content(out)
@@ -139,7 +139,7 @@ def test_embeddings_of_a_cluster_are_those_of_one_process(
     from simcrop.tasks.embed import embed
 
     running = cluster.begin("embed", line.run, line.cohort, "--out", tmp_path / "many")
-    output, errors = running.communicate(timeout=60)
+    output, errors = running.communicate(timeout=180)
     assert running.returncode == 0, errors
     with torch_threads(THREADS):
         embed(str(line.run), line.cohort, tmp_path / "one")

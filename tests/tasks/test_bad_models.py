@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 ASK = ("--sentence", "A nodule.")
@@ -144,20 +145,25 @@ def test_damaged_volume_stops_pretraining_with_its_study_and_can_be_mended(
     assert (tmp_path / "run/model/model.safetensors").exists()
 
 
-def test_damaged_volume_stops_embedding_with_its_study_and_can_be_mended(
+def test_damaged_volume_is_refused_by_embedding_and_can_be_mended(
     simcrop: Callable, line, tmp_path: Path
 ) -> None:
     shutil.copytree(line.cohort, tmp_path / "c")
     last = sorted((tmp_path / "c/volumes").iterdir())[-1]
     last.write_bytes(b"")
     ran = simcrop("embed", line.run, tmp_path / "c", "--out", tmp_path / "out")
-    assert ran.code == 2
-    assert ran.err.splitlines()[-1].startswith("error: ")
-    assert last.stem in ran.err.splitlines()[-1]
-    assert not (tmp_path / "out/embeddings.parquet").exists()
+    assert ran.code == 1
+    (refused,) = json.loads((tmp_path / "out/metrics.json").read_text())["refused"]
+    assert last.stem == refused["id"]
+    assert refused["reason"] == "corrupt-volume"
+    left = pl.read_parquet(tmp_path / "out/embeddings.parquet")["id"]
+    assert len(left) > 1
+    assert last.stem not in left
 
     shutil.copy(line.cohort / "volumes" / last.name, last)
-    assert simcrop("embed", line.run, tmp_path / "c", "--out", tmp_path / "out", "--resume").code == 0
+    ran = simcrop("embed", line.run, tmp_path / "c", "--out", tmp_path / "out", "--overwrite")
+    assert ran.code == 0, ran.err
+    assert last.stem in pl.read_parquet(tmp_path / "out/embeddings.parquet")["id"]
 
 
 BAD_SETTINGS = {
