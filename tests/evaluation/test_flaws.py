@@ -1,5 +1,5 @@
 """Flaws of the public code that an evaluation of features must not repeat, by their numbers in this project's own list:
-for each a test here or elsewhere, and each was seen to fail with the flaw put in.
+for each a test here or elsewhere.
 """
 
 import ast
