@@ -55,9 +55,9 @@ def write_probe_page(
     classes, truth, names = shares[max(shares)].judged.classes, sides.test_truth, sides.names
     page = Page(
         "Probe",
-        f"What a {head} head reads from frozen features of scans that no head was fitted on. {note}."
+        f"What a {head} head reads from frozen features of scans that no head was fitted on. {note[0].upper()}{note[1:]}."
         if head != "attention"
-        else f"What an attention head reads from the patches of scans that no head was fitted on. {note}.",
+        else f"What an attention head reads from the patches of scans that no head was fitted on. {note[0].upper()}{note[1:]}.",
     )
     page.figures(
         {
