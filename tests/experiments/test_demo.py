@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from simcrop.errors import SimcropError
 from simcrop.experiments.cohorts import PhantomCohorts, Plan, draw_cohort
 from simcrop.experiments.demo import Demo, demo
 
+LEAST_PICTURES = 4
 SMALL = ["optim.steps=2", "optim.batch=4", "vision.depth=1", "vision.dim=48", "checkpoint.every=2"]
 PROMISED = {
     "probe_auroc",
@@ -31,6 +33,18 @@ PROMISED = {
 TRAINED = {"probe_auroc_mae", "probe_auroc_mispaired", "learnability_supervised"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quicker() -> Iterator[None]:
+    """How a penalty is chosen is tested with the probe; `short` and `controls` must choose it alike. Scans are drawn in
+    this process, and as many pictures as are asked for.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("simcrop.experiments.demo.draw_cohort", partial(draw_cohort, workers=1))
+        patch.setattr("simcrop.evaluation.probe.FOLDS", 1)
+        patch.setattr("simcrop.experiments.demo_page.PICTURES", LEAST_PICTURES)
+        yield
+
+
 @pytest.fixture(scope="module")
 def settings(tiny_bert: Path) -> dict[str, Any]:
     """A demo of seconds: few patients, a thin network, a small text encoder."""
@@ -42,10 +56,7 @@ def settings(tiny_bert: Path) -> dict[str, Any]:
 def with_controls(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]) -> Path:
     """Everything trained that can be."""
     folder = tmp_path_factory.mktemp("demo") / "controls"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("simcrop.experiments.demo.draw_cohort", partial(draw_cohort, workers=1))
-        patch.setattr("simcrop.evaluation.probe.FOLDS", 1)  # how a penalty is chosen is tested with the probe
-        demo(folder, **settings, controls=True)
+    demo(folder, **settings, controls=True)
     return folder
 
 
@@ -86,7 +97,7 @@ def test_no_patient_is_in_two_parts(out: Path) -> None:
 
 def test_page_stands_alone_and_shows_every_station(out: Path) -> None:
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64") >= 4
+    assert page.count("data:image/png;base64") >= LEAST_PICTURES
     assert page.count("<svg") >= 4
     for word in ("Eq. 4", "not in the paper", "short demo", "at least"):
         assert word in page
@@ -94,7 +105,10 @@ def test_page_stands_alone_and_shows_every_station(out: Path) -> None:
     assert "https://" not in page
 
 
-def test_resumed_demo_repeats_no_finished_station(out: Path, settings: dict[str, Any]) -> None:
+def test_resumed_demo_repeats_no_finished_station(
+    out: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simcrop.experiments.demo_page.PICTURES", 1)  # the page is no station
     model = out / "runs" / "simcrop-plus" / "model" / "model.safetensors"
     before, seconds = model.stat().st_mtime_ns, (out / "seconds.json").read_text()
     demo(out, **settings, resume=True)

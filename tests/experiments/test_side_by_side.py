@@ -1,7 +1,7 @@
 """Trainings side by side: the models are those of one after the other, and whatever ends one is heard.
 
-The first test starts its processes afresh, as users do; those of the others are forks of a server that has imported
-everything, since an import takes seconds.
+The first process of the first test is started afresh, as users start all; the others are forks of a server that has
+imported everything, since an import takes seconds.
 """
 
 import multiprocessing
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,29 @@ def say_nothing(_: str) -> None:
     pass
 
 
+def server() -> BaseContext:
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["simcrop.experiments.side_by_side"])
+    return found
+
+
+@pytest.fixture
+def first_afresh(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ways in which processes were asked to be started; only the first is taken at its word."""
+    forking, real, asked = server(), multiprocessing.get_context, []
+
+    def context(way: str) -> BaseContext:
+        asked.append(way)
+        return real(way) if len(asked) == 1 else forking
+
+    monkeypatch.setattr("simcrop.experiments.side_by_side.multiprocessing.get_context", context)
+    return asked
+
+
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["simcrop.experiments.side_by_side"])
-    monkeypatch.setattr("simcrop.experiments.side_by_side.multiprocessing.get_context", lambda _: server)
+    forking = server()
+    monkeypatch.setattr("simcrop.experiments.side_by_side.multiprocessing.get_context", lambda _: forking)
 
 
 @pytest.fixture
@@ -61,11 +80,14 @@ def weights(training: Training) -> bytes:
     return (training.folder / "model/model.safetensors").read_bytes()
 
 
-def test_models_do_not_depend_on_how_many_are_trained_at_once(training: Build) -> None:
+def test_models_do_not_depend_on_how_many_are_trained_at_once(
+    training: Build, first_afresh: list[str]
+) -> None:
     several = [training("a"), training("b", 2), training("c", arm=RANDOM)]
     messages: list[str] = []
     train_all(several, 2, messages.append)
     assert messages == [one.name for one in several]
+    assert first_afresh == ["spawn"] * 3
     one_by_one = [
         replace(one, folder=one.folder.with_name(f"{one.folder.name}-one_by_one")) for one in several
     ]

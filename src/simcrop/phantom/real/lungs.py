@@ -5,6 +5,7 @@ Arrays are `(z, y, x)` as on a phantom's grid: x to the left, y to the back, z u
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -152,15 +153,25 @@ def depth_mm(mask: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
     return np.asarray(ndimage.distance_transform_edt(mask, spacing_mm))
 
 
+def box_of(mask: np.ndarray, margin_mm: float, spacing_mm: Spacing) -> tuple[slice, ...]:
+    """The part of the grid that holds a mask, at least one voxel beside it, and as far around it as `margin_mm`."""
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    wider = [ceil(margin_mm / mm) + 1 for mm in spacing_mm]
+    return tuple(slice(max(s.start - n, 0), s.stop + n) for s, n in zip(box, wider, strict=True))
+
+
 def whole(lung: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
     """A lung with the vessels and small lesions in it."""
-    beyond = depth_mm(~lung, spacing_mm) > VESSEL_MM / 2
+    box, filled = box_of(lung, VESSEL_MM, spacing_mm), np.zeros_like(lung)
+    beyond = depth_mm(~lung[box], spacing_mm) > VESSEL_MM / 2
     closed = depth_mm(~beyond, spacing_mm) > VESSEL_MM / 2
-    return np.stack([np.asarray(ndimage.binary_fill_holes(area)) for area in lung | closed])
+    filled[box] = np.stack([np.asarray(ndimage.binary_fill_holes(area)) for area in lung[box] | closed])
+    return filled
 
 
 def distance_to(mask: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
-    outside, inside = (depth_mm(part, spacing_mm) for part in (~mask, mask))
+    outside, inside, box = depth_mm(~mask, spacing_mm), np.zeros(mask.shape), box_of(mask, 0.0, spacing_mm)
+    inside[box] = depth_mm(mask[box], spacing_mm)  # what is nearest outside a voxel lies no further than the box
     half = 0.5 * float(np.mean(spacing_mm))
     return np.where(mask, half - inside, outside - half).astype(np.float32)
 
