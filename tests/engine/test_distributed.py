@@ -1,9 +1,15 @@
-"""Two processes on one machine, started as torchrun starts them: equal weights, and one decision to stop."""
+"""Two processes on one machine, told what torchrun tells its own: equal weights, and one decision to stop.
+
+One forks the other once everything is imported, which takes seconds. torchrun itself: tests/tasks/test_signals.py.
+"""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +22,7 @@ from simcrop.engine.fit import Job, fit
 
 pytestmark = pytest.mark.limit(600)
 PROGRAM = """
-import json, os, sys
+import json, os, socket, sys
 from pathlib import Path
 
 import torch
@@ -31,6 +37,13 @@ from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
 
 torch.set_num_threads(1)
+with socket.socket() as free:
+    free.bind(("localhost", 0))
+    port = free.getsockname()[1]
+other = os.fork()
+mine = "0" if other else "1"
+os.environ |= {"RANK": mine, "LOCAL_RANK": mine, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+               "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
 context = join_distributed()
 rank, out = context.rank, Path(sys.argv[2])
 
@@ -63,6 +76,8 @@ except SimcropError as error:
 told["draws"] = [draw.index for draw in mine]
 (out / f"told-{rank}.json").write_text(json.dumps(told))
 leave_distributed()
+if other:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]))
 """
 
 
@@ -72,12 +87,16 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("two")
     (out / "program.py").write_text(PROGRAM)
     here = str(Path(__file__).parent)
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [sys.executable, *torchrun, str(out / "program.py"), here, str(out)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    with subprocess.Popen(
+        [sys.executable, str(out / "program.py"), here, str(out)],
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            _, errors = process.communicate(timeout=120)
+        finally:
+            with suppress(ProcessLookupError):  # where one fails, the other may wait for it
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, errors[-3000:]
     return out
 
 

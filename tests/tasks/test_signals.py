@@ -221,8 +221,16 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(words: list[str]
         agent_alone: torchrun([*words, "--out", str(agent_alone), *every], *handled),
     }
     try:
+        ranks: dict[Path, list[int]] = {}
+
+        def begun() -> list[Path]:
+            return [run for run in agents if run not in ranks and rows_of(run)]
+
+        while len(ranks) < len(agents):  # each as soon as it has a step: any more is work for nothing
+            await_true(lambda: bool(begun()), "a step")
+            ranks.update({run: stop(agents[run], all_of_them=run == all_of_them) for run in begun()})
         for run, agent in agents.items():
-            stop_and_check(run, agent, all_of_them=run == all_of_them)
+            check_stopped(run, agent, ranks[run])
     finally:
         for agent in agents.values():
             for process in [*children(agent.pid), agent.pid] if agent.poll() is None else []:
@@ -235,13 +243,16 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(words: list[str]
         assert first.read_bytes() == second.read_bytes()
 
 
-def stop_and_check(run: Path, agent: subprocess.Popen[str], all_of_them: bool) -> None:
-    """Once a step is done, a signal to the agent, and one to each of its processes where `all_of_them` get one."""
-    await_true(lambda: bool(rows_of(run)), "a step")
+def stop(agent: subprocess.Popen[str], all_of_them: bool) -> list[int]:
+    """A signal to the agent, and one to each of its processes where `all_of_them` get one; their numbers."""
     ranks = children(agent.pid)
     assert len(ranks) == 2
     for process in [agent.pid, *ranks] if all_of_them else [agent.pid]:
         os.kill(process, signal.SIGTERM if all_of_them else signal.SIGUSR1)
+    return ranks
+
+
+def check_stopped(run: Path, agent: subprocess.Popen[str], ranks: list[int]) -> None:
     _, errors = agent.communicate(timeout=PATIENCE)
     assert errors.count("stopped after step") == 2, errors
     assert "SIGKILL" not in errors

@@ -27,11 +27,11 @@ def drawn_counts(
     names, number = np.unique(np.asarray(patients), return_inverse=True)
     step = max(1, AT_ONCE // max(1, len(number)))
     for first in range(0, draws, step):
-        times = [
-            np.bincount(generator.integers(len(names), size=len(names)), minlength=len(names))
-            for _ in range(min(step, draws - first))
-        ]
-        yield np.stack(times).astype(np.float32)[:, number]
+        cohorts = min(step, draws - first)
+        drawn = generator.integers(len(names), size=(cohorts, len(names)))
+        drawn += len(names) * np.arange(cohorts)[:, None]  # so that one count serves all of them
+        times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+        yield times.astype(np.float32)[:, number]
 
 
 def once(scans: int) -> np.ndarray:

@@ -32,13 +32,18 @@ def recall_at(found: np.ndarray, k: int) -> float:
 
 def chance_at(relevant: np.ndarray, k: int) -> float:
     """What R@k is of scores that say nothing: for each query the chance that k drawn candidates hold a relevant one."""
-    counts, pool = relevant.sum(1), relevant.shape[1]
-    counts = counts[counts > 0]
+    counts = relevant.sum(1)
+    return chance_of(counts[counts > 0], relevant.shape[1], k)
+
+
+def chance_of(counts: np.ndarray, pool: int, k: int) -> float:
+    """The same from how many of a `pool` are relevant to each query, `(q,)`, at least one."""
     if not len(counts):
         return float("nan")
     k = min(k, pool)
-    missed = {int(m): comb(pool - int(m), k) / comb(pool, k) for m in np.unique(counts)}
-    return float(np.mean([1 - missed[int(m)] for m in counts]))
+    distinct, of = np.unique(counts, return_inverse=True)
+    missed = np.array([comb(pool - m, k) / comb(pool, k) for m in distinct.tolist()])
+    return float(np.mean(1 - missed[of]))
 
 
 def chance_ranks(relevant: np.ndarray) -> tuple[float, float]:
@@ -47,7 +52,7 @@ def chance_ranks(relevant: np.ndarray) -> tuple[float, float]:
     counts = counts[counts > 0]
     if not len(counts):
         return float("nan"), float("nan")
-    median = bisect_left(range(1, pool + 1), 0.5, key=lambda k: chance_at(relevant, k)) + 1
+    median = bisect_left(range(1, pool + 1), 0.5, key=lambda k: chance_of(counts, pool, k)) + 1
     return float(median), float(((pool + 1) / (counts + 1)).mean())
 
 

@@ -5,6 +5,7 @@ Axes: q query, c candidate, r report, s scan, b drawn cohort, p patient.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from simcrop.tasks.labelled import first_of_each, label_matrix, patients_of
 AT = (1, 5, 10, 50, 100)
 POOLS, SHUFFLES, POOL_SEED = (32, 64, 128), 100, 42  # Merlin's
 POOLED_AT = (1, 8)
+POOLED_AT_ONCE = 4_000_000  # scores that are ranked at once: 16 MB in float32
 EVERY, FIRST = "all volumes", "first volume per study"
 OF_SENTENCES = "sentence -> scan, any whose report holds it"
 
@@ -97,11 +99,13 @@ def between(fits: np.ndarray, studies: Cohort, texts: list[str], seed: int) -> I
     """
     names, patients = studies.index["id"].to_numpy(), patients_of(studies)
     # A study without a text has the text of no other.
-    words = np.array([text or f"\0{row}" for row, text in enumerate(texts)])
+    words = [text or f"\0{row}" for row, text in enumerate(texts)]
+    number = {text: at for at, text in enumerate(dict.fromkeys(words))}  # compared faster than whole texts
+    said_by = np.array([number[text] for text in words])
     every, first = np.arange(len(texts)), first_of_each(studies)
     for pool, rows in ((EVERY, every), (FIRST, first)):
         scores, own = fits[np.ix_(rows, rows)], np.eye(len(rows), dtype=bool)
-        alike = words[rows][:, None] == words[rows][None, :]
+        alike = said_by[rows][:, None] == said_by[rows][None, :]
         for direction, of in (("report -> scan", scores), ("scan -> report", scores.T)):
             yield judged(direction, pool, of, own, names[rows], patients[rows][:, None], seed)
             if (alike != own).any():
@@ -167,8 +171,9 @@ def judged(
 def in_pools(direction: str, scores: np.ndarray, size: int) -> Found:
     """The mean over disjoint pools of many shuffles; its interval says how far single pools lie apart."""
     own = np.eye(size, dtype=bool)
-    pools = [scores[np.ix_(rows, rows)] for rows in disjoint_pools(len(scores), size, SHUFFLES, POOL_SEED)]
-    found = np.stack([ranks(of, own) for of in pools])
+    pools = np.stack([*disjoint_pools(len(scores), size, SHUFFLES, POOL_SEED)])
+    parts = np.array_split(pools, ceil(pools.size * size / POOLED_AT_ONCE))
+    found = np.concatenate([ranks_in_pools(scores, part) for part in parts])
     recall = {}
     for k in POOLED_AT:
         each = (found <= k).mean(1)
@@ -179,6 +184,13 @@ def in_pools(direction: str, scores: np.ndarray, size: int) -> Found:
         mean_rank=float(found.mean()),
         chance_ranks=chance_ranks(own),
     )
+
+
+def ranks_in_pools(scores: np.ndarray, pools: np.ndarray) -> np.ndarray:
+    """Of every query in its own pool, `(p, size)`, for the rows of pools `(p, size)`."""
+    count, size = pools.shape
+    of = scores[pools[:, :, None], pools[:, None, :]].reshape(-1, size)
+    return ranks(of, np.tile(np.eye(size, dtype=bool), (count, 1))).reshape(count, size)
 
 
 def scans_alike(features: np.ndarray, studies: Cohort, seed: int = 0) -> list[Alike]:
