@@ -92,5 +92,7 @@ def as_png(figure: Figure) -> bytes:
 def packed(picture: Image.Image, bits: int) -> bytes:
     """PNG with fewer grey levels: scanner noise in the last bits would double the file and nobody sees it."""
     out = io.BytesIO()
-    ImageOps.posterize(picture, bits).save(out, "PNG", compress_level=7)  # 9: 5 % smaller, takes 4 times as long
+    ImageOps.posterize(picture, bits).save(
+        out, "PNG", compress_level=7
+    )  # 9: 5 % smaller, takes 4 times as long
     return out.getvalue()

@@ -53,11 +53,12 @@ def write_probe_page(
     """`report.html`, of the largest share where not all are said."""
     best, scores = shares[max(shares)].judgement, shares[max(shares)].scores
     classes, truth, names = shares[max(shares)].judged.classes, sides.test_truth, sides.names
+    reader = {"attention": "an attention head reads from the patches"}.get(
+        head, f"a {head} head reads from frozen features"
+    )
     page = Page(
         "Probe",
-        f"What a {head} head reads from frozen features of scans that no head was fitted on. {note[0].upper()}{note[1:]}."
-        if head != "attention"
-        else f"What an attention head reads from the patches of scans that no head was fitted on. {note[0].upper()}{note[1:]}.",
+        f"What {reader} of scans that no head was fitted on. {note[0].upper()}{note[1:]}.",
     )
     page.figures(
         {
