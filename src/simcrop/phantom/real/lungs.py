@@ -154,7 +154,11 @@ def depth_mm(mask: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
 
 
 def box_of(mask: np.ndarray, margin_mm: float, spacing_mm: Spacing) -> tuple[slice, ...]:
-    """The part of the grid that holds a mask, at least one voxel beside it, and as far around it as `margin_mm`."""
+    """The part of the grid that holds a mask, at least one voxel beside it, and as far around it as `margin_mm`; of an
+    empty mask all of the grid.
+    """
+    if not mask.any():
+        return tuple(slice(0, n) for n in mask.shape)
     box = ndimage.find_objects(mask.astype(np.uint8))[0]
     wider = [ceil(margin_mm / mm) + 1 for mm in spacing_mm]
     return tuple(slice(max(s.start - n, 0), s.stop + n) for s, n in zip(box, wider, strict=True))
@@ -171,9 +175,7 @@ def whole(lung: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
 
 def distance_to(mask: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
     outside, inside, box = depth_mm(~mask, spacing_mm), np.zeros(mask.shape), box_of(mask, 0.0, spacing_mm)
-    inside[box] = depth_mm(
-        mask[box], spacing_mm
-    )  # what is nearest outside a voxel lies no further than the box
+    inside[box] = depth_mm(mask[box], spacing_mm)  # the nearest voxel outside lies no further than that
     half = 0.5 * float(np.mean(spacing_mm))
     return np.where(mask, half - inside, outside - half).astype(np.float32)
 
