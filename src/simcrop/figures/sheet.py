@@ -92,5 +92,6 @@ def as_png(figure: Figure) -> bytes:
 def packed(picture: Image.Image, bits: int) -> bytes:
     """PNG with fewer grey levels: scanner noise in the last bits would double the file and nobody sees it."""
     out = io.BytesIO()
-    ImageOps.posterize(picture, bits).save(out, "PNG", compress_level=7)  # 9: 5 % smaller, takes 4 times as long
+    # Level 9 takes four times as long for 5 % less.
+    ImageOps.posterize(picture, bits).save(out, "PNG", compress_level=7)
     return out.getvalue()
