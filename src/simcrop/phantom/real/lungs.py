@@ -171,7 +171,9 @@ def whole(lung: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
 
 def distance_to(mask: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
     outside, inside, box = depth_mm(~mask, spacing_mm), np.zeros(mask.shape), box_of(mask, 0.0, spacing_mm)
-    inside[box] = depth_mm(mask[box], spacing_mm)  # what is nearest outside a voxel lies no further than the box
+    inside[box] = depth_mm(
+        mask[box], spacing_mm
+    )  # what is nearest outside a voxel lies no further than the box
     half = 0.5 * float(np.mean(spacing_mm))
     return np.where(mask, half - inside, outside - half).astype(np.float32)
 
