@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from numba import njit
@@ -13,6 +14,18 @@ def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
     """The bare function, whatever checks a test run has wrapped around it, with numba's further `options`."""
     bare, wanted = inspect.unwrap(function), OPTIONS | options
     try:
-        return njit(cache=True, **wanted)(bare)
+        made = njit(cache=True, **wanted)(bare)
+        made._cache.save_overload = where_there_is_room(made._cache.save_overload)
+        return made
     except RuntimeError:  # nowhere to keep it: it is made anew in every process
         return njit(**wanted)(bare)
+
+
+def where_there_is_room(keep: Callable[..., None]) -> Callable[..., None]:
+    """What is compiled serves this process even where the disk is full."""
+
+    def kept(*parts: Any) -> None:
+        with suppress(OSError):
+            keep(*parts)
+
+    return kept

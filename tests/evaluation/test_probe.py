@@ -39,10 +39,13 @@ def test_finds_a_label_that_lies_along_a_direction_and_no_other() -> None:
     assert np.isnan(scores[:, 2]).all()
 
 
-def test_is_a_logistic_regression_on_standardised_features() -> None:
+@pytest.mark.parametrize("more", [0, 90])
+def test_is_a_logistic_regression_on_standardised_features(more: int) -> None:
+    """With fewer features than scans, or more."""
     features, labels, _ = world(0)
+    features = np.concatenate([features, np.random.default_rng(2).normal(size=(60, more))], axis=1)
     scaler = StandardScaler().fit(features)
-    head = LogisticRegression(C=0.1, max_iter=5000).fit(scaler.transform(features), labels[:, 0])
+    head = LogisticRegression(C=0.1, max_iter=5000, tol=1e-8).fit(scaler.transform(features), labels[:, 0])
     expected = head.predict_proba(scaler.transform(features))[:, 1]
     np.testing.assert_allclose(fit_at(features, labels, 0.1).scores(features)[:, 0], expected, atol=1e-4)
 

@@ -20,7 +20,7 @@ SMALL = (
     "vision.dim=48",
     "engine.monitor=0",
 )
-TOY = Plan(16, 12, 0, 10, "real")
+TOY = Plan(8, 8, 0, 8, "real")
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def out(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
             common,
             said.append,
             plan=TOY,
-            patients=(16,),
-            seen=(32,),
+            patients=(8,),
+            seen=(16,),
             at_once=1,
         )
         assert run(budget_hours=0.0)["points"] == []
@@ -62,14 +62,14 @@ def test_a_point_is_so_many_patients_and_so_many_scans_seen(out: Path) -> None:
     points = results(out)["points"]
     assert [(p["method"], p["patients"], p["seen"]) for p in points] == [
         ("Random init", 0, 0),
-        *((method.name, patients, seen) for patients, seen in ((16, 32),) for method in METHODS[1:]),
+        *((method.name, patients, seen) for patients, seen in ((8, 16),) for method in METHODS[1:]),
     ]
     for run in (out / "runs").iterdir():
         if "random" in run.name:
             continue
         rows = (run / "journal.jsonl").read_text().splitlines()
         asked = json.loads((run / "run.json").read_text())["settings"]
-        assert len(rows) == asked["optim.steps"] == 8
+        assert len(rows) == asked["optim.steps"] == 4
         assert asked["data.share"] == 1.0
 
 

@@ -26,7 +26,7 @@ SMALL = (
     "vision.heads=2",
     "engine.monitor=1",
 )
-EASY, HARD = Plan(12, 10, 10, 12), Plan(8, 10, 0, 12, "real")
+EASY, HARD = Plan(6, 8, 8, 10), Plan(4, 8, 0, 10, "real")
 # All methods, a control and a side question; the others differ in settings, with which every arm is built below.
 FEW_BESIDE = BESIDE[:2]
 DRAWS = 40  # for the intervals, a tenth of what the experiment draws

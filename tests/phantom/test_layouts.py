@@ -26,7 +26,7 @@ from simcrop.phantom.findings.finding import LABELS
 from simcrop.phantom.layouts import btcv, cc_ccii, folder, luna16, rad_chestct
 from simcrop.phantom.patient import Patient, draw_patient
 
-PATIENTS, SEED, SIZE = 6, 5, "tiny"
+PATIENTS, SEED, SIZE = 4, 7, "tiny"
 FOCAL = {"Lung nodule", "Consolidation", "Pleural effusion", "Atelectasis", "Lung opacity"}
 
 

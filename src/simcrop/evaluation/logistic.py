@@ -1,6 +1,8 @@
 """Logistic regressions of many labels at once on the same features, to the minimum of a convex loss.
 
-Axes: s scan, d features, l label. For each label the loss is the mean over its known scans of log(1 + exp(-y z)), plus
+Axes: s scan, d features, k principal components: as many as the fewer of s and d, l label.
+
+For each label the loss is the mean over its known scans of log(1 + exp(-y z)), plus
 |w|^2 / (2 C n): that of scikit-learn, whose solver passes over all features once per label and step. Here one product
 serves all labels, and steps are taken where the loss is about as steep in every direction: along the principal
 components of the features, each divided by the root of its curvature where all weights are zero. Of labels that
@@ -27,13 +29,16 @@ class StandardFeatures:
     """
 
     values: Float[Tensor, "s d"]
-    axes: Float[Tensor, "d d"]
-    variance: Float[Tensor, " d"]
+    axes: Float[Tensor, "d k"]
+    variance: Float[Tensor, " k"]
 
 
 def prepare(standard: np.ndarray) -> StandardFeatures:
     """What all strengths and labels share; on a CUDA device where there is one."""
     values = torch.from_numpy(standard).to("cuda" if torch.cuda.is_available() else "cpu", torch.float64)
+    if len(values) < values.shape[1]:  # in other directions no scan differs, and weights stay at zero
+        _, spread, rows = torch.linalg.svd(values, full_matrices=False)
+        return StandardFeatures(values, rows.T.contiguous(), spread.square() / len(values))
     variance, axes = torch.linalg.eigh(values.T @ values / len(values))
     return StandardFeatures(values, axes, variance.clamp(min=0))
 
