@@ -14,7 +14,7 @@ def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
     """The bare function, whatever checks a test run has wrapped around it, with numba's further `options`."""
     bare, wanted = inspect.unwrap(function), OPTIONS | options
     try:
-        made = njit(cache=True, **wanted)(bare)
+        made: Any = njit(cache=True, **wanted)(bare)
         made._cache.save_overload = where_there_is_room(made._cache.save_overload)
         return made
     except RuntimeError:  # nowhere to keep it: it is made anew in every process
