@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.protocol import protocol_names, read_protocol
+from simcrop.evaluation.protocol import PACKAGE, read_protocol
+from simcrop.evaluation.shipped import shipped_names
 from simcrop.phantom.findings.finding import LABELS
 
 
 def test_every_protocol_says_whose_it_is_and_asks_of_every_label_it_has() -> None:
-    assert protocol_names() == ["ct-clip", "hlip", "radfinder", "radfinder-t3"]
-    for name in protocol_names():
+    assert shipped_names(PACKAGE) == ["ct-clip", "hlip", "radfinder", "radfinder-t3"]
+    for name in shipped_names(PACKAGE):
         protocol = read_protocol(name)
         assert protocol.whose
         for label in protocol.labels_of(LABELS):

@@ -5,7 +5,6 @@ changed sentence must be false of the scan, or mean the same, for its score to s
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -152,10 +151,3 @@ def places_of(text: str) -> tuple[frozenset[str], frozenset[str]]:
     named = {place for place, pattern in PLACES.items() if re.search(pattern, text, re.IGNORECASE)}
     sides = BOTH if "both" in named else frozenset(named & BOTH)
     return sides, frozenset(named & {"upper", "middle", "lower"})
-
-
-def left_out_counts(changed: Sequence[Changed], name: str) -> Counter[str]:
-    """How many sentences a change was made of ("applied"), and why not of the others."""
-    counts = Counter(of.left_out[name] for of in changed if name in of.left_out)
-    counts["applied"] = sum(name in of.texts for of in changed)
-    return counts

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from simcrop.evaluation.shipped import read_settings, shipped_names
+from simcrop.evaluation.shipped import read_settings
 from simcrop.settings import Settings
 
 PACKAGE = "simcrop.protocols"
@@ -51,11 +51,6 @@ class Protocol(Settings):
         if self.questions:
             return self.questions[label]
         return tuple((yes.format(label=label), no.format(label=label)) for yes, no in self.templates)
-
-
-def protocol_names() -> list[str]:
-    """Those that are shipped."""
-    return shipped_names(PACKAGE)
 
 
 def read_protocol(name: str) -> Protocol:

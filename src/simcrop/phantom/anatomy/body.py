@@ -50,11 +50,6 @@ class Lung:
         """+1 on the right, where x is positive, -1 on the left."""
         return 1.0 if self.side == "right" else -1.0
 
-    def diaphragm_z(self, points: Points) -> np.ndarray:
-        """Height of the dome at each (x, y)."""
-        x, y = (points.x - self.centre[0]) / self.half[0], (points.y - self.centre[1]) / self.half[1]
-        return self.rim_z + self.tilt * self.half[1] * (1 + y) + self.dome_mm * (1 - x**2 - y**2)
-
     def wall(self, beyond_mm: float = 0.0) -> Solid:
         """The column that the lung fills, endless downwards, or one that much wider."""
         half_x, half_y = self.half[0] + beyond_mm, self.half[1] + beyond_mm

@@ -147,16 +147,6 @@ def great_vessels(aorta: tuple[Tube, ...]) -> tuple[Tube, ...]:
     )
 
 
-def draw_point(
-    rng: np.random.Generator, anatomy: Anatomy, side: Side, lobe: Lobe | None, margin_mm: float = 0.0
-) -> Point:
-    """A point in a lung or lobe, at least `margin_mm` inside; the deepest of many when none is deep enough."""
-    tries, depth = points_in(rng, anatomy, side, lobe, 400)
-    deep = np.flatnonzero(depth > margin_mm)
-    x, y, z = tries[deep[0] if len(deep) else int(depth.argmax())].tolist()
-    return x, y, z
-
-
 def points_in(
     rng: np.random.Generator, anatomy: Anatomy, side: Side, lobe: Lobe | None, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
