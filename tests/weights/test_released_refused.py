@@ -1,6 +1,7 @@
 """What is no whole encoder, or not understood, is refused in one line; and what an imported one cannot do."""
 
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,16 @@ def test_a_pickle_with_code_is_refused_by_its_name_and_does_not_run(
     assert "mkdir, which was not run" in refusal
     assert not (tmp_path / "sprung").exists()
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_by_other_means_than_torchs_is_refused_in_one_line(
+    simcrop: Callable, tmp_path: Path, protocol: int
+) -> None:
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps({"model": Trap(tmp_path / "sprung")}, protocol))
+    words = "weights", "import", "released", tmp_path / "plain.pth", "--out", tmp_path / "model"
+    assert "is not a checkpoint of tensors alone" in simcrop(*words).refusal
+    assert [path.name for path in tmp_path.iterdir()] == ["plain.pth"]
 
 
 def test_a_pickled_network_is_refused_by_its_name(simcrop: Callable, tmp_path: Path) -> None:

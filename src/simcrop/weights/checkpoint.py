@@ -10,6 +10,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from struct import error as StructError
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
@@ -47,7 +48,10 @@ def read_content(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with safe_globals(plain_values()):
+        with safe_globals(plain_values()), catch_warnings():
+            simplefilter(
+                "ignore"
+            )  # of a pickle by other means than torch's; what cannot be read is refused below
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise SimcropError("missing-file", f"{path}: no such file") from error
