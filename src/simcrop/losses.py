@@ -63,6 +63,23 @@ def nearest_patches(
     )
 
 
+def own_products(
+    sentences: Float[Tensor, "s d"],
+    patches: Float[Tensor, "b n d"],
+    image_index: Int[Tensor, " s"],
+    most: int | None = None,
+) -> Float[Tensor, "s n"]:
+    """Dot products of each sentence with the patches of its own image, `most` sentences an image, without a copy of all
+    patches for every one of them.
+    """
+    own = image_index[:, None] == torch.arange(len(patches), device=image_index.device)
+    place = own.cumsum(0).gather(1, image_index[:, None])[:, 0] - 1  # of a sentence among those of its image
+    most = int(own.sum(0).max()) if most is None else most
+    beside = sentences.new_zeros(len(patches), most, sentences.shape[1])
+    beside = beside.index_put((image_index, place), sentences)
+    return products(beside, patches, "b m d, b n d -> b m n")[image_index, place]
+
+
 def nearest_patches_of(
     sentences: Float[Tensor, "s d"],
     patches: Float[Tensor, "b n d"],
@@ -73,14 +90,9 @@ def nearest_patches_of(
     """`nearest_patches(sentences, patches[image_index], k)` without a copy of all patches for every sentence, and each
     sentence sought in its own image alone. `most`: no image has more sentences; known, a GPU need not be waited for.
     """
-    images, patch_count = patches.shape[:2]
-    own = image_index[:, None] == torch.arange(images, device=image_index.device)
-    place = own.cumsum(0).gather(1, image_index[:, None])[:, 0] - 1  # of a sentence among those of its image
-    most = int(own.sum(0).max()) if most is None else most
+    patch_count = patches.shape[1]
     with torch.no_grad():
-        beside = sentences.new_zeros(images, most, sentences.shape[1])
-        beside = beside.index_put((image_index, place), sentences)
-        similarity = products(beside, patches, "b m d, b n d -> b m n")[image_index, place]
+        similarity = own_products(sentences, patches, image_index, most)
         chosen = similarity.topk(min(k, patch_count)).indices
     # As an embedding, whose backward pass adds in one order on any number of threads; that of indexing does not.
     rows = chosen + image_index[:, None] * patch_count
@@ -195,6 +207,36 @@ def cross_image_sigmoid(
     cost = -logsigmoid(torch.where(own, logits, -logits))
     counts = discriminative & (~same).any(1)
     return ((cost * (own | ~same)).sum(1) * counts).sum() / counts.sum().clamp(min=1)
+
+
+def opposite_nce(
+    said: Float[Tensor, " s"],
+    turned: Float[Tensor, " s"],
+    known: Bool[Tensor, " s"],
+    temperature: float = 0.07,
+) -> Float[Tensor, ""]:
+    """Each sentence must score its own image above what contradicts it: cross-entropy of the two, averaged over the
+    sentences whose opposite is `known`; none gives a 0 with a gradient.
+    """
+    cost = -logsigmoid((said - turned).float() / temperature)
+    return (cost * known).sum() / known.sum().clamp(min=1)
+
+
+def level_cross_entropy(
+    similarity: Float[Tensor, "s x y z"],
+    target: Float[Tensor, "s z"],
+    known: Bool[Tensor, " s"],
+    temperature: float = 0.07,
+) -> Float[Tensor, ""]:
+    """A softmax over all patches of the sentence's own image, summed within each layer from the feet to the head,
+    against the share of it that each layer should have; the mean over sentences whose `target` is `known`. Patches that
+    were not seen are -inf; none known gives a 0 with a gradient.
+    """
+    shares = (rearrange(similarity, "s x y z -> s (x y z)").float() / temperature).softmax(-1)
+    layers = reduce(shares.view(similarity.shape), "s x y z -> s z", "sum")
+    # A layer of which nothing was seen costs what it costs, and has no gradient.
+    cost = -(target * layers.clamp(min=1e-6).log()).sum(-1)
+    return (cost * known).sum() / known.sum().clamp(min=1)
 
 
 def masked_word_loss(logits: Float[Tensor, "m w"], target: Int[Tensor, " m"]) -> Float[Tensor, ""]:

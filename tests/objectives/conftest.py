@@ -15,12 +15,15 @@ from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch
 from simcrop.data.samples.collate import Collate, Texts, texts_of
 from simcrop.data.samples.dataset import Sample
-from simcrop.data.samples.text_features import build_bank
+from simcrop.data.samples.text_features import Asked, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
+from simcrop.evaluation.protocol import Protocol
+from simcrop.evaluation.stated import level_of, opposite_of
 from simcrop.nn.text_encoder import read_text_encoder
-from simcrop.objectives.method import Components, Objective
+from simcrop.objectives.method import Components, Objective, Prompts
 from simcrop.objectives.registry import methods
+from simcrop.tasks.prompts import sides_of
 
 FINDINGS = (
     "a nodule in the left upper lobe. no effusion. the lung is clear.",
@@ -34,6 +37,7 @@ LABELS = (
     {"nodule": None, "effusion": 1, "lung": 0},
     {"nodule": 1, "effusion": None, "lung": 1},
 )
+PROMPTS = (("a {label}.", "no {label}."), ("the {label} is in the lung.", "the {label} is not in the lung."))
 COMMON = ("input", "vision", "text", "optim", "engine")
 
 
@@ -87,11 +91,23 @@ def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts 
         tokens = tokenizer.encode(texts, recipe.text_length)
         return text.pool(text(tokens.ids, tokens.mask), tokens.mask, needs.pool)
 
-    bank = build_bank([texts_of(r, needs.unit) for r in reports], encode if recipe.text.freeze else None)
+    asking, labels = Protocol(whose="ours", templates=PROMPTS), recipe.label_names or ()
+    asked = Asked(
+        opposite_of if needs.opposites else None,
+        level_of if needs.levels else None,
+        tuple(text for side in sides_of(asking, labels) for row in side for text in row) if needs.prompts else (),
+    )
+    said = [texts_of(r, needs.unit) for r in reports]
+    bank = build_bank(said, encode if recipe.text.freeze else None, asked=asked)
     texts = Texts(tokenizer, bank, 64, recipe.text_length, needs.unit, needs.predicted != "no")
     center = bank.center() if needs.centred else None
+    prompts = None
+    if needs.prompts:
+        features = [[bank.features[bank.ids(row)] for row in side] for side in sides_of(asking, labels)]  # type: ignore[index]
+        rarer = torch.tensor([0.5, 3.0, 40.0])
+        prompts = Prompts(torch.stack([torch.stack(side) for side in features]), rarer)
     return texts, Components(
-        recipe.input.grid, text, tokenizer, center=center, patch_mm=recipe.input.patch_mm
+        recipe.input.grid, text, tokenizer, center=center, patch_mm=recipe.input.patch_mm, prompts=prompts
     )
 
 

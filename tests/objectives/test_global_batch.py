@@ -26,17 +26,20 @@ STUDIES = (
     "",
     "a nodule in the left lower lobe. the upper lung is clear.",
 )
+LABELS = ["nodule", "effusion", "lung"]
 CROSS = {"enabled": True, "visible": 0.5, "max_document_frequency": 1.0, "skip_attention": 0.5}
+OPTIONS = {"opposite": True, "level": {"enabled": True, "weight": 1}, "prompts": {"enabled": True, "labels": LABELS}}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper": ("simcrop", {}),
     "plus": ("simcrop", {"align": {"cross_image": CROSS | {"directions": "both"}}, "mlm": {"share": 0.5}}),
     "sigmoid": ("simcrop", {"align": {"use_sa": False, "cross_image": CROSS | {"loss": "sigmoid"}}}),
     "sizes": ("simcrop", {"align": {"cross_image": CROSS | {"stated_size": True, "top_share": 0.2}}}),
+    "options": ("simcrop", {"align": {"cross_image": CROSS | {"top_share": 0.2}, **OPTIONS}}),
     "scope": ("simcrop", {"align": {"scope": "batch", "cross_image": CROSS}}),
     "bert": ("simcrop", {"mlm": {"replace": "bert", "unit": "token"}, "align": {"sent_pool": "mean"}}),
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
     "mae": ("mae", {}),
-    "supervised": ("supervised", {"head": {"labels": ["nodule", "effusion", "lung"]}}),
+    "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 SEED, STEP = 5, 7
 

@@ -23,13 +23,16 @@ WAITS = (
     "is_nonzero",
 )
 CROSS = {"enabled": True, "visible": 0.5, "skip_attention": 0.5, "stated_size": True}
+LABELS = ["nodule", "effusion", "lung"]
+OPTIONS = {"opposite": True, "level": True, "prompts": {"enabled": True, "labels": LABELS}}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper": ("simcrop", {}),
     "plus": ("simcrop", {"align": {"cross_image": CROSS}, "mlm": {"share": 0.5}, "mim": {"visible": "body"}}),
+    "options": ("simcrop", {"align": {"cross_image": CROSS, **OPTIONS}}),
     "trained text": ("simcrop", {"text": {"freeze": False}}),
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
     "mae": ("mae", {}),
-    "supervised": ("supervised", {"head": {"labels": ["nodule", "effusion", "lung"]}}),
+    "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 
 

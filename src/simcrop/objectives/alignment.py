@@ -7,20 +7,27 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from simcrop.errors import SimcropError
+from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text_encoder import Pool
 from simcrop.nn.transformer import identity_linear
 from simcrop.objectives.cross_image import CrossImageSettings
-from simcrop.objectives.method import ProjectionHead
+from simcrop.objectives.level import Level, LevelSettings
+from simcrop.objectives.method import ProjectionHead, Prompts
+from simcrop.objectives.opposite import Opposite, OppositeSettings
+from simcrop.objectives.own_image import OwnImageSettings, OwnImageTerm
+from simcrop.objectives.prompts import PromptSettings, PromptTerm
 from simcrop.settings import Settings
 
 
 class AlignSettings(Settings):
-    """Similarity-driven alignment (Eq. 2-4). `weight` is lambda 1; `use_sa` is a column of Table 3."""
+    """Similarity-driven alignment (Eq. 2-4). `weight` is lambda 1; `use_sa` is a column of Table 3. `cross_image` and
+    what follows it are not in the paper.
+    """
 
     use_sa: bool = True
     weight: float = Field(default=1.0, ge=0)
@@ -32,12 +39,46 @@ class AlignSettings(Settings):
     vision_proj: Literal["linear", "none"] = "linear"
     center_text: bool = False
     cross_image: CrossImageSettings = CrossImageSettings()
+    opposite: OppositeSettings = OppositeSettings()
+    prompts: PromptSettings = PromptSettings()
+    level: LevelSettings = LevelSettings()
 
-    @field_validator("cross_image", mode="before")
+    @field_validator("cross_image", "opposite", "prompts", "level", mode="before")
     @classmethod
     def switch(cls, value: object) -> object:
         """`cross_image: true` is short for its defaults, enabled."""
         return {"enabled": value} if isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def options_have_a_pass(self) -> "AlignSettings":
+        """They are asked on that of the cross-image term."""
+        if self.options and not self.cross_image.enabled:
+            first = next(iter(self.options))
+            raise ValueError(f"align.{first} is asked on the pass of align.cross_image, which is off")
+        return self
+
+    @property
+    def options(self) -> dict[str, OwnImageSettings]:
+        """What is asked of each image alone, of what is on."""
+        known = {"opposite": self.opposite, "prompts": self.prompts, "level": self.level}
+        return {name: option for name, option in known.items() if option.enabled}
+
+    def option_terms(
+        self, grid: PatchGrid, patch_mm: tuple[float, float, float] | None, prompts: Prompts | None
+    ) -> dict[str, OwnImageTerm]:
+        """Their terms by name."""
+        terms: dict[str, OwnImageTerm] = {}
+        if self.opposite.enabled:
+            terms["opposite"] = Opposite(self.opposite)
+        if self.prompts.enabled:
+            if prompts is None:
+                raise SimcropError("bad-setting", "align.prompts needs sentences that ask for labels")
+            terms["prompts"] = PromptTerm(self.prompts, prompts)
+        if self.level.enabled:
+            if patch_mm is None:
+                raise SimcropError("bad-setting", "align.level needs to know how high a patch is")
+            terms["level"] = Level(self.level, grid, patch_mm[2])
+        return terms
 
 
 class AlignProjection(ProjectionHead):

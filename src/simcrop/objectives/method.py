@@ -47,7 +47,8 @@ class TextNeeds:
     """What a method wants of the reports. `unit`: which texts meet the image, and `pool`: how each becomes one vector;
     `centred`: their mean is known beforehand; `predicted`: whole reports come as word pieces, too, to be predicted
     among all pieces of the tokenizer or among those that the cohort uses (`compact`); `skip_attention`: a sentence is
-    sought among patches that do not see each other.
+    sought among patches that do not see each other; `opposites`: each comes turned round, too; `levels`: with the level
+    of the lungs that it names; `prompts`: the protocol whose sentences ask for labels, none where empty.
     """
 
     unit: Unit
@@ -55,12 +56,26 @@ class TextNeeds:
     centred: bool = False
     predicted: Literal["no", "full", "compact"] = "no"
     skip_attention: bool = False
+    opposites: bool = False
+    levels: bool = False
+    prompts: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """Sentences that ask for labels. `features`: of those that say yes, and of those that say no; `rarer`: how many
+    studies lack each label for one that has it, 1 where nobody has it.
+    """
+
+    features: Float[Tensor, "2 t l d"]
+    rarer: Float[Tensor, " l"]
 
 
 @dataclass(frozen=True, eq=False)
 class Components:
     """What a method may be built from; it takes what it asked for. `vocabulary`: ids of the words that it may have to
-    predict, all when None; `center`: mean feature of the texts; `patch_mm`: edges of a patch.
+    predict, all when None; `center`: mean feature of the texts; `patch_mm`: edges of a patch; `prompts`: what asks for
+    labels.
     """
 
     grid: PatchGrid
@@ -69,6 +84,7 @@ class Components:
     vocabulary: Int[Tensor, " w"] | None = None
     center: Float[Tensor, " e"] | None = None
     patch_mm: tuple[float, float, float] | None = None
+    prompts: Prompts | None = None
 
     @property
     def reader(self) -> tuple[TextEncoder, Tokenizer]:

@@ -3,14 +3,14 @@
 Axes: b study, n all patches, v visible patches, p voxel of a patch, s sentence, t word piece, d features.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from pydantic import model_validator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from simcrop import losses
@@ -35,12 +35,15 @@ from simcrop.objectives.method import (
     MethodSettings,
     Objective,
     Parts,
+    Prompts,
     Term,
     TextNeeds,
 )
+from simcrop.objectives.own_image import Look, OwnImageTerm
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
 from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, preferred_patches, volume_loss
 from simcrop.objectives.words import MlmSettings, draw_words
+from simcrop.settings import Settings
 
 
 class SimCroPSettings(MethodSettings):
@@ -78,6 +81,7 @@ class SimCroPSettings(MethodSettings):
             components.vocabulary,
             components.center,
             components.patch_mm,
+            components.prompts,
         )
 
     @property
@@ -85,7 +89,24 @@ class SimCroPSettings(MethodSettings):
         align = self.align
         skip_attention = align.cross_image.enabled and align.cross_image.skip_attention > 0
         predicted = self.mlm.vocabulary if self.mlm.weight else "no"
-        return TextNeeds("sentence", align.sent_pool, align.center_text, predicted, skip_attention)
+        return TextNeeds(
+            "sentence",
+            align.sent_pool,
+            align.center_text,
+            predicted,
+            skip_attention,
+            opposites=align.opposite.enabled,
+            levels=align.level.enabled,
+            prompts=align.prompts.protocol if align.prompts.enabled else "",
+        )
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        return self.align.prompts.labels if self.align.prompts.enabled else None
+
+    def label_settings(self, names: tuple[str, ...]) -> dict[str, Settings]:
+        prompts = self.align.prompts.model_copy(update={"labels": names})
+        return {"align": self.align.model_copy(update={"prompts": prompts})}
 
     def projection_head(self, text: TextEncoder) -> "AlignProjection":
         return AlignProjection(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
@@ -107,6 +128,7 @@ class SimCroP(Objective):
         vocabulary: Tensor | None = None,
         center: Tensor | None = None,
         patch_mm: tuple[float, float, float] | None = None,
+        prompts: Prompts | None = None,
     ) -> None:
         super().__init__()
         self.settings, self.grid, self.tokenizer = settings, grid, tokenizer
@@ -116,6 +138,7 @@ class SimCroP(Objective):
         self.vision_decoder = VisionDecoder(settings.vision_decoder, self.vision.width, grid)
         self.projection = settings.projection_head(text)
         self.cross_image = CrossImage(settings.align.cross_image, patch_mm)
+        self.options = nn.ModuleDict(settings.align.option_terms(grid, patch_mm, prompts))
         self.fusion = Fusion(settings.fusion, text.width, self.vision.width, width)
         self.report_decoder = ReportDecoder(settings.report_decoder)
         self.mlm_head = MlmHead(width, text, vocabulary)
@@ -137,7 +160,15 @@ class SimCroP(Objective):
         if cross.enabled:
             words = "sentences and images of a batch (our extension)"
             terms["cross_image"] = Term(cross.weight, words, compares_samples=True, aligns=True)
+        for name, term in self.own_image_terms():
+            terms[name] = Term(align.options[name].weight, term.words, aligns=True)
         return terms
+
+    def own_image_terms(self) -> Iterator[tuple[str, OwnImageTerm]]:
+        """What is asked of each image alone, by name."""
+        for name, term in self.options.items():
+            assert isinstance(term, OwnImageTerm)
+            yield name, term
 
     @property
     def skips_parameters(self) -> bool:
@@ -161,13 +192,13 @@ class SimCroP(Objective):
         return replace(batch, report=report, drawn=drawn)
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """Studies, masked words, and reports of two sentences or more."""
+        """Studies, masked words, reports of two sentences or more, and what the options count."""
         counts = super().counts(batch)
         if self.settings.mlm.weight:
             counts["report"] = len(batch.drawn["masked_at"])
         if self.settings.align.use_sa:
             counts["align"] = int((batch.sentences.image_index.bincount() >= 2).sum())
-        return counts
+        return counts | {name: term.count(batch) for name, term in self.own_image_terms()}
 
     def forward(self, batch: Batch) -> Parts:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
@@ -181,7 +212,9 @@ class SimCroP(Objective):
         if self.settings.align.use_sa:
             terms["align"] = self.align_loss(batch.sentences, features)
         if self.settings.align.cross_image.enabled:
-            terms["cross_image"] = self.cross_images(batch, body)
+            look = self.look(batch, body)
+            terms["cross_image"] = self.cross_image.compared(look.sentences, look.patches, batch.sentences)
+            terms |= {name: term(look) for name, term in self.own_image_terms()}
         return terms
 
     def masked_features(self, batch: Batch, body: Bool[Tensor, "b n"] | None) -> tuple[VisionFeatures, Mask]:
@@ -196,7 +229,8 @@ class SimCroP(Objective):
         if self.settings.align.use_sa and self.settings.align.scope == "batch":
             found["align"] = self.align_loss(batch.sentences, self.masked_features(batch, body)[0])
         if self.settings.align.cross_image.enabled:
-            found["cross_image"] = self.cross_images(batch, body)
+            look = self.look(batch, body)
+            found["cross_image"] = self.cross_image.compared(look.sentences, look.patches, batch.sentences)
         return {name: part for name, part in found.items() if isinstance(part, Compared)}
 
     def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""] | Compared:
@@ -239,11 +273,12 @@ class SimCroP(Objective):
             self.mlm_head.vocabulary_index(drawn["masked_ids"]),
         )
 
-    def cross_images(self, batch: Batch, body: Bool[Tensor, "b n"] | None) -> Compared:
-        """Our extension, on a pass of its own that sees more of the volume."""
+    def look(self, batch: Batch, body: Bool[Tensor, "b n"] | None) -> Look:
+        """What our extensions ask: a pass of its own that sees more of the volume."""
         mask, skip = self.cross_image.view(batch.drawn, body)
         patches = self.projection.patches(self.vision(batch.volume, mask, skip).patches)
-        return self.cross_image.compared(self.sentence_features(batch.sentences), patches, batch.sentences)
+        sentences, k = self.sentence_features(batch.sentences), self.cross_image.most_of(patches)
+        return Look(batch, patches, sentences, mask, k, self.sentence_features, self.projection)
 
     def sentence_features(self, sentences: Sentences) -> Float[Tensor, "s e"]:
         """f_sent of the paper: cached when the text encoder is frozen, encoded here when it is trained."""

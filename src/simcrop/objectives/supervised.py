@@ -105,8 +105,16 @@ def labels_of(batch: Batch) -> Float[Tensor, "b l"]:
     return batch.labels
 
 
-def known_label_loss(logits: Float[Tensor, "b l"], labels: Float[Tensor, "b l"]) -> Float[Tensor, ""]:
-    """Binary cross-entropy averaged over the labels that are known; NaN is unknown. None gives a 0 with a gradient."""
+def known_label_loss(
+    logits: Float[Tensor, "b l"],
+    labels: Float[Tensor, "b l"],
+    positive_weight: Float[Tensor, " l"] | None = None,
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy averaged over the labels that are known; NaN is unknown. None gives a 0 with a gradient.
+    `positive_weight`: how often more each label counts where it is there.
+    """
     known = ~labels.isnan()
-    cost = binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
+    cost = binary_cross_entropy_with_logits(
+        logits, labels.nan_to_num(), reduction="none", pos_weight=positive_weight
+    )
     return (cost * known).sum() / known.sum().clamp(min=1)

@@ -16,16 +16,19 @@ from simcrop.data.report import Report
 from simcrop.data.samples.batch import Unit
 from simcrop.data.samples.collate import Texts, texts_of
 from simcrop.data.samples.split_reports import split_reports
-from simcrop.data.samples.text_features import SentenceBank, build_bank
+from simcrop.data.samples.text_features import Asked, SentenceBank, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
+from simcrop.evaluation.protocol import Protocol, read_protocol
+from simcrop.evaluation.stated import level_of, opposite_of
 from simcrop.files.digest import digest_of_files
 from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
 from simcrop.objectives.method import Components, TextNeeds
 from simcrop.objectives.texts import encode_texts
+from simcrop.tasks.prompts import prompts_of, sides_of
 from simcrop.weights.embedded import text_encoder_folder
 
 REPORTS_AT_ONCE, SENTENCES_AT_ONCE = 32, 256
@@ -65,7 +68,9 @@ def gather_inputs(
         )
     folder = text_encoder_folder(recipe.text.model)
     tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
-    bank = text_bank(texts, recipe, needs, text, tokenizer, kept, context, show)
+    asking = read_protocol(needs.prompts) if needs.prompts else None
+    asked = asked_of(needs, asking, recipe.label_names or ())
+    bank = text_bank(texts, recipe, needs, text, tokenizer, kept, context, show, asked)
     vocabulary = None
     if needs.predicted == "compact":
         vocabulary = pieces_used(reports, tokenizer, recipe.text.report_length, show)
@@ -76,6 +81,7 @@ def gather_inputs(
         vocabulary,
         center_of(bank) if needs.centred else None,
         recipe.input.patch_mm,
+        None if asking is None else prompts_of(asking, recipe.label_names or (), bank, studies),
     )
     lengths = recipe.text.report_length, recipe.text_length
     places = [np.array(bank.ids(of_one), dtype=np.int32) for of_one in texts]
@@ -109,12 +115,13 @@ def text_bank(
     kept: Path | None,
     context: DistributedContext,
     show: Callable[[], Progress],
+    asked: Asked,
 ) -> SentenceBank:
     """All texts, each encoded once, on the devices that will train, when the text encoder is frozen; the name of the
     file in which features are `kept` tells what made them.
     """
     if not recipe.text.freeze:
-        return build_bank(texts, None)
+        return build_bank(texts, None, asked=asked)
 
     @torch.no_grad()
     def encode(chunk: list[str]) -> Tensor:
@@ -126,7 +133,7 @@ def text_bank(
     cache = kept / f"{weights}-{needs.pool}-{recipe.text_length}{kind}.vectors" if kept else None
     at_once = SENTENCES_AT_ONCE if needs.unit == "sentence" else REPORTS_AT_ONCE
     try:
-        return build_bank(texts, encode, cache, at_once, context, told(show, "texts encoded"))
+        return build_bank(texts, encode, cache, at_once, context, told(show, "texts encoded"), asked)
     finally:
         text.cpu()  # where the rest of the network is built; the engine moves all of it
 
@@ -162,6 +169,17 @@ def center_of(bank: SentenceBank) -> Tensor:
     if center is None:
         raise SimcropError("bad-setting", "center_text needs a frozen text encoder (text.freeze = true)")
     return center
+
+
+def asked_of(needs: TextNeeds, asking: Protocol | None, labels: Sequence[str]) -> Asked:
+    """What the method wants to know of the sentences, and what else it reads."""
+    return Asked(
+        opposite_of if needs.opposites else None,
+        level_of if needs.levels else None,
+        ()
+        if asking is None
+        else tuple(text for side in sides_of(asking, labels) for row in side for text in row),
+    )
 
 
 def with_known_labels(recipe: Recipe, studies: Cohort) -> Recipe:

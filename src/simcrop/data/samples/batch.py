@@ -18,6 +18,7 @@ from simcrop.errors import SimcropError
 
 Unit = Literal["sentence", "findings", "report"]
 Change = Callable[[Tensor], Tensor]
+LEVELS = "lower", "middle", "upper"  # of the lungs, from the feet up
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Sentences:
     Either `features` (frozen, cached) or `tokens` (to be encoded) is set.
 
     `image_index`: whose study of the batch it is; `sentence_id`: equal for equal sentences; `document_frequency`: in
-    what share of the training reports it stands; `size_mm`: the length that it states, NaN where none.
+    what share of the training reports it stands; `size_mm`: the length that it states, NaN where none; `level`: which
+    of `LEVELS` it states, -1 where none. `opposite`: each of them turned round, row by row; where that cannot be, the
+    sentence itself. Both None when the method does not ask.
     """
 
     image_index: Int[Tensor, " s"]
@@ -36,6 +39,8 @@ class Sentences:
     tokens: Tokens | None = None
     size_mm: Float[Tensor, " s"] | None = None
     most: int | None = None
+    level: Int[Tensor, " s"] | None = None
+    opposite: "Sentences | None" = None
 
     def to(self, device: torch.device) -> "Sentences":
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -49,6 +54,8 @@ class Sentences:
             None if self.tokens is None else self.tokens.each(change),
             None if self.size_mm is None else change(self.size_mm),
             self.most,
+            None if self.level is None else change(self.level),
+            None if self.opposite is None else self.opposite.each(change),
         )
 
 

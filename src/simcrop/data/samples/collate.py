@@ -4,7 +4,8 @@ Axes: b study, x y z voxels (RAS+), s sentence, l label.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -51,8 +52,26 @@ class Texts:
     def sentences(self, samples: Sequence[Sample]) -> Sentences:
         """Flat, those of one report after those of the other."""
         ids = [self.ids(sample) for sample in samples]
+        sentences = self.stated(ids)
+        if self.bank.opposite is None:
+            return sentences
+        return replace(sentences, opposite=self.stated([self.turned(of_one) for of_one in ids]))
+
+    def turned(self, ids: Int[np.ndarray, " s"]) -> Int[np.ndarray, " s"]:
+        """The opposites of one report's sentences; a sentence stays itself where it has none, or where the report says
+        that as well.
+        """
+        opposite = self.opposite_ids[ids]
+        return np.where(np.isin(opposite, ids), ids, opposite)
+
+    @cached_property
+    def opposite_ids(self) -> Int[np.ndarray, " u"]:
+        return np.zeros(0, int) if self.bank.opposite is None else self.bank.opposite.numpy()
+
+    def stated(self, ids: Sequence[Int[np.ndarray, " _"]]) -> Sentences:
+        """Texts of the bank, report by report."""
         sentence_id = torch.from_numpy(np.concatenate(ids).astype(np.int64))
-        cached = self.bank.features
+        cached, level = self.bank.features, self.bank.level
         return Sentences(
             image_index=image_indices([len(of_one) for of_one in ids]),
             sentence_id=sentence_id,
@@ -61,6 +80,7 @@ class Texts:
             tokens=self.tokens(sentence_id) if cached is None else None,
             size_mm=self.bank.size_mm[sentence_id],
             most=max(map(len, ids), default=0),
+            level=None if level is None else level[sentence_id],
         )
 
     def ids(self, sample: Sample) -> Int[np.ndarray, " s"]:

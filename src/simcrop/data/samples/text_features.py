@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from simcrop.data.samples.batch import LEVELS
 from simcrop.data.samples.split_reports import Tell
 from simcrop.data.stated_size import stated_size_mm
 from simcrop.files.vectors import append_vectors, read_vectors
@@ -55,15 +56,34 @@ ALONE = OneProcess()
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What else a method wants to know of the sentences: `opposite_of` turns one round, `level_of` says which of
+    `LEVELS` it states, each None where there is nothing to say; `further`: texts that no report says and that are
+    encoded with the others.
+    """
+
+    opposite_of: Callable[[str], str | None] | None = None
+    level_of: Callable[[str], str | None] | None = None
+    further: tuple[str, ...] = ()
+
+
+NOTHING = Asked()
+
+
+@dataclass(frozen=True)
 class SentenceBank:
     """`features` is None when the text encoder is trained and nothing may be cached; `size_mm`: the length that a
-    sentence states, NaN where none.
+    sentence states, NaN where none. The first `said` texts are those of the reports, the others were made or given:
+    `opposite`: where a sentence turned round stands, its own place where there is none; `level`: as in a batch.
     """
 
     index: dict[str, int]
     document_frequency: Float[Tensor, " u"]
     size_mm: Float[Tensor, " u"]
     features: Float[Tensor, "u d"] | None
+    said: int
+    opposite: Int[Tensor, " u"] | None = None
+    level: Int[Tensor, " u"] | None = None
 
     @cached_property
     def texts(self) -> list[str]:
@@ -75,12 +95,11 @@ class SentenceBank:
         return [self.index[sentence] for sentence in sentences]
 
     def center(self) -> Float[Tensor, " d"] | None:
-        """Mean feature over distinct sentences, for `align.center_text`."""
+        """Mean feature over the distinct sentences of the reports, for `align.center_text`."""
         if self.features is None:
             return None
-        return (
-            self.features.mean(0) if len(self.features) else self.features.new_zeros(self.features.shape[1])
-        )
+        said = self.features[: self.said]
+        return said.mean(0) if len(said) else said.new_zeros(said.shape[1])
 
 
 def build_bank(
@@ -90,18 +109,32 @@ def build_bank(
     chunk: int = 256,
     ranks: Ranks = ALONE,
     tell: Tell | None = None,
+    asked: Asked = NOTHING,
 ) -> SentenceBank:
     """Count the sentences of all reports and encode, `chunk` at a time, those whose features `cache` does not hold.
 
-    All of `ranks` call this with the same reports. `tell` hears how many sentences are encoded, of how many.
+    All of `ranks` call this with the same reports. `tell` hears how many sentences are encoded, of how many. What is
+    `asked` for besides is encoded and kept alike.
     """
     reports_with = Counter(sentence for report in reports for sentence in set(report))
-    texts = sorted(reports_with)
+    own = sorted(reports_with)
+    turned = {text: asked.opposite_of(text) for text in own} if asked.opposite_of else {}
+    further = {*asked.further, *(text for text in turned.values() if text)}
+    texts = own + sorted(further - reports_with.keys())
     frequency = torch.tensor([reports_with[text] / len(reports) for text in texts], dtype=torch.float32)
     sizes = torch.tensor([stated_size_mm(text) or math.nan for text in texts])
     index = {text: i for i, text in enumerate(texts)}
     features = None if encode is None else features_of(texts, encode, cache, chunk, ranks, tell)
-    return SentenceBank(index, frequency, sizes, features)
+    opposite = (
+        torch.tensor([index[turned.get(text) or text] for text in texts]) if asked.opposite_of else None
+    )
+    level = torch.tensor([number_of(asked.level_of(text)) for text in texts]) if asked.level_of else None
+    return SentenceBank(index, frequency, sizes, features, len(own), opposite, level)
+
+
+def number_of(level: str | None) -> int:
+    """The place among `LEVELS`."""
+    return -1 if level is None else LEVELS.index(level)
 
 
 def features_of(

@@ -1,0 +1,23 @@
+"""What training reads out of a sentence, by the rules that later ask whether it was learned: what contradicts it, and
+which level of the lungs it names.
+
+No axes: text in, text out, or None where no rule applies.
+"""
+
+from simcrop.data.samples.batch import LEVELS
+from simcrop.evaluation.claims import claim_of, negate
+from simcrop.evaluation.perturb import places_of
+from simcrop.evaluation.word_swaps import swap_lobes
+
+
+def opposite_of(text: str) -> str | None:
+    """The denial of an assertion, the assertion of a denial; only of sentences about findings."""
+    return None if claim_of(text) is None else negate(text)
+
+
+def level_of(text: str) -> str | None:
+    """Of an assertion that names one lobe or zone: lower, middle or upper. An upper abdomen is none."""
+    if claim_of(text) != "asserts" or swap_lobes(text) is None:
+        return None
+    levels = places_of(text)[1]
+    return next(iter(levels)) if len(levels) == 1 and levels <= set(LEVELS) else None
