@@ -95,7 +95,9 @@ def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts 
     asked = Asked(
         opposite_of if needs.opposites else None,
         level_of if needs.levels else None,
-        tuple(text for side in sides_of(asking, labels) for row in side for text in row) if needs.prompts else (),
+        tuple(text for side in sides_of(asking, labels) for row in side for text in row)
+        if needs.prompts
+        else (),
     )
     said = [texts_of(r, needs.unit) for r in reports]
     bank = build_bank(said, encode if recipe.text.freeze else None, asked=asked)

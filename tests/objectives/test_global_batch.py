@@ -28,7 +28,11 @@ STUDIES = (
 )
 LABELS = ["nodule", "effusion", "lung"]
 CROSS = {"enabled": True, "visible": 0.5, "max_document_frequency": 1.0, "skip_attention": 0.5}
-OPTIONS = {"opposite": True, "level": {"enabled": True, "weight": 1}, "prompts": {"enabled": True, "labels": LABELS}}
+OPTIONS = {
+    "opposite": True,
+    "level": {"enabled": True, "weight": 1},
+    "prompts": {"enabled": True, "labels": LABELS},
+}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper": ("simcrop", {}),
     "plus": ("simcrop", {"align": {"cross_image": CROSS | {"directions": "both"}}, "mlm": {"share": 0.5}}),

@@ -1,20 +1,25 @@
 """One scan that a model has looked at, and what can be asked of it then.
 
-Axes: n patch (gx slowest, gz fastest), s sentence, d features, e features shared with texts, k boxes.
+Axes: n patch (gx slowest, gz fastest), c cell of half a patch (alike), s sentence, d features, e features shared with
+texts, k boxes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-from einops import einsum, reduce
+from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 from simcrop.data.preprocess import Placement
 from simcrop.nn.patch import PatchGrid
+
+AIR = -1.0  # of the input
 
 
 @runtime_checkable
@@ -87,18 +92,47 @@ class Seen:
         """Cosine of every sentence with every patch."""
         return einsum(self.model.encode(sentences), self.regions, "s e, n e -> s n")
 
-    def ground(self, sentences: Sequence[str], top_k: int | None = None) -> list[Heat]:
-        """Where each sentence is seen, with its `top_k` nearest patches as boxes; the model's own K when not given."""
-        similarity = self.similarity(sentences).cpu().numpy()
-        return [self.heat(row, top_k or self.model.top_k) for row in similarity]
+    def fine(self, sentences: Sequence[str]) -> Float[Tensor, "s c"]:
+        """The same on cells of half a patch: each has the mean of the patches that hold it in eight looks, whose grids
+        begin half a patch earlier along some of the axes.
+        """
+        texts, grid, cells = self.model.encode(sentences), self.model.grid, self.cells
+        total = texts.new_zeros(len(texts), *cells.shape)
+        looks = texts.new_zeros(cells.shape)
+        for bits in product((0, 1), repeat=3):
+            back = [bit * half for bit, half in zip(bits, cells.patch, strict=True)]
+            before = [n for along in reversed(back) for n in (along, -along)]
+            regions = self.model.regions_of(pad(self.volume, before, value=AIR))[0]
+            patches = einsum(texts, regions, "s e, n e -> s n").view(-1, *grid.shape)
+            spread = repeat(patches, "s x y z -> s (x i) (y j) (z k)", i=2, j=2, k=2)
+            held = [slice(0, n - bit) for n, bit in zip(cells.shape, bits, strict=True)]
+            x, y, z = (slice(bit, None) for bit in bits)
+            total[:, *held] += spread[:, x, y, z]
+            looks[*held] += 1
+        return rearrange(total / looks, "s x y z -> s (x y z)")
+
+    @property
+    def cells(self) -> PatchGrid:
+        """The grid of half patches."""
+        x, y, z = (n // 2 for n in self.model.grid.patch)
+        return PatchGrid(self.model.grid.volume, (x, y, z))
+
+    def ground(self, sentences: Sequence[str], top_k: int | None = None, fine: bool = False) -> list[Heat]:
+        """Where each sentence is seen, with its `top_k` nearest patches as boxes; the model's own K when not given.
+        `fine`: in cells of half a patch, eight of which count as one.
+        """
+        k = top_k or self.model.top_k
+        if fine:
+            return [self.heat(row, 8 * k, self.cells) for row in self.fine(sentences).cpu().numpy()]
+        return [self.heat(row, k, self.model.grid) for row in self.similarity(sentences).cpu().numpy()]
 
     def scores(self) -> dict[str, float]:
         """Probability of each label that the model was taught."""
         scores = self.model.scores_of(self.features[None])[0]
         return dict(zip(self.model.label_names, scores.tolist(), strict=True))
 
-    def heat(self, similarity: np.ndarray, k: int) -> Heat:
-        grid, placement = self.model.grid, self.placement
+    def heat(self, similarity: np.ndarray, k: int, grid: PatchGrid) -> Heat:
+        placement = self.placement
         patches = similarity.reshape(grid.shape).astype(np.float32)
         # A scan smaller than the input is padded with air: a box there would point beside the patient.
         candidates = np.flatnonzero(placement.holds_scan(grid.shape))

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from simcrop.claim import differences
 from simcrop.config import Recipe, flat, free_settings
+from simcrop.data.preprocess import triple
 from simcrop.data.samples.collate import Collate
-from simcrop.data.samples.dataset import StudyCrops, derangement
+from simcrop.data.samples.dataset import HERE, StudyCrops, derangement
 from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.checkpoint import Describe, checkpoints, trained_state
@@ -217,6 +218,7 @@ def prepare_job(
             recipe.aug.flip_lr,
             derangement(len(studies), recipe.seed) if recipe.data.mispaired else None,
             recipe.wants_masks,
+            triple([n // 2 for n in recipe.input.patch]) if recipe.aug.crop == "shifted" else HERE,
         ),
         collate=Collate(inputs.texts, recipe.label_names or (), recipe.wants_masks, recipe.extra),
         folder=out,

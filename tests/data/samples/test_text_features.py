@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from simcrop.data.samples.text_features import SentenceBank, build_bank
+from simcrop.data.samples.text_features import Asked, SentenceBank, build_bank
 
 REPORTS = [["no effusion.", "a nodule."], [], ["no effusion.", "clear.", "no effusion."]]
 
@@ -102,3 +102,23 @@ def test_each_process_encodes_its_share_and_all_have_the_whole(tmp_path: Path) -
     ]  # "": an idle one
     assert not (tmp_path / "second").exists()  # one process writes
     assert right(build_bank(REPORTS, lambda _: pytest.fail("encoded again"), tmp_path / "first"))
+
+
+def test_what_is_asked_besides_is_encoded_after_what_reports_say(tmp_path: Path) -> None:
+    turn = {"no effusion.": "effusion.", "a nodule.": "clear."}
+    asked = Asked(turn.get, {"a nodule.": "upper"}.get, ("is there?", "clear."))
+    cache = tmp_path / "kept.vectors"
+    bank = build_bank(REPORTS, encode, cache, asked=asked)
+    assert bank.texts == ["a nodule.", "clear.", "no effusion.", "effusion.", "is there?"]
+    assert right(bank)
+    assert bank.document_frequency[3:].tolist() == [0, 0]
+    assert bank.opposite is not None
+    assert bank.level is not None
+    assert bank.opposite.tolist() == [1, 1, 3, 3, 4]
+    assert bank.level.tolist() == [2, -1, -1, -1, -1]
+    plain, again = build_bank(REPORTS, encode), Counted()
+    assert torch.equal(bank.center(), plain.center()), "the mean sentence is that of the reports"  # type: ignore[arg-type]
+    build_bank(REPORTS, again, cache, asked=asked)
+    assert again.asked == []
+    assert plain.opposite is None
+    assert plain.level is None

@@ -32,6 +32,8 @@ from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.volume import spacing_of
 from simcrop.errors import SimcropError
 
+HERE: Triple = (0, 0, 0)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -54,7 +56,7 @@ class StudyCrops(Dataset):
     """Reads a crop of `spec.shape` from each study, in the middle or anywhere.
 
     `scan_of`, when given, names for each study the one whose scan stands in for its own: a control. With `masks` the
-    label volume is cut alike.
+    label volume is cut alike. `half`: so many voxels earlier, along each axis by chance, a crop in the middle begins.
     """
 
     def __init__(
@@ -65,9 +67,10 @@ class StudyCrops(Dataset):
         flip_lr: bool = False,
         scan_of: Sequence[int] | None = None,
         masks: bool = False,
+        half: Triple = HERE,
     ) -> None:
         self.studies, self.spec, self.random_crop, self.flip_lr = studies, spec, random_crop, flip_lr
-        self.scan_of, self.masks = scan_of, masks
+        self.scan_of, self.masks, self.half = scan_of, masks, half
 
     def __len__(self) -> int:
         return len(self.studies)
@@ -93,8 +96,9 @@ class StudyCrops(Dataset):
         """Raises SimcropError where the scan or its label volume cannot be read."""
         study, scan = self.studies[draw.index], self.scan(draw.index)
         flip = self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5
-        volume = cut_hu(scan, self.spec, self.random(draw))
-        mask = cut_mask(scan, self.spec, self.random(draw)) if self.masks else None
+        back = self.back(draw)
+        volume = cut_hu(scan, self.spec, self.random(draw), back)
+        mask = cut_mask(scan, self.spec, self.random(draw), back) if self.masks else None
         report = Report(study.findings, study.impression)
         labelled = None if mask is None else as_tensor(mask, flip)
         crop = as_tensor(volume, flip)
@@ -103,6 +107,13 @@ class StudyCrops(Dataset):
     def random(self, draw: Draw) -> np.random.Generator | None:
         """Says where the crop lies, anew for each call: what is cut with the same draw lies at the same place."""
         return np.random.default_rng(draw.seed) if self.random_crop else None
+
+    def back(self, draw: Draw) -> Triple:
+        """By how many voxels the crop begins earlier."""
+        if self.half == HERE:
+            return HERE
+        chance = np.random.default_rng((draw.seed, 6)).integers(0, 2, 3)
+        return triple([int(n) for n in chance * self.half])
 
     def scan(self, index: int) -> Study:
         return self.studies[index if self.scan_of is None else self.scan_of[index]]
@@ -121,25 +132,33 @@ def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np
     return to_unit(cut_hu(study, spec, random), spec.window_hu)
 
 
-def cut_hu(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
-    """The same in HU: int16 as stored, or float32 where the cohort's spacing is another and it is resampled now."""
+def cut_hu(
+    study: Study, spec: InputSpec, random: np.random.Generator | None, back: Triple = HERE
+) -> np.ndarray:
+    """The same in HU: int16 as stored, or float32 where the cohort's spacing is another and it is resampled now. It
+    begins `back` voxels earlier.
+    """
     if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
         check_alike(study, spec)
-        return study.crop(stored_start(study, spec, random), spec.shape)
+        return study.crop(earlier(stored_start(study, spec, random), back), spec.shape)
     hu = resample(study.volume(), spec.spacing_mm, spec.antialias).hu
-    return crop_or_pad(hu, start_of(hu, spec, random), spec.shape)
+    return crop_or_pad(hu, earlier(start_of(hu, spec, random), back), spec.shape)
 
 
-def placement_of(study: Study, spec: InputSpec, random: np.random.Generator | None = None) -> Placement:
+def placement_of(
+    study: Study, spec: InputSpec, random: np.random.Generator | None = None, back: Triple = HERE
+) -> Placement:
     """Where that crop lies in the scan's file, whatever spacing the cohort is stored at."""
     if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
-        return study.placement(spec, stored_start(study, spec, random))
+        return study.placement(spec, earlier(stored_start(study, spec, random), back))
     again = resample(study.volume(), spec.spacing_mm)
-    start = start_of(again.hu, spec, random)
+    start = earlier(start_of(again.hu, spec, random), back)
     return Placement(spec, study.source_shape, study.source_affine, again.shape, again.affine, start)
 
 
-def cut_mask(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray | None:
+def cut_mask(
+    study: Study, spec: InputSpec, random: np.random.Generator | None, back: Triple = HERE
+) -> np.ndarray | None:
     """The same crop of the study's label volume, int16: each voxel takes the label at its centre, 0 outside the scan.
 
     None for a study that has none. Raises SimcropError for labels that are no whole numbers below 32768.
@@ -151,7 +170,7 @@ def cut_mask(study: Study, spec: InputSpec, random: np.random.Generator | None) 
         raise SimcropError(
             "bad-mask", f"a mask of {labels.shape} voxels cannot lie on a scan of {study.source_shape}"
         )
-    found = placement_of(study, spec, random).cut_nearest(labels)
+    found = placement_of(study, spec, random, back).cut_nearest(labels)
     small = found.astype(np.int16)
     if (small != found).any():
         raise SimcropError("bad-mask", "a mask must hold whole numbers below 32768, one for each label")
@@ -174,6 +193,10 @@ def check_alike(study: Study, spec: InputSpec) -> None:
             f"the cohort was ingested {was} --antialias, the recipe asks for scans {wanted} it: set input.antialias "
             f"= {str(study.antialias).lower()} or ingest again",
         )
+
+
+def earlier(start: Triple, back: Triple) -> Triple:
+    return triple([at - n for at, n in zip(start, back, strict=True)])
 
 
 STARTS: dict[tuple[Path, str, Triple, InputSpec], Triple] = {}  # around lungs that were looked for once
