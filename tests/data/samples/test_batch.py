@@ -1,6 +1,7 @@
 """From stored studies to a batch: crops, sentences of the bank, indices of their images and padding."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +224,20 @@ def test_damaged_study_is_an_error_that_names_it(
     error = data[SampleDraw(0, 0)]
     assert isinstance(error, SimcropError)
     assert error.sentence.startswith(f"study {cohort[0].id}: ")
+
+
+def test_shifted_crops_begin_half_a_patch_earlier_along_some_axes(cohort: Cohort) -> None:
+    spec = InputSpec(cohort.spacing_mm, (9, 11, 5))
+    middle = StudyCrops(cohort, spec, False)[SampleDraw(0, 0)]  # type: ignore[arg-type]
+    shifted = StudyCrops(cohort, spec, False, half=(3, 2, 1))  # type: ignore[arg-type]
+    assert isinstance(middle, Sample)
+    seen = set()
+    for seed in range(60):
+        one = shifted[SampleDraw(0, seed)]
+        assert isinstance(one, Sample)
+        for back in product((0, 3), (0, 2), (0, 1)):
+            ours, theirs = (tuple(slice(n, None) for n in back), tuple(slice(0, -n or None) for n in back))
+            if torch.equal(one.volume[0][ours], middle.volume[0][theirs]):
+                seen.add(back)
+        assert torch.equal(one.volume, shifted[SampleDraw(0, seed)].volume)  # type: ignore[union-attr]
+    assert len(seen) == 8
