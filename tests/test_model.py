@@ -288,34 +288,3 @@ def test_a_scan_that_was_looked_at_is_asked_again_without_a_second_pass(folder: 
     np.testing.assert_allclose(first[0].map, second[0].map, atol=1e-6)
     np.testing.assert_array_equal(seen.embed(), model.look(volume).embed())
     assert len(passes) == 2  # one for each look
-
-
-def test_a_fine_look_is_the_mean_of_eight_that_were_shifted(folder: Path, volume: Volume) -> None:
-    model = load(folder)
-    even = build_recipe(
-        model.recipe.model_dump(mode="json")
-        | {"input": {"spacing_mm": [14, 12, 24], "shape": [24, 28, 16], "patch": [6, 4, 4]}},
-        "toy",
-    )
-    torch.manual_seed(0)
-    model = Model(even, model.text, model.tokenizer)
-    seen = model.look(volume)
-    found = seen.fine(SENTENCES).reshape(2, 8, 14, 8)
-    texts = model.encode(SENTENCES)
-    for cell in ((0, 0, 0), (3, 6, 7), (7, 13, 4)):
-        held = []
-        for back in np.ndindex(2, 2, 2):
-            moved = torch.full((1, 1, 27, 30, 18), -1.0)
-            moved[..., 3:, 2:, 2:] = seen.volume
-            x, y, z = ((1 - bit) * half for bit, half in zip(back, (3, 2, 2), strict=True))
-            patch = [(c + bit) // 2 for c, bit in zip(cell, back, strict=True)]
-            if all(p < n for p, n in zip(patch, model.grid.shape, strict=True)):
-                looked = model.regions_of(moved[..., x : x + 24, y : y + 28, z : z + 16])[0]
-                held.append(texts @ looked.reshape(*model.grid.shape, -1)[*patch])
-        expected = torch.stack(held).mean(0)
-        torch.testing.assert_close(found[:, *cell], expected, rtol=1e-4, atol=1e-5)
-    coarse, fine = seen.ground(SENTENCES, 1)[0], seen.ground(SENTENCES, 1, fine=True)[0]
-    assert fine.patches.shape == (8, 14, 8)
-    assert fine.boxes_mm.shape == (8, 2, 3)
-    np.testing.assert_allclose(np.ptp(fine.boxes_mm[0], axis=0) * 2, np.ptp(coarse.boxes_mm[0], axis=0))
-    assert (np.isnan(fine.map) == np.isnan(coarse.map)).all()

@@ -105,9 +105,8 @@ class InitSettings(Settings):
 
 
 class AugSettings(Settings):
-    """`crop`: where a larger scan is cut; `shifted` is the centre, and by chance half a patch before it along each
-    axis, so that no lesion lies on the border of patches in every step. Left-right flips are off: reports name sides.
-    """
+    """`crop`: where a larger scan is cut; `shifted`: in the centre, or by chance half a patch before it along an axis.
+    Left-right flips are off: reports name sides."""
 
     crop: Literal["random", "centre", "shifted"] = "random"
     flip_lr: bool = False

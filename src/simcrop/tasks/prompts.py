@@ -36,10 +36,11 @@ def prompts_of(asking: Protocol, labels: Sequence[str], bank: SentenceBank, stud
     if bank.features is None:
         raise SimcropError("bad-setting", "align.prompts needs a frozen text encoder (text.freeze = true)")
     features = [[bank.features[bank.ids(row)] for row in side] for side in sides_of(asking, labels)]
-    known = [studies.index[LABEL + name] for name in labels]
-    rarer = [(column == 0).sum() / max(1, (column == 1).sum()) for column in known]
-    held = torch.tensor([bool((column == 1).any()) for column in known])
+    columns = [studies.index[LABEL + name] for name in labels]
+    has, lacks = (
+        torch.tensor([int((column == is_there).sum()) for column in columns]) for is_there in (1, 0)
+    )
     return Prompts(
         torch.stack([torch.stack(side) for side in features]),
-        torch.where(held, torch.tensor(rarer, dtype=torch.float32), 1.0),
+        torch.where(has > 0, lacks / has, 1.0),
     )

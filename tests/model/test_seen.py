@@ -1,0 +1,55 @@
+"""A scan that was looked at, on a finer grid than its patches.
+
+Axes: s sentence, x y z cells of half a patch.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from simcrop.config import build_recipe
+from simcrop.data.samples.tokenizer import Tokenizer
+from simcrop.data.volume import Volume
+from simcrop.model import Model
+from simcrop.nn.text_encoder import read_text_encoder
+
+SENTENCES = ["a nodule in the left upper lobe.", "no effusion."]
+
+
+@pytest.fixture
+def model(toy_tree: dict[str, Any], tiny_bert: Path) -> Model:
+    """Of patches that can be halved."""
+    even = {"spacing_mm": [14, 12, 24], "shape": [24, 28, 16], "patch": [6, 4, 4]}
+    torch.manual_seed(0)
+    return Model(
+        build_recipe(toy_tree | {"input": even}, "toy"),
+        read_text_encoder(tiny_bert),
+        Tokenizer.load(tiny_bert),
+    )
+
+
+def test_a_fine_look_is_the_mean_of_eight_that_were_shifted(model: Model) -> None:
+    hu = np.random.default_rng(0).normal(-300, 400, (25, 27, 17)).astype(np.float32)
+    seen = model.look(Volume(hu, np.diag([-13.0, 12.5, 21.0, 1.0])))
+    found = seen.fine(SENTENCES).reshape(2, 8, 14, 8)
+    texts = model.encode(SENTENCES)
+    for cell in ((0, 0, 0), (3, 6, 7), (7, 13, 4)):
+        held = []
+        for back in np.ndindex(2, 2, 2):
+            moved = torch.full((1, 1, 27, 30, 18), -1.0)
+            moved[..., 3:, 2:, 2:] = seen.volume
+            x, y, z = ((1 - bit) * half for bit, half in zip(back, (3, 2, 2), strict=True))
+            patch = [(c + bit) // 2 for c, bit in zip(cell, back, strict=True)]
+            if all(p < n for p, n in zip(patch, model.grid.shape, strict=True)):
+                looked = model.regions_of(moved[..., x : x + 24, y : y + 28, z : z + 16])[0]
+                held.append(texts @ looked.reshape(*model.grid.shape, -1)[*patch])
+        expected = torch.stack(held).mean(0)
+        torch.testing.assert_close(found[:, *cell], expected, rtol=1e-4, atol=1e-5)
+    coarse, fine = seen.ground(SENTENCES, 1)[0], seen.ground(SENTENCES, 1, fine=True)[0]
+    assert fine.patches.shape == (8, 14, 8)
+    assert fine.boxes_mm.shape == (8, 2, 3)
+    np.testing.assert_allclose(np.ptp(fine.boxes_mm[0], axis=0) * 2, np.ptp(coarse.boxes_mm[0], axis=0))
+    assert (np.isnan(fine.map) == np.isnan(coarse.map)).all()
