@@ -19,7 +19,7 @@ class Compared(NamedTuple):
     these are brought together first.
 
     `texts`: `(s, d)`; `images`: one row of any shape per image; `image_index`: `(s,)`, the row that a text belongs to;
-    `facts`: what else is known of each text, `(s,)`; `learned`: parameters of the cost itself.
+    `facts`: what else is known of each text, a row each; `learned`: parameters of the cost itself.
     """
 
     texts: Tensor
@@ -207,36 +207,6 @@ def cross_image_sigmoid(
     cost = -logsigmoid(torch.where(own, logits, -logits))
     counts = discriminative & (~same).any(1)
     return ((cost * (own | ~same)).sum(1) * counts).sum() / counts.sum().clamp(min=1)
-
-
-def opposite_nce(
-    said: Float[Tensor, " s"],
-    turned: Float[Tensor, " s"],
-    known: Bool[Tensor, " s"],
-    temperature: float = 0.07,
-) -> Float[Tensor, ""]:
-    """Each sentence must score its own image above what contradicts it: cross-entropy of the two, averaged over the
-    sentences whose opposite is `known`; none gives a 0 with a gradient.
-    """
-    cost = -logsigmoid((said - turned).float() / temperature)
-    return (cost * known).sum() / known.sum().clamp(min=1)
-
-
-def level_cross_entropy(
-    similarity: Float[Tensor, "s x y z"],
-    target: Float[Tensor, "s z"],
-    known: Bool[Tensor, " s"],
-    temperature: float = 0.07,
-) -> Float[Tensor, ""]:
-    """A softmax over all patches of the sentence's own image, summed within each layer from the feet to the head,
-    against the share of it that each layer should have; the mean over sentences whose `target` is `known`. Patches that
-    were not seen are -inf; none known gives a 0 with a gradient.
-    """
-    shares = (rearrange(similarity, "s x y z -> s (x y z)").float() / temperature).softmax(-1)
-    layers = reduce(shares.view(similarity.shape), "s x y z -> s z", "sum")
-    # A layer of which nothing was seen costs what it costs, and has no gradient.
-    cost = -(target * layers.clamp(min=1e-6).log()).sum(-1)
-    return (cost * known).sum() / known.sum().clamp(min=1)
 
 
 def masked_word_loss(logits: Float[Tensor, "m w"], target: Int[Tensor, " m"]) -> Float[Tensor, ""]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from simcrop.evaluation.stated import level_of, opposite_of
+from simcrop.evaluation.claims import findings
+from simcrop.evaluation.stated import claims_of, level_of, opposite_of
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,24 @@ def test_a_sentence_about_findings_is_turned_round(text: str, turned: str | None
 )
 def test_an_assertion_that_names_one_lobe_states_a_level(text: str, level: str | None) -> None:
     assert level_of(text) == level
+
+
+@pytest.mark.parametrize(
+    ("text", "asserted", "denied"),
+    [
+        ("There is a nodule in the right lung.", {"Lung nodule"}, set()),
+        (
+            "No pericardial or pleural effusion was detected.",
+            set(),
+            {"Pericardial effusion", "Pleural effusion"},
+        ),
+        ("No nodule is seen in the left lung.", set(), set()),
+        ("The lungs are clear.", set(), set()),
+    ],
+)
+def test_claims_are_kinds_that_are_asserted_or_denied_everywhere(
+    text: str, asserted: set[str], denied: set[str]
+) -> None:
+    found = dict(zip(findings().kinds, claims_of(text), strict=True))
+    assert {kind for kind, sign in found.items() if sign == 1} == asserted
+    assert {kind for kind, sign in found.items() if sign == -1} == denied

@@ -19,7 +19,7 @@ from simcrop.data.samples.text_features import Asked, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.evaluation.protocol import Protocol
-from simcrop.evaluation.stated import level_of, opposite_of
+from simcrop.evaluation.stated import claims_of, level_of, opposite_of
 from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.objectives.method import Components, Objective, Prompts
 from simcrop.objectives.registry import methods
@@ -94,6 +94,7 @@ def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts 
     asking, labels = Protocol(whose="ours", templates=PROMPTS), recipe.label_names or ()
     asked = Asked(
         opposite_of if needs.opposites else None,
+        claims_of if needs.opposites else None,
         level_of if needs.levels else None,
         tuple(text for side in sides_of(asking, labels) for row in side for text in row)
         if needs.prompts

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from simcrop import losses
+from simcrop.objectives.level import level_cross_entropy
 
 CROSS = {"enabled": True, "visible": 0.5, "top_share": 0.1}
 ALONE = {"mim": {"weight": 0}, "mlm": {"weight": 0}}
@@ -21,14 +21,14 @@ def test_cost_of_two_layers_by_hand() -> None:
     target = torch.tensor([[0.3, 0.7], [0.5, 0.5]])
     low, high = math.exp(0.1 / 0.5) + math.exp(0.2 / 0.5), math.exp(0.4 / 0.5)
     by_hand = -0.3 * math.log(low / (low + high)) - 0.7 * math.log(high / (low + high))
-    found = losses.level_cross_entropy(similarity, target, torch.tensor([True, False]), 0.5)
+    found = level_cross_entropy(similarity, target, torch.tensor([True, False]), 0.5)
     assert found.item() == pytest.approx(by_hand, rel=1e-5)
 
 
 def test_targets_are_gaussians_around_the_levels(build: Callable) -> None:
     objective, _ = build("simcrop", align=ALIGN)
     middles, height = [60.0, 180.0, 300.0], 360.0  # three layers of 120 mm
-    for share, found in zip((0.35, 0.5, 0.65), objective.options["level"].targets, strict=True):
+    for share, found in zip((0.35, 0.5, 0.65), objective.options.by_name["level"].targets, strict=True):
         shares = [math.exp(-((middle - share * height) ** 2) / (2 * 30**2)) for middle in middles]
         torch.testing.assert_close(found, torch.tensor(shares) / sum(shares))
 
@@ -46,6 +46,6 @@ def test_term_is_that_of_a_loop_over_seen_patches(build: Callable) -> None:
         for place, patch in enumerate(look.mask.keep[image].tolist()):
             cosine = (look.patches[image, place] @ look.sentences[sentence]).item()
             layers[objective.grid.index(patch)[2]] += math.exp(cosine / 0.07)
-        target = objective.options["level"].targets[level].tolist()
+        target = objective.options.by_name["level"].targets[level].tolist()
         costs.append(-sum(t * math.log(n / sum(layers)) for t, n in zip(target, layers, strict=True)))
     assert objective.losses(batch, 0)["level"].item() == pytest.approx(sum(costs) / 2, rel=1e-4)

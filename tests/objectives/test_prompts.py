@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import normalize
 
+from simcrop.objectives.method import Prompts
+from simcrop.objectives.prompts import PromptTerm
 from simcrop.objectives.supervised import known_label_loss
 
 ALONE = {"mim": {"weight": 0}, "mlm": {"weight": 0}}
@@ -54,3 +56,12 @@ def test_sentences_that_ask_are_not_part_of_the_model(build: Callable) -> None:
     silent, batch = build("simcrop", align={"use_sa": False, "cross_image": CROSS})
     assert asking.state_dict().keys() == silent.state_dict().keys()
     assert batch.labels is None
+
+
+def test_a_label_that_all_studies_share_is_not_asked_for(build: Callable) -> None:
+    objective, batch = build("simcrop", align=ALIGN, **ALONE)
+    alike = torch.tensor([0.0, 3.0, 40.0])
+    features = objective.options.by_name["prompts"].features
+    asking = PromptTerm(objective.settings.align.prompts, Prompts(features, alike))
+    assert asking.count(batch) == 6
+    assert asking.asked(batch)[:, 0].isnan().all()

@@ -51,7 +51,7 @@ def test_prompts_are_the_protocols_and_weights_the_cohorts(
             torch.testing.assert_close(prompts.features[side, 0, number], vector, rtol=1e-4, atol=1e-5)
         values = [study.labels[label] for study in cohort]
         has, lacks = values.count(1), values.count(0)
-        assert prompts.rarer[number].item() == pytest.approx(lacks / has if has else 1)
+        assert prompts.rarer[number].item() == pytest.approx(lacks / has if has else 0)
 
 
 @pytest.mark.parametrize(

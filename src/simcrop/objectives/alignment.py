@@ -18,8 +18,8 @@ from simcrop.nn.transformer import identity_linear
 from simcrop.objectives.cross_image import CrossImageSettings
 from simcrop.objectives.level import Level, LevelSettings
 from simcrop.objectives.method import ProjectionHead, Prompts
-from simcrop.objectives.opposite import Opposite, OppositeSettings
-from simcrop.objectives.own_image import OwnImageSettings, OwnImageTerm
+from simcrop.objectives.opposite import OppositeSettings
+from simcrop.objectives.own_image import OptionSettings, OwnImageTerm, OwnImageTerms
 from simcrop.objectives.prompts import PromptSettings, PromptTerm
 from simcrop.settings import Settings
 
@@ -58,18 +58,16 @@ class AlignSettings(Settings):
         return self
 
     @property
-    def options(self) -> dict[str, OwnImageSettings]:
-        """What is asked of each image alone, of what is on."""
+    def options(self) -> dict[str, OptionSettings]:
+        """Those that are on."""
         known = {"opposite": self.opposite, "prompts": self.prompts, "level": self.level}
         return {name: option for name, option in known.items() if option.enabled}
 
-    def option_terms(
+    def own_image_terms(
         self, grid: PatchGrid, patch_mm: tuple[float, float, float] | None, prompts: Prompts | None
-    ) -> dict[str, OwnImageTerm]:
-        """Their terms by name."""
+    ) -> OwnImageTerms:
+        """The terms of those that ask each image alone."""
         terms: dict[str, OwnImageTerm] = {}
-        if self.opposite.enabled:
-            terms["opposite"] = Opposite(self.opposite)
         if self.prompts.enabled:
             if prompts is None:
                 raise SimcropError("bad-setting", "align.prompts needs sentences that ask for labels")
@@ -78,7 +76,7 @@ class AlignSettings(Settings):
             if patch_mm is None:
                 raise SimcropError("bad-setting", "align.level needs to know how high a patch is")
             terms["level"] = Level(self.level, grid, patch_mm[2])
-        return terms
+        return OwnImageTerms(terms)
 
 
 class AlignProjection(ProjectionHead):

@@ -5,6 +5,7 @@ Gaussian around the slice of a finding. Reports seldom name a slice; what they n
 """
 
 import torch
+from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
@@ -14,10 +15,10 @@ from simcrop.data.samples.batch import Batch, Sentences
 from simcrop.errors import SimcropError
 from simcrop.nn.masking import Mask
 from simcrop.nn.patch import PatchGrid
-from simcrop.objectives.own_image import Look, OwnImageSettings, OwnImageTerm
+from simcrop.objectives.own_image import Look, OptionSettings, OwnImageTerm
 
 
-class LevelSettings(OwnImageSettings):
+class LevelSettings(OptionSettings):
     """Only assertions count that name one lobe or zone, lower, middle or upper. `heights`: where the middle of each
     lies, as a share of the input's height from the feet, which holds where inputs are cut around the lungs or the
     middle of the scan; `sigma_mm`: of the Gaussian. 24 mm and a weight of 0.004 are reported for slices; a lobe is
@@ -56,7 +57,7 @@ class Level(OwnImageTerm):
         index, known = sentences.image_index, states_level(sentences)
         similarity = losses.own_products(look.sentences, look.patches, index, sentences.most)
         whole = on_grid(similarity, look.mask, index)
-        return losses.level_cross_entropy(
+        return level_cross_entropy(
             whole.view(len(whole), *self.grid.shape),
             self.targets[levels_of(sentences).clamp(min=0)],
             known,
@@ -80,3 +81,20 @@ def levels_of(sentences: Sentences) -> Tensor:
 
 def states_level(sentences: Sentences) -> Bool[Tensor, " s"]:
     return levels_of(sentences) >= 0
+
+
+def level_cross_entropy(
+    similarity: Float[Tensor, "s x y z"],
+    target: Float[Tensor, "s z"],
+    known: Bool[Tensor, " s"],
+    temperature: float = 0.07,
+) -> Float[Tensor, ""]:
+    """A softmax over all patches of the sentence's own image, summed within each layer from the feet to the head,
+    against the share of it that each layer should have; the mean over sentences whose `target` is `known`. Patches that
+    were not seen are -inf; none known gives a 0 with a gradient.
+    """
+    shares = (rearrange(similarity, "s x y z -> s (x y z)").float() / temperature).softmax(-1)
+    layers = reduce(shares.view(similarity.shape), "s x y z -> s z", "sum")
+    # A layer of which nothing was seen costs what it costs, and has no gradient.
+    cost = -(target * layers.clamp(min=1e-6).log()).sum(-1)
+    return (cost * known).sum() / known.sum().clamp(min=1)

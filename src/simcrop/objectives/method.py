@@ -64,7 +64,7 @@ class TextNeeds:
 @dataclass(frozen=True, eq=False)
 class Prompts:
     """Sentences that ask for labels. `features`: of those that say yes, and of those that say no; `rarer`: how many
-    studies lack each label for one that has it, 1 where nobody has it.
+    studies lack each label for one that has it, 0 where all are alike and nothing can be learned.
     """
 
     features: Float[Tensor, "2 t l d"]

@@ -4,7 +4,7 @@ Axes: b study, v visible patches, s sentence, e features that sentences and patc
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from simcrop.data.samples.batch import Batch, Sentences
 from simcrop.nn.masking import Mask
-from simcrop.objectives.method import ProjectionHead
+from simcrop.objectives.method import ProjectionHead, Term
 from simcrop.settings import Settings
 
 
-class OwnImageSettings(Settings):
+class OptionSettings(Settings):
     """`weight`: its factor in the sum; `temperature`: what cosines are divided by."""
 
     enabled: bool = False
@@ -53,3 +53,26 @@ class OwnImageTerm(nn.Module):
     @abstractmethod
     def forward(self, look: Look) -> Float[Tensor, ""]:
         """The mean."""
+
+
+class OwnImageTerms(nn.Module):
+    """Several of them by name; there may be none."""
+
+    def __init__(self, terms: Mapping[str, OwnImageTerm]) -> None:
+        super().__init__()
+        self.by_name = nn.ModuleDict(terms)
+
+    def __iter__(self) -> Iterator[tuple[str, OwnImageTerm]]:
+        for name, term in self.by_name.items():
+            assert isinstance(term, OwnImageTerm)
+            yield name, term
+
+    def terms(self, settings: Mapping[str, OptionSettings]) -> dict[str, Term]:
+        """As a method names its terms."""
+        return {name: Term(settings[name].weight, term.words, aligns=True) for name, term in self}
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        return {name: term.count(batch) for name, term in self}
+
+    def forward(self, look: Look) -> dict[str, Tensor]:
+        return {name: term(look) for name, term in self}

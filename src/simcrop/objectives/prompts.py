@@ -4,6 +4,7 @@ Axes: b study, l label, t template, d features, e features that sentences and pa
 trains so what zero-shot classification asks; an option that is not in the paper.
 """
 
+import torch
 from einops import rearrange, reduce
 from jaxtyping import Float
 from pydantic import Field
@@ -13,11 +14,11 @@ from torch.nn.functional import normalize
 from simcrop import losses
 from simcrop.data.samples.batch import Batch
 from simcrop.objectives.method import Prompts
-from simcrop.objectives.own_image import Look, OwnImageSettings, OwnImageTerm
+from simcrop.objectives.own_image import Look, OptionSettings, OwnImageTerm
 from simcrop.objectives.supervised import known_label_loss, labels_of
 
 
-class PromptSettings(OwnImageSettings):
+class PromptSettings(OptionSettings):
     """Labels are learned, which the paper's method does without. `protocol`: whose sentences ask, a shipped protocol of
     zero-shot classification or a file; of several templates the vectors are averaged. `labels`: names to ask for;
     empty: all that the cohort knows. A label that is there counts as often more as it is rarer, at most
@@ -36,6 +37,7 @@ class PromptTerm(OwnImageTerm):
     words = "labels, by sentences that say they are there or not (our option)"
     features: Tensor
     positive_weight: Tensor
+    differs: Tensor
 
     def __init__(self, settings: PromptSettings, prompts: Prompts) -> None:
         super().__init__()
@@ -43,9 +45,10 @@ class PromptTerm(OwnImageTerm):
         self.register_buffer("features", prompts.features, persistent=False)
         weight = prompts.rarer.clamp(1, settings.positive_weight)
         self.register_buffer("positive_weight", weight, persistent=False)
+        self.register_buffer("differs", prompts.rarer > 0, persistent=False)
 
     def count(self, batch: Batch) -> int:
-        return int((~labels_of(batch).isnan()).sum())
+        return int((~self.asked(batch).isnan()).sum())
 
     def forward(self, look: Look) -> Float[Tensor, ""]:
         templates = self.features.shape[1]
@@ -54,4 +57,9 @@ class PromptTerm(OwnImageTerm):
         scores = losses.region_scores(normalize(mean, dim=-1), look.patches, look.k)
         yes, no = rearrange(scores, "(side l) b -> side b l", side=2).float()
         logits = (yes - no) / self.settings.temperature
-        return known_label_loss(logits, labels_of(look.batch), self.positive_weight)
+        return known_label_loss(logits, self.asked(look.batch), self.positive_weight)
+
+    def asked(self, batch: Batch) -> Float[Tensor, "b l"]:
+        """The labels by which studies differ; where all are alike, words alone would answer."""
+        labels = labels_of(batch)
+        return labels.where(self.differs.to(labels.device), torch.nan)

@@ -3,14 +3,14 @@
 Axes: b study, n all patches, v visible patches, p voxel of a patch, s sentence, t word piece, d features.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from pydantic import model_validator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from simcrop import losses
@@ -39,7 +39,8 @@ from simcrop.objectives.method import (
     Term,
     TextNeeds,
 )
-from simcrop.objectives.own_image import Look, OwnImageTerm
+from simcrop.objectives.opposite import Opposite
+from simcrop.objectives.own_image import Look
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
 from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, preferred_patches, volume_loss
 from simcrop.objectives.words import MlmSettings, draw_words
@@ -138,7 +139,8 @@ class SimCroP(Objective):
         self.vision_decoder = VisionDecoder(settings.vision_decoder, self.vision.width, grid)
         self.projection = settings.projection_head(text)
         self.cross_image = CrossImage(settings.align.cross_image, patch_mm)
-        self.options = nn.ModuleDict(settings.align.option_terms(grid, patch_mm, prompts))
+        self.opposite = Opposite(settings.align.opposite)
+        self.options = settings.align.own_image_terms(grid, patch_mm, prompts)
         self.fusion = Fusion(settings.fusion, text.width, self.vision.width, width)
         self.report_decoder = ReportDecoder(settings.report_decoder)
         self.mlm_head = MlmHead(width, text, vocabulary)
@@ -160,15 +162,11 @@ class SimCroP(Objective):
         if cross.enabled:
             words = "sentences and images of a batch (our extension)"
             terms["cross_image"] = Term(cross.weight, words, compares_samples=True, aligns=True)
-        for name, term in self.own_image_terms():
-            terms[name] = Term(align.options[name].weight, term.words, aligns=True)
-        return terms
-
-    def own_image_terms(self) -> Iterator[tuple[str, OwnImageTerm]]:
-        """What is asked of each image alone, by name."""
-        for name, term in self.options.items():
-            assert isinstance(term, OwnImageTerm)
-            yield name, term
+        if align.opposite.enabled:
+            terms["opposite"] = Term(
+                align.opposite.weight, Opposite.words, compares_samples=True, aligns=True
+            )
+        return terms | self.options.terms(align.options)
 
     @property
     def skips_parameters(self) -> bool:
@@ -198,7 +196,7 @@ class SimCroP(Objective):
             counts["report"] = len(batch.drawn["masked_at"])
         if self.settings.align.use_sa:
             counts["align"] = int((batch.sentences.image_index.bincount() >= 2).sum())
-        return counts | {name: term.count(batch) for name, term in self.own_image_terms()}
+        return counts | self.options.counts(batch)
 
     def forward(self, batch: Batch) -> Parts:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
@@ -213,8 +211,8 @@ class SimCroP(Objective):
             terms["align"] = self.align_loss(batch.sentences, features)
         if self.settings.align.cross_image.enabled:
             look = self.look(batch, body)
-            terms["cross_image"] = self.cross_image.compared(look.sentences, look.patches, batch.sentences)
-            terms |= {name: term(look) for name, term in self.own_image_terms()}
+            terms |= self.across_images(look)
+            terms |= self.options(look)
         return terms
 
     def masked_features(self, batch: Batch, body: Bool[Tensor, "b n"] | None) -> tuple[VisionFeatures, Mask]:
@@ -229,8 +227,7 @@ class SimCroP(Objective):
         if self.settings.align.use_sa and self.settings.align.scope == "batch":
             found["align"] = self.align_loss(batch.sentences, self.masked_features(batch, body)[0])
         if self.settings.align.cross_image.enabled:
-            look = self.look(batch, body)
-            found["cross_image"] = self.cross_image.compared(look.sentences, look.patches, batch.sentences)
+            found |= self.across_images(self.look(batch, body))
         return {name: part for name, part in found.items() if isinstance(part, Compared)}
 
     def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""] | Compared:
@@ -248,11 +245,15 @@ class SimCroP(Objective):
     def scores(self, name: str, compared: Compared) -> Float[Tensor, "s b"]:
         if name == "cross_image":
             return self.cross_image.scores(compared)
+        if name == "opposite":
+            return self.opposite.scores(compared, self.cross_image.most_of(compared.images))
         return losses.products(compared.texts, compared.images, "s e, r e -> s r")
 
     def contrast(self, name: str, scores: Float[Tensor, "s b"], compared: Compared) -> Float[Tensor, ""]:
         if name == "cross_image":
             return self.cross_image(scores, compared)
+        if name == "opposite":
+            return self.opposite(scores, compared)
         logits = scores.T.float() / self.settings.align.temperature
         return losses.paired_nce(logits, torch.zeros_like(compared.image_index))
 
@@ -279,6 +280,13 @@ class SimCroP(Objective):
         patches = self.projection.patches(self.vision(batch.volume, mask, skip).patches)
         sentences, k = self.sentence_features(batch.sentences), self.cross_image.most_of(patches)
         return Look(batch, patches, sentences, mask, k, self.sentence_features, self.projection)
+
+    def across_images(self, look: Look) -> dict[str, Compared]:
+        """Those of our extensions that compare the samples of a batch."""
+        found = {"cross_image": self.cross_image.compared(look.sentences, look.patches, look.batch.sentences)}
+        if self.settings.align.opposite.enabled:
+            found["opposite"] = self.opposite.compared(look)
+        return found
 
     def sentence_features(self, sentences: Sentences) -> Float[Tensor, "s e"]:
         """f_sent of the paper: cached when the text encoder is frozen, encoded here when it is trained."""

@@ -23,7 +23,7 @@ from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.evaluation.protocol import Protocol, read_protocol
-from simcrop.evaluation.stated import level_of, opposite_of
+from simcrop.evaluation.stated import claims_of, level_of, opposite_of
 from simcrop.files.digest import digest_of_files
 from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
 from simcrop.objectives.method import Components, TextNeeds
@@ -175,6 +175,7 @@ def asked_of(needs: TextNeeds, asking: Protocol | None, labels: Sequence[str]) -
     """What the method wants to know of the sentences, and what else it reads."""
     return Asked(
         opposite_of if needs.opposites else None,
+        claims_of if needs.opposites else None,
         level_of if needs.levels else None,
         ()
         if asking is None

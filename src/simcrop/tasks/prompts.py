@@ -42,5 +42,5 @@ def prompts_of(asking: Protocol, labels: Sequence[str], bank: SentenceBank, stud
     )
     return Prompts(
         torch.stack([torch.stack(side) for side in features]),
-        torch.where(has > 0, lacks / has, 1.0),
+        torch.where(has > 0, lacks / has, 0.0),
     )

@@ -106,7 +106,7 @@ def test_each_process_encodes_its_share_and_all_have_the_whole(tmp_path: Path) -
 
 def test_what_is_asked_besides_is_encoded_after_what_reports_say(tmp_path: Path) -> None:
     turn = {"no effusion.": "effusion.", "a nodule.": "clear."}
-    asked = Asked(turn.get, {"a nodule.": "upper"}.get, ("is there?", "clear."))
+    asked = Asked(turn.get, lambda text: (len(text), 0), {"a nodule.": "upper"}.get, ("is there?", "clear."))
     cache = tmp_path / "kept.vectors"
     bank = build_bank(REPORTS, encode, cache, asked=asked)
     assert bank.texts == ["a nodule.", "clear.", "no effusion.", "effusion.", "is there?"]
@@ -115,6 +115,8 @@ def test_what_is_asked_besides_is_encoded_after_what_reports_say(tmp_path: Path)
     assert bank.opposite is not None
     assert bank.level is not None
     assert bank.opposite.tolist() == [1, 1, 3, 3, 4]
+    assert bank.claims is not None
+    assert bank.claims.tolist() == [[len(text), 0] for text in bank.texts]
     assert bank.level.tolist() == [2, -1, -1, -1, -1]
     plain, again = build_bank(REPORTS, encode), Counted()
     assert torch.equal(bank.center(), plain.center()), "the mean sentence is that of the reports"  # type: ignore[arg-type]

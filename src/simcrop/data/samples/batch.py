@@ -29,7 +29,8 @@ class Sentences:
     `image_index`: whose study of the batch it is; `sentence_id`: equal for equal sentences; `document_frequency`: in
     what share of the training reports it stands; `size_mm`: the length that it states, NaN where none; `level`: which
     of `LEVELS` it states, -1 where none. `opposite`: each of them turned round, row by row; where that cannot be, the
-    sentence itself. Both None when the method does not ask.
+    sentence itself; `claims`: 1 where it asserts a kind of finding, -1 where it denies one. None when the method does
+    not ask.
     """
 
     image_index: Int[Tensor, " s"]
@@ -41,6 +42,7 @@ class Sentences:
     most: int | None = None
     level: Int[Tensor, " s"] | None = None
     opposite: "Sentences | None" = None
+    claims: Int[Tensor, "s k"] | None = None
 
     def to(self, device: torch.device) -> "Sentences":
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -56,6 +58,7 @@ class Sentences:
             self.most,
             None if self.level is None else change(self.level),
             None if self.opposite is None else self.opposite.each(change),
+            None if self.claims is None else change(self.claims),
         )
 
 

@@ -55,7 +55,9 @@ class Texts:
         sentences = self.stated(ids)
         if self.bank.opposite is None:
             return sentences
-        return replace(sentences, opposite=self.stated([self.turned(of_one) for of_one in ids]))
+        opposite, claims = self.stated([self.turned(of_one) for of_one in ids]), self.bank.claims
+        said = None if claims is None else claims[sentences.sentence_id]
+        return replace(sentences, opposite=opposite, claims=said)
 
     def turned(self, ids: Int[np.ndarray, " s"]) -> Int[np.ndarray, " s"]:
         """The opposites of one report's sentences; a sentence stays itself where it has none, or where the report says

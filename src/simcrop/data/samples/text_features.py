@@ -57,12 +57,13 @@ ALONE = OneProcess()
 
 @dataclass(frozen=True)
 class Asked:
-    """What else a method wants to know of the sentences: `opposite_of` turns one round, `level_of` says which of
-    `LEVELS` it states, each None where there is nothing to say; `further`: texts that no report says and that are
-    encoded with the others.
+    """What else a method wants to know of the sentences: `opposite_of` turns one round, `claims_of` says what
+    it asserts (1) or denies (-1) of so many kinds of finding, `level_of` which of `LEVELS` it states, None where there
+    is nothing to say; `further`: texts that no report says and that are encoded with the others.
     """
 
     opposite_of: Callable[[str], str | None] | None = None
+    claims_of: Callable[[str], tuple[int, ...]] | None = None
     level_of: Callable[[str], str | None] | None = None
     further: tuple[str, ...] = ()
 
@@ -74,7 +75,8 @@ NOTHING = Asked()
 class SentenceBank:
     """`features` is None when the text encoder is trained and nothing may be cached; `size_mm`: the length that a
     sentence states, NaN where none. The first `said` texts are those of the reports, the others were made or given:
-    `opposite`: where a sentence turned round stands, its own place where there is none; `level`: as in a batch.
+    `opposite`: where a sentence turned round stands, its own place where there is none; `claims`, `level`: as in a
+    batch.
     """
 
     index: dict[str, int]
@@ -83,6 +85,7 @@ class SentenceBank:
     features: Float[Tensor, "u d"] | None
     said: int
     opposite: Int[Tensor, " u"] | None = None
+    claims: Int[Tensor, "u k"] | None = None
     level: Int[Tensor, " u"] | None = None
 
     @cached_property
@@ -128,8 +131,9 @@ def build_bank(
     opposite = (
         torch.tensor([index[turned.get(text) or text] for text in texts]) if asked.opposite_of else None
     )
+    claims = torch.tensor([asked.claims_of(text) for text in texts]) if asked.claims_of else None
     level = torch.tensor([number_of(asked.level_of(text)) for text in texts]) if asked.level_of else None
-    return SentenceBank(index, frequency, sizes, features, len(own), opposite, level)
+    return SentenceBank(index, frequency, sizes, features, len(own), opposite, claims, level)
 
 
 def number_of(level: str | None) -> int:
