@@ -60,8 +60,10 @@ def test_sentences_that_ask_are_not_part_of_the_model(build: Callable) -> None:
 
 def test_a_label_that_all_studies_share_is_not_asked_for(build: Callable) -> None:
     objective, batch = build("simcrop", align=ALIGN, **ALONE)
-    alike = torch.tensor([0.0, 3.0, 40.0])
+    look = objective.look(objective.draw(batch, 0), None)
     features = objective.options.by_name["prompts"].features
-    asking = PromptTerm(objective.settings.align.prompts, Prompts(features, alike))
-    assert asking.count(batch) == 6
-    assert asking.asked(batch)[:, 0].isnan().all()
+    term = PromptTerm(objective.settings.align.prompts, Prompts(features, torch.tensor([0.0, 3.0, 40.0])))
+    assert term.count(batch) == 6
+    cost = term(look)
+    batch.labels[:, 0] = float("nan")
+    assert torch.equal(term(look), cost)

@@ -45,10 +45,11 @@ class PromptTerm(OwnImageTerm):
         self.register_buffer("features", prompts.features, persistent=False)
         weight = prompts.rarer.clamp(1, settings.positive_weight)
         self.register_buffer("positive_weight", weight, persistent=False)
-        self.register_buffer("differs", prompts.rarer > 0, persistent=False)
+        self.to_count = prompts.rarer > 0  # stays on the processor, so that a card need not be waited for
+        self.register_buffer("differs", self.to_count, persistent=False)
 
     def count(self, batch: Batch) -> int:
-        return int((~self.asked(batch).isnan()).sum())
+        return int((~labels_of(batch).isnan() & self.to_count).sum())
 
     def forward(self, look: Look) -> Float[Tensor, ""]:
         templates = self.features.shape[1]
@@ -57,9 +58,6 @@ class PromptTerm(OwnImageTerm):
         scores = losses.region_scores(normalize(mean, dim=-1), look.patches, look.k)
         yes, no = rearrange(scores, "(side l) b -> side b l", side=2).float()
         logits = (yes - no) / self.settings.temperature
-        return known_label_loss(logits, self.asked(look.batch), self.positive_weight)
-
-    def asked(self, batch: Batch) -> Float[Tensor, "b l"]:
-        """The labels by which studies differ; where all are alike, words alone would answer."""
-        labels = labels_of(batch)
-        return labels.where(self.differs.to(labels.device), torch.nan)
+        # Only labels by which studies differ: where all are alike, words alone would answer.
+        labels = labels_of(look.batch).where(self.differs, torch.nan)
+        return known_label_loss(logits, labels, self.positive_weight)
