@@ -1,7 +1,7 @@
 """Every loss as a pure function of tensors; weights, gathering and logging live elsewhere.
 
 Axes: b image or report, n patch, p voxel of a patch, s sentence (of all reports of a batch, flat), d features,
-m masked word, w word of the vocabulary.
+m masked word, w word of the vocabulary; of label volumes c class, x y z voxels.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,8 @@ from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, embedding, logsigmoid, normalize
+
+DICE_FLOOR = 1e-6  # voxels: a class that is neither there nor thought to be is divided by this
 
 
 class Compared(NamedTuple):
@@ -214,3 +216,30 @@ def masked_word_loss(logits: Float[Tensor, "m w"], target: Int[Tensor, " m"]) ->
     if len(target) == 0:
         return logits.sum() * 0.0
     return cross_entropy(logits.float(), target)
+
+
+class DiceCE(NamedTuple):
+    """Two terms of a segmentation's loss, each without a weight."""
+
+    dice: Tensor
+    cross_entropy: Tensor
+
+
+def dice_ce(
+    logits: Float[Tensor, "b c x y z"], target: Int[Tensor, "b x y z"], squared: bool = True
+) -> DiceCE:
+    """1 - Dice of the class probabilities, each class in each image by itself and then the mean over both, and the mean
+    cross-entropy of all voxels.
+
+    A class that an image does not have costs 1 there, whatever is said of it. `squared`: in the denominator stand the
+    squares of the probabilities.
+    """
+    log_chance = rearrange(logits, "b c x y z -> b c (x y z)").float().log_softmax(1)
+    chance, index = log_chance.exp(), rearrange(target, "b x y z -> b (x y z)")
+    # One softmax for both terms, and of each voxel only its own class is looked up: no volume of ones for each class.
+    own = log_chance.gather(1, index[:, None])[:, 0]
+    none = chance.new_zeros(chance.shape[:2])
+    overlap = none.scatter_add(1, index, own.exp())
+    have = none.scatter_add(1, index, torch.ones_like(own))
+    said = (chance.square() if squared else chance).sum(2)
+    return DiceCE((1 - 2 * overlap / (said + have + DICE_FLOOR)).mean(), -own.mean())

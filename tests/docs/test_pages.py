@@ -16,9 +16,9 @@ from simcrop.cli.app import UsageProblem, app
 from simcrop.config import recipe_names
 from simcrop.data.layouts import LAYOUTS, report_rows
 from simcrop.data.readers.find import SUFFIXES
-from simcrop.data.readers.reasons import SCAN_REASONS
+from simcrop.data.readers.reasons import MASK_REASONS, SCAN_REASONS
 from simcrop.data.readers.slices import PICTURES
-from simcrop.data.store.format import COHORT, LEDGER, STUDIES
+from simcrop.data.store.format import COHORT, LEDGER, MASKS, SOURCE_MASKS, STUDIES
 from simcrop.tasks.folder import METRICS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -116,7 +116,7 @@ def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None
     text = GUIDE.read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| its ")]
     listed = [code for row in rows for code in re.findall(r"`([^`]+)`", row)]
-    assert sorted(listed) == sorted(SCAN_REASONS)
+    assert sorted(listed) == sorted(SCAN_REASONS | MASK_REASONS)
     columns = (
         *report_rows.KEYS,
         *report_rows.FINDINGS,
@@ -126,7 +126,15 @@ def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None
         "label:NAME",
     )
     files = (COHORT, LEDGER, STUDIES, METRICS, "predictions.parquet")
-    for name in (*SUFFIXES, *PICTURES, *columns, "mask_path", *files):
+    for name in (
+        *SUFFIXES,
+        *PICTURES,
+        *columns,
+        "mask_path",
+        *files,
+        f"{MASKS}/*.b2nd",
+        f"{SOURCE_MASKS}/*.b2nd",
+    ):
         assert f"`{name}`" in text
 
 

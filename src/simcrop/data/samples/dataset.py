@@ -3,7 +3,7 @@
 Axes: b study, x y z voxels (RAS+), l label. Everything random about a sample comes from the seed of its draw.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from simcrop.data.preprocess import (
     to_unit,
     triple,
 )
-from simcrop.data.readers import read_stored
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Unread
 from simcrop.data.samples.reading import OTHERS, Draw, other_draw, read_patiently
@@ -80,17 +79,7 @@ class StudyCrops(Dataset):
 
         Or its error as a value, because an exception loses its fields on the way between processes.
         """
-        unread: list[Unread] = []
-        while True:
-            try:
-                return replace(read_patiently(lambda: self.read(draw)), unread=tuple(unread))  # noqa: B023
-            except SimcropError as error:
-                scan = self.scan(draw.index)
-                error = SimcropError(error.reason, f"study {scan.id}: {error.sentence}")
-                if error.reason == "bad-setting" or len(unread) == min(OTHERS, len(self) - 1):
-                    return error
-                unread.append(Unread(scan.id, error))
-                draw = other_draw(draw, len(self))
+        return read_one(self.read, draw, len(self), lambda index: self.scan(index).id)
 
     def read(self, draw: Draw) -> Sample:
         """Raises SimcropError where the scan or its label volume cannot be read."""
@@ -119,6 +108,25 @@ class StudyCrops(Dataset):
         return self.studies[index if self.scan_of is None else self.scan_of[index]]
 
 
+def read_one(
+    read: Callable[[Draw], Sample], draw: Draw, count: int, id_of: Callable[[int], str]
+) -> Sample | SimcropError:
+    """The sample drawn, or another of `count` where its study cannot be read, by the draw's own seed; or the error as a
+    value.
+    """
+    unread: list[Unread] = []
+    while True:
+        try:
+            return replace(read_patiently(lambda: read(draw)), unread=tuple(unread))  # noqa: B023
+        except SimcropError as error:
+            scan = id_of(draw.index)
+            error = SimcropError(error.reason, f"study {scan}: {error.sentence}")
+            if error.reason == "bad-setting" or len(unread) == min(OTHERS, count - 1):
+                return error
+            unread.append(Unread(scan, error))
+            draw = other_draw(draw, count)
+
+
 def derangement(count: int, seed: int) -> list[int]:
     """For each of `count` studies another one, each used once: in a ring of random order, everyone takes the next."""
     ring = np.random.default_rng((seed, 5)).permutation(count)
@@ -138,7 +146,7 @@ def cut_hu(
     """The same in HU: int16 as stored, or float32 where the cohort's spacing is another and it is resampled now. It
     begins `back` voxels earlier.
     """
-    if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
+    if is_stored_at(study, spec):
         check_alike(study, spec)
         return study.crop(earlier(stored_start(study, spec, random), back), spec.shape)
     hu = resample(study.volume(), spec.spacing_mm, spec.antialias).hu
@@ -149,7 +157,7 @@ def placement_of(
     study: Study, spec: InputSpec, random: np.random.Generator | None = None, back: Triple = HERE
 ) -> Placement:
     """Where that crop lies in the scan's file, whatever spacing the cohort is stored at."""
-    if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
+    if is_stored_at(study, spec):
         return study.placement(spec, earlier(stored_start(study, spec, random), back))
     again = resample(study.volume(), spec.spacing_mm)
     start = earlier(start_of(again.hu, spec, random), back)
@@ -161,20 +169,13 @@ def cut_mask(
 ) -> np.ndarray | None:
     """The same crop of the study's label volume, int16: each voxel takes the label at its centre, 0 outside the scan.
 
-    None for a study that has none. Raises SimcropError for labels that are no whole numbers below 32768.
+    None for a study that has none.
     """
-    if study.mask_path is None:
+    if not study.has_mask:
         return None
-    labels = read_stored(study.mask_path).values
-    if labels.shape != study.source_shape:
-        raise SimcropError(
-            "bad-mask", f"a mask of {labels.shape} voxels cannot lie on a scan of {study.source_shape}"
-        )
-    found = placement_of(study, spec, random, back).cut_nearest(labels)
-    small = found.astype(np.int16)
-    if (small != found).any():
-        raise SimcropError("bad-mask", "a mask must hold whole numbers below 32768, one for each label")
-    return small
+    if is_stored_at(study, spec):
+        return study.mask_crop(earlier(stored_start(study, spec, random), back), spec.shape)
+    return placement_of(study, spec, random, back).cut_nearest(study.source_mask())
 
 
 def as_tensor(voxels: np.ndarray, flip: bool) -> Tensor:
@@ -182,6 +183,11 @@ def as_tensor(voxels: np.ndarray, flip: bool) -> Tensor:
     return torch.from_numpy(voxels[::-1].copy() if flip else np.require(voxels, requirements=("C", "W")))[
         None
     ]
+
+
+def is_stored_at(study: Study, spec: InputSpec) -> bool:
+    """Whether the cohort's spacing is the wanted one, so that nothing has to be resampled."""
+    return np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4)
 
 
 def check_alike(study: Study, spec: InputSpec) -> None:

@@ -62,8 +62,11 @@ def raw(voxels: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def compressed(voxels: np.ndarray) -> bytes:
-    """The bytes of a `.b2nd` file; made in memory, so that a full disk is noticed by Python and not by a C library."""
+def compressed(voxels: np.ndarray, planes: int | None = None) -> bytes:
+    """The bytes of a `.b2nd` file in one chunk, or one of every so many `planes` (x, y).
+
+    Made in memory, so that a full disk is noticed by Python and not by a C library.
+    """
     params = blosc2.CParams(
         codec=blosc2.Codec.LZ4,
         clevel=1,
@@ -77,7 +80,7 @@ def compressed(voxels: np.ndarray) -> bytes:
     # The frame records how many threads may decode it: one, or its bytes would depend on the machine.
     array: Any = blosc2.asarray(
         untyped,
-        chunks=voxels.shape,
+        chunks=(*voxels.shape[:2], min(planes or voxels.shape[2], voxels.shape[2])),
         blocks=blocks,
         cparams=params,
         dparams=blosc2.DParams(nthreads=1),
@@ -86,12 +89,12 @@ def compressed(voxels: np.ndarray) -> bytes:
     return array.to_cframe()
 
 
-def read_crop(path: Path, start: Triple, shape: Triple) -> np.ndarray:
-    """`shape` voxels from `start` on, int16; `start` may be negative, and what lies outside is air."""
+def read_crop(path: Path, start: Triple, shape: Triple, outside: int = AIR_HU) -> np.ndarray:
+    """`shape` voxels from `start` on, int16; `start` may be negative, and what lies outside is air, or `outside`."""
     array = opened(path)
     if all(s >= 0 and s + n <= have for s, n, have in zip(start, shape, array.shape, strict=True)):
         return decoded(path, array, tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True)))
-    out = np.full(shape, AIR_HU, np.int16)
+    out = np.full(shape, outside, np.int16)
     low = [min(max(s, 0), have) for s, have in zip(start, array.shape, strict=True)]
     high = [min(max(s + n, 0), have) for s, n, have in zip(start, shape, array.shape, strict=True)]
     if all(a < b for a, b in zip(low, high, strict=True)):

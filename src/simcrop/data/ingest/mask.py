@@ -1,0 +1,101 @@
+"""The mask of one scan: read, checked against its scan, and stored on both of its grids.
+
+Axes: x, y, z of the scan's file, or of the resampled grid (RAS+). Labels are int16, 0 is the background.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from simcrop.data.hounsfield import Hint
+from simcrop.data.ingest.journal import Record
+from simcrop.data.ingest.streamed import Resampled
+from simcrop.data.label_volume import (
+    Channels,
+    as_labels,
+    check_sides,
+    found_classes,
+    on_scan,
+    resampled_labels,
+)
+from simcrop.data.preprocess import triple
+from simcrop.data.readers import is_nifti, naming, read_stored
+from simcrop.data.readers.geometry import place
+from simcrop.data.readers.stored import Stored
+from simcrop.data.store.mask_file import mask_path, source_mask_path, write_mask
+from simcrop.data.store.volume_file import checksum
+from simcrop.files.whole import writing
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The file, and what its numbers stand for where that is said."""
+
+    path: Path
+    classes: dict[int, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The same labels on the grid in the scan's file and on the stored one; `values`: the classes among them."""
+
+    source: np.ndarray
+    stored: np.ndarray
+    values: tuple[int, ...]
+
+
+def labels_of(mask: Mask, made: Resampled, hint: Hint | None) -> Labels:
+    """The labels on both grids of the scan that was `made`, or a refusal that names the file."""
+    with naming(mask.path):
+        stored = read_labels(mask, hint)
+        values = found_classes(stored.values, mask.classes)
+        source = on_scan(stored.values, stored.affine, made.source_shape, made.source_affine)
+        check_sides(source, made.source_affine, mask.classes or {})
+        volume = made.volume
+        resampled = resampled_labels(source, made.source_affine, triple(volume.shape), volume.affine)
+        return Labels(source, resampled, values)
+
+
+def read_labels(mask: Mask, hint: Hint | None) -> Stored:
+    """The file's labels, int16, and where they lie; of channels, one per class, one label volume is made."""
+    if mask.path.is_file() and is_nifti(mask.path) and mask.path.stat().st_size:
+        from simcrop.data.readers.nifti import open_nifti
+
+        with open_nifti(mask.path, channels=True) as stream:
+            if stream.channels > 1:
+                header = place(stream.header, stream.shape, hint)
+                joined = Channels(stream.shape, stream.channels, mask.classes)
+                for k, plane in enumerate(stream.planes):
+                    joined.take(k, plane)
+                return Stored(**vars(header), values=joined.labels.transpose(2, 1, 0))
+    stored = read_stored(mask.path)
+    stored = place(stored, stored.values.shape, hint)
+    return replace(stored, values=as_labels(stored.values, stored.slope, stored.intercept))
+
+
+def write_labels(cohort: Path, id: str, labels: Labels) -> Record:
+    """Both volumes into the cohort; what the journal says of them."""
+    paths = mask_path(cohort, id), source_mask_path(cohort, id)
+    volumes = labels.stored, labels.source
+    return {
+        "status": "taken",
+        "checksum": checksum(labels.stored),
+        "source_checksum": checksum(labels.source),
+        "values": list(labels.values),
+        "bytes": [write_mask(path, volume) for path, volume in zip(paths, volumes, strict=True)],
+    }
+
+
+def stored_labels(cohort: Path, id: str, record: Record | None) -> list[tuple[Path, int]]:
+    """The files of a stored mask, and the bytes of each."""
+    if record is None or record["status"] != "taken":
+        return []
+    return list(zip((mask_path(cohort, id), source_mask_path(cohort, id)), record["bytes"], strict=True))
+
+
+def remove_labels(cohort: Path, id: str) -> None:
+    """What an earlier call stored for a scan that has no mask any more."""
+    for path in (mask_path(cohort, id), source_mask_path(cohort, id)):
+        with writing(path):
+            path.unlink(missing_ok=True)
