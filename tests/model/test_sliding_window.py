@@ -149,7 +149,7 @@ def test_a_single_window_is_a_view_of_the_scan_and_knows_no_gradient() -> None:
 
     def looks(windows: Tensor) -> Tensor:
         assert windows.untyped_storage().data_ptr() == held
-        assert torch.is_inference_mode_enabled()
+        assert not torch.is_grad_enabled()
         return network(windows)
 
     sliding_logits(scan, None, WINDOW, looks, CHANNELS)

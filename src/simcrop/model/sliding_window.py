@@ -196,7 +196,7 @@ def logit_slabs(
 
     A window whose voxels are all `air` is not computed (None: all are). A voxel is the mean over the computed windows
     that hold it; one that none holds is background. `channels` of the logits, background's included; `batch`: windows
-    at a time, best one on a processor.
+    at a time, best one on a processor. Whoever wants `autocast` opens it around the whole loop.
     """
     grid = window_grid(tuple(scan.shape), window, overlap)  # pyright: ignore[reportArgumentType]
     padded, rows = with_air(scan, grid), rows_of_windows(grid, air)
@@ -205,7 +205,9 @@ def logit_slabs(
     for i, (x, corners) in enumerate(zip(grid.starts[0], rows, strict=True)):
         for first in range(0, len(corners), batch):
             at = corners[first : first + batch]
-            with torch.inference_mode():  # not around a yield: it would hold for whoever takes the rows, too
+            # Not `inference_mode`: under it autocast casts the weights anew for each window. And not around the yield:
+            # it would hold for whoever takes the rows, too.
+            with torch.no_grad():
                 logits = network(send(cut(padded, x, at, window), stitch.device))
             stitch.add(at, logits)
             done += len(at)
