@@ -1,7 +1,7 @@
-"""A mask as DICOM SEG: one binary segment per class, on the frame of reference of its CT series, whose images it names.
+"""A mask as DICOM SEG: a binary segment per class, on the frame of reference of its CT series, whose images it names.
 
-Axes: labels `(x, y, z)` on the grid of the scan, as the reader gives it: x along a row, y down the rows, z one slice per
-header; frames of the file are `(rows, columns)`. Patient and study are copied from the series, as DICOM requires.
+Axes: labels `(x, y, z)` on the grid of the scan, as the reader gives it: x along a row, y down the rows, z one slice
+per header; frames of the file are `(rows, columns)`. Patient and study are copied from the series, as DICOM requires.
 """
 
 import io
@@ -79,7 +79,9 @@ def refuse_unstated(headers: Sequence[Dataset]) -> None:
         if len(set(stated[key])) > 1:
             raise SimcropError(REASON, f"slices of one DICOM series differ in {key}, to which a SEG refers")
     if len(set(stated["SOPInstanceUID"])) < len(headers):
-        raise SimcropError(REASON, "slices of the DICOM series share a SOPInstanceUID, by which a SEG tells them")
+        raise SimcropError(
+            REASON, "slices of the DICOM series share a SOPInstanceUID, by which a SEG tells them"
+        )
 
 
 def completed(header: Dataset) -> Dataset:
