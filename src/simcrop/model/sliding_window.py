@@ -91,8 +91,8 @@ def is_air(hu: np.ndarray) -> np.ndarray:
 
 
 def tissue_box(air: Bool[np.ndarray, "x y z"]) -> tuple[slice, slice, slice] | None:
-    """The smallest box around all that is not air; None where all is. What lies outside is background: over the box alone
-    windows are fewer, by a fifth to two fifths in scans whose field of view is wider than the patient.
+    """The smallest box around all that is not air; None where all is. What lies outside is background, and windows over
+    the box alone are fewer, by a fifth to two fifths where the field of view is wider than the patient.
     """
     found = [np.flatnonzero(~air.all(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
     if not len(found[0]):
