@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from torch import Tensor
 from simcrop.claim import differences
 from simcrop.config import Recipe, flat, free_settings
 from simcrop.data.samples.collate import Collate
-from simcrop.data.samples.dataset import StudyCrops, derangement
-from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.checkpoint import Describe, checkpoints, trained_state
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
@@ -33,7 +30,7 @@ from simcrop.files.whole import flush_folder, write_json, writing
 from simcrop.model.folder import describe_model, save_model
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
-from simcrop.tasks.components import ALONE, gather_inputs, with_known_labels
+from simcrop.tasks.components import ALONE, gather_inputs, with_known_classes, with_known_labels
 from simcrop.tasks.folder import (
     RUN,
     check_folder,
@@ -47,6 +44,7 @@ from simcrop.tasks.folder import (
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.start import start_encoder
 from simcrop.tasks.start_from import lines_of, origin_of
+from simcrop.tasks.training_samples import samples_of, training_studies
 
 QUIET_S = 1.5  # of each stretch of the start: a setting that cannot be used is then one line and nothing else
 
@@ -67,7 +65,7 @@ def pretrain(
     with stop_requests():
         cohort = open_cohort(cohort_path)
         studies = training_studies(cohort, recipe)
-        recipe = with_known_labels(recipe, studies)
+        recipe = with_known_classes(with_known_labels(recipe, studies), studies)
         context = join_distributed()
         try:
             recipe = with_precision(recipe, out, context, resume)
@@ -165,21 +163,6 @@ def with_precision(recipe: Recipe, out: Path, context: DistributedContext, resum
     return recipe.model_copy(update={"engine": recipe.engine.model_copy(update={"precision": precision})})
 
 
-def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
-    """Those that `data.split` and `data.share` leave."""
-    split = recipe.data.split
-    studies = cohort.select(split=split) if split else cohort
-    if len(studies) == 0:
-        found = sorted(set(cohort.index["split"].to_list()))
-        raise SimcropError(
-            "no-studies", f"the cohort has no study in split {split!r}; it has {found or 'none at all'}"
-        )
-    if recipe.data.share == 1:
-        return studies
-    chosen = some_patients(studies.index["patient"].to_numpy(), recipe.data.share, recipe.seed)
-    return replace(studies, index=studies.index.filter(chosen))
-
-
 def prepare_job(
     cohort: Cohort,
     studies: Cohort,
@@ -210,14 +193,7 @@ def prepare_job(
         describe_model(recipe, inputs.components.text, inputs.components.tokenizer, provenance, folder)
 
     job = Job(
-        dataset=StudyCrops(
-            studies,
-            recipe.input.spec,
-            recipe.aug.crop == "random",
-            recipe.aug.flip_lr,
-            derangement(len(studies), recipe.seed) if recipe.data.mispaired else None,
-            recipe.wants_masks,
-        ),
+        dataset=samples_of(studies, recipe),
         collate=Collate(inputs.texts, recipe.label_names or (), recipe.wants_masks, recipe.extra),
         folder=out,
         describe=describe,
@@ -266,7 +242,7 @@ def untrained(cohort_path: Path, recipe: Recipe, out: Path, overwrite: bool = Fa
     """
     cohort = open_cohort(cohort_path)
     studies = training_studies(cohort, recipe)
-    recipe = with_known_labels(recipe, studies)
+    recipe = with_known_classes(with_known_labels(recipe, studies), studies)
     settings = {"cohort": digest_of_files(cohort_path / "studies.parquet"), **flat(recipe)}
     torch.manual_seed(recipe.seed)
     with staged(out, "untrained", settings, overwrite) as stage:
