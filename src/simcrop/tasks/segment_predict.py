@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from simcrop.data.readers.series_headers import is_series, series_headers
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_seg import as_dicom_seg, check_highdicom
 from simcrop.data.writers.nifti import write_labels
-from simcrop.engine.progress import Pace, show_progress
+from simcrop.engine.progress import Pace, Progress, show_progress
 from simcrop.errors import SimcropError
 from simcrop.figures.label_cuts import draw_label_cuts
 from simcrop.files.digest import digest_of_files
@@ -113,15 +114,12 @@ def mark_all(
     """What is known of each scan that has a mask by id, and those that were refused."""
     rows = {scan.id: found for scan in scans if (found := earlier(work, scan)) is not None}
     progress, pace, refused = show_progress(VERB), Pace("scans"), list[Unread]()
-    words = pace(len(rows), len(scans))
+    words = ""
     for scan in scans:
         if scan.id in rows:
             continue
-        done = len(rows) + len(refused)
-
-        def tell(windows: int, of: int, done: int = done, words: str = words) -> None:
-            progress(done, len(scans), f"{words}, window {windows} of {of}")
-
+        done, of_windows = len(rows) + len(refused), Pace("windows")
+        tell = partial(tell_windows, progress, done, len(scans), words, of_windows)
         try:
             rows[scan.id] = mark(work, scan, first or read(work, scan), tell)
         except StoreError:
@@ -131,6 +129,14 @@ def mark_all(
         words = pace(done + 1, len(scans))
         progress(done + 1, len(scans), words)
     return rows, refused
+
+
+def tell_windows(
+    progress: Progress, done: int, scans: int, words: str, pace: Pace, windows: int, of: int
+) -> None:
+    """Within a scan; the time left is that of all scans once one of them is done, before that of this one."""
+    beside = pace(windows, of)
+    progress(done, scans, f"window {windows} of {of}; {words or beside}")
 
 
 def read(work: Work, scan: Scan) -> Volume:
