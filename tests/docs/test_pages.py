@@ -126,7 +126,17 @@ def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None
         "split",
         "label:NAME",
     )
-    files = (COHORT, LEDGER, STUDIES, METRICS, VOLUMES, "predictions.parquet", "ID.nii.gz", "ID.seg.dcm", "ID.json")
+    files = (
+        COHORT,
+        LEDGER,
+        STUDIES,
+        METRICS,
+        VOLUMES,
+        "predictions.parquet",
+        "ID.nii.gz",
+        "ID.seg.dcm",
+        "ID.json",
+    )
     for name in (*SUFFIXES, *PICTURES, *columns, "mask_path", *files):
         assert f"`{name}`" in text
 
