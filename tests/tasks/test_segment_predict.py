@@ -159,6 +159,7 @@ def test_masks_that_go_beside_the_scans_are_no_scans(
 ) -> None:
     for seed in (1, 2):
         chests["nifti"](tmp_path / f"raw/{seed}.nii", chests["hu"](seed))
+    chests["nifti"](tmp_path / "raw/1_mask.nii.gz", np.zeros(chests["hu"](1).shape, np.uint8))
     words = ("segment-predict", segmenter_folder, tmp_path / "raw", "--out", tmp_path / "raw/out")
     assert simcrop(*words).code == 0
     ran = simcrop(*words, "--overwrite")
