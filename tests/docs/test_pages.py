@@ -20,6 +20,7 @@ from simcrop.data.readers.reasons import MASK_REASONS, SCAN_REASONS
 from simcrop.data.readers.slices import PICTURES
 from simcrop.data.store.format import COHORT, LEDGER, MASKS, SOURCE_MASKS, STUDIES
 from simcrop.tasks.folder import METRICS
+from simcrop.tasks.segment_predict_page import VOLUMES
 
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "own-scans.md"
@@ -125,16 +126,9 @@ def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None
         "split",
         "label:NAME",
     )
-    files = (COHORT, LEDGER, STUDIES, METRICS, "predictions.parquet")
-    for name in (
-        *SUFFIXES,
-        *PICTURES,
-        *columns,
-        "mask_path",
-        *files,
-        f"{MASKS}/*.b2nd",
-        f"{SOURCE_MASKS}/*.b2nd",
-    ):
+    stored = (COHORT, LEDGER, STUDIES, METRICS, f"{MASKS}/*.b2nd", f"{SOURCE_MASKS}/*.b2nd")
+    files = (*stored, VOLUMES, "predictions.parquet", "ID.nii.gz", "ID.seg.dcm", "ID.json")
+    for name in (*SUFFIXES, *PICTURES, *columns, "mask_path", *files):
         assert f"`{name}`" in text
 
 

@@ -11,6 +11,7 @@ from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, z
 from simcrop.cli.loading import loading
 from simcrop.cli.options import Out, Overwrite, Rescale, Resume, Set
 from simcrop.cli.scans import embed, ingest
+from simcrop.cli.segment_predict import segment_predict
 from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
 from simcrop.errors import SimcropError
@@ -26,6 +27,7 @@ CONTINUING = {
     "reproduce": "the same command with --resume continues",
     "pretrain": "the same command with --resume continues",
     "embed": "the same command with --resume continues",
+    "segment-predict": "the same command with --resume continues",
 }
 
 app = typer.Typer(
@@ -136,6 +138,7 @@ def pretrain(
 
 
 app.command()(embed)
+app.command()(segment_predict)
 app.command()(probe)
 app.command()(compare)
 app.command()(transfer)
