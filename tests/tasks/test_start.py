@@ -16,7 +16,8 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.nn.stem import MIN_SPREAD, statistics_of
 from simcrop.nn.vit import ViT
-from simcrop.tasks.pretrain import pretrain, training_studies, untrained
+from simcrop.tasks.job import training_studies
+from simcrop.tasks.pretrain import pretrain, untrained
 from simcrop.tasks.start import CohortSample
 
 Tree = dict[str, Any]
