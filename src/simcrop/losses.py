@@ -1,7 +1,7 @@
 """Every loss as a pure function of tensors; weights, gathering and logging live elsewhere.
 
 Axes: b image or report, n patch, p voxel of a patch, s sentence (of all reports of a batch, flat), d features,
-m masked word, w word of the vocabulary.
+m masked word, w word of the vocabulary; of label volumes c class, x y z voxels.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,9 @@ from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, embedding, logsigmoid, normalize
+
+
+DICE_FLOOR = 1e-6  # voxels: a class that is neither there nor thought to be is divided by this
 
 
 class Compared(NamedTuple):
@@ -202,3 +205,33 @@ def masked_word_loss(logits: Float[Tensor, "m w"], target: Int[Tensor, " m"]) ->
     if len(target) == 0:
         return logits.sum() * 0.0
     return cross_entropy(logits.float(), target)
+
+
+def soft_dice_loss(
+    logits: Float[Tensor, "b c x y z"], target: Int[Tensor, "b x y z"], squared: bool = True
+) -> Float[Tensor, ""]:
+    """1 - Dice of the class probabilities, each class in each image by itself; then the mean over both. A class that
+    an image does not have costs 1 there, whatever is said of it.
+
+    `squared`: the squares of the probabilities stand in the denominator.
+    """
+    chance = logits.float().softmax(1)
+    own = chance.gather(1, target[:, None])[:, 0]
+    flat = target.flatten(1)
+    zeros = chance.new_zeros(chance.shape[:2])
+    overlap = zeros.scatter_add(1, flat, own.flatten(1))
+    have = zeros.scatter_add(1, flat, torch.ones_like(own).flatten(1))
+    said = (chance.square() if squared else chance).sum((2, 3, 4))
+    return (1 - 2 * overlap / (said + have + DICE_FLOOR)).mean()
+
+
+def voxel_cross_entropy(
+    logits: Float[Tensor, "b c x y z"], target: Int[Tensor, "b x y z"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy averaged over all voxels of all images."""
+    return cross_entropy(logits.float(), target)
+
+
+def dice_ce(logits: Float[Tensor, "b c x y z"], target: Int[Tensor, "b x y z"]) -> Float[Tensor, ""]:
+    """The sum of both."""
+    return soft_dice_loss(logits, target) + voxel_cross_entropy(logits, target)
