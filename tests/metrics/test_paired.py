@@ -39,6 +39,10 @@ def test_of_many_patients_ways_are_drawn_and_come_near() -> None:
 
 def test_what_was_not_scored_is_left_out_and_no_difference_is_no_finding() -> None:
     differences = np.array([0.1, np.nan, 0.2])
-    assert sign_flip_p(differences, list("abc"), rng()) == sign_flip_p(differences[[0, 2]], list("ac"), rng()) == 0.5
+    assert (
+        sign_flip_p(differences, list("abc"), rng())
+        == sign_flip_p(differences[[0, 2]], list("ac"), rng())
+        == 0.5
+    )
     assert np.isnan(sign_flip_p(np.full(3, np.nan), list("abc"), rng()))
     assert sign_flip_p(np.zeros(20), np.arange(20), rng()) == 1

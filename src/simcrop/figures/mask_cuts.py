@@ -16,9 +16,7 @@ HEIGHT, GAP, PAPER = 230, 8, (38, 40, 46)
 MISSED, EXTRA, OTHER, RIGHT = (255, 140, 26), (64, 156, 255), (232, 80, 232), (235, 235, 235)
 OPACITY = 0.75
 BITS = 6  # of each colour: what is beyond is scanner noise, and half of the bytes
-LEGEND = (
-    "orange: missed, blue: marked without cause, purple: taken for another class, white: the rim of what is right"
-)
+LEGEND = "orange: missed, blue: marked without cause, purple: taken for another class, white: the rim of what is right"
 
 
 def draw_mask_cuts(
@@ -32,7 +30,9 @@ def draw_mask_cuts(
         planes = [plane(of, view, centre) for of in (scan, truth, predicted)]
         size = [max(round(scan.shape[a] * spacing_mm[a] * scale), 1) for a in (view.across, view.up)]
         cuts.append(painted(*planes, (size[0], size[1])))
-    sheet = Image.new("RGB", (sum(cut.width for cut in cuts) + 2 * GAP, max(cut.height for cut in cuts)), PAPER)
+    sheet = Image.new(
+        "RGB", (sum(cut.width for cut in cuts) + 2 * GAP, max(cut.height for cut in cuts)), PAPER
+    )
     left = 0
     for cut in cuts:
         sheet.paste(cut, (left, (sheet.height - cut.height) // 2))
@@ -62,7 +62,9 @@ def painted(hu: np.ndarray, truth: np.ndarray, predicted: np.ndarray, size: tupl
     """Grey levels with what is wrong in colour. Labels are enlarged voxel by voxel, never mixed."""
     low, high = WINDOW_HU
     grey = ((hu.astype(np.float32) - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
-    picture = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR).convert("RGB"), np.float32)
+    picture = np.asarray(
+        Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR).convert("RGB"), np.float32
+    )
     true, said = (enlarged(labels, size) for labels in (truth, predicted))
     picture = picture.copy()
     picture[rim(true) & (true == said)] = RIGHT

@@ -169,8 +169,8 @@ class MethodSettings(Settings):
     from volumes alone.
 
     `name`: what recipes call it; `verb`: the command that trains it. `kept`: beginnings of the names of the parameters
-    that a model for use keeps; the rest serves training alone. `architecture`: groups of settings that say how large its
-    networks are, which a comparison gives to all methods alike.
+    that a model for use keeps; the rest serves training alone. `architecture`: groups of settings that say how large
+    its networks are, which a comparison gives to all methods alike.
     """
 
     name: ClassVar[str]
