@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ("limits",)  # tests/waiting/limits.py
+pytest_plugins = ("limits", "marking")  # tests/waiting/limits.py, tests/marking/marking.py
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 
@@ -221,7 +221,8 @@ def content() -> Callable[[Path], dict[str, object]]:
     import polars as pl
 
     def content_of(cohort: Path) -> dict[str, object]:
-        volumes = {p.name: p.read_bytes() for p in sorted((cohort / "volumes").iterdir())}
+        stored = [p for name in ("volumes", "masks", "source-masks") for p in cohort.glob(f"{name}/*")]
+        volumes = {str(p.relative_to(cohort)): p.read_bytes() for p in sorted(stored)}
         tables = {
             name: pl.read_parquet(cohort / f"{name}.parquet").to_dicts() for name in ("studies", "ledger")
         }

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import polars as pl
 import pytest
@@ -18,6 +17,7 @@ import torch
 from simcrop import objectives
 from simcrop.config import load_recipe
 from simcrop.data.ingest import ingest
+from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.optim import build_optimizer
 from simcrop.model import load
 from simcrop.objectives.registry import methods
@@ -158,19 +158,14 @@ def recipe(tmp_path: Path, tiny_bert: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def cohort(tmp_path: Path) -> Path:
-    """Phantom scans of which the first has a label volume beside its entry: the left half of the chest."""
+def cohort(tmp_path: Path, mark: Callable) -> Path:
+    """Phantom scans of which the first has a label volume: the left half of the chest."""
     write_ct_rate(tmp_path / "raw", patients=8, seed=3, size="tiny")
     ingest(tmp_path / "raw", "ct-rate", tmp_path / "cohort", (14.0, 12.0, 24.0))
-    table = pl.read_parquet(tmp_path / "cohort" / "studies.parquet")
-    scan = nib.load(table["source_path"][0])
-    labels = np.zeros(scan.shape[:3], np.uint8)
-    labels[: scan.shape[0] // 2] = 2
-    nib.save(nib.Nifti1Image(labels, scan.affine), tmp_path / "mask.nii.gz")
-    masks = [str(tmp_path / "mask.nii.gz"), *[None] * (len(table) - 1)]
-    table.with_columns(pl.Series("mask_path", masks, dtype=pl.String)).write_parquet(
-        tmp_path / "cohort" / "studies.parquet"
-    )
+    first = open_cohort(tmp_path / "cohort")[0]
+    labels = np.zeros(first.source_shape)
+    labels[: first.source_shape[0] // 2] = 2
+    mark(tmp_path / "cohort", {first.id: labels}, {2: "half"})
     return tmp_path / "cohort"
 
 

@@ -62,7 +62,7 @@ def test_cohort_of_an_older_format_is_not_continued(source: Path, tmp_path: Path
     journal = tmp_path / "c/ingest.jsonl"
     first, *rest = journal.read_text().splitlines(keepends=True)
     journal.write_text(json.dumps(json.loads(first) | {"format": 1}) + "\n" + "".join(rest))
-    with pytest.raises(SimcropError, match="format 1, this simcrop writes 2; take another folder"):
+    with pytest.raises(SimcropError, match="format 1, this simcrop writes 3; take another folder"):
         ingest(source, "folder", tmp_path / "c")
     assert ingest(source, "folder", tmp_path / "c", overwrite=True).taken == 5
 
@@ -273,6 +273,7 @@ def test_reports_reach_the_tables_and_never_the_journal_or_ledger(source: Path, 
         "taken": 5,
         "refused": 0,
         "reports": 2,
+        "masks": 0,
     }
 
 

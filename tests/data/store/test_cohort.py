@@ -180,7 +180,7 @@ def test_another_format_is_refused(copy: Path) -> None:
         open_cohort(copy)
     assert caught.value.reason == "newer-format"
     (copy / "cohort.json").write_text(json.dumps(facts | {"format": 1}))
-    with pytest.raises(SimcropError, match="format 1, this simcrop reads 2: ingest again") as older:
+    with pytest.raises(SimcropError, match="format 1, this simcrop reads 3: ingest again") as older:
         open_cohort(copy)
     assert older.value.reason == "older-format"
 

@@ -80,7 +80,7 @@ class Trial:
         for record in each(store_scan, self.tried, 1, died):
             now = time.perf_counter()
             self.seconds.append(now - last)
-            self.stored.append(record.get("bytes", 0))
+            self.stored.append(record.get("bytes", 0) + sum((record.get("mask") or {}).get("bytes", ())))
             yield record
             last = time.perf_counter()
 

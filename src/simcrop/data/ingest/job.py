@@ -1,24 +1,27 @@
-"""One scan of an ingest, start to end: what a worker needs to store it, and the journal's line about it.
+"""One scan of an ingest, start to end: what a worker needs to store it and its mask, and the journal's line about it.
 
 Axes: x, y, z of the resampled grid (RAS+), spacing in mm, int16 HU. A worker imports this module and no table.
 """
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from simcrop.data.hounsfield import Hint
 from simcrop.data.ingest.journal import Record
+from simcrop.data.ingest.mask import Mask, labels_of, remove_labels, stored_labels, write_labels
 from simcrop.data.ingest.pseudonyms import Pseudonyms, meaning, without_names
 from simcrop.data.ingest.streamed import Resampled, read_resampled
 from simcrop.data.ingest.target import StoreSettings
 from simcrop.data.layouts.raw import RawStudy
 from simcrop.data.readers.slices import zip_above
-from simcrop.data.store.format import VOLUMES
+from simcrop.data.store.format import MASKS, SOURCE_MASKS, VOLUMES
 from simcrop.data.store.volume_file import checksum, rounded, volume_path, write_volume
 from simcrop.errors import SimcropError
-from simcrop.files.whole import StoreError
+from simcrop.files.whole import StoreError, writing
 
 
 @dataclass(frozen=True)
@@ -36,18 +39,32 @@ class Job:
     fingerprint: str
     raw_bytes: int
     nameless: bool = False
+    mask: Mask | None = None
+
+    @property
+    def cohort(self) -> Path:
+        """The folder in which it stores."""
+        return self.target.parent.parent
 
 
 FileStat = tuple[str, int, int]  # name, bytes, time of the last change in ns
 
 
-def job_of(study: RawStudy, store_settings: StoreSettings, out: Path, key: Pseudonyms | None = None) -> Job:
-    stats = [stat for path in files_of(study.path) if (stat := stat_of(path)) is not None]
-    target, mark = volume_path(out / VOLUMES, study.id, store_settings.codec), fingerprint(study, stats)
+def job_of(
+    study: RawStudy,
+    store_settings: StoreSettings,
+    out: Path,
+    key: Pseudonyms | None = None,
+    classes: dict[int, str] | None = None,
+) -> Job:
+    mask = None if study.mask is None else Mask(study.mask, classes)
+    sources = [*files_of(study.path), *(files_of(mask.path) if mask else ())]
+    stats = [stat for path in sources if (stat := stat_of(path)) is not None]
+    target, mark = volume_path(out / VOLUMES, study.id, store_settings.codec), fingerprint(study, mask, stats)
     if key is not None:
         mark = key.of("fingerprint", mark)
     size = sum(count for _, count, _ in stats)
-    return Job(study.id, study.path, study.hint, store_settings, target, mark, size, key is not None)
+    return Job(study.id, study.path, study.hint, store_settings, target, mark, size, key is not None, mask)
 
 
 def stat_of(path: Path) -> FileStat | None:
@@ -59,11 +76,11 @@ def stat_of(path: Path) -> FileStat | None:
     return path.name, found.st_size, found.st_mtime_ns
 
 
-def fingerprint(study: RawStudy, stats: list[FileStat]) -> str:
-    """Path, sizes, times and hint: cheap to take, and different when the source was exchanged."""
-    return hashlib.sha256(
-        repr((str(study.path), stats, study.hint)).encode(errors="surrogateescape")
-    ).hexdigest()[:16]
+def fingerprint(study: RawStudy, mask: Mask | None, stats: list[FileStat]) -> str:
+    """Path, sizes, times, hint and classes: cheap to take, and different when the source was exchanged."""
+    marked = None if mask is None else (str(mask.path), mask.classes)
+    told = repr((str(study.path), stats, study.hint, marked))
+    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def files_of(path: Path) -> list[Path]:
@@ -74,38 +91,71 @@ def files_of(path: Path) -> list[Path]:
     return [path, *(path.with_suffix(ending) for ending in (".raw", ".zraw"))]
 
 
+def make_folders(out: Path, jobs: list[Job]) -> list[Path]:
+    """The cohort's own folder and those for its scans and, where there are any, their masks."""
+    masks = [MASKS, SOURCE_MASKS] if any(job.mask for job in jobs) else []
+    folders = [out, *(out / name for name in (VOLUMES, *masks))]
+    with writing(out):
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+    return folders
+
+
 def is_stored(job: Job, record: Record | None) -> bool:
-    """Whether an earlier call took this scan, from this very source, and its file is still whole in size."""
+    """Whether an earlier call took this scan and its mask, from this very source, and all is still whole in size."""
     if record is None or record["status"] != "taken" or record["fingerprint"] != job.fingerprint:
         return False
-    return job.target.is_file() and job.target.stat().st_size == record["bytes"]
+    return not mask_is_refused(record) and all(
+        path.is_file() and path.stat().st_size == size for path, size in stored_files(job, record)
+    )
+
+
+def stored_files(job: Job, record: Record) -> list[tuple[Path, int]]:
+    """What a taken scan has in its cohort, and the bytes of each."""
+    return [(job.target, record["bytes"]), *stored_labels(job.cohort, job.id, record["mask"])]
+
+
+def mask_is_refused(record: Record) -> bool:
+    """Whether a scan was taken and its mask was not."""
+    return record["status"] == "taken" and (record["mask"] or {}).get("status") == "refused"
 
 
 def store_scan(job: Job) -> Record:
     """Read, resample, round, write: the journal's line for one scan, taken or refused."""
     try:
-        made = read_resampled(job.path, job.store_settings.spacing_mm, job.hint, job.store_settings.antialias)
+        with foreseen(job.path):
+            made = read_resampled(
+                job.path, job.store_settings.spacing_mm, job.hint, job.store_settings.antialias
+            )
     except SimcropError as error:
         return refused(job, error.reason, error.sentence)
-    except (MemoryError, OSError) as error:
-        why = (
-            "not enough memory" if isinstance(error, MemoryError) else error.strerror or type(error).__name__
-        )
-        return refused(job, "unreadable", f"{job.path}: cannot be read: {why}")
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        # A file that no reader foresaw must not end a job of days. Its words may hold what a header said: left out.
-        return refused(job, "unreadable", f"{job.path}: the reader failed with {type(error).__name__}")
     try:
         return taken(job, made)
-    except StoreError:
-        raise
     except MemoryError:
         return refused(job, "unreadable", f"{job.path}: not enough memory to store it")
 
 
+@contextmanager
+def foreseen(path: Path) -> Iterator[None]:
+    """Whatever a reader fails with as a refusal: a file that none foresaw must not end a job of days."""
+    try:
+        yield
+    except MemoryError as error:
+        raise SimcropError("unreadable", f"{path}: cannot be read: not enough memory") from error
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise SimcropError("unreadable", f"{path}: cannot be read: {why}") from error
+    except SimcropError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # Its words may hold what a header said: left out.
+        raise SimcropError("unreadable", f"{path}: the reader failed with {type(error).__name__}") from error
+
+
 def store_shared_scan(job: Job) -> Record:
     """The same on another machine, which must see the same folders: else each scan would be refused as missing."""
-    for place in (job.target.parent, files_of(job.path)[0].parent):
+    raw = [files_of(path)[0].parent for path in (job.path, *([job.mask.path] if job.mask else ()))]
+    for place in (job.target.parent, *raw):
         if not place.is_dir():
             raise StoreError(
                 "not-shared",
@@ -127,6 +177,7 @@ def taken(job: Job, made: Resampled) -> Record:
         "fingerprint": job.fingerprint,
         "checksum": checksum(voxels),
         "bytes": write_volume(job.target, voxels),
+        "mask": take_mask(job, made),
         "source_shape": list(made.source_shape),
         "source_affine": made.source_affine.ravel().tolist(),
         "shape": list(volume.shape),
@@ -135,15 +186,39 @@ def taken(job: Job, made: Resampled) -> Record:
     }
 
 
+def take_mask(job: Job, made: Resampled) -> Record | None:
+    """What the journal says of the scan's mask: stored, refused, or that there is none. No mask costs its scan."""
+    try:
+        if job.mask is not None:
+            with foreseen(job.mask.path):
+                labels = labels_of(job.mask, made, job.hint)
+            return write_labels(job.cohort, job.id, labels)
+    except StoreError:
+        raise
+    except SimcropError as error:
+        remove_labels(job.cohort, job.id)
+        return {
+            "status": "refused",
+            "reason": error.reason,
+            "sentence": said(job, error.reason, error.sentence),
+        }
+    remove_labels(job.cohort, job.id)  # of another time, when it had one
+    return None
+
+
 def refused(job: Job, reason: str, sentence: str) -> Record:
-    line = meaning(reason) if job.nameless else " ".join(sentence.split())
     return {
         "id": job.id,
         "status": "refused",
         "reason": reason,
-        "sentence": line,
+        "sentence": said(job, reason, sentence),
         "fingerprint": job.fingerprint,
     }
+
+
+def said(job: Job, reason: str, sentence: str) -> str:
+    """In one line, and without what may be a name where there shall be none."""
+    return meaning(reason) if job.nameless else " ".join(sentence.split())
 
 
 def died(job: Job) -> Record:

@@ -9,14 +9,14 @@ from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from simcrop.data.ingest.job import Job, job_of
+from simcrop.data.ingest.job import Job, job_of, make_folders, stored_files
 from simcrop.data.ingest.journal import Journal, Record, open_journal, same_settings
 from simcrop.data.ingest.pseudonyms import Pseudonyms, lost_key, read_key
 from simcrop.data.ingest.run import IngestResult
 from simcrop.data.ingest.shards import SHARDS, Shard, find_shards
 from simcrop.data.ingest.source import RawSource, source_of
 from simcrop.data.ingest.target import check_target, first_line, store_settings_of
-from simcrop.data.store.format import COHORT, VOLUMES
+from simcrop.data.store.format import COHORT
 from simcrop.errors import SimcropError
 from simcrop.files.whole import remove_temporary, writing
 
@@ -43,12 +43,13 @@ def merge(out: str | Path, raw_source: RawSource | None = None) -> IngestResult:
     with ExitStack() as stack:
         journals = {s: stack.enter_context(closing(open_shard(out, s, settings))) for s in shards}
         listing = raw_source.listing(key)
-        jobs = [job_of(study, store_settings_of(settings), out, key) for study in listing.studies]
+        store_settings = store_settings_of(settings)
+        jobs = [job_of(s, store_settings, out, key, listing.classes) for s in listing.studies]
         records = gather(out, jobs, journals)
         journal = stack.enter_context(closing(open_journal(out, settings)))
         with writing(out):
-            (out / VOLUMES).mkdir(exist_ok=True)
             (out / COHORT).unlink(missing_ok=True)
+        make_folders(out, jobs)
         remove_temporary(out)
         move_volumes(out, jobs, records, shards)
         journal.extend([records[job.id] for job in jobs])
@@ -122,10 +123,15 @@ def is_done(job: Job, record: Record, folder: Path) -> bool:
     """Refused, or stored whole: in the shard, or in the cohort already by an earlier merge."""
     if record["fingerprint"] != job.fingerprint:
         return False
-    places = (folder / VOLUMES / job.target.name, job.target)
-    return record["status"] == "refused" or any(
-        path.is_file() and path.stat().st_size == record["bytes"] for path in places
+    return record["status"] == "refused" or all(
+        any(at.is_file() and at.stat().st_size == size for at in (in_shard(path, job, folder), path))
+        for path, size in stored_files(job, record)
     )
+
+
+def in_shard(path: Path, job: Job, folder: Path) -> Path:
+    """Where a shard has what belongs to `path` of the cohort."""
+    return folder / path.relative_to(job.cohort)
 
 
 def unfinished(out: Path, shard: Shard, what: str) -> SimcropError:
@@ -136,10 +142,11 @@ def unfinished(out: Path, shard: Shard, what: str) -> SimcropError:
 
 
 def move_volumes(out: Path, jobs: list[Job], records: dict[str, Record], shards: list[Shard]) -> None:
-    """Each stored volume to where a single process would have written it."""
+    """Each stored volume and its masks to where a single process would have written them."""
     for job in jobs:
-        shard = next(shard for shard in shards if shard.holds(job.id))
-        path = shard.folder(out) / VOLUMES / job.target.name
-        if records[job.id]["status"] == "taken" and path.is_file():
-            with writing(job.target):
-                path.replace(job.target)
+        shard, record = next(shard for shard in shards if shard.holds(job.id)), records[job.id]
+        for target, _ in stored_files(job, record) if record["status"] == "taken" else ():
+            path = in_shard(target, job, shard.folder(out))
+            if path.is_file():
+                with writing(target):
+                    path.replace(target)

@@ -16,21 +16,25 @@ from pathlib import Path
 
 from simcrop.data.guess import GUESSED, shown
 from simcrop.data.layouts.raw import Listing, RawStudy, Refusal
-from simcrop.data.readers.reasons import SCAN_REASONS
+from simcrop.data.readers.reasons import MASK_REASONS, SCAN_REASONS
 from simcrop.errors import SimcropError
 from simcrop.files.whole import TEMPORARY, writing
 
 KEY = "pseudonyms.key"
 SALT_BYTES, LENGTH = 32, 16  # 64 bits of a hash: two of a million names are the same once in 10^7 cohorts
-REASONS = SCAN_REASONS | {
-    "worker-died": "the process that read it was killed, perhaps for its memory",
-    "no-volume": "a row of a table without its scan",
-    "stray-report": "a text or a table that looks like reports and is not read",
-    "duplicate-row": "rows of a table that name one scan and differ",
-    "no-chest": "on the data set's list of volumes that show no chest",
-    "bad-name": "not the name or place that the layout expects",
-    "duplicate-name": "another scan has the same name",
-}
+REASONS = (
+    SCAN_REASONS
+    | MASK_REASONS
+    | {
+        "worker-died": "the process that read it was killed, perhaps for its memory",
+        "no-volume": "a row of a table without its scan",
+        "stray-report": "a text or a table that looks like reports and is not read",
+        "duplicate-row": "rows of a table that name one scan and differ",
+        "no-chest": "on the data set's list of volumes that show no chest",
+        "bad-name": "not the name or place that the layout expects",
+        "duplicate-name": "another scan has the same name",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,19 @@ class Pseudonyms:
         return replace(listing, studies=tuple(studies), refusals=tuple(refusals), split=split)
 
     def study(self, study: RawStudy) -> RawStudy:
-        names = {study.id, study.patient, study.scan, *study.path.parts}
+        names = {
+            study.id,
+            study.patient,
+            study.scan,
+            *study.path.parts,
+            *(study.mask.parts if study.mask else ()),
+        }
         return replace(
             study,
             id=self.of("id", study.id),
             patient=self.of("patient", study.patient),
             scan=self.of("scan", study.scan),
             notes=without_names(study.notes, names),
-            mask=None,
         )
 
     def refusal(self, refusal: Refusal) -> Refusal:

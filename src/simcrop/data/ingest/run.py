@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from simcrop.data.hounsfield import Hint
 from simcrop.data.ingest.estimate import Announce, Pool, announcing
-from simcrop.data.ingest.job import Job, died, is_stored, job_of, store_scan, store_shared_scan
+from simcrop.data.ingest.job import (
+    Job,
+    died,
+    is_stored,
+    job_of,
+    make_folders,
+    mask_is_refused,
+    store_scan,
+    store_shared_scan,
+)
 from simcrop.data.ingest.journal import Journal, Record, open_journal
 from simcrop.data.ingest.pseudonyms import Pseudonyms, lost_key, new_key, read_key, save_key
 from simcrop.data.ingest.shards import Shard
@@ -21,7 +30,7 @@ from simcrop.data.ingest.streamed import read_resampled
 from simcrop.data.ingest.target import Spacing, StoreSettings, check_target, clear, first_line, settings_of
 from simcrop.data.layouts import Listing, ListingOptions
 from simcrop.data.preprocess import InputSpec, Placement, cut_out, paper
-from simcrop.data.store.format import COHORT, VOLUMES
+from simcrop.data.store.format import COHORT
 from simcrop.data.store.volume_file import Codec
 from simcrop.errors import SimcropError
 from simcrop.files.whole import remove_temporary, writing
@@ -102,12 +111,12 @@ def ingest(
         key = save_key(out, key)
         settings, listing = settings_of(raw_source, store_settings, key), key.listing(listing)
     jobs = [
-        job_of(s, store_settings, home, key) for s in listing.studies if shard is None or shard.holds(s.id)
+        job_of(s, store_settings, home, key, listing.classes)
+        for s in listing.studies
+        if shard is None or shard.holds(s.id)
     ]
     with closing(open_journal(home, with_shard(settings, shard))) as journal:
-        with writing(home):
-            (home / VOLUMES).mkdir(exist_ok=True)
-        for folder in (home, home / VOLUMES):
+        for folder in make_folders(home, jobs):
             remove_temporary(folder)
         to_do = [job for job in jobs if not is_stored(job, journal.records.get(job.id))]
         pool = pool_of(workers, ray)
@@ -136,8 +145,9 @@ def finish(
 ) -> tuple[int, int]:
     """How many were taken and refused; the tables, unless those of all shards are to be written together."""
     if shard is not None:
-        taken = sum(journal.records[job.id]["status"] == "taken" for job in jobs)
-        return taken, len(jobs) - taken
+        records = [journal.records[job.id] for job in jobs]
+        taken = sum(record["status"] == "taken" for record in records)
+        return taken, len(jobs) - taken + sum(map(mask_is_refused, records))
 
     from simcrop.data.ingest.tables import write_tables
 

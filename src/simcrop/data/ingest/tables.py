@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from simcrop.data.ingest.job import mask_is_refused
 from simcrop.data.ingest.journal import Record
 from simcrop.data.layouts.raw import Listing, RawStudy
 from simcrop.data.report import sentences
@@ -35,8 +36,13 @@ def write_tables(
 
     write_parquet(out / STUDIES, rows, schema)
     write_parquet(out / LEDGER, entries, LEDGER_SCHEMA)
+    masks = [mask for study in taken if (mask := mask_of(records[study.id]))]
     counts = {"taken": len(taken), "refused": len(entries) - len(taken), "reports": reports(taken)}
-    facts = settings | {"counts": counts, "split": split_facts(listing)}
+    facts = settings | {
+        "counts": counts | {"masks": len(masks)},
+        "split": split_facts(listing),
+        "classes": class_names(listing, masks),
+    }
     write_whole(out / COHORT, json.dumps(facts, indent=2).encode() + b"\n")
     return counts["taken"], counts["refused"]
 
@@ -48,6 +54,19 @@ def split_facts(listing: Listing) -> Record:
     return {"kind": split.kind if split else listing.split_kind} | drawn
 
 
+def mask_of(record: Record) -> Record | None:
+    """What the journal says of a scan's mask, if there is one and it was stored."""
+    return record["mask"] if record["mask"] and record["mask"]["status"] == "taken" else None
+
+
+def class_names(listing: Listing, masks: list[Record]) -> dict[str, str]:
+    """What the numbers in the masks stand for: in the data set's words, or, where it has none, by their number."""
+    if not masks:
+        return {}
+    found = {number: f"class {number}" for mask in masks for number in mask["values"]}
+    return {str(number): name for number, name in sorted((listing.classes or found).items())}
+
+
 def write_parquet(path: Path, rows: list[Record], schema: Schema) -> None:
     content = io.BytesIO()
     pl.DataFrame(rows, schema).write_parquet(content)
@@ -55,7 +74,8 @@ def write_parquet(path: Path, rows: list[Record], schema: Schema) -> None:
 
 
 def study_row(study: RawStudy, record: Record, names: list[str], named: bool) -> Record:
-    """One taken volume: what the listing says now, what the journal says of its voxels, and if `named` its file."""
+    """One taken volume: what the listing says now, what the journal says of its voxels, and if `named` its files."""
+    mask = mask_of(record) or {}
     return {
         "id": study.id,
         "patient": study.patient,
@@ -65,7 +85,10 @@ def study_row(study: RawStudy, record: Record, names: list[str], named: bool) ->
         "impression": study.impression,
         "sentences": len(sentences(study.findings)),
         "source_path": str(study.path) if named else NAMELESS,
-        "mask_path": str(study.mask) if study.mask else None,
+        "mask_path": (str(study.mask) if named else NAMELESS) if mask else None,
+        "mask_checksum": mask.get("checksum"),
+        "source_mask_checksum": mask.get("source_checksum"),
+        "mask_values": mask.get("values"),
         "hu_decision": json.dumps(record["hu_decision"]),
         **{name: record[name] for name in FROM_RECORD},
         **{f"{LABEL}{name}": study.labels.get(name) for name in names},
@@ -73,7 +96,9 @@ def study_row(study: RawStudy, record: Record, names: list[str], named: bool) ->
 
 
 def ledger_rows(listing: Listing, records: dict[str, Record], named: bool) -> list[Record]:
-    """One line per input: first the scans in their order, then what could be none."""
+    """One line per input: first the scans in their order, each with its mask if that was refused, then what could be
+    none.
+    """
     first_with: dict[str, str] = {}
     rows = []
     for study in listing.studies:
@@ -83,7 +108,13 @@ def ledger_rows(listing: Listing, records: dict[str, Record], named: bool) -> li
             first = first_with.setdefault(record["checksum"], study.id)
             parts += study.notes if first == study.id else (*study.notes, f"same voxels as {first}")
         path = str(study.path) if named else NAMELESS
+        refused_mask = record["mask"] if mask_is_refused(record) else None
+        if refused_mask:
+            parts.append(f"its mask was refused: {refused_mask['reason']}")
         rows.append(entry(study.id, path, record["status"], record["reason"], parts))
+        if refused_mask:
+            path, reason = str(study.mask) if named else NAMELESS, refused_mask["reason"]
+            rows.append(entry(f"{study.id} mask", path, "refused", reason, [refused_mask["sentence"]]))
     for refusal in listing.refusals:
         path = str(refusal.path) if refusal.path else None
         rows.append(entry(refusal.name, path, "refused", refusal.reason, [refusal.sentence]))

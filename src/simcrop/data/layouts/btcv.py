@@ -14,6 +14,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from simcrop.data.layouts.classes import classes_of
 from simcrop.data.layouts.raw import Listing, RawStudy, Refusal, brief, stem
 from simcrop.errors import SimcropError
 
@@ -41,7 +42,9 @@ def list_btcv(source: Path) -> Listing:
             if studies.setdefault(study.id, study) is not study:
                 sentence = f"{path.name} names {study.id} twice"
                 refusals.append(Refusal(study.id, study.path, "duplicate-name", sentence))
-    return Listing(tuple(study for _, study in sorted(studies.items())), tuple(refusals))
+    taken = tuple(study for _, study in sorted(studies.items()))
+    classes = classes_of(facts["labels"], path) if "labels" in facts else None
+    return Listing(taken, tuple(refusals), classes=classes)
 
 
 def find_json(source: Path) -> Path:

@@ -29,6 +29,7 @@ COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
 CANDIDATES, CANDIDATE_COLUMNS = ("candidates.csv", "candidates_V2.csv"), (*COLUMNS[:4], "class")
 UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 LUNGS = "seg-lungs-LUNA16"
+CLASSES = {3: "left lung", 4: "right lung", 5: "trachea"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def list_luna16(source: Path) -> Listing:
     refusals += without_volume(nodule_table, tables.nodules or {}, studies)
     if nodule_table is None:
         refusals += without_volume(candidate_table, tables.candidates or {}, studies)
-    return Listing(tuple(study for _, study in sorted(studies.items())), tuple(refusals))
+    taken = tuple(study for _, study in sorted(studies.items()))
+    return Listing(taken, tuple(refusals), classes=CLASSES)
 
 
 def released_luna16(listing: Listing, source: Path) -> Listing:

@@ -43,7 +43,7 @@ class RawStudy:
     """One volume on disk with its report. `labels` are 0, 1 or None where unknown; `notes` go to the ledger.
 
     `id` names the volume, `scan` the examination it was reconstructed from, `patient` the person. `mask` is a
-    label volume on the scan's own grid, where the data set has one.
+    label volume on the scan's own grid, where the data set has one: of whole numbers, or with a channel per class.
     """
 
     id: str
@@ -90,13 +90,15 @@ class Listing:
 
     `split_kind` says whose it is: `own`, `released` by the makers of the data set or of its lists, `table` where the
     user's own table states it, `none` where nothing does and everything is `train`. Scans that the released lists
-    leave out are `unlisted`.
+    leave out are `unlisted`. `classes`: what the numbers of its masks stand for, without the background; None where
+    nothing says so.
     """
 
     studies: tuple[RawStudy, ...]
     refusals: tuple[Refusal, ...] = ()
     split: Split | None = None
     split_kind: str = RELEASED
+    classes: dict[int, str] | None = None
 
     @property
     def left(self) -> str:

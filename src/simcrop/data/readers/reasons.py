@@ -37,3 +37,14 @@ SCAN_REASONS: dict[str, str] = {
     "tilted-slices": "slices that shift sideways from one to the next, or axes that shear (gantry tilt)",
     "multi-frame": "one DICOM file with many frames",
 }
+
+MASK_REASONS: dict[str, str] = {
+    "mask-numbers": "labels that are no whole numbers from 0 to 32767",
+    "mask-grid": "a mask with other voxels than its scan",
+    "mask-place": "a mask that lies elsewhere than its scan",
+    "mask-empty": "a mask that marks nothing",
+    "mask-values": "numbers that are no declared class",
+    "mask-sides": "a left side that lies to the right of the right one",
+    "mask-channels": "channels that overlap, or are not as many as the classes",
+}
+"""Why a mask is refused beside those: its scan is taken without it."""

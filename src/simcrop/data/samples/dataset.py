@@ -24,7 +24,6 @@ from simcrop.data.preprocess import (
     to_unit,
     triple,
 )
-from simcrop.data.readers import read_stored
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Unread
 from simcrop.data.samples.reading import OTHERS, Draw, other_draw, read_patiently
@@ -123,7 +122,7 @@ def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np
 
 def cut_hu(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
     """The same in HU: int16 as stored, or float32 where the cohort's spacing is another and it is resampled now."""
-    if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
+    if is_stored_at(study, spec):
         check_alike(study, spec)
         return study.crop(stored_start(study, spec, random), spec.shape)
     hu = resample(study.volume(), spec.spacing_mm, spec.antialias).hu
@@ -132,7 +131,7 @@ def cut_hu(study: Study, spec: InputSpec, random: np.random.Generator | None) ->
 
 def placement_of(study: Study, spec: InputSpec, random: np.random.Generator | None = None) -> Placement:
     """Where that crop lies in the scan's file, whatever spacing the cohort is stored at."""
-    if np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4):
+    if is_stored_at(study, spec):
         return study.placement(spec, stored_start(study, spec, random))
     again = resample(study.volume(), spec.spacing_mm)
     start = start_of(again.hu, spec, random)
@@ -142,20 +141,13 @@ def placement_of(study: Study, spec: InputSpec, random: np.random.Generator | No
 def cut_mask(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray | None:
     """The same crop of the study's label volume, int16: each voxel takes the label at its centre, 0 outside the scan.
 
-    None for a study that has none. Raises SimcropError for labels that are no whole numbers below 32768.
+    None for a study that has none.
     """
-    if study.mask_path is None:
+    if not study.has_mask:
         return None
-    labels = read_stored(study.mask_path).values
-    if labels.shape != study.source_shape:
-        raise SimcropError(
-            "bad-mask", f"a mask of {labels.shape} voxels cannot lie on a scan of {study.source_shape}"
-        )
-    found = placement_of(study, spec, random).cut_nearest(labels)
-    small = found.astype(np.int16)
-    if (small != found).any():
-        raise SimcropError("bad-mask", "a mask must hold whole numbers below 32768, one for each label")
-    return small
+    if is_stored_at(study, spec):
+        return study.mask_crop(stored_start(study, spec, random), spec.shape)
+    return placement_of(study, spec, random).cut_nearest(study.source_mask())
 
 
 def as_tensor(voxels: np.ndarray, flip: bool) -> Tensor:
@@ -163,6 +155,11 @@ def as_tensor(voxels: np.ndarray, flip: bool) -> Tensor:
     return torch.from_numpy(voxels[::-1].copy() if flip else np.require(voxels, requirements=("C", "W")))[
         None
     ]
+
+
+def is_stored_at(study: Study, spec: InputSpec) -> bool:
+    """Whether the cohort's spacing is the wanted one, so that nothing has to be resampled."""
+    return np.allclose(spacing_of(study.affine), spec.spacing_mm, rtol=1e-4)
 
 
 def check_alike(study: Study, spec: InputSpec) -> None:

@@ -15,6 +15,7 @@ from polars.exceptions import PolarsError
 
 from simcrop.data.preprocess import InputSpec, Placement, Triple, centred_start, paper, triple
 from simcrop.data.store.format import COHORT, FORMAT, JOURNAL, LEDGER, STUDIES, VOLUMES
+from simcrop.data.store.mask_file import mask_path, read_mask, read_mask_crop, source_mask_path
 from simcrop.data.store.schema import LABEL, LEDGER_COLUMNS, STUDY_SCHEMA
 from simcrop.data.store.volume_file import ENDINGS, Codec, checksum, read_crop, read_whole, volume_path
 from simcrop.data.volume import HuDecision, Volume
@@ -37,13 +38,15 @@ class Study:
     shape: Triple
     affine: np.ndarray
     source_path: Path
-    mask_path: Path | None  # the data set's own label volume, on the grid in the file
     source_shape: Triple
     source_affine: np.ndarray
     hu_decision: dict[str, Any] | None
     checksum: str
     path: Path
     antialias: bool = False
+    mask_checksum: str | None = None  # None: it has no mask
+    source_mask_checksum: str | None = None
+    mask_values: tuple[int, ...] = ()  # the classes that its mask holds, in the file
 
     def read(self) -> np.ndarray:
         """The whole resampled scan, int16 HU `(x, y, z)`."""
@@ -52,6 +55,35 @@ class Study:
     def crop(self, start: Triple, shape: Triple) -> np.ndarray:
         """int16 HU, `shape` voxels from `start` on, which may be negative: outside the scan is air."""
         return read_crop(self.path, start, shape)
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the data set marks something in this scan; a scan without a mask is not one without organs."""
+        return self.mask_checksum is not None
+
+    def mask(self) -> np.ndarray:
+        """Labels of the whole resampled scan, int16 `(x, y, z)`: each voxel has the one at its centre."""
+        return read_mask(mask_path(self.home, self.with_mask))
+
+    def mask_crop(self, start: Triple, shape: Triple) -> np.ndarray:
+        """int16 labels cut as `crop` cuts the scan; 0 outside of it."""
+        return read_mask_crop(mask_path(self.home, self.with_mask), start, shape)
+
+    def source_mask(self) -> np.ndarray:
+        """Labels on the grid of the scan's file, int16, in that file's order of axes: nothing interpolated."""
+        return read_mask(source_mask_path(self.home, self.with_mask))
+
+    @property
+    def home(self) -> Path:
+        """The cohort's folder."""
+        return self.path.parent.parent
+
+    @property
+    def with_mask(self) -> str:
+        """Its id, if it has a mask."""
+        if not self.has_mask:
+            raise SimcropError("no-mask", f"study {self.id}: has no mask")
+        return self.id
 
     def volume(self) -> Volume:
         """The resampled scan as a `Volume`, float32 HU."""
@@ -67,7 +99,8 @@ class Study:
 @dataclass(frozen=True, eq=False)
 class Cohort:
     """Studies in the order of `index`, the table of taken ones; `ledger` has a row per input, refused ones too.
-    `layout`: of the data set that it was ingested from.
+    `layout`: of the data set that it was ingested from. `classes`: what the numbers in its masks stand for, ascending
+    and without the background, 0; none where nothing is marked.
     """
 
     path: Path
@@ -78,6 +111,7 @@ class Cohort:
     antialias: bool = False
     codec: Codec = "lz4"
     layout: str = ""
+    classes: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.index.height
@@ -105,14 +139,24 @@ class Cohort:
         return replace(self, index=self.index[list(rows)])
 
     def verify(self) -> Iterator[str]:
-        """Ids whose stored voxels are gone, damaged, or not those that were ingested."""
+        """Ids whose stored voxels or labels are gone, damaged, or not those that were ingested."""
         for study in self:
             try:
-                sound = checksum(study.read()) == study.checksum
+                sound = is_sound(study)
             except SimcropError:
                 sound = False
             if not sound:
                 yield study.id
+
+
+def is_sound(study: Study) -> bool:
+    """Whether its voxels, and its labels if it has some, are those that were ingested."""
+    if checksum(study.read()) != study.checksum:
+        return False
+    if not study.has_mask:
+        return True
+    found = checksum(study.mask()), checksum(study.source_mask())
+    return found == (study.mask_checksum, study.source_mask_checksum)
 
 
 def study_of(row: dict[str, Any], volumes: Path, antialias: bool, codec: Codec) -> Study:
@@ -126,12 +170,14 @@ def study_of(row: dict[str, Any], volumes: Path, antialias: bool, codec: Codec) 
         shape=triple(row["shape"]),
         affine=np.array(row["affine"]).reshape(4, 4),
         source_path=Path(row["source_path"]),
-        mask_path=Path(row["mask_path"]) if row["mask_path"] else None,
         source_shape=triple(row["source_shape"]),
         source_affine=np.array(row["source_affine"]).reshape(4, 4),
         hu_decision=json.loads(row["hu_decision"]),
         path=volume_path(volumes, row["id"], codec),
         antialias=antialias,
+        mask_checksum=row["mask_checksum"],
+        source_mask_checksum=row["source_mask_checksum"],
+        mask_values=tuple(row["mask_values"] or ()),
     )
 
 
@@ -144,7 +190,8 @@ def open_cohort(path: str | Path) -> Cohort:
     try:
         x, y, z = (float(mm) for mm in facts["spacing_mm"])
         low, high = (float(hu) for hu in facts["window_hu"])
-    except (KeyError, TypeError, ValueError) as error:
+        classes = {int(number): str(name) for number, name in facts.get("classes", {}).items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(path / COHORT) from error
     codec = facts.get("codec")
     if codec not in ENDINGS:
@@ -158,6 +205,7 @@ def open_cohort(path: str | Path) -> Cohort:
         bool(facts.get("antialias")),
         codec,
         str(facts.get("layout", "")),
+        dict(sorted(classes.items())),
     )
 
 

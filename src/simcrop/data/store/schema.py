@@ -26,6 +26,9 @@ STUDY_SCHEMA: Schema = {
     "source_affine": pl.List(pl.Float64()),
     "hu_decision": pl.String(),
     "mask_path": pl.String(),
+    "mask_checksum": pl.String(),
+    "source_mask_checksum": pl.String(),
+    "mask_values": pl.List(pl.Int64()),
     "shape": pl.List(pl.Int64()),
     "affine": pl.List(pl.Float64()),
 }

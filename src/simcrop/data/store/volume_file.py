@@ -86,12 +86,12 @@ def compressed(voxels: np.ndarray) -> bytes:
     return array.to_cframe()
 
 
-def read_crop(path: Path, start: Triple, shape: Triple) -> np.ndarray:
-    """`shape` voxels from `start` on, int16; `start` may be negative, and what lies outside is air."""
+def read_crop(path: Path, start: Triple, shape: Triple, outside: int = AIR_HU) -> np.ndarray:
+    """`shape` voxels from `start` on, int16; `start` may be negative, and what lies outside is air, or `outside`."""
     array = opened(path)
     if all(s >= 0 and s + n <= have for s, n, have in zip(start, shape, array.shape, strict=True)):
         return decoded(path, array, tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True)))
-    out = np.full(shape, AIR_HU, np.int16)
+    out = np.full(shape, outside, np.int16)
     low = [min(max(s, 0), have) for s, have in zip(start, array.shape, strict=True)]
     high = [min(max(s + n, 0), have) for s, n, have in zip(start, shape, array.shape, strict=True)]
     if all(a < b for a, b in zip(low, high, strict=True)):

@@ -1,0 +1,78 @@
+"""The mask of one scan: read, checked against its scan, and stored on both of its grids.
+
+Axes: x, y, z of the scan's file, or of the resampled grid (RAS+). Labels are int16, 0 is the background.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simcrop.data.hounsfield import Hint
+from simcrop.data.ingest.journal import Record
+from simcrop.data.ingest.streamed import Resampled
+from simcrop.data.label_volume import as_labels, check_sides, found_classes, on_scan, resampled_labels
+from simcrop.data.preprocess import triple
+from simcrop.data.readers import naming, read_stored
+from simcrop.data.readers.geometry import place
+from simcrop.data.store.mask_file import mask_path, source_mask_path, write_mask
+from simcrop.data.store.volume_file import checksum
+from simcrop.files.whole import writing
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The file, and what its numbers stand for where that is said."""
+
+    path: Path
+    classes: dict[int, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The same labels on the grid in the scan's file and on the stored one; `values`: the classes among them."""
+
+    source: np.ndarray
+    stored: np.ndarray
+    values: tuple[int, ...]
+
+
+def labels_of(mask: Mask, made: Resampled, hint: Hint | None) -> Labels:
+    """The labels on both grids of the scan that was `made`, or a refusal that names the file."""
+    with naming(mask.path):
+        stored = read_stored(mask.path)
+        stored = place(stored, stored.values.shape, hint)
+        labels = as_labels(stored.values, stored.slope, stored.intercept)
+        values = found_classes(labels, mask.classes)
+        source = on_scan(labels, stored.affine, made.source_shape, made.source_affine)
+        volume = made.volume
+        resampled = resampled_labels(source, made.source_affine, triple(volume.shape), volume.affine)
+        check_sides(resampled, mask.classes or {})
+        return Labels(source, resampled, values)
+
+
+def write_labels(cohort: Path, id: str, labels: Labels) -> Record:
+    """Both volumes into the cohort; what the journal says of them."""
+    paths = mask_path(cohort, id), source_mask_path(cohort, id)
+    volumes = labels.stored, labels.source
+    return {
+        "status": "taken",
+        "checksum": checksum(labels.stored),
+        "source_checksum": checksum(labels.source),
+        "values": list(labels.values),
+        "bytes": [write_mask(path, volume) for path, volume in zip(paths, volumes, strict=True)],
+    }
+
+
+def stored_labels(cohort: Path, id: str, record: Record | None) -> list[tuple[Path, int]]:
+    """The files of a stored mask, and the bytes of each."""
+    if record is None or record["status"] != "taken":
+        return []
+    return list(zip((mask_path(cohort, id), source_mask_path(cohort, id)), record["bytes"], strict=True))
+
+
+def remove_labels(cohort: Path, id: str) -> None:
+    """What an earlier call stored for a scan that has no mask any more."""
+    for path in (mask_path(cohort, id), source_mask_path(cohort, id)):
+        with writing(path):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,132 @@
+"""A label volume beside a scan: its numbers checked, its axes brought to those of the scan, never interpolated.
+
+Axes: x, y, z are the voxel axes in the order the file stores them; affines map voxel index -> RAS+ mm. Labels are
+int16, 0 is the background.
+"""
+
+import re
+from collections.abc import Container, Iterable
+
+import numpy as np
+from nibabel.orientations import apply_orientation
+
+from simcrop.data.preprocess import InputSpec, Placement, Triple, triple
+from simcrop.data.volume import spacing_of
+from simcrop.errors import SimcropError
+
+LARGEST = 32767  # of a label
+OFF_GRID = 0.1  # voxels that a corner of the mask may lie off that of its scan: what headers round away
+MOST = 255  # labels that nobody has declared
+SHOWN = 5  # of the labels in a sentence
+
+
+def as_labels(values: np.ndarray, slope: float = 1.0, intercept: float = 0.0) -> np.ndarray:
+    """The stored numbers as int16 labels, if that is what they are."""
+    if (slope, intercept) != (1.0, 0.0):
+        values = values * slope + intercept
+    with np.errstate(invalid="ignore"):
+        labels = values.astype(np.int16)
+        whole = bool((labels == values).all())
+    if not whole or labels.min() < 0:
+        raise SimcropError(
+            "mask-numbers", f"a mask holds whole numbers from 0 to {LARGEST}, this one has {odd_one(values)}"
+        )
+    return labels
+
+
+def odd_one(values: np.ndarray) -> str:
+    """What keeps numbers from being labels."""
+    if not np.isfinite(values).all():
+        return "NaN or infinity"
+    if values.min() < 0:
+        return f"{values.min():g}"
+    return f"{values.max():g}" if values.max() > LARGEST else f"{values[values != np.rint(values)][0]:g}"
+
+
+def on_scan(labels: np.ndarray, affine: np.ndarray, shape: Triple, scan_affine: np.ndarray) -> np.ndarray:
+    """The labels in the order and direction of the axes of a scan on the same grid.
+
+    Raises SimcropError where a voxel of the mask does not lie on one of the scan.
+    """
+    to_scan = np.linalg.inv(scan_affine) @ affine
+    turn = np.abs(to_scan[:3, :3])
+    axes = turn.argmax(0)  # the scan's axis of each of the mask's
+    if len(set(axes.tolist())) < 3:
+        raise off_grid("its axes stand at an angle to those of the scan")
+    flips = np.sign(to_scan[axes, range(3)])
+    orientation = np.stack([axes, flips], axis=1)
+    turned = triple([labels.shape[list(axes).index(axis)] for axis in range(3)])
+    if turned != shape:
+        raise off_grid(f"it has {by(turned)} voxels along the scan's axes, the scan has {by(shape)}")
+    exact = np.zeros((3, 4))
+    for axis, (to, flip) in enumerate(orientation.astype(int).tolist()):
+        exact[to, axis] = flip
+        exact[to, 3] = 0 if flip > 0 else shape[to] - 1
+    off = corners(labels.shape) @ (to_scan[:3] - exact).T
+    if (worst := float(np.abs(off).max())) > OFF_GRID:
+        mm = float(np.linalg.norm(off * spacing_of(scan_affine), axis=1).max())
+        raise SimcropError(
+            "mask-place",
+            f"the mask lies {mm:.4g} mm or {worst:.3g} voxels off the scan, expected {OFF_GRID:g} at most: "
+            "perhaps it is that of another scan",
+        )
+    return np.ascontiguousarray(apply_orientation(labels, orientation))
+
+
+def off_grid(what: str) -> SimcropError:
+    return SimcropError("mask-grid", f"the mask lies on another grid than the scan: {what}")
+
+
+def corners(shape: tuple[int, ...]) -> np.ndarray:
+    """The eight corner voxels of a grid, `(8, 4)`, homogeneous."""
+    ends = np.array(np.meshgrid(*((0, n - 1) for n in shape), [1], indexing="ij"))
+    return ends.reshape(4, -1).T
+
+
+def by(shape: Iterable[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def found_classes(labels: np.ndarray, declared: Container[int] | None) -> tuple[int, ...]:
+    """Which classes a mask holds, ascending, if it holds some and only those `declared`."""
+    counts = np.bincount(labels.reshape(-1))
+    found = tuple(int(n) for n in np.flatnonzero(counts) if n)
+    if not found:
+        raise SimcropError("mask-empty", "the mask marks nothing: every voxel is 0")
+    unknown = [n for n in found if declared is not None and n not in declared]
+    if unknown:
+        some = ", ".join(map(str, unknown[:SHOWN])) + (" and others" if len(unknown) > SHOWN else "")
+        raise SimcropError("mask-values", f"the mask holds {some}, which is no declared class")
+    if declared is None and len(found) > MOST:
+        raise SimcropError(
+            "mask-values",
+            f"{len(found)} different numbers are no classes; if they are, say their names in classes.json",
+        )
+    return found
+
+
+def resampled_labels(
+    source: np.ndarray, source_affine: np.ndarray, shape: Triple, affine: np.ndarray
+) -> np.ndarray:
+    """Labels of the source grid on a grid `shape` of RAS+: each voxel takes the label at its centre."""
+    spec = InputSpec(spacing_of(affine), shape)
+    placement = Placement(spec, triple(source.shape), source_affine, shape, affine, (0, 0, 0))
+    return np.ascontiguousarray(placement.cut_nearest(source))
+
+
+def check_sides(labels: np.ndarray, names: dict[int, str]) -> None:
+    """Refuse a left part whose middle does not lie to the left of its right twin's. x runs to the right (RAS+)."""
+    number_of = {name: number for number, name in names.items()}
+    for number, name in names.items():
+        twin = number_of.get(re.sub(r"\bleft\b", "right", name), number)
+        if twin != number and mean_x(labels, number) >= mean_x(labels, twin):
+            raise SimcropError(
+                "mask-sides",
+                f"the {name} lies to the right of the {names[twin]}: left and right are exchanged",
+            )
+
+
+def mean_x(labels: np.ndarray, number: int) -> float:
+    """Where along x the middle of a class lies, in voxels; NaN where it is absent."""
+    counts = (labels == number).sum((1, 2))
+    return float(counts @ np.arange(len(counts)) / counts.sum()) if counts.any() else np.nan
