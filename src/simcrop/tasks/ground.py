@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from simcrop.data.guess import shown
 from simcrop.data.readers import read_volume
-from simcrop.data.readers.geometry import distance_mm, leaning
 from simcrop.data.report import read_report_file
 from simcrop.data.volume import Volume
+from simcrop.data.writers.nifti import write_nifti
 from simcrop.errors import SimcropError
 from simcrop.figures.cuts import draw_cuts
 from simcrop.figures.page import Page
@@ -23,9 +22,6 @@ from simcrop.model import Heat, load
 from simcrop.model.folder import model_folder
 from simcrop.tasks.folder import check_folder, staged, write_metrics
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
-
-AS_GOOD_MM = 0.01  # how far a qform may put any voxel from where the sform has it
-READ_BY_ITK = 1e-4  # cosine of two axes up to which ITK takes a sform
 
 
 @dataclass(frozen=True)
@@ -107,22 +103,9 @@ def wanted_sentences(sentences: list[str], report: Path | None) -> list[str]:
 
 
 def write_map(path: Path, heat: Heat, volume: Volume) -> None:
-    """float32 cosine similarity on the scan's own grid and affine, NaN outside the crop.
-
-    The sform says where it lies. A qform cannot lean, and near half a turn float32 is too coarse for it: it is coded
-    where it says the same. Of a scan that leans as little as scans may, ITK reads the qform alone, and half a voxel is
-    allowed.
-    """
-    image = nib.Nifti1Image(heat.map, volume.affine)
-    image.set_sform(volume.affine, code=1)
-    image.set_qform(volume.affine, code=1)
-    allowed = AS_GOOD_MM if leaning(volume.affine) <= READ_BY_ITK else min(volume.spacing_mm) / 2
-    if distance_mm(image.get_sform(), image.get_qform(), volume.shape) > allowed:
-        image.set_qform(None, code=0)
-    image.header.set_xyzt_units("mm")
+    """float32 cosine similarity on the scan's own grid and affine, NaN outside the crop."""
     finite = heat.patches[np.isfinite(heat.patches)]
-    image.header["cal_min"], image.header["cal_max"] = finite.min(), finite.max()
-    nib.save(image, path)
+    write_nifti(path, heat.map, volume.affine, (float(finite.min()), float(finite.max())))
 
 
 def measures(heat: Heat) -> dict[str, Any]:

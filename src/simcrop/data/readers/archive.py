@@ -23,9 +23,16 @@ MEMBERS_LIMIT = 100_000
 
 def read_zip(path: Path) -> Stored:
     """The one CT series in a zip, in whatever folders inside it."""
+    with zipped_files(path) as files:
+        return read_series(files)
+
+
+@contextmanager
+def zipped_files(path: Path) -> Iterator[list[DicomFile]]:
+    """The DICOM files in a zip, which stays open meanwhile."""
     with open_zip(path) as archive:
         members = [m for m in checked_members(archive) if starts_like_dicom(archive, m)]
-        return read_series([DicomFile(m.filename, partial(archive.open, m)) for m in members])
+        yield [DicomFile(m.filename, partial(archive.open, m)) for m in members]
 
 
 @contextmanager

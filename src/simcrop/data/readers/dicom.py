@@ -5,14 +5,15 @@ Axes: x along a row, y down the rows, z along the slice normal, as `series` orde
 
 import struct
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import FileDataset
@@ -72,12 +73,17 @@ class DicomFile:
 
 def read_dicom_folder(path: Path) -> Stored:
     """The one CT series whose files lie directly in `path`."""
-    there = [p for p in sorted(path.iterdir()) if p.is_file() and not names_directory(p.name)]
+    files, others = files_of(path)
+    return with_strangers(read_series(files), others)
+
+
+def files_of(folder: Path) -> tuple[list[DicomFile], list[Path]]:
+    """What lies directly in a folder: its DICOM files, and all others."""
+    there = [p for p in sorted(folder.iterdir()) if p.is_file() and not names_directory(p.name)]
     files = [p for p in there if looks_like_dicom(p)]
     for file in files:
-        check_inside(file, path)
-    stored = read_series([DicomFile(p.name, partial(p.open, "rb")) for p in files])
-    return with_strangers(stored, sorted({*there} - {*files}))
+        check_inside(file, folder)
+    return [DicomFile(p.name, partial(p.open, "rb")) for p in files], sorted({*there} - {*files})
 
 
 def with_strangers(stored: Stored, others: list[Path]) -> Stored:
@@ -103,8 +109,7 @@ def holds_picture(path: Path, start: bytes) -> bool:
     try:
         if begins_data_set(start[: PREAMBLE + 4]):
             return not bare_storage(start).startswith(NO_PICTURE)
-        with warnings.catch_warnings(), disable_value_validation():
-            warnings.simplefilter("ignore", UserWarning)
+        with lenient():
             storage = str(read_file_meta_info(path).get("MediaStorageSOPClassUID", ""))
     except (BytesLengthException, EOFError, TypeError, OSError, *UNREADABLE):
         return True  # the reader will say what is wrong with it
@@ -113,8 +118,29 @@ def holds_picture(path: Path, start: bytes) -> bool:
 
 def read_series(sources: list[DicomFile]) -> Stored:
     """Sort out what is no CT slice, choose one series, prove its geometry, then read its pixels."""
+    ordered, affine, notes = proved_series(sources)
+    with lenient():
+        return read_pixels(lambda s: with_pixels(sources[s.index]), ordered, affine, notes)
+
+
+def read_headers(sources: list[DicomFile]) -> list[FileDataset]:
+    """Of the slices that `read_series` reads the headers, in the same order."""
+    ordered, _, _ = proved_series(sources)
+    with lenient():
+        return [read_file(sources[s.index], pixels=False) for s in ordered]
+
+
+@contextmanager
+def lenient() -> Iterator[None]:
+    """Headers are full of values that pydicom complains of and that nobody asks for."""
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+def proved_series(sources: list[DicomFile]) -> tuple[list[Slice], np.ndarray, tuple[str, ...]]:
+    """The slices of the one series that is read, in order; their affine, and notes on what was left out."""
+    with lenient():
         found = [inspect(source, index) for index, source in enumerate(sources)]
         pictures = [f for f in found if isinstance(f, Found)]
         others = [f for f in found if isinstance(f, str)]
@@ -127,7 +153,7 @@ def read_series(sources: list[DicomFile]) -> Stored:
         ordered, affine = prove(slices)
         if others:
             notes += (f"DICOM files left out because they are no CT slice: {len(others)}",)
-        return read_pixels(lambda s: with_pixels(sources[s.index]), ordered, affine, notes)
+        return ordered, affine, notes
 
 
 def with_pixels(source: DicomFile) -> tuple[str, FileDataset]:

@@ -30,15 +30,7 @@ def is_disc(folder: Path) -> bool:
 
 def read_disc(root: Path) -> Stored:
     """The one CT series that the rules choose from all folders; what stands against it is told with the places."""
-    files: dict[str, list[DicomFile]] = {}
-    for folder, entries, _ in folders_below(root):
-        place = folder.relative_to(root).as_posix()
-        for entry in entries or []:
-            path = Path(entry.path)
-            if not names_directory(entry.name) and is_file(entry) and looks_like_dicom(path):
-                check_inside(path, folder)
-                name = f"{place}/{path.name}" if folder != root else path.name
-                files.setdefault(place, []).append(DicomFile(name, partial(path.open, "rb")))
+    files = files_by_place(root)
     if not files:
         raise SimcropError(
             "no-scan", "the root of a DICOM disc, but nothing that its DICOMDIR lists lies below it"
@@ -52,6 +44,20 @@ def read_disc(root: Path) -> Stored:
         where = "the root of a DICOM disc, its pictures lie in " + some(counted)
         raise SimcropError(error.reason, f"{error.sentence}; {where}: give one of these folders") from error
     return with_notes(stored, f"the root of a DICOM disc, read from all of its folders: {len(files)}")
+
+
+def files_by_place(root: Path) -> dict[str, list[DicomFile]]:
+    """The DICOM files of each folder below a disc's root."""
+    files: dict[str, list[DicomFile]] = {}
+    for folder, entries, _ in folders_below(root):
+        place = folder.relative_to(root).as_posix()
+        for entry in entries or []:
+            path = Path(entry.path)
+            if not names_directory(entry.name) and is_file(entry) and looks_like_dicom(path):
+                check_inside(path, folder)
+                name = f"{place}/{path.name}" if folder != root else path.name
+                files.setdefault(place, []).append(DicomFile(name, partial(path.open, "rb")))
+    return files
 
 
 def nothing_directly(folder: Path) -> SimcropError:

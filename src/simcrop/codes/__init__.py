@@ -1,0 +1,1 @@
+"""What DICOM calls the classes of a segmentation, as YAML."""

@@ -1,0 +1,1 @@
+"""Toys of the readers' tests, which these files are made for."""
