@@ -207,31 +207,28 @@ def masked_word_loss(logits: Float[Tensor, "m w"], target: Int[Tensor, " m"]) ->
     return cross_entropy(logits.float(), target)
 
 
-def soft_dice_loss(
+class DiceCE(NamedTuple):
+    """Two terms of a segmentation's loss, each without a weight."""
+
+    dice: Tensor
+    cross_entropy: Tensor
+
+
+def dice_ce(
     logits: Float[Tensor, "b c x y z"], target: Int[Tensor, "b x y z"], squared: bool = True
-) -> Float[Tensor, ""]:
-    """1 - Dice of the class probabilities, each class in each image by itself; then the mean over both. A class that
-    an image does not have costs 1 there, whatever is said of it.
+) -> DiceCE:
+    """1 - Dice of the class probabilities, each class in each image by itself and then the mean over both, and the mean
+    cross-entropy of all voxels.
 
-    `squared`: the squares of the probabilities stand in the denominator.
+    A class that an image does not have costs 1 there, whatever is said of it. `squared`: in the denominator stand the
+    squares of the probabilities.
     """
-    chance = logits.float().softmax(1)
-    own = chance.gather(1, target[:, None])[:, 0]
-    flat = target.flatten(1)
-    zeros = chance.new_zeros(chance.shape[:2])
-    overlap = zeros.scatter_add(1, flat, own.flatten(1))
-    have = zeros.scatter_add(1, flat, torch.ones_like(own).flatten(1))
-    said = (chance.square() if squared else chance).sum((2, 3, 4))
-    return (1 - 2 * overlap / (said + have + DICE_FLOOR)).mean()
-
-
-def voxel_cross_entropy(
-    logits: Float[Tensor, "b c x y z"], target: Int[Tensor, "b x y z"]
-) -> Float[Tensor, ""]:
-    """Cross-entropy averaged over all voxels of all images."""
-    return cross_entropy(logits.float(), target)
-
-
-def dice_ce(logits: Float[Tensor, "b c x y z"], target: Int[Tensor, "b x y z"]) -> Float[Tensor, ""]:
-    """The sum of both."""
-    return soft_dice_loss(logits, target) + voxel_cross_entropy(logits, target)
+    log_chance = rearrange(logits, "b c x y z -> b c (x y z)").float().log_softmax(1)
+    chance, index = log_chance.exp(), rearrange(target, "b x y z -> b (x y z)")
+    # One softmax for both terms, and of each voxel only its own class is looked up: no volume of ones for each class.
+    own = log_chance.gather(1, index[:, None])[:, 0]
+    none = chance.new_zeros(chance.shape[:2])
+    overlap = none.scatter_add(1, index, own.exp())
+    have = none.scatter_add(1, index, torch.ones_like(own))
+    said = (chance.square() if squared else chance).sum(2)
+    return DiceCE((1 - 2 * overlap / (said + have + DICE_FLOOR)).mean(), -own.mean())

@@ -9,11 +9,10 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import conv3d, instance_norm, interpolate, leaky_relu_, linear
+from torch.nn.functional import conv3d, interpolate, linear
 
+from simcrop.nn.normed import normed_relu
 from simcrop.nn.patch import Triple
-
-SLOPE = 0.01  # of the leaky ReLU
 
 
 class ResidualBlock(nn.Module):
@@ -28,9 +27,9 @@ class ResidualBlock(nn.Module):
         self.conv3 = nn.Linear(have, made, bias=False) if have != made else None
 
     def forward(self, seen: Float[Tensor, "b have x y z"]) -> Float[Tensor, "b made x y z"]:
-        shortcut = seen if self.conv3 is None else instance_norm(per_voxel(self.conv3, seen))
-        inner = leaky_relu_(instance_norm(convolved(self.conv1, seen)), SLOPE)
-        return leaky_relu_(instance_norm(convolved(self.conv2, inner)) + shortcut, SLOPE)
+        shortcut = seen if self.conv3 is None else per_voxel(self.conv3, seen)
+        inner = normed_relu(convolved(self.conv1, seen))
+        return normed_relu(convolved(self.conv2, inner), shortcut, self.conv3 is not None)
 
 
 class PlainBlock(nn.Module):
@@ -41,7 +40,7 @@ class PlainBlock(nn.Module):
         self.conv1 = nn.Conv3d(have, made, 3, padding=1, bias=False)
 
     def forward(self, seen: Float[Tensor, "b have x y z"]) -> Float[Tensor, "b made x y z"]:
-        return leaky_relu_(instance_norm(convolved(self.conv1, seen)), SLOPE)
+        return normed_relu(convolved(self.conv1, seen))
 
 
 class Grown(nn.ConvTranspose3d):

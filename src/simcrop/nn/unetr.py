@@ -6,7 +6,7 @@ is lifted to a finer grid, the deepest stays on that of the patches, and from th
 
 from typing import Literal
 
-from einops import rearrange
+from einops import einsum, rearrange
 from jaxtyping import Float
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from simcrop.errors import SimcropError
 from simcrop.nn.encoder import VisionEncoder, VisionFeatures
 from simcrop.nn.patch import PatchGrid, Triple
-from simcrop.nn.unet_blocks import Grown, Interpolated, Lift, Merge, PlainBlock, ResidualBlock, per_voxel
+from simcrop.nn.unet_blocks import Grown, Interpolated, Lift, Merge, PlainBlock, ResidualBlock
 from simcrop.settings import Settings
 
 
@@ -74,7 +74,10 @@ class UnetrDecoder(nn.Module):
         seen = deepest
         for merge, finer in zip(self.merges, [*beside, self.stem(volume)], strict=True):
             seen = merge(seen, finer)
-        return per_voxel(self.out, seen)
+        # Classes first, as whoever compares them wants to have them.
+        logits = einsum(self.out.weight, rearrange(seen, "b f x y z -> b (x y z) f"), "c f, b n f -> b c n")
+        x, y, z = seen.shape[2:]
+        return rearrange(logits + self.out.bias[:, None], "b c (x y z) -> b c x y z", x=x, y=y, z=z)
 
 
 def doublings(patch: Triple) -> list[Triple]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from simcrop.data.samples.batch import Batch
 from simcrop.errors import SimcropError
-from simcrop.losses import soft_dice_loss, voxel_cross_entropy
+from simcrop.losses import dice_ce
 from simcrop.nn.encoder import VisionEncoder
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.unetr import UnetrDecoder, UnetrSettings, tap
@@ -83,9 +83,8 @@ class Segment(Objective):
         }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        logits, target = logits_of(self.vision, self.decoder, batch.volume, self.taps), target_of(batch)
-        dice = soft_dice_loss(logits, target, self.settings.loss.squared)
-        return {"dice": dice, "cross_entropy": voxel_cross_entropy(logits, target)}
+        logits = logits_of(self.vision, self.decoder, batch.volume, self.taps)
+        return dice_ce(logits, target_of(batch), self.settings.loss.squared)._asdict()
 
 
 def logits_of(

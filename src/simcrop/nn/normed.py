@@ -1,0 +1,256 @@
+"""Instance norm, what is added beside it, and a leaky ReLU, in one: on a processor by compiled loops that go through
+memory twice on the way there and twice back, where torch goes many times and puts the channels first to do so.
+
+Axes: b scan, n voxel, c channel; channels lie last. r row, l lane: a row is several voxels one after the other, so that
+it is long; a lane is one number of each row, and belongs to one channel. Numbers are of 32 bits, or of 16 (bfloat16,
+the upper half of them): `shift` says how many bits are missing.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import instance_norm, leaky_relu_
+
+from simcrop.jit import compiled
+
+SLOPE = 0.01  # of the leaky ReLU
+EPS = 1e-5  # added to a variance
+LANES, BLOCK = 256, 128  # in a row at most; rows that lie in the nearest memory together
+BITS = {torch.float32: (torch.int32, np.uint32, 0), torch.bfloat16: (torch.int16, np.uint16, 16)}
+
+
+def normed_relu(
+    seen: Float[Tensor, "b c x y z"],
+    beside: Float[Tensor, "b c x y z"] | None = None,
+    beside_too: bool = True,
+) -> Float[Tensor, "b c x y z"]:
+    """Each channel of each scan at zero mean and unit variance, plus `beside` (`beside_too`: after the same was done to
+    it), through a leaky ReLU.
+    """
+    if seen.device.type == "cpu" and seen.dtype in BITS:
+        beside = None if beside is None else beside.to(seen.dtype)
+        return NormedRelu.apply(seen, beside, beside_too)  # type: ignore[return-value]
+    total = instance_norm(seen)
+    if beside is not None:
+        total = total + (instance_norm(beside) if beside_too else beside)
+    return leaky_relu_(total, SLOPE)
+
+
+class Line(NamedTuple):
+    """`number * scale + shift`, lane by lane."""
+
+    scale: np.ndarray
+    shift: np.ndarray
+
+
+class NormedRelu(torch.autograd.Function):
+    """The same by compiled loops. What goes out tells on the way back which side of the ReLU it came from."""
+
+    @staticmethod
+    def forward(ctx: Any, seen: Tensor, beside: Tensor | None, beside_too: bool) -> Tensor:
+        seen = seen.contiguous(memory_format=torch.channels_last_3d)
+        beside = None if beside is None else beside.contiguous(memory_format=torch.channels_last_3d)
+        out = torch.empty_like(seen)
+        ctx.channels, ctx.lines = seen.shape[1], []
+        shift = BITS[seen.dtype][2]
+        for a, b, o in zip(
+            rows_of(seen), [None] * len(seen) if beside is None else rows_of(beside), rows_of(out)
+        ):
+            of_a = line_of(a, ctx.channels, shift)
+            of_b = flat(a, 1.0 if beside is not None else 0.0)
+            if b is not None and beside_too:
+                of_b = line_of(b, ctx.channels, shift)
+            other = a if b is None else b
+            in_parts(len(a), lambda part: join(a[part], *of_a, other[part], *of_b, o[part], shift, SLOPE))
+            ctx.lines.append((of_a, of_b))
+        ctx.normed = beside is not None and beside_too
+        ctx.save_for_backward(seen, beside, out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        seen, beside, out = ctx.saved_tensors
+        gradient = gradients[0].to(seen.dtype).contiguous(memory_format=torch.channels_last_3d)
+        to_seen = torch.empty_like(seen)
+        to_beside = None if beside is None else torch.empty_like(seen)
+        others, to_others = (seen if t is None else t for t in (beside, to_beside))
+        tensors = map(rows_of, (gradient, out, seen, others, to_seen, to_others))
+        for (of_a, of_b), g, o, a, b, da, db in zip(ctx.lines, *tensors, strict=True):
+            shift = BITS[seen.dtype][2]
+            sums = in_parts(
+                len(a), lambda part: pull(g[part], o[part], a[part], *of_a, b[part], *of_b, shift, SLOPE)
+            )
+            mean, along_a, along_b = (folded(s, ctx.channels, len(a)) for s in np.sum(sums, axis=0))
+            none = np.zeros_like(mean)
+            beside_mean, along_b = (mean, along_b) if ctx.normed else (none, none)
+            in_parts(
+                len(a),
+                lambda part: push(
+                    g[part], o[part], a[part], *of_a, mean, along_a, b[part], *of_b, beside_mean, along_b,
+                    da[part], db[part], beside is not None, shift, SLOPE,
+                ),
+            )  # fmt: skip
+        return to_seen, to_beside, None
+
+
+def rows_of(tensor: Float[Tensor, "b c x y z"]) -> np.ndarray:
+    """The bits as `(b, r, l)`, in the same memory."""
+    signed, unsigned, _ = BITS[tensor.dtype]
+    last = rearrange(tensor.detach(), "b c x y z -> b (x y z) c")
+    scans, voxels, channels = last.shape
+    together = 1
+    while 2 * together * channels <= LANES and voxels % (2 * together) == 0:
+        together *= 2
+    bits = last.view(signed).numpy().view(unsigned)
+    return bits.reshape(scans, voxels // together, together * channels)
+
+
+def in_parts(rows: int, work: Callable[[slice], Any]) -> list[Any]:
+    """The work on all rows, shared by as many threads as torch has."""
+    threads = torch.get_num_threads()
+    if threads == 1 or rows < threads * BLOCK:
+        return [work(slice(0, rows))]
+    edges = np.linspace(0, rows, threads + 1).astype(int)
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, map(slice, edges[:-1].tolist(), edges[1:].tolist())))
+
+
+def line_of(rows: np.ndarray, channels: int, shift: int) -> Line:
+    """What brings each channel to zero mean and unit variance."""
+    parts = in_parts(len(rows), lambda part: moments(rows[part], shift))
+    counts = np.array([part[0] for part in parts]).repeat(rows.shape[1] // channels)
+    means, squares = (np.concatenate([p[i].reshape(-1, channels) for p in parts]) for i in (1, 2))
+    total = counts.sum()
+    mean = (counts[:, None] * means).sum(0) / total
+    # Of parts with means of their own: within each, and between them.
+    squared = squares.sum(0) + (counts[:, None] * np.square(means - mean)).sum(0)
+    scale = 1 / np.sqrt(squared / total + EPS)
+    return Line(*(np.tile(v, rows.shape[1] // channels).astype(np.float32) for v in (scale, -mean * scale)))
+
+
+def flat(rows: np.ndarray, scale: float) -> Line:
+    """Numbers as they are, or none of them."""
+    return Line(np.full(rows.shape[1], scale, np.float32), np.zeros(rows.shape[1], np.float32))
+
+
+def folded(sums: np.ndarray, channels: int, rows: int) -> np.ndarray:
+    """Sums over the rows as means over the voxels of each channel, lane by lane."""
+    lanes = sums.reshape(-1, channels)
+    return np.tile(lanes.sum(0) / (rows * len(lanes)), len(lanes)).astype(np.float32)
+
+
+@partial(compiled, fastmath=True)
+def wide(bits: Any, shift: int) -> Any:
+    """A number of 32 bits."""
+    return np.uint32(np.uint32(bits) << np.uint32(shift)).view(np.float32)
+
+
+@partial(compiled, fastmath=True)
+def narrow(number: Any, shift: int) -> Any:
+    """Its bits, without the lowest, rounded to the nearest, and to even where two are as near."""
+    bits = np.float32(number).view(np.uint32)
+    if shift == 0:
+        return bits
+    return np.uint32(bits + np.uint32(0x7FFF) + ((bits >> np.uint32(shift)) & np.uint32(1))) >> np.uint32(
+        shift
+    )
+
+
+@partial(compiled, fastmath=True)  # sums in any order, or they would be one number at a time
+def moments(rows: np.ndarray, shift: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """How many rows, and of each lane the mean and the squared distances from it, block by block (Chan et al., 1983):
+    exact where a channel hardly varies.
+    """
+    count, width = rows.shape
+    mean, squares = np.zeros(width), np.zeros(width)
+    middle, around = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    for first in range(0, count, BLOCK):
+        last = min(first + BLOCK, count)
+        size = last - first
+        middle[:] = 0
+        around[:] = 0
+        for r in range(first, last):
+            for k in range(width):
+                middle[k] += wide(rows[r, k], shift)
+        for k in range(width):
+            middle[k] /= np.float32(size)
+        for r in range(first, last):
+            for k in range(width):
+                away = wide(rows[r, k], shift) - middle[k]
+                around[k] += away * away
+        for k in range(width):
+            away = np.float64(middle[k]) - mean[k]
+            mean[k] += away * size / last
+            squares[k] += around[k] + away * away * first * size / last
+    return count, mean, squares
+
+
+@partial(compiled, fastmath=True)
+def join(a, scale_a, shift_a, b, scale_b, shift_b, out, shift, slope) -> None:  # type: ignore[no-untyped-def]
+    """Both lines, added, through the ReLU."""
+    for r in range(a.shape[0]):
+        for k in range(a.shape[1]):
+            total = (
+                wide(a[r, k], shift) * scale_a[k]
+                + shift_a[k]
+                + wide(b[r, k], shift) * scale_b[k]
+                + shift_b[k]
+            )
+            out[r, k] = narrow(total if total > 0 else total * np.float32(slope), shift)
+
+
+@partial(compiled, fastmath=True)
+def pull(g, out, a, scale_a, shift_a, b, scale_b, shift_b, shift, slope):  # type: ignore[no-untyped-def]
+    """Sums of the gradient before the ReLU, `(3, l)`: as it is, along `a` and along `b`."""
+    count, width = a.shape
+    sums, some = np.zeros((3, width)), np.zeros((3, width), np.float32)
+    for first in range(0, count, BLOCK):
+        some[:] = 0
+        for r in range(first, min(first + BLOCK, count)):
+            for k in range(width):
+                gradient = wide(g[r, k], shift)
+                gradient = gradient if wide(out[r, k], shift) > 0 else gradient * np.float32(slope)
+                some[0, k] += gradient
+                some[1, k] += gradient * (wide(a[r, k], shift) * scale_a[k] + shift_a[k])
+                some[2, k] += gradient * (wide(b[r, k], shift) * scale_b[k] + shift_b[k])
+        sums += some
+    return sums
+
+
+@partial(compiled, fastmath=True)
+def push(  # type: ignore[no-untyped-def]
+    g,
+    out,
+    a,
+    scale_a,
+    shift_a,
+    mean_a,
+    along_a,
+    b,
+    scale_b,
+    shift_b,
+    mean_b,
+    along_b,
+    to_a,
+    to_b,
+    both,
+    shift,
+    slope,
+) -> None:
+    """The gradient of what came in: without its mean and without what lies along the numbers themselves."""
+    for r in range(a.shape[0]):
+        for k in range(a.shape[1]):
+            gradient = wide(g[r, k], shift)
+            gradient = gradient if wide(out[r, k], shift) > 0 else gradient * np.float32(slope)
+            normed = wide(a[r, k], shift) * scale_a[k] + shift_a[k]
+            to_a[r, k] = narrow(scale_a[k] * (gradient - mean_a[k] - normed * along_a[k]), shift)
+            if both:
+                normed = wide(b[r, k], shift) * scale_b[k] + shift_b[k]
+                to_b[r, k] = narrow(scale_b[k] * (gradient - mean_b[k] - normed * along_b[k]), shift)
