@@ -26,10 +26,9 @@ from simcrop.tasks.job import training_studies
 from simcrop.tasks.run_page import add_run, run_figures, summary
 from simcrop.tasks.segment_judged import judge_studies, kept_pictures
 from simcrop.tasks.segment_page import NOTHING, add_judgement
-from simcrop.tasks.segment_table import JUDGED, TABLE, JudgedScan, write_table
+from simcrop.tasks.segment_table import JUDGED, SEGMENT, TABLE, JudgedScan, write_table
 from simcrop.tasks.train import Trained, Verb, train
 
-NAME = "segment"
 HELD_OUT = ("test", "valid")  # the first of these that has masks
 
 
@@ -82,7 +81,7 @@ def segment_verb(
     **settings: Any,
 ) -> Verb:
     finish = partial(finish_segment, options, choose_held_out)
-    return Verb(NAME, finish, choose or masked_studies, {**options.settings, **settings})
+    return Verb(SEGMENT, finish, choose or masked_studies, {**options.settings, **settings})
 
 
 def masked_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
@@ -146,7 +145,7 @@ def judged_scans(options: SegmentOptions, trained: Trained, held: HeldOut) -> li
         segmenter.labels_of,
         options.tolerance_mm,
         trained.folder,
-        show_progress(f"{NAME}, judged by scans held out"),
+        show_progress(f"{SEGMENT}, judged by scans held out"),
         held.fold,
     )
 

@@ -1,5 +1,5 @@
-"""`simcrop segment --folds K`: cross-validation by patient. K runs, and one table of all scans, each judged by the model
-that did not learn from its patient.
+"""`simcrop segment --folds K`: cross-validation by patient. K runs, and one table of all scans, each judged by the
+model that did not learn from its patient.
 
 No axes or units. The folds take the place of the data set's own split.
 """
@@ -23,7 +23,6 @@ from simcrop.files.digest import digest_of_files
 from simcrop.tasks.folder import METRICS, RUN, check_folder, open_folder, reserved, unspoiled, write_metrics
 from simcrop.tasks.job import training_studies
 from simcrop.tasks.segment import (
-    NAME,
     HeldOut,
     SegmentOptions,
     facts,
@@ -32,7 +31,7 @@ from simcrop.tasks.segment import (
 )
 from simcrop.tasks.segment_judged import PICTURES
 from simcrop.tasks.segment_page import worst_scans, write_pooled_page
-from simcrop.tasks.segment_table import TABLE, JudgedScan, read_table, write_table
+from simcrop.tasks.segment_table import SEGMENT, TABLE, JudgedScan, read_table, write_table
 from simcrop.tasks.train import Trained, train
 
 
@@ -76,10 +75,10 @@ def segment_folds(
     }
     free = free_settings(recipe)
     with stop_requests(), ExitStack() as folder:
-        check_folder(out, NAME, settings, resume, overwrite, free=free)
+        check_folder(out, SEGMENT, settings, resume, overwrite, free=free)
         folder.enter_context(reserved(out))
         folder.enter_context(unspoiled(out))
-        open_folder(out, NAME, settings, resume, overwrite, free)
+        open_folder(out, SEGMENT, settings, resume, overwrite, free)
         for fold in range(1, folds + 1):
             fitted = train_fold(cohort_path, recipe, out / f"fold-{fold}", of, fold, options, progress)
             if not fitted.finished:

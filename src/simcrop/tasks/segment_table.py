@@ -18,6 +18,7 @@ from simcrop.evaluation.segmentation import ScanScores
 from simcrop.files.whole import write_whole
 from simcrop.metrics.segmentation import ClassScore
 
+SEGMENT = "segment"  # the verb
 TABLE, JUDGED = "segmentation.parquet", "judged.jsonl"
 NUMBERS = tuple(ClassScore.__dataclass_fields__)
 
@@ -53,7 +54,7 @@ def scan_of(line: Mapping[str, Any], patient: str) -> JudgedScan:
     return JudgedScan(ScanScores(line["id"], patient, scores), line["truth"], line["fold"])
 
 
-def score_of(numbers: Mapping[str, float | None]) -> ClassScore:
+def score_of(numbers: Mapping[str, Any]) -> ClassScore:
     """What JSON and tables have as null is NaN."""
     return ClassScore(**{key: float("nan") if (of := numbers[key]) is None else of for key in NUMBERS})
 

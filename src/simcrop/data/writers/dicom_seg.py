@@ -79,7 +79,9 @@ def refuse_unstated(headers: Sequence[Dataset]) -> None:
         if len(set(stated[key])) > 1:
             raise SimcropError(REASON, f"slices of one DICOM series differ in {key}, to which a SEG refers")
     if len(set(stated["SOPInstanceUID"])) < len(headers):
-        raise SimcropError(REASON, "slices of the DICOM series share a SOPInstanceUID, by which a SEG tells them")
+        raise SimcropError(
+            REASON, "slices of the DICOM series share a SOPInstanceUID, by which a SEG tells them"
+        )
 
 
 def completed(header: Dataset) -> Dataset:
