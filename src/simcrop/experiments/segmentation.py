@@ -38,8 +38,8 @@ SEEDS = 500  # of phantoms: none of another experiment
 
 @dataclass(frozen=True)
 class SegmentationPlan:
-    """Patients with reports to pre-train on, and with masks: eight in ten to learn from, one in ten to test on, of which
-    a `share` of the former is used. Steps of each training.
+    """Patients with reports to pre-train on, and with masks: a `share` of eight in ten to learn from, one in ten to
+    test on. Steps of each training.
     """
 
     reports: int = 300
@@ -64,7 +64,7 @@ def reproduce_segmentation(
     overwrite: bool = False,
     plan: SegmentationPlan = PLAN,
 ) -> dict[str, Any]:
-    """The whole experiment under `out`; its results, which `results.json`, `segmentation.md` and `report.html` hold, too.
+    """The whole experiment under `out`; its results, which `results.json`, `segmentation.md` and `report.html` hold.
 
     More `seeds` may be asked for when it is resumed. `common` changes the recipe of both arms.
     """

@@ -36,15 +36,17 @@ def note_of(results: Mapping[str, Any]) -> str:
     plan, apart = results["plan"], results["measures"]["dice"]["mean"]["difference"]
     learned = round(plan["share"] * 0.8 * plan["masks"])
     beyond = "beyond chance" if apart["value_low"] > 0 or apart["value_high"] < 0 else "not beyond chance"
-    return (
-        f"{plan['layout']} phantoms, {plan['spacing'].replace(',', ' x ')} mm: masks are learned from about {learned} "
-        f"patients ({100 * plan['share']:g} % of those that could be) in {plan['steps']} steps, and judged on the grid of "
-        f"the files of {results['scans']} others. The encoder was pre-trained for {plan['pretrain_steps']} steps on scans "
-        f"and reports of {plan['reports']} other phantoms, or starts at random; {len(results['seeds'])} seeds, each with "
-        "its own pre-training, its own labelled patients and its own order. Figures are means over seeds, intervals 95 % "
-        f"over patients. Pre-training changes the mean Dice by {apart['value']:+.3f} [{apart['value_low']:+.3f}, "
-        f"{apart['value_high']:+.3f}], {beyond}."
+    spacing, share, seeds = plan["spacing"].replace(",", " x "), 100 * plan["share"], len(results["seeds"])
+    parts = (
+        f"{plan['layout']} phantoms, {spacing} mm: masks are learned from about {learned} patients, {share:g} % of ",
+        f"those that could be, in {plan['steps']} steps, and judged on the grid of the files of {results['scans']} ",
+        f"others. The encoder was pre-trained for {plan['pretrain_steps']} steps on scans and reports of ",
+        f"{plan['reports']} other phantoms, or starts at random; {seeds} seeds, each with its own pre-training, its own ",
+        "labelled patients and its own order. Figures are means over seeds, intervals 95 % over patients. ",
+        f"Pre-training changes the mean Dice by {apart['value']:+.3f} [{apart['value_low']:+.3f}, ",
+        f"{apart['value_high']:+.3f}], {beyond}.",
     )
+    return "".join(parts)
 
 
 def cells(of: Mapping[str, Any]) -> list[str]:

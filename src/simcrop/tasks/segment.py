@@ -120,7 +120,7 @@ def held_out(trained: Trained) -> HeldOut:
 def finish_segment(options: SegmentOptions, choose: Choose, trained: Trained) -> None:
     """`segmentation.parquet`, `report.html` and `metrics.json`."""
     out, held = trained.folder, choose(trained)
-    names = class_names(trained.recipe)
+    names = trained.recipe.class_names
     metrics = summary(trained.rows, list(trained.objective.terms))
     page = Page("Segmentation", f"{trained.recipe.method}: {', '.join(names)}. {held.words or NOTHING}")
     if len(held.studies):
@@ -141,18 +141,13 @@ def judged_scans(options: SegmentOptions, trained: Trained, held: HeldOut) -> li
     segmenter = load_segmenter(trained.folder, trained.device)
     return judge_studies(
         held.studies,
-        class_names(trained.recipe),
+        trained.recipe.class_names,
         segmenter.labels_of,
         options.tolerance_mm,
         trained.folder,
         show_progress(f"{SEGMENT}, judged by scans held out"),
         held.fold,
     )
-
-
-def class_names(recipe: Recipe) -> tuple[str, ...]:
-    """What the network tells apart, in the order of its channels."""
-    return recipe.class_names or ()
 
 
 def facts(scans: list[JudgedScan], left_out: int = 0) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from simcrop.data.label_volume import resampled_labels
+from simcrop.data.samples.windows import as_channels, numbers_of
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.volume import spacing_of
 from simcrop.engine.progress import Progress
-from simcrop.errors import SimcropError
 from simcrop.evaluation.segmentation import score_scan
 from simcrop.figures.mask_cuts import draw_mask_cuts
 from simcrop.files.lines import as_line, whole_lines
@@ -35,7 +35,7 @@ def judge_studies(
     fold: int = 0,
 ) -> list[JudgedScan]:
     """Every study of `studies`; those that an earlier call has judged already are taken as they are."""
-    number_of = class_numbers(studies, names)
+    numbers = numbers_of(names, studies.classes)
     patients = dict(studies.index.select("id", "patient").iter_rows())
     scans = earlier(out / JUDGED, patients)
     done = {scan.scores.study for scan in scans}
@@ -43,7 +43,7 @@ def judge_studies(
         for study in studies:
             if study.id in done:
                 continue
-            truth = renumbered(study.source_mask(), number_of)
+            truth = as_channels(study.source_mask(), numbers)
             predicted = predict(study)
             spacing = spacing_of(study.source_affine)
             named = dict(enumerate(names, 1))
@@ -64,21 +64,6 @@ def earlier(path: Path, patients: Mapping[str, str]) -> list[JudgedScan]:
         lines, size = whole_lines(file, lambda line: line.get("id") in patients)
         file.truncate(size)
     return [scan_of(line, patients[line["id"]]) for line in lines]
-
-
-def class_numbers(studies: Cohort, names: Sequence[str]) -> dict[int, int]:
-    """The cohort's number of each class -> ours, by name."""
-    known = {name: number for number, name in studies.classes.items()}
-    if missing := [name for name in names if name not in known]:
-        raise SimcropError("no-class", f"{studies.path} has no class {missing[0]!r}")
-    return {known[name]: ours for ours, name in enumerate(names, 1)}
-
-
-def renumbered(labels: np.ndarray, number_of: Mapping[int, int]) -> np.ndarray:
-    """Labels with our numbers; a class that is not ours is background."""
-    table = np.zeros(max(int(labels.max()), *number_of) + 1, np.int16)
-    table[list(number_of)] = list(number_of.values())
-    return table[labels]
 
 
 def picture_of(study: Study, truth: np.ndarray, predicted: np.ndarray) -> bytes:
