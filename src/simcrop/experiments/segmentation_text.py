@@ -41,8 +41,8 @@ def note_of(results: Mapping[str, Any]) -> str:
         f"{plan['layout']} phantoms, {spacing} mm: masks are learned from about {learned} patients, {share:g} % of ",
         f"those that could be, in {plan['steps']} steps, and judged on the grid of the files of {results['scans']} ",
         f"others. The encoder was pre-trained for {plan['pretrain_steps']} steps on scans and reports of ",
-        f"{plan['reports']} other phantoms, or starts at random; {seeds} seeds, each with its own pre-training, its own ",
-        "labelled patients and its own order. Figures are means over seeds, intervals 95 % over patients. ",
+        f"{plan['reports']} other phantoms, or starts at random; {seeds} seeds, each with its own pre-training, ",
+        "its own labelled patients and its own order. Figures are means over seeds, intervals 95 % over patients. ",
         f"Pre-training changes the mean Dice by {apart['value']:+.3f} [{apart['value_low']:+.3f}, ",
         f"{apart['value_high']:+.3f}], {beyond}.",
     )

@@ -119,9 +119,9 @@ def write_page(
     page = Page(
         "Comparison",
         f"Masks of the same {len(scans)} scans of {len(patients)} patients, each against the same truth on the scan's "
-        "own grid. In brackets 95 % intervals, of differences over the same drawn patients. A class differs beyond chance "
-        f"where exchanging the signs of its differences, patient by patient, gives p < {LEVEL} after Holm's correction "
-        "over all classes and pairs.",
+        "own grid. In brackets 95 % intervals, of differences over the same drawn patients. A class differs beyond "
+        f"chance where exchanging the signs of its differences, patient by patient, gives p < {LEVEL} after Holm's "
+        "correction over all classes and pairs.",
     )
     tolerance = next(iter(scans[0].scores.scores.values())).tolerance_mm
     for one in compared:
