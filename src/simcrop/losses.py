@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, embedding, logsigmoid, normalize
 
-
 DICE_FLOOR = 1e-6  # voxels: a class that is neither there nor thought to be is divided by this
 
 

@@ -21,8 +21,8 @@ from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError
 from simcrop.model import load
-from simcrop.tasks.job import training_studies
 from simcrop.tasks.pretrain import pretrain
+from simcrop.tasks.training_samples import training_studies
 
 PATIENCE = 90.0  # seconds before a step that does not come counts as a failure
 

@@ -16,9 +16,9 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.nn.stem import MIN_SPREAD, statistics_of
 from simcrop.nn.vit import ViT
-from simcrop.tasks.job import training_studies
 from simcrop.tasks.pretrain import pretrain, untrained
 from simcrop.tasks.start import CohortSample
+from simcrop.tasks.training_samples import training_studies
 
 Tree = dict[str, Any]
 LEARNED = {"pos_embed": "learned", "cls_token": False}

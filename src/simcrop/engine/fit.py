@@ -31,7 +31,7 @@ from simcrop.engine.journal import Journal, Row
 from simcrop.engine.loading import lost_workers, micro_batches
 from simcrop.engine.memory import give_back_memory
 from simcrop.engine.monitor import Monitor, monitored, monitored_steps
-from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
+from simcrop.engine.optim import OptimSettings, build_optimizer, head_only, learning_rate
 from simcrop.engine.order import RankShare, SampleOrder
 from simcrop.engine.precision import Precision, settled
 from simcrop.engine.progress import Pace, Progress, silent
@@ -219,6 +219,8 @@ class Stepper:
             group["lr"] = lr * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
         sums = self.gradient.backward(step, micro)
+        if head_only(self.job.optim, step, self.job.steps, self.steps_per_epoch):
+            self.rest()
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         # Here alone the engine waits for the device in a step: to know whether the loss is finite.
         *means, size = torch.cat([self.context.mean(sums), norm.float()[None]]).tolist()
@@ -232,6 +234,12 @@ class Stepper:
             "lr": lr,
             "grad_norm": size,
         }
+
+    def rest(self) -> None:
+        """Without a gradient a parameter stays as it is, and so does what the optimiser knows of it."""
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"] if group["late"] else ():
+                parameter.grad = None
 
     def refuse_non_finite(self, step: int, means: list[float], norm: float, micro: list[Any]) -> list[str]:
         """The studies of a step that all processes skip, since the loss or a gradient of any is not finite; none where

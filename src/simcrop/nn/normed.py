@@ -23,7 +23,6 @@ from simcrop.jit import compiled
 SLOPE = 0.01  # of the leaky ReLU
 EPS = 1e-5  # added to a variance
 LANES, BLOCK = 256, 128  # in a row at most; rows that lie in the nearest memory together
-BITS = {torch.float32: (torch.int32, np.uint32, 0), torch.bfloat16: (torch.int16, np.uint16, 16)}
 
 
 def normed_relu(
@@ -43,6 +42,20 @@ def normed_relu(
     return leaky_relu_(total, SLOPE)
 
 
+class Bits(NamedTuple):
+    """How the bits of a number are looked at, and how many it has less than 32."""
+
+    signed: torch.dtype
+    unsigned: type
+    missing: int
+
+
+BITS = {
+    torch.float32: Bits(torch.int32, np.uint32, 0),
+    torch.bfloat16: Bits(torch.int16, np.uint16, 16),
+}
+
+
 class Line(NamedTuple):
     """`number * scale + shift`, lane by lane."""
 
@@ -55,23 +68,18 @@ class NormedRelu(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, seen: Tensor, beside: Tensor | None, beside_too: bool) -> Tensor:
-        seen = seen.contiguous(memory_format=torch.channels_last_3d)
-        beside = None if beside is None else beside.contiguous(memory_format=torch.channels_last_3d)
+        last = partial(torch.Tensor.contiguous, memory_format=torch.channels_last_3d)
+        seen, beside = last(seen), None if beside is None else last(beside)
         out = torch.empty_like(seen)
-        ctx.channels, ctx.lines = seen.shape[1], []
-        shift = BITS[seen.dtype][2]
-        for a, b, o in zip(
-            rows_of(seen), [None] * len(seen) if beside is None else rows_of(beside), rows_of(out)
-        ):
-            of_a = line_of(a, ctx.channels, shift)
-            of_b = flat(a, 1.0 if beside is not None else 0.0)
-            if b is not None and beside_too:
-                of_b = line_of(b, ctx.channels, shift)
-            other = a if b is None else b
-            in_parts(len(a), lambda part: join(a[part], *of_a, other[part], *of_b, o[part], shift, SLOPE))
-            ctx.lines.append((of_a, of_b))
-        ctx.normed = beside is not None and beside_too
-        ctx.save_for_backward(seen, beside, out)
+        ctx.beside_too = beside_too and beside is not None
+        others = seen if beside is None else beside
+        ctx.scans = [
+            Scan(a, b, beside is not None, ctx.beside_too, seen.shape[1], BITS[seen.dtype].missing)
+            for a, b in zip(rows_of(seen), rows_of(others), strict=True)
+        ]
+        for scan, there in zip(ctx.scans, rows_of(out), strict=True):
+            scan.join(there)
+        ctx.save_for_backward(seen, beside, out)  # the scans are views of the first two
         return out
 
     @staticmethod
@@ -80,35 +88,63 @@ class NormedRelu(torch.autograd.Function):
         gradient = gradients[0].to(seen.dtype).contiguous(memory_format=torch.channels_last_3d)
         to_seen = torch.empty_like(seen)
         to_beside = None if beside is None else torch.empty_like(seen)
-        others, to_others = (seen if t is None else t for t in (beside, to_beside))
-        tensors = map(rows_of, (gradient, out, seen, others, to_seen, to_others))
-        for (of_a, of_b), g, o, a, b, da, db in zip(ctx.lines, *tensors, strict=True):
-            shift = BITS[seen.dtype][2]
-            sums = in_parts(
-                len(a), lambda part: pull(g[part], o[part], a[part], *of_a, b[part], *of_b, shift, SLOPE)
-            )
-            mean, along_a, along_b = (folded(s, ctx.channels, len(a)) for s in np.sum(sums, axis=0))
-            none = np.zeros_like(mean)
-            beside_mean, along_b = (mean, along_b) if ctx.normed else (none, none)
-            in_parts(
-                len(a),
-                lambda part: push(
-                    g[part], o[part], a[part], *of_a, mean, along_a, b[part], *of_b, beside_mean, along_b,
-                    da[part], db[part], beside is not None, shift, SLOPE,
-                ),
-            )  # fmt: skip
+        others = to_seen if to_beside is None else to_beside
+        for scan, *rows in zip(ctx.scans, *map(rows_of, (gradient, out, to_seen, others)), strict=True):
+            scan.part(*rows)
         return to_seen, to_beside, None
+
+
+class Scan:
+    """One scan on its way: `a` and what is `beside` it, `b`, as rows of bits, and the line that each lane of them is
+    put through before they are added.
+    """
+
+    def __init__(
+        self, a: np.ndarray, b: np.ndarray, beside: bool, beside_too: bool, channels: int, missing: int
+    ) -> None:
+        self.a, self.b, self.beside, self.beside_too = a, b, beside, beside_too
+        self.channels, self.missing = channels, missing
+        self.line_a = line_of(a, channels, missing)
+        # Where there is nothing beside it, it is added to itself no times.
+        self.line_b = line_of(b, channels, missing) if beside_too else flat(b, float(beside))
+
+    def join(self, out: np.ndarray) -> None:
+        """What goes out."""
+
+        def work(part: slice) -> None:
+            join(self.a[part], *self.line_a, self.b[part], *self.line_b, out[part], self.missing, SLOPE)
+
+        in_parts(len(out), work)
+
+    def part(self, gradient: np.ndarray, out: np.ndarray, to_a: np.ndarray, to_b: np.ndarray) -> None:
+        """The gradient, back to where it came from."""
+
+        def sums(part: slice) -> np.ndarray:
+            lines = self.a[part], *self.line_a, self.b[part], *self.line_b
+            return pull(gradient[part], out[part], *lines, self.missing, SLOPE)
+
+        every = np.sum(in_parts(len(out), sums), axis=0)
+        mean, along_a, along_b = (folded(lane, self.channels, len(out)) for lane in every)
+        none = np.zeros_like(mean)
+        mean_b, along_b = (mean, along_b) if self.beside_too else (none, none)
+
+        def work(part: slice) -> None:
+            lines = self.a[part], *self.line_a, mean, along_a, self.b[part], *self.line_b, mean_b, along_b
+            targets = to_a[part], to_b[part], self.beside
+            push(gradient[part], out[part], *lines, *targets, self.missing, SLOPE)
+
+        in_parts(len(out), work)
 
 
 def rows_of(tensor: Float[Tensor, "b c x y z"]) -> np.ndarray:
     """The bits as `(b, r, l)`, in the same memory."""
-    signed, unsigned, _ = BITS[tensor.dtype]
+    kind = BITS[tensor.dtype]
     last = rearrange(tensor.detach(), "b c x y z -> b (x y z) c")
     scans, voxels, channels = last.shape
     together = 1
     while 2 * together * channels <= LANES and voxels % (2 * together) == 0:
         together *= 2
-    bits = last.view(signed).numpy().view(unsigned)
+    bits = last.view(kind.signed).numpy().view(kind.unsigned)
     return bits.reshape(scans, voxels // together, together * channels)
 
 

@@ -1,7 +1,7 @@
 """UNETR: the layers of an encoder of patches become a map of classes for each voxel (Hatamizadeh et al., 2022).
 
 Axes: b batch, n patch, d features, c class (0 is everything that has no name), x y z voxels. Each layer that is tapped
-is lifted to a finer grid, the deepest stays on that of the patches, and from there the finer ones are joined one by one.
+is lifted to a finer grid; the deepest stays on that of the patches, and from there the others are joined one by one.
 """
 
 from typing import Literal

@@ -9,7 +9,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from simcrop.data.samples.batch import Batch, Unit
 from simcrop.data.samples.dataset import Sample
 from simcrop.data.samples.tokenizer import Tokenizer
+from simcrop.data.samples.windows import WindowNeeds
 from simcrop.errors import SimcropError
 from simcrop.losses import Compared
 from simcrop.nn.encoder import VisionEncoder
@@ -103,6 +104,11 @@ class Objective(nn.Module):
         """Factor of the learning rate of a parameter, as of heads that learn faster than what they sit on."""
         del name
         return 1.0
+
+    def starts_late(self, name: str) -> bool:
+        """Whether a parameter rests for `optim.head_first_epochs`."""
+        del name
+        return False
 
     def decays(self, name: str, parameter: Tensor) -> bool:
         """Whether weight decay acts on a parameter: as a rule on the weights of linear layers and convolutions, as in
@@ -193,6 +199,23 @@ class MethodSettings(Settings):
     def wants_masks(self) -> bool:
         """Whether a batch carries the data set's own label volumes, cut as its scans are."""
         return False
+
+    @property
+    def window_needs(self) -> WindowNeeds | None:
+        """How windows are drawn from each scan, whose masks come as numbers of its `class_names`; None when a batch has
+        one crop of each scan, and its mask as the data set has it.
+        """
+        return None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Classes of the masks that it learns, empty for all that the cohort names."""
+        return ()
+
+    def class_settings(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """What changes once the cohort has told which classes there are."""
+        del names
+        return {}
 
     def extra(self, samples: Sequence[Sample]) -> Mapping[str, Tensor]:
         """Further tensors of a batch by name, each with one row per sample."""

@@ -4,13 +4,15 @@ Axes: b window, c class (0: none of them; i + 1: `classes[i]`), x y z voxels. A 
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 from jaxtyping import Float, Int
 from pydantic import Field, field_validator
 from torch import Tensor
 
 from simcrop.data.samples.batch import Batch
+from simcrop.data.samples.varied import Variation
+from simcrop.data.samples.windows import WindowNeeds, sided
 from simcrop.errors import SimcropError
 from simcrop.losses import dice_ce
 from simcrop.nn.encoder import VisionEncoder
@@ -18,6 +20,8 @@ from simcrop.nn.patch import PatchGrid
 from simcrop.nn.unetr import UnetrDecoder, UnetrSettings, tap
 from simcrop.objectives.method import Components, MethodSettings, Objective, Term
 from simcrop.settings import Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class SegmentLossSettings(Settings):
@@ -28,15 +32,50 @@ class SegmentLossSettings(Settings):
     squared: bool = True
 
 
+class WindowSettings(Settings):
+    """Windows of `input.shape` voxels. `per_scan`: of each scan in an epoch; `marked`: which share of them lies around
+    a voxel of a class, any voxel alike or (`by_class`) any class alike, while the rest lies anywhere in the scan.
+    """
+
+    per_scan: int = Field(default=16, ge=1)
+    marked: float = Field(default=0.5, ge=0, le=1)
+    by_class: bool = False
+
+
+class VariationSettings(Settings):
+    """How windows are varied. `flips`: how often along x, y and z; never left-right where a class has a side. `zoom`:
+    how often, and `zooms` between what and what. `contrast`, `shift`: how often the voxels are multiplied and something
+    is added, by up to `contrast_by` and `shift_by`, on the [-1, 1] scale.
+    """
+
+    flips: tuple[Share, Share, Share] = (0.0, 0.2, 0.2)
+    zoom: Share = 0.0
+    zooms: tuple[float, float] = (0.7, 1.4)
+    contrast: Share = 0.1
+    contrast_by: Share = 0.1
+    shift: Share = 0.1
+    shift_by: Share = 0.1
+
+    @field_validator("zooms")
+    @classmethod
+    def grow(cls, zooms: tuple[float, float]) -> tuple[float, float]:
+        if not 0.1 <= zooms[0] <= zooms[1] <= 10:
+            raise ValueError("zooms must be two factors from 0.1 to 10, the smaller first")
+        return zooms
+
+
 class SegmentSettings(MethodSettings):
     """Encoder and decoder. `classes`: names of what is learned, in their order; empty: all that the cohort names."""
 
     name: ClassVar[str] = "segment"
+    verb: ClassVar[str] = "segment"
     kept: ClassVar[tuple[str, ...]] = ("vision.", "decoder.")
     architecture: ClassVar[tuple[str, ...]] = ("vision", "decoder")
 
     decoder: UnetrSettings = UnetrSettings()
     loss: SegmentLossSettings = SegmentLossSettings()
+    windows: WindowSettings = WindowSettings()
+    vary: VariationSettings = VariationSettings()
     classes: tuple[str, ...] = ()
 
     @field_validator("classes")
@@ -63,6 +102,27 @@ class SegmentSettings(MethodSettings):
     def wants_masks(self) -> bool:
         return True
 
+    @property
+    def window_needs(self) -> WindowNeeds:
+        """Refused where a mirror would turn one class into another."""
+        if self.vary.flips[0] and (names := sided(self.classes)):
+            raise SimcropError(
+                "bad-setting",
+                f"vary.flips = {list(self.vary.flips)} would mirror left and right, and class {names[0]!r} has a side: "
+                "set the first of them to 0",
+            )
+        windows = self.windows
+        return WindowNeeds(
+            windows.per_scan, windows.marked, windows.by_class, Variation(**self.vary.model_dump())
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.classes
+
+    def class_settings(self, names: tuple[str, ...]) -> dict[str, Any]:
+        return {"classes": names}
+
 
 class Segment(Objective):
     """Two terms: `dice` and `cross_entropy`."""
@@ -81,6 +141,10 @@ class Segment(Objective):
             "dice": Term(loss.dice, "1 - Dice of each class, air and all else among them"),
             "cross_entropy": Term(loss.cross_entropy, "the class of each voxel, by cross-entropy"),
         }
+
+    def starts_late(self, name: str) -> bool:
+        """The encoder, which may know something already."""
+        return name.startswith("vision.")
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         logits = logits_of(self.vision, self.decoder, batch.volume, self.taps)

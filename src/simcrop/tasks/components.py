@@ -183,6 +183,29 @@ def with_known_labels(recipe: Recipe, studies: Cohort) -> Recipe:
     return recipe.model_copy(update=recipe.label_settings(names))
 
 
+def with_known_classes(recipe: Recipe, studies: Cohort) -> Recipe:
+    """The recipe with the classes that it learns, by name, each of which is marked in some scan."""
+    if recipe.window_needs is None:
+        return recipe
+    known = {name: number for number, name in studies.classes.items()}
+    for name in recipe.class_names:
+        if name not in known:
+            hint = nearest(name, list(known)) or f"; it has {', '.join(known)}"
+            raise SimcropError("no-class", f"{studies.path}: its masks have no class {name!r}{hint}")
+    names = recipe.class_names or tuple(known)
+    marked = {number for values in studies.index["mask_values"].to_list() for number in values or ()}
+    if never := [name for name in names if known[name] not in marked]:
+        left = [name for name in names if name not in never]
+        raise SimcropError(
+            "no-class",
+            f"{studies.path}: class {never[0]!r} is marked in none of its {len(studies)} studies{of_share(recipe)}"
+            + (f"; without it: --set 'classes={list(left)}'" if left else ""),
+        )
+    recipe = recipe.model_copy(update=recipe.class_settings(names))
+    _ = recipe.window_needs  # refused now, where the classes do not go with how windows are varied
+    return recipe
+
+
 def of_share(recipe: Recipe) -> str:
     """For a refusal that a larger share might not meet."""
     share = recipe.data.share

@@ -4,19 +4,15 @@ No axes or units.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simcrop.config import Recipe
 from simcrop.data.samples.collate import Collate
-from simcrop.data.samples.dataset import StudyCrops, derangement
-from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.fit import Job
 from simcrop.engine.progress import Progress, silent
-from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
 from simcrop.model.folder import describe_model
@@ -26,21 +22,7 @@ from simcrop.tasks.components import ALONE, gather_inputs
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.start import start_encoder
 from simcrop.tasks.start_from import origin_of
-
-
-def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
-    """Those that `data.split` and `data.share` leave."""
-    split = recipe.data.split
-    studies = cohort.select(split=split) if split else cohort
-    if len(studies) == 0:
-        found = sorted(set(cohort.index["split"].to_list()))
-        raise SimcropError(
-            "no-studies", f"the cohort has no study in split {split!r}; it has {found or 'none at all'}"
-        )
-    if recipe.data.share == 1:
-        return studies
-    chosen = some_patients(studies.index["patient"].to_numpy(), recipe.data.share, recipe.seed)
-    return replace(studies, index=studies.index.filter(chosen))
+from simcrop.tasks.training_samples import samples_of
 
 
 def prepare_job(
@@ -73,14 +55,7 @@ def prepare_job(
         describe_model(recipe, inputs.components.text, inputs.components.tokenizer, provenance, folder)
 
     job = Job(
-        dataset=StudyCrops(
-            studies,
-            recipe.input.spec,
-            recipe.aug.crop == "random",
-            recipe.aug.flip_lr,
-            derangement(len(studies), recipe.seed) if recipe.data.mispaired else None,
-            recipe.wants_masks,
-        ),
+        dataset=samples_of(studies, recipe),
         collate=Collate(inputs.texts, recipe.label_names or (), recipe.wants_masks, recipe.extra),
         folder=out,
         describe=describe,

@@ -11,11 +11,12 @@ from simcrop.engine.checkpoint import trained_state
 from simcrop.engine.fit import Fitted
 from simcrop.engine.progress import Progress
 from simcrop.files.digest import digest_of_files
-from simcrop.tasks.components import with_known_labels
+from simcrop.tasks.components import with_known_classes, with_known_labels
 from simcrop.tasks.folder import staged, write_metrics
-from simcrop.tasks.job import prepare_job, training_studies
+from simcrop.tasks.job import prepare_job
 from simcrop.tasks.run_page import summary, write_run_page
 from simcrop.tasks.train import Trained, Verb, record_start, say, train, write_model
+from simcrop.tasks.training_samples import training_studies
 
 
 def pretrain(
@@ -49,7 +50,7 @@ def untrained(cohort_path: Path, recipe: Recipe, out: Path, overwrite: bool = Fa
     """
     cohort = open_cohort(cohort_path)
     studies = training_studies(cohort, recipe)
-    recipe = with_known_labels(recipe, studies)
+    recipe = with_known_classes(with_known_labels(recipe, studies), studies)
     settings = {"cohort": digest_of_files(cohort_path / "studies.parquet"), **flat(recipe)}
     torch.manual_seed(recipe.seed)
     with staged(out, "untrained", settings, overwrite) as stage:

@@ -15,19 +15,18 @@ from simcrop.config import Recipe
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.fit import Fitted
 from simcrop.engine.progress import Progress, show_progress
-from simcrop.errors import SimcropError
 from simcrop.evaluation.segmentation import judge
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_names
 from simcrop.metrics.segmentation import TOLERANCE_MM
 from simcrop.model.segmenter import load_segmenter
 from simcrop.tasks.folder import write_metrics
-from simcrop.tasks.job import training_studies
 from simcrop.tasks.run_page import add_run, run_figures, summary
 from simcrop.tasks.segment_judged import judge_studies, kept_pictures
 from simcrop.tasks.segment_page import NOTHING, add_judgement
 from simcrop.tasks.segment_table import JUDGED, SEGMENT, TABLE, JudgedScan, write_table
 from simcrop.tasks.train import Trained, Verb, train
+from simcrop.tasks.training_samples import training_studies, with_masks
 
 HELD_OUT = ("test", "valid")  # the first of these that has masks
 
@@ -77,28 +76,11 @@ def segment(
 def segment_verb(
     options: SegmentOptions,
     choose_held_out: Choose,
-    choose: Callable[[Cohort, Recipe], Cohort] | None = None,
+    choose: Callable[[Cohort, Recipe], Cohort] = training_studies,
     **settings: Any,
 ) -> Verb:
     finish = partial(finish_segment, options, choose_held_out)
-    return Verb(SEGMENT, finish, choose or masked_studies, {**options.settings, **settings})
-
-
-def masked_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
-    """Those to learn from; a share is one of the patients that have masks."""
-    return training_studies(with_masks(cohort), recipe)
-
-
-def with_masks(cohort: Cohort) -> Cohort:
-    """The studies in which something is marked."""
-    masked = replace(cohort, index=cohort.index.filter(pl.col("mask_checksum").is_not_null()))
-    if len(masked) == 0:
-        raise SimcropError(
-            "no-masks",
-            f"{cohort.path}: none of its {len(cohort)} studies has a mask to learn from; put them beside the scans "
-            "and ingest again",
-        )
-    return masked
+    return Verb(SEGMENT, finish, choose, {**options.settings, **settings})
 
 
 def held_out(trained: Trained) -> HeldOut:

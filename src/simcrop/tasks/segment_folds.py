@@ -21,18 +21,17 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.segmentation import judge
 from simcrop.files.digest import digest_of_files
 from simcrop.tasks.folder import METRICS, RUN, check_folder, open_folder, reserved, unspoiled, write_metrics
-from simcrop.tasks.job import training_studies
 from simcrop.tasks.segment import (
     HeldOut,
     SegmentOptions,
     facts,
     segment_verb,
-    with_masks,
 )
 from simcrop.tasks.segment_judged import PICTURES
 from simcrop.tasks.segment_page import worst_scans, write_pooled_page
 from simcrop.tasks.segment_table import SEGMENT, TABLE, JudgedScan, read_table, write_table
 from simcrop.tasks.train import Trained, train
+from simcrop.tasks.training_samples import training_studies, with_masks
 
 
 def folds_of(patients: Sequence[str], folds: int, seed: int) -> np.ndarray:

@@ -31,10 +31,11 @@ from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import flush_folder, write_json, writing
 from simcrop.model.folder import save_model
 from simcrop.objectives.method import Objective
-from simcrop.tasks.components import with_known_labels
+from simcrop.tasks.components import with_known_classes, with_known_labels
 from simcrop.tasks.folder import RUN, check_folder, open_folder, read_run, reserved, unspoiled
-from simcrop.tasks.job import prepare_job, training_studies
+from simcrop.tasks.job import prepare_job
 from simcrop.tasks.start_from import lines_of
+from simcrop.tasks.training_samples import training_studies
 
 Tell = Callable[[str], None]
 QUIET_S = 1.5  # of each stretch of the start: a setting that cannot be used is then one line and nothing else
@@ -84,7 +85,7 @@ def train(
     with stop_requests():
         cohort = open_cohort(cohort_path)
         studies = verb.choose(cohort, recipe)
-        recipe = with_known_labels(recipe, studies)
+        recipe = with_known_classes(with_known_labels(recipe, studies), studies)
         context = join_distributed()
         try:
             recipe = with_precision(recipe, out, context, resume)

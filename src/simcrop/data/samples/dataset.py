@@ -3,7 +3,7 @@
 Axes: b study, x y z voxels (RAS+), l label. Everything random about a sample comes from the seed of its draw.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -76,17 +76,7 @@ class StudyCrops(Dataset):
 
         Or its error as a value, because an exception loses its fields on the way between processes.
         """
-        unread: list[Unread] = []
-        while True:
-            try:
-                return replace(read_patiently(lambda: self.read(draw)), unread=tuple(unread))  # noqa: B023
-            except SimcropError as error:
-                scan = self.scan(draw.index)
-                error = SimcropError(error.reason, f"study {scan.id}: {error.sentence}")
-                if error.reason == "bad-setting" or len(unread) == min(OTHERS, len(self) - 1):
-                    return error
-                unread.append(Unread(scan.id, error))
-                draw = other_draw(draw, len(self))
+        return read_one(self.read, draw, len(self), lambda index: self.scan(index).id)
 
     def read(self, draw: Draw) -> Sample:
         """Raises SimcropError where the scan or its label volume cannot be read."""
@@ -105,6 +95,25 @@ class StudyCrops(Dataset):
 
     def scan(self, index: int) -> Study:
         return self.studies[index if self.scan_of is None else self.scan_of[index]]
+
+
+def read_one(
+    read: Callable[[Draw], Sample], draw: Draw, count: int, id_of: Callable[[int], str]
+) -> Sample | SimcropError:
+    """The sample drawn, or another of `count` where its study cannot be read, by the draw's own seed; or the error as a
+    value.
+    """
+    unread: list[Unread] = []
+    while True:
+        try:
+            return replace(read_patiently(lambda: read(draw)), unread=tuple(unread))  # noqa: B023
+        except SimcropError as error:
+            scan = id_of(draw.index)
+            error = SimcropError(error.reason, f"study {scan}: {error.sentence}")
+            if error.reason == "bad-setting" or len(unread) == min(OTHERS, count - 1):
+                return error
+            unread.append(Unread(scan, error))
+            draw = other_draw(draw, count)
 
 
 def derangement(count: int, seed: int) -> list[int]:

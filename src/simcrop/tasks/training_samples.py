@@ -1,0 +1,70 @@
+"""What a run learns from: which studies of a cohort, and what is cut from each.
+
+No axes or units.
+"""
+
+from dataclasses import replace
+
+import polars as pl
+from torch.utils.data import Dataset
+
+from simcrop.config import AugSettings, Recipe
+from simcrop.data.samples.dataset import StudyCrops, derangement
+from simcrop.data.samples.windows import StudyWindows, numbers_of
+from simcrop.data.split import some_patients
+from simcrop.data.store.cohort import Cohort
+from simcrop.errors import SimcropError
+
+
+def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
+    """Those that `data.split` and `data.share` leave."""
+    split = recipe.data.split
+    studies = cohort.select(split=split) if split else cohort
+    if len(studies) == 0:
+        found = sorted(set(cohort.index["split"].to_list()))
+        raise SimcropError(
+            "no-studies", f"the cohort has no study in split {split!r}; it has {found or 'none at all'}"
+        )
+    if recipe.window_needs is not None:
+        studies = with_masks(studies)
+    if recipe.data.share == 1:
+        return studies
+    chosen = some_patients(studies.index["patient"].to_numpy(), recipe.data.share, recipe.seed)
+    return replace(studies, index=studies.index.filter(chosen))
+
+
+def with_masks(studies: Cohort) -> Cohort:
+    """Those in which something is marked."""
+    marked = studies.index.filter(pl.col("mask_checksum").is_not_null())
+    if marked.height == 0:
+        raise SimcropError(
+            "no-masks",
+            f"{studies.path}: none of its {len(studies)} studies has a mask to learn from; `simcrop ingest` stores "
+            "those of a data set beside its scans",
+        )
+    return replace(studies, index=marked)
+
+
+def samples_of(studies: Cohort, recipe: Recipe) -> Dataset:
+    """One crop of each scan, or windows, where the method wants them."""
+    spec, needs = recipe.input.spec, recipe.window_needs
+    if needs is not None:
+        refuse_other_cuts(recipe)
+        return StudyWindows(studies, spec, needs, numbers_of(recipe.class_names, studies.classes))
+    return StudyCrops(
+        studies,
+        spec,
+        recipe.aug.crop == "random",
+        recipe.aug.flip_lr,
+        derangement(len(studies), recipe.seed) if recipe.data.mispaired else None,
+        recipe.wants_masks,
+    )
+
+
+def refuse_other_cuts(recipe: Recipe) -> None:
+    """Settings about one crop of each scan, and its report, where windows are drawn."""
+    if recipe.aug != AugSettings() or recipe.data.mispaired or recipe.input.centre != "scan":
+        raise SimcropError(
+            "bad-setting",
+            f"{recipe.method} draws windows of scans: aug, data.mispaired and input.centre are not about them",
+        )
