@@ -19,7 +19,7 @@ from simcrop.evaluation.segmentation import judge
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_names
 from simcrop.metrics.segmentation import TOLERANCE_MM
-from simcrop.model.segmenter import load_segmenter
+from simcrop.tasks.segment_stored import StoredScans
 from simcrop.tasks.folder import write_metrics
 from simcrop.tasks.run_page import add_run, run_figures, summary
 from simcrop.tasks.segment_judged import judge_studies, kept_pictures
@@ -103,7 +103,8 @@ def finish_segment(options: SegmentOptions, choose: Choose, trained: Trained) ->
     """`segmentation.parquet`, `report.html` and `metrics.json`."""
     out, held = trained.folder, choose(trained)
     names = trained.recipe.class_names
-    metrics = summary(trained.rows, list(trained.objective.terms))
+    training = summary(trained.rows, list(trained.objective.terms))
+    metrics: dict[str, Any] = {"classes": list(names)}
     page = Page("Segmentation", f"{trained.recipe.method}: {', '.join(names)}. {held.words or NOTHING}")
     if len(held.studies):
         scans = judged_scans(options, trained, held)
@@ -112,19 +113,18 @@ def finish_segment(options: SegmentOptions, choose: Choose, trained: Trained) ->
         metrics |= judged.figures() | facts(scans, held.left_out)
         add_judgement(page, judged, scans, kept_pictures(out, scans), held.words)
         (out / JUDGED).unlink()
-    page.section("Training").figures(run_figures(trained.rows, metrics))
+    page.section("Training").figures(run_figures(trained.rows, training))
     add_run(page, out, trained.recipe, trained.objective.terms, trained.rows)
     page.write(out / "report.html")
-    write_metrics(out, {"classes": list(names), **metrics})
+    write_metrics(out, {**metrics, "training": training})
 
 
 def judged_scans(options: SegmentOptions, trained: Trained, held: HeldOut) -> list[JudgedScan]:
     """By the model as it was written, not as it lies in memory."""
-    segmenter = load_segmenter(trained.folder, trained.device)
     return judge_studies(
         held.studies,
         trained.recipe.class_names,
-        segmenter.labels_of,
+        StoredScans(trained.folder, trained.device),
         options.tolerance_mm,
         trained.folder,
         show_progress(f"{SEGMENT}, judged by scans held out"),

@@ -17,7 +17,7 @@ from simcrop.engine.progress import Progress
 from simcrop.evaluation.segmentation import score_scan
 from simcrop.figures.mask_cuts import draw_mask_cuts
 from simcrop.files.lines import as_line, whole_lines
-from simcrop.files.whole import write_whole
+from simcrop.files.whole import write_whole, writing
 from simcrop.tasks.segment_page import WORST, worst_scans
 from simcrop.tasks.segment_table import JUDGED, JudgedScan, line_of, scan_of
 
@@ -38,6 +38,8 @@ def judge_studies(
     numbers = numbers_of(names, studies.classes)
     patients = dict(studies.index.select("id", "patient").iter_rows())
     scans = earlier(out / JUDGED, patients)
+    with writing(out / PICTURES):
+        (out / PICTURES).mkdir(exist_ok=True)
     done = {scan.scores.study for scan in scans}
     with (out / JUDGED).open("ab", buffering=0) as file:
         for study in studies:
