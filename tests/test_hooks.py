@@ -28,7 +28,14 @@ REPORT = {
     f"simcrop.data.report{part}"
     for part in ("", "_asides", "_heads", "_leavings", "_letters", "_marks", "_signature", "_stops")
 }
-YAMLS = {"simcrop.label_maps", "simcrop.probes", "simcrop.protocols", "simcrop.recipes", "simcrop.wordings"}
+YAMLS = {
+    "simcrop.codes",
+    "simcrop.label_maps",
+    "simcrop.probes",
+    "simcrop.protocols",
+    "simcrop.recipes",
+    "simcrop.wordings",
+}
 UNCHECKED = {"simcrop.phantom"} | YAMLS | REPORT
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from simcrop.errors import SimcropError
     from simcrop.evaluation.nearest import nearest
     from simcrop.model import Heat, Model, load
+    from simcrop.model.segmenter import Segmentation, Segmenter, load_segmenter
     from simcrop.tasks.cohort_features import cohort_features
 
 __version__ = "0.1.0"
@@ -24,6 +25,9 @@ _HOMES = {
     "load": "simcrop.model",
     "Model": "simcrop.model",
     "Heat": "simcrop.model",
+    "load_segmenter": "simcrop.model.segmenter",
+    "Segmenter": "simcrop.model.segmenter",
+    "Segmentation": "simcrop.model.segmenter",
     "SimcropError": "simcrop.errors",
     "cohort_features": "simcrop.tasks.cohort_features",
     "nearest": "simcrop.evaluation.nearest",
@@ -34,11 +38,14 @@ __all__ = [
     "Cohort",
     "Heat",
     "Model",
+    "Segmentation",
+    "Segmenter",
     "SimcropError",
     "Study",
     "Volume",
     "cohort_features",
     "load",
+    "load_segmenter",
     "losses",
     "nearest",
     "open_cohort",

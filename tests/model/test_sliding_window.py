@@ -16,6 +16,7 @@ from simcrop.model.sliding_window import (
     logit_slabs,
     sliding_logits,
     starts_along,
+    tissue_box,
 )
 
 WINDOW = (8, 6, 4)
@@ -159,6 +160,15 @@ def test_scan_smaller_than_a_window_is_seen_in_air() -> None:
     sliding_logits(torch.zeros(3, 6, 4), None, WINDOW, lambda w: (seen.append(w), network(w))[1], CHANNELS)
     rows = rearrange(seen[0], "1 1 x y z -> x (y z)")
     assert rows.mean(1).tolist() == [-1, -1, 0, 0, 0, -1, -1, -1]
+
+
+def test_box_holds_all_tissue_and_no_more() -> None:
+    air = half_air((21, 17, 13))
+    box = tissue_box(air)
+    assert box is not None
+    assert (~air[box]).sum() == (~air).sum()
+    assert all(not air[box].take(end, axis).all() for axis in range(3) for end in (0, -1))
+    assert tissue_box(np.full((3, 4, 5), True)) is None
 
 
 def test_air_is_told_by_hu_whatever_the_window_of_the_network() -> None:

@@ -11,7 +11,8 @@ from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, z
 from simcrop.cli.loading import loading
 from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Rescale, Resume, Set
 from simcrop.cli.scans import embed, ingest
-from simcrop.cli.segmentation import segment
+from simcrop.cli.segment import segment
+from simcrop.cli.segment_predict import segment_predict
 from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
 from simcrop.errors import SimcropError
@@ -27,6 +28,7 @@ CONTINUING = {
     "pretrain": "the same command with --resume continues",
     "segment": "the same command with --resume continues",
     "embed": "the same command with --resume continues",
+    "segment-predict": "the same command with --resume continues",
 }
 
 app = typer.Typer(
@@ -138,6 +140,7 @@ def pretrain(
 
 app.command()(segment)
 app.command()(embed)
+app.command()(segment_predict)
 app.command()(probe)
 app.command()(compare)
 app.command()(transfer)

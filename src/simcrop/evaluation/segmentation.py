@@ -112,14 +112,13 @@ def judge(scans: Sequence[ScanScores], seed: int) -> Segmented:
     tolerances = {score.tolerance_mm for of in scans for score in of.scores.values()}
     if any(list(of.scores) != names for of in scans) or len(tolerances) > 1:
         raise SimcropError("bad-batch", "scans can be judged together only on the same classes and tolerance")
-    values = {measure: values_of(scans, measure) for measure in MEASURES}
     classes = tuple(class_result(name, [of.scores[name] for of in scans], patients, seed) for name in names)
-    means: dict[Measure, Interval] = {
-        measure: interval(
-            lambda rows, of=of: mean_over_classes(of[rows]), patients, np.random.default_rng((seed, 4))
+    means: dict[Measure, Interval] = {}
+    for measure in MEASURES:
+        values = values_of(scans, measure)
+        means[measure] = interval(
+            lambda rows, of=values: mean_over_classes(of[rows]), patients, np.random.default_rng((seed, 4))
         )
-        for measure, of in values.items()
-    }
     return Segmented(len(scans), len(set(patients)), tolerances.pop(), classes, means)
 
 

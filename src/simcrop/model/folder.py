@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.samples.tokenizer import Tokenizer
@@ -80,7 +80,7 @@ def load(path: str | Path, device: str | torch.device = AUTO) -> Model:
     recipe = build_recipe(config["architecture"], str(folder / CONFIG))
     text, tokenizer = read_text_side(folder, config) if recipe.text_needs else (None, None)
     model = Model(recipe, text, tokenizer, called_in(config))
-    load_weights(model, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
+    load_weights(model, recipe.kept, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
     return model.to(where)
 
 
@@ -135,16 +135,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def load_weights(model: Model, path: Path, everything_trained: bool) -> None:
+def load_weights(model: nn.Module, kept: tuple[str, ...], path: Path, everything_trained: bool) -> None:
     """Every tensor is loaded; otherwise it is an error. A checkpoint holds `everything_trained`: of that, what the
-    method keeps for use, and the text encoder if it is among it.
+    method has `kept` for use, and the text encoder if it is among it.
     """
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise SimcropError("bad-model", f"{path} is damaged or no safetensors file") from error
     if everything_trained:
-        kept = (*model.recipe.kept, "text.")
-        state = {name: tensor for name, tensor in state.items() if name.startswith(kept)}
+        state = {name: tensor for name, tensor in state.items() if name.startswith((*kept, "text."))}
     wanted = {name for name in model.state_dict() if not name.startswith("text.") or name in state}
     load_state(model, state, wanted, f"{path}: the weights, by its config.json,")

@@ -19,7 +19,7 @@ from simcrop.evaluation.segmentation import judge
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_names
 from simcrop.metrics.segmentation import TOLERANCE_MM
-from simcrop.tasks.segment_stored import StoredScans
+from simcrop.model.segmenter import load_segmenter
 from simcrop.tasks.folder import write_metrics
 from simcrop.tasks.run_page import add_run, run_figures, summary
 from simcrop.tasks.segment_judged import judge_studies, kept_pictures
@@ -124,7 +124,7 @@ def judged_scans(options: SegmentOptions, trained: Trained, held: HeldOut) -> li
     return judge_studies(
         held.studies,
         trained.recipe.class_names,
-        StoredScans(trained.folder, trained.device),
+        load_segmenter(trained.folder, trained.device).labels_of,
         options.tolerance_mm,
         trained.folder,
         show_progress(f"{SEGMENT}, judged by scans held out"),

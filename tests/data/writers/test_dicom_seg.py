@@ -43,7 +43,7 @@ def written(request: pytest.FixtureRequest, real_data: Path) -> Written:
     labels = np.zeros(volume.shape, np.int16)
     labels[volume.hu < -600] = LUNG
     labels[volume.hu > 250] = SOMETHING
-    x, y, z = volume.shape
+    x, y, _ = volume.shape
     labels[x // 8 : x // 4, y // 2 : y // 2 + 9, 3:5] = BLOCK
     content = as_dicom_seg(labels, NAMES, series_headers(folder), MODEL)
     return Written(folder, volume, labels, content)
@@ -52,14 +52,16 @@ def written(request: pytest.FixtureRequest, real_data: Path) -> Written:
 def test_highdicom_reads_every_voxel_where_it_lies_in_the_patient(written: Written) -> None:
     read = hd.seg.segread(io.BytesIO(written.content))
     found = read.get_volume(combine_segments=True, rescale_fractional=False)
-    # Its frames begin where the first segment does: both grids are compared in mm.
+    # It counts slices first, from either end: both grids are compared in mm.
     to_grid = np.linalg.inv(written.volume.affine) @ LPS @ found.affine
-    np.testing.assert_allclose(to_grid[:3, :3], np.fliplr(np.eye(3)), atol=1e-4)
-    x, y, z = np.rint(to_grid[:3, 3]).astype(int)
-    np.testing.assert_allclose(to_grid[:3, 3], (x, y, z), atol=1e-3)
+    np.testing.assert_allclose(np.abs(to_grid[:3, :3]), np.fliplr(np.eye(3)), atol=1e-4)
+    np.testing.assert_allclose(to_grid[:3, 3], np.rint(to_grid[:3, 3]), atol=1e-3)
+    lines = [
+        np.rint(to_grid[axis, 2 - axis] * np.arange(found.array.shape[2 - axis]) + to_grid[axis, 3])
+        for axis in range(3)
+    ]
     again = np.zeros(written.volume.shape, np.int16)
-    nz, ny, nx = found.array.shape
-    again[x : x + nx, y : y + ny, z : z + nz] = found.array.transpose(2, 1, 0)
+    again[np.ix_(*(line.astype(int) for line in lines))] = found.array.transpose(2, 1, 0)
     np.testing.assert_array_equal(again, written.labels)
 
 
@@ -115,7 +117,7 @@ def test_a_mask_without_a_voxel_is_a_file_that_says_so(written: Written) -> None
     content = as_dicom_seg(nothing, NAMES, series_headers(written.folder), MODEL)
     read = hd.seg.segread(io.BytesIO(content))
     assert read.number_of_segments == 4
-    assert len(content) < len(written.content) or written.volume.shape[0] < 512
+    assert read.NumberOfFrames == 4
     assert not np.asarray(read.pixel_array).any()
     assert set(read.segment_numbers) == {1, 2, 3, 4}
 

@@ -1,7 +1,7 @@
-"""A mask as DICOM SEG: one binary segment per class, on the frame of reference of its CT series, whose images it names.
+"""A mask as DICOM SEG: a binary segment per class, on the frame of reference of its CT series, whose images it names.
 
-Axes: labels `(x, y, z)` on the grid of the scan, as the reader gives it: x along a row, y down the rows, z one slice per
-header; frames of the file are `(rows, columns)`. Patient and study are copied from the series, as DICOM requires.
+Axes: labels `(x, y, z)` on the grid of the scan, as the reader gives it: x along a row, y down the rows, z one slice
+per header; frames of the file are `(rows, columns)`. Patient and study are copied from the series, as DICOM requires.
 """
 
 import io
@@ -62,7 +62,7 @@ def as_dicom_seg(labels: np.ndarray, names: Sequence[str], headers: Sequence[Dat
     content = io.BytesIO()
     try:
         with lenient(), quiet():
-            made = segmentation(frames, names, [completed(header) for header in headers], model)
+            made = segmentation(frames, names, completed(headers), model)
             made.save_as(content)
     except UNUSABLE as error:
         raise SimcropError(REASON, "the headers of the DICOM series hold what no SEG may refer to") from error
@@ -84,12 +84,17 @@ def refuse_unstated(headers: Sequence[Dataset]) -> None:
         )
 
 
-def completed(header: Dataset) -> Dataset:
-    """The same with an empty value for what may be unknown and is not there."""
-    for keyword in MAY_BE_EMPTY:
-        if keyword not in header:
-            setattr(header, keyword, "")
-    return header
+def completed(headers: Sequence[Dataset]) -> list[Dataset]:
+    """The same with an empty value for what may be unknown and is not there, and with a thickness."""
+    ends = [np.array(header.ImagePositionPatient, np.float64) for header in (headers[0], headers[-1])]
+    step = round(float(np.linalg.norm(ends[1] - ends[0])) / (len(headers) - 1), 6)
+    for header in headers:
+        for keyword in MAY_BE_EMPTY:
+            if keyword not in header:
+                setattr(header, keyword, "")
+        header.SliceThickness = header.get("SliceThickness", None) or step
+        header.SpacingBetweenSlices = step  # by their places: what a header says of it may be wrong
+    return list(headers)
 
 
 def segmentation(

@@ -20,7 +20,7 @@ READ_BY_ITK = 1e-4  # cosine of two axes up to which ITK takes a sform
 def write_nifti(
     path: Path, values: np.ndarray, affine: np.ndarray, shown: tuple[float, float] | None = None
 ) -> None:
-    """`.nii.gz`, whole or not at all; `shown`: the values that a viewer's scale begins and ends with.
+    """`.nii` or `.nii.gz`, whole or not at all; `shown`: the values that a viewer's scale begins and ends with.
 
     The sform says where it lies. A qform cannot lean, and near half a turn float32 is too coarse for it: it is coded
     where it says the same. Of a scan that leans as little as scans may, ITK reads the qform alone, and half a voxel is
@@ -36,7 +36,8 @@ def write_nifti(
     image.header.set_slope_inter(1.0, 0.0)
     if shown is not None:
         image.header["cal_min"], image.header["cal_max"] = shown
-    write_whole(path, igzip.compress(image.to_bytes(), 1, mtime=0))
+    content = image.to_bytes()
+    write_whole(path, igzip.compress(content, 1, mtime=0) if path.suffix == ".gz" else content)
 
 
 def write_labels(path: Path, labels: np.ndarray, affine: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The verbs `segment` and `segment-predict` of the command line: masks learned, and masks made."""
+"""The verb `segment` of the command line."""
 
 from pathlib import Path
 from typing import Annotated

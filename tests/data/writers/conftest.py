@@ -1,1 +1,0 @@
-"""Toys of the readers' tests, which these files are made for."""
