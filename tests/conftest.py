@@ -202,6 +202,16 @@ def scan() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def lungs() -> Any:
+    """Labels of that chest, uint8: 1 in its right half and 2 in its left half, x being stored from right to left."""
+    import numpy as np
+
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[7:9, 7:-7], labels[10:12, 7:-7] = 1, 2
+    return labels
+
+
+@pytest.fixture(scope="session")
 def save() -> Callable[..., Path]:
     """Writes a scan as NIfTI."""
     import nibabel as nib

@@ -1,4 +1,4 @@
-"""A raw folder of small scans with reports; a toy chest in HU, and writers that make a DICOM series of it.
+"""A raw folder of small scans with reports, two of them with masks; a toy chest in HU, and writers that make a DICOM series of it.
 
 Axes: x, y, z with 5, 7, 9 voxels at 0.7, 0.9, 1.3 mm, RAS+.
 """
@@ -17,9 +17,13 @@ LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 @pytest.fixture
-def source(tmp_path: Path, scan: Callable[..., np.ndarray], save: Callable[..., Path]) -> Path:
+def source(
+    tmp_path: Path, scan: Callable[..., np.ndarray], save: Callable[..., Path], lungs: np.ndarray
+) -> Path:
     for i in range(5):
         save(tmp_path / f"raw/patient{i}/ct.nii.gz", scan(i))
+    for i in (1, 3):
+        save(tmp_path / f"raw/patient{i}/ct_mask.nii.gz", lungs)
     (tmp_path / "raw/reports.csv").write_text(
         "id,findings,impression,split,label:Emphysema\n"
         "patient0__ct,A nodule. No effusion.,Nodule.,train,1\n"

@@ -43,6 +43,42 @@ def odd_one(values: np.ndarray) -> str:
     return f"{values.max():g}" if values.max() > LARGEST else f"{values[values != np.rint(values)][0]:g}"
 
 
+class Channels:
+    """Joins channels, one per class, to one label volume. `labels`: int16 `(z, y, x)`."""
+
+    def __init__(self, shape: Triple, count: int, classes: dict[int, str] | None) -> None:
+        self.labels = np.zeros(shape[::-1], np.int16)
+        self.numbers = channel_numbers(count, classes)
+
+    def take(self, k: int, plane: np.ndarray) -> None:
+        """Plane `k` `(y, x)` of the file, in which channel comes after channel."""
+        channel, z = divmod(k, len(self.labels))
+        marked = plane != 0
+        if not (plane[marked] == 1).all():
+            raise SimcropError(
+                "mask-numbers", "a channel of a mask holds 0 and 1, this one has other numbers"
+            )
+        number = self.numbers[channel]
+        if number and self.labels[z][marked].any():
+            raise SimcropError(
+                "mask-channels", f"the channel of class {number} overlaps with another: a voxel has one class"
+            )
+        if number:
+            self.labels[z][marked] = number
+
+
+def channel_numbers(count: int, classes: dict[int, str] | None) -> tuple[int, ...]:
+    """The class of each channel: ascending, and before them perhaps the background."""
+    numbers = tuple(classes) if classes is not None else tuple(range(1, count + 1))
+    if count == len(numbers) + 1:
+        return (0, *numbers)
+    if count != len(numbers):
+        raise SimcropError(
+            "mask-channels", f"a mask of {count} channels, expected one for each of {len(numbers)} classes"
+        )
+    return numbers
+
+
 def on_scan(labels: np.ndarray, affine: np.ndarray, shape: Triple, scan_affine: np.ndarray) -> np.ndarray:
     """The labels in the order and direction of the axes of a scan on the same grid.
 
@@ -89,7 +125,9 @@ def by(shape: Iterable[int]) -> str:
 
 def found_classes(labels: np.ndarray, declared: Container[int] | None) -> tuple[int, ...]:
     """Which classes a mask holds, ascending, if it holds some and only those `declared`."""
-    counts = np.bincount(labels.reshape(-1))
+    counts = np.zeros(LARGEST + 1, np.int64)
+    for plane in np.moveaxis(labels, -1, 0):  # all at once would be eight bytes for each voxel
+        counts += np.bincount(plane.reshape(-1), minlength=len(counts))
     found = tuple(int(n) for n in np.flatnonzero(counts) if n)
     if not found:
         raise SimcropError("mask-empty", "the mask marks nothing: every voxel is 0")

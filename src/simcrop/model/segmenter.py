@@ -62,7 +62,7 @@ class Segmentation:
 
 
 class Segmenter(nn.Module):
-    """Encoder and decoder with their preprocessing: whatever scan comes in is resampled as the training's scans were."""
+    """Encoder and decoder with their preprocessing: what scan comes in is resampled as those of the training were."""
 
     def __init__(self, recipe: Recipe, settings: SegmentSettings) -> None:
         super().__init__()

@@ -273,7 +273,7 @@ def test_reports_reach_the_tables_and_never_the_journal_or_ledger(source: Path, 
         "taken": 5,
         "refused": 0,
         "reports": 2,
-        "masks": 0,
+        "masks": 2,
     }
 
 

@@ -18,8 +18,9 @@ Content = Callable[[Path], dict[str, object]]
 
 @pytest.fixture
 def raw(source: Path, scan: Callable[..., np.ndarray], save: Callable[..., Path]) -> Path:
-    """Seven scans, one of them a twin, one that is no CT, and a row without a scan."""
+    """Seven scans, one of them a twin, one that is no CT, three masks, one of them empty, and a row without a scan."""
     save(source / "patient7/twin.nii.gz", scan(2))
+    save(source / "patient7/twin_mask.nii.gz", np.zeros_like(scan(2)))
     save(source / "patient8/zeros.nii.gz", np.zeros((9, 7, 5), np.int16))
     with (source / "reports.csv").open("a") as table:
         table.write("patient99,Nothing.,,train,\n")
@@ -38,7 +39,7 @@ def test_merged_shards_are_the_cohort_of_one_process(
     for index in range(count, 0, -1):
         shard(raw, tmp_path / "c", index, count)
     merged = merge(tmp_path / "c")
-    assert (merged.taken, merged.refused) == (6, 2)
+    assert (merged.taken, merged.refused) == (6, 3)
     assert content(tmp_path / "c") == content(tmp_path / "one")
     assert not (tmp_path / "c/shards").exists()
     assert (tmp_path / "c/ingest.jsonl").read_bytes() == (tmp_path / "one/ingest.jsonl").read_bytes()
@@ -53,7 +54,7 @@ def test_a_merged_cohort_goes_on_as_one(
     merge(tmp_path / "c")
     save(raw / "patient9/new.nii.gz", scan(9))
     again = ingest(raw, "folder", tmp_path / "c")
-    assert (again.taken, again.resumed) == (7, 6)
+    assert (again.taken, again.resumed) == (7, 5)  # the scan whose mask was refused is tried again
 
 
 def test_shards_are_no_cohort_before_they_are_merged(raw: Path, tmp_path: Path) -> None:
@@ -141,6 +142,6 @@ def test_interrupted_merge_is_run_again(
         with pytest.raises(KeyboardInterrupt):
             merge(tmp_path / "c")
     again = merge(tmp_path / "c")
-    assert (again.taken, again.refused) == (6, 2)
+    assert (again.taken, again.refused) == (6, 3)
     assert content(tmp_path / "c") == content(tmp_path / "one")
     assert {p.name for p in (tmp_path / "c").iterdir()} == {p.name for p in (tmp_path / "one").iterdir()}

@@ -22,12 +22,18 @@ NAMES = ("zebrafinch", "quilla", "wombat", "ward7", "marsupial")
 
 
 @pytest.fixture
-def raw(tmp_path: Path, scan: Callable[..., np.ndarray], save: Callable[..., Path]) -> Path:
-    """Scans whose paths name people: two sound, a twin of one, one empty, one broken; a row without a scan."""
+def raw(
+    tmp_path: Path, scan: Callable[..., np.ndarray], save: Callable[..., Path], lungs: np.ndarray
+) -> Path:
+    """Scans whose paths name people: two sound, a twin of one, one empty, one broken; a mask that is sound and one that
+    is not; a row without a scan.
+    """
     root = tmp_path / "ward7"
     save(root / "Zebrafinch_Quilla/marsupial.nii.gz", scan(1))
     save(root / "Zebrafinch_Quilla/again.nii.gz", scan(2))
     save(root / "wombat/twin.nii.gz", scan(1))
+    save(root / "Zebrafinch_Quilla/marsupial_mask.nii.gz", lungs)
+    save(root / "wombat/twin_mask.nii.gz", lungs[1:])
     (root / "wombat/void.nii.gz").write_bytes(b"")
     save(root / "wombat/torn.nii.gz", scan(4)).write_bytes(b"torn")
     (root / "reports.csv").write_text(
@@ -49,7 +55,7 @@ def everything(folder: Path) -> str:
 
 def test_no_name_and_no_path_remains(raw: Path, tmp_path: Path) -> None:
     result = ingest(raw, "folder", tmp_path / "c", pseudonymise=True)
-    assert (result.taken, result.refused) == (3, 3)
+    assert (result.taken, result.refused) == (3, 4)
     text = everything(tmp_path / "c")
     assert [name for name in (*NAMES, str(tmp_path).lower()) if name in text] == []
     assert "a nodule." in text
@@ -80,6 +86,7 @@ def test_only_the_names_differ(raw: Path, tmp_path: Path) -> None:
         )
         assert renamed.patient == key.of("patient", study.patient)
         np.testing.assert_array_equal(renamed.read(), study.read())
+        assert renamed.source_mask_checksum == study.source_mask_checksum
     reasons = [sorted(c.ledger["reason"].to_list()) for c in (plain, cohort)]
     assert reasons[0] == reasons[1]
     duplicates = cohort.ledger.filter(pl.col("sentence").str.contains("same voxels as"))
@@ -102,7 +109,7 @@ def test_key_is_for_its_owner_alone_and_gives_the_same_names_again(raw: Path, tm
 
 def test_ingest_continues_with_its_key_and_not_without(raw: Path, tmp_path: Path) -> None:
     ingest(raw, "folder", tmp_path / "c", pseudonymise=True)
-    assert ingest(raw, "folder", tmp_path / "c", pseudonymise=True).resumed == 3
+    assert ingest(raw, "folder", tmp_path / "c", pseudonymise=True).resumed == 2
     with pytest.raises(SimcropError, match="pseudonyms"):
         ingest(raw, "folder", tmp_path / "c")
     (tmp_path / "c" / KEY).unlink()

@@ -3,7 +3,7 @@
 Axes: x, y, z of the scan's file, or of the resampled grid (RAS+). Labels are int16, 0 is the background.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,18 @@ import numpy as np
 from simcrop.data.hounsfield import Hint
 from simcrop.data.ingest.journal import Record
 from simcrop.data.ingest.streamed import Resampled
-from simcrop.data.label_volume import as_labels, check_sides, found_classes, on_scan, resampled_labels
+from simcrop.data.label_volume import (
+    Channels,
+    as_labels,
+    check_sides,
+    found_classes,
+    on_scan,
+    resampled_labels,
+)
 from simcrop.data.preprocess import triple
-from simcrop.data.readers import naming, read_stored
+from simcrop.data.readers import is_nifti, naming, read_stored
 from simcrop.data.readers.geometry import place
+from simcrop.data.readers.stored import Stored
 from simcrop.data.store.mask_file import mask_path, source_mask_path, write_mask
 from simcrop.data.store.volume_file import checksum
 from simcrop.files.whole import writing
@@ -40,15 +48,30 @@ class Labels:
 def labels_of(mask: Mask, made: Resampled, hint: Hint | None) -> Labels:
     """The labels on both grids of the scan that was `made`, or a refusal that names the file."""
     with naming(mask.path):
-        stored = read_stored(mask.path)
-        stored = place(stored, stored.values.shape, hint)
-        labels = as_labels(stored.values, stored.slope, stored.intercept)
-        values = found_classes(labels, mask.classes)
-        source = on_scan(labels, stored.affine, made.source_shape, made.source_affine)
+        stored = read_labels(mask, hint)
+        values = found_classes(stored.values, mask.classes)
+        source = on_scan(stored.values, stored.affine, made.source_shape, made.source_affine)
         volume = made.volume
         resampled = resampled_labels(source, made.source_affine, triple(volume.shape), volume.affine)
         check_sides(resampled, mask.classes or {})
         return Labels(source, resampled, values)
+
+
+def read_labels(mask: Mask, hint: Hint | None) -> Stored:
+    """The file's labels, int16, and where they lie; of channels, one per class, one label volume is made."""
+    if mask.path.is_file() and is_nifti(mask.path) and mask.path.stat().st_size:
+        from simcrop.data.readers.nifti import open_nifti
+
+        with open_nifti(mask.path, channels=True) as stream:
+            if stream.channels > 1:
+                header = place(stream.header, stream.shape, hint)
+                joined = Channels(stream.shape, stream.channels, mask.classes)
+                for k, plane in enumerate(stream.planes):
+                    joined.take(k, plane)
+                return Stored(**vars(header), values=joined.labels.transpose(2, 1, 0))
+    stored = read_stored(mask.path)
+    stored = place(stored, stored.values.shape, hint)
+    return replace(stored, values=as_labels(stored.values, stored.slope, stored.intercept))
 
 
 def write_labels(cohort: Path, id: str, labels: Labels) -> Record:

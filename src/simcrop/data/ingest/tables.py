@@ -103,18 +103,16 @@ def ledger_rows(listing: Listing, records: dict[str, Record], named: bool) -> li
     rows = []
     for study in listing.studies:
         record = records[study.id]
-        parts = [record["sentence"]]
+        mask = record["mask"] if mask_is_refused(record) else None
+        parts = [record["sentence"], *([f"its mask was refused: {mask['reason']}"] if mask else ())]
         if record["status"] == "taken":
             first = first_with.setdefault(record["checksum"], study.id)
             parts += study.notes if first == study.id else (*study.notes, f"same voxels as {first}")
         path = str(study.path) if named else NAMELESS
-        refused_mask = record["mask"] if mask_is_refused(record) else None
-        if refused_mask:
-            parts.append(f"its mask was refused: {refused_mask['reason']}")
         rows.append(entry(study.id, path, record["status"], record["reason"], parts))
-        if refused_mask:
-            path, reason = str(study.mask) if named else NAMELESS, refused_mask["reason"]
-            rows.append(entry(f"{study.id} mask", path, "refused", reason, [refused_mask["sentence"]]))
+        if mask:
+            path = str(study.mask) if named else NAMELESS
+            rows.append(entry(f"{study.id} mask", path, "refused", mask["reason"], [mask["sentence"]]))
     for refusal in listing.refusals:
         path = str(refusal.path) if refusal.path else None
         rows.append(entry(refusal.name, path, "refused", refusal.reason, [refusal.sentence]))

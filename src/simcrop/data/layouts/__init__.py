@@ -11,6 +11,7 @@ from pathlib import Path
 from simcrop.data.layouts.btcv import list_btcv
 from simcrop.data.layouts.cc_ccii import list_cc_ccii, released_cc_ccii
 from simcrop.data.layouts.ct_rate import list_ct_rate
+from simcrop.data.layouts.decathlon import list_decathlon
 from simcrop.data.layouts.folder import list_folder
 from simcrop.data.layouts.luna16 import list_luna16, released_luna16
 from simcrop.data.layouts.rad_chestct import list_rad_chestct
@@ -50,8 +51,11 @@ LAYOUTS: dict[str, Layout] = {
         "LUNA16's subset0 to subset9, annotations.csv, seg-lungs-LUNA16/", list_luna16, released_luna16
     ),
     "btcv": Layout("BTCV's images and 13-organ labels, listed by dataset.json", list_btcv),
+    "decathlon": Layout(
+        "scans and label volumes that a dataset.json in the Decathlon's style lists", list_decathlon
+    ),
     FOLDER: Layout(
-        "your own scans in any folders, with a table of reports or a text file per scan", list_folder
+        "your own scans in any folders, with reports in a table or as texts, masks beside them", list_folder
     ),
     DICOM: Layout("the same by another name: DICOM lies in folders, too", list_folder),
 }

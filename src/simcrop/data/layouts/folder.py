@@ -11,7 +11,8 @@ its name and its column names count without regard to case:
     patient, split                   optional; by default the top folder (or the id), and `train`
     label:NAME                       optional; 0, 1 or empty
 
-A scan that the table does not name may have its report beside it: `ct7.nii.gz` and `ct7.txt`. Several DICOM series in
+A scan that the table does not name may have its report beside it: `ct7.nii.gz` and `ct7.txt`; any may have its mask
+there, see `folder_masks`. Several DICOM series in
 one folder are one scan, of which the reader chooses one, see `readers.series_choice`. Folders of one PatientID are one
 patient's, see `persons`.
 """
@@ -19,8 +20,10 @@ patient's, see `persons`.
 import hashlib
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+from simcrop.data.layouts.folder_masks import near, without_masks
 from simcrop.data.layouts.persons import persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
 from simcrop.data.layouts.report_rows import find_table
@@ -38,6 +41,9 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     source = source.parent if is_directory(source) else source
     root = source.parent if source.is_file() else source
     seen = alone(source) if source.is_file() else without_truth(root, survey(root))
+    if seen.scans == [root]:
+        seen.scans = near(root).scans  # DICOM slices, whose mask lies beside the folder
+    seen, marked = without_masks(root, seen)
     paths = seen.scans
     places = [path.relative_to(root) for path in paths]
     ids = ids_of([str(p) if p.parts else root.name for p in places])
@@ -47,16 +53,24 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     texts = Texts(root, seen.documents)
     joined = table.join(scans) if table else Joined({}, {}, [])
     persons = persons_of(scans, {scan.id: folder_of(scan) for scan in scans})
-    studies, refusals = [], list(joined.refusals)
+    studies, refusals = [], [*joined.refusals, *marked.refusals]
     for scan in scans:
         study, refused = study_of(scan, persons[scan.id], table, joined, texts)
-        studies.append(study)
+        split = study.split if stated(table, joined, scan) else marked.split_of.get(scan.path, study.split)
+        studies.append(replace(study, split=split, mask=marked.mask_of.get(scan.path)))
         refusals += refused
     refusals += left_refusals(root, seen.left)
     taken = texts.taken | taken_by(table, root, seen.documents)
     refusals += stray_reports(root, seen, taken, table is not None)
-    stated = table is not None and any(table.cell(number, "split") for number in joined.row_of.values())
-    return Listing(tuple(studies), tuple(refusals), split_kind="table" if stated else "none")
+    told = marked.split_of or any(stated(table, joined, scan) for scan in scans)
+    kind = "table" if told else "none"
+    return Listing(tuple(studies), tuple(refusals), split_kind=kind, classes=marked.classes)
+
+
+def stated(table: ReportTable | None, joined: Joined, scan: Scan) -> bool:
+    """Whether the table says in which split the scan is."""
+    number = joined.row_of.get(scan.id)
+    return table is not None and number is not None and bool(table.cell(number, "split"))
 
 
 class Texts:
@@ -81,9 +95,11 @@ def is_text(path: Path) -> bool:
 
 
 def alone(scan: Path) -> Survey:
-    """One scan, of whose folder nothing is asked but the text beside it."""
+    """One scan, of whose folder nothing is asked but the text and the mask beside it."""
     text = scan.with_name(f"{stem(scan.name)}.txt")
-    return Survey([scan], documents=[text] if text.is_file() else [])
+    seen = near(scan)
+    seen.documents += [text] if text.is_file() else []
+    return seen
 
 
 def without_truth(root: Path, seen: Survey) -> Survey:

@@ -51,33 +51,45 @@ def read_nifti(path: Path) -> Stored:
 
 
 @contextmanager
-def open_nifti(path: Path) -> Iterator[Stream]:
-    """Header, then plane after plane. The last one is given only when all bytes are there and gzip's checksum holds."""
+def open_nifti(path: Path, channels: bool = False) -> Iterator[Stream]:
+    """Header, then plane after plane. The last one is given only when all bytes are there and gzip's checksum holds.
+
+    Several volumes in one file are refused, unless they are wanted as `channels`.
+    """
     with path.open("rb") as file:
         compressed = file.read(2) == GZIP_MAGIC
     try:
         with igzip.IGzipFile(path, "rb") if compressed else path.open("rb") as file:
-            yield stream_of(file, path.stat().st_size, compressed)
+            yield stream_of(file, path.stat().st_size, compressed, channels)
     except EOFError:
         raise SimcropError("truncated-file", "the compressed file ends too early") from None
     except (BadGzipFile, isal_zlib.error):  # pyright: ignore[reportGeneralTypeIssues]
         raise SimcropError("corrupt-file", "the compressed bytes or their checksum are wrong") from None
 
 
-def stream_of(file: BufferedIOBase, on_disk: int, compressed: bool) -> Stream:
+def stream_of(file: BufferedIOBase, on_disk: int, compressed: bool, channels: bool = False) -> Stream:
     """What the header tells, and a promise of the planes."""
     header, blank = read_header(file)
-    shape, dtype = shape_3d(header.get_data_shape()), header.get_data_dtype()
+    lengths, dtype = header.get_data_shape(), header.get_data_dtype()
+    count = channels_of(lengths) if channels else 1
+    shape = shape_3d(lengths[:3] if count > 1 else lengths)
     check_scalar(dtype)
-    check_promise(dtype.itemsize * int(np.prod(shape, dtype=np.int64)), on_disk, compressed)
+    check_promise(dtype.itemsize * count * int(np.prod(shape, dtype=np.int64)), on_disk, compressed)
     slope, intercept = rescale(header)
     where = place_of(header, blank, shape)
     skip(file, header.get_data_offset() - file.tell())
     return Stream(
         Header(where.affine, slope, intercept, placed=where.placed, notes=where.notes),
         shape,
-        planes_in(file, shape, dtype),
+        planes_in(file, (*shape[:2], shape[2] * count), dtype),
+        count,
     )
+
+
+def channels_of(lengths: tuple[int, ...]) -> int:
+    """How many volumes lie in one file: along the fourth axis, or along the fifth, where ITK puts them."""
+    more = [int(n) for n in lengths[3:] if n != 1]
+    return more[0] if len(more) == 1 and more[0] > 1 else 1
 
 
 def planes_in(file: BufferedIOBase, shape: tuple[int, int, int], dtype: np.dtype) -> Iterator[np.ndarray]:

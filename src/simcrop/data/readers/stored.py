@@ -48,11 +48,14 @@ def with_notes(stored: Stored, *notes: str) -> Stored:
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """A scan whose planes `(y, x)` come one after the other along z, each in memory only until the next one."""
+    """A scan whose planes `(y, x)` come one after the other along z, each in memory only until the next one; of several
+    `channels`, all planes of one come before those of the next.
+    """
 
     header: Header
     shape: tuple[int, int, int]
     planes: Iterator[np.ndarray]
+    channels: int = 1
 
 
 def shape_3d(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -15,8 +15,8 @@ from simcrop.data.store.format import MASKS, SOURCE_MASKS
 from simcrop.data.store.volume_file import compressed, read_crop, read_whole
 from simcrop.files.whole import write_whole
 
-LARGEST = 32767  # of a class
 ENDING = ".b2nd"
+CHUNK = 128  # planes (x, y): a chunk may have 2 GB at most, and a scan in its file has no limit
 
 
 def mask_path(cohort: Path, id: str) -> Path:
@@ -31,7 +31,7 @@ def source_mask_path(cohort: Path, id: str) -> Path:
 
 def write_mask(path: Path, labels: np.ndarray) -> int:
     """Store int16 labels, whole or not at all; the number of bytes on disk."""
-    content = compressed(labels)
+    content = compressed(labels, CHUNK)
     write_whole(path, content)
     return len(content)
 

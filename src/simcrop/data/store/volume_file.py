@@ -62,8 +62,11 @@ def raw(voxels: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def compressed(voxels: np.ndarray) -> bytes:
-    """The bytes of a `.b2nd` file; made in memory, so that a full disk is noticed by Python and not by a C library."""
+def compressed(voxels: np.ndarray, planes: int | None = None) -> bytes:
+    """The bytes of a `.b2nd` file in one chunk, or one of every so many `planes` (x, y).
+
+    Made in memory, so that a full disk is noticed by Python and not by a C library.
+    """
     params = blosc2.CParams(
         codec=blosc2.Codec.LZ4,
         clevel=1,
@@ -77,7 +80,7 @@ def compressed(voxels: np.ndarray) -> bytes:
     # The frame records how many threads may decode it: one, or its bytes would depend on the machine.
     array: Any = blosc2.asarray(
         untyped,
-        chunks=voxels.shape,
+        chunks=(*voxels.shape[:2], min(planes or voxels.shape[2], voxels.shape[2])),
         blocks=blocks,
         cparams=params,
         dparams=blosc2.DParams(nthreads=1),
