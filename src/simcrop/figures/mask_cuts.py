@@ -9,7 +9,8 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
-from simcrop.figures.planes import VIEWS, View
+from simcrop.figures.label_cuts import fullest, plane
+from simcrop.figures.planes import VIEWS
 
 WINDOW_HU = (-1000, 400)
 HEIGHT, GAP, PAPER = 230, 8, (38, 40, 46)
@@ -43,19 +44,9 @@ def draw_mask_cuts(
 
 
 def worst_place(truth: np.ndarray, predicted: np.ndarray) -> tuple[int, int, int]:
-    """Along each axis the plane with most wrong voxels; of a mask without fault the middle of what is marked."""
-    marked = truth != predicted
-    if not marked.any():
-        marked = truth > 0
-    if not marked.any():
-        return truth.shape[0] // 2, truth.shape[1] // 2, truth.shape[2] // 2
-    x, y, z = (int(marked.sum(others).argmax()) for others in ((1, 2), (0, 2), (0, 1)))
-    return x, y, z
-
-
-def plane(volume: np.ndarray, view: View, centre: tuple[int, int, int]) -> np.ndarray:
-    """`(up, across)`, turned as radiologists expect it."""
-    return np.take(volume, centre[view.through], axis=view.through).T[::-1, ::-1]
+    """Along each axis the plane with most wrong voxels; of a mask without fault that with most of the truth."""
+    wrong = truth != predicted
+    return fullest(wrong if wrong.any() else truth)
 
 
 def painted(hu: np.ndarray, truth: np.ndarray, predicted: np.ndarray, size: tuple[int, int]) -> Image.Image:

@@ -6,7 +6,7 @@ Axes: x y z voxels of the stored grid (RAS+), or of the scan as its file has the
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ SAME_MM = 0.01  # share by which two spacings may differ and are one
 Progress = Callable[[int, int], None]  # windows done, windows in all
 
 
+@runtime_checkable
 class Resampled(Protocol):
     """A scan that lies resampled in a cohort, and the grid that it had in its file."""
 

@@ -104,13 +104,14 @@ def finish_segment(options: SegmentOptions, choose: Choose, trained: Trained) ->
     out, held = trained.folder, choose(trained)
     names = trained.recipe.class_names
     training = summary(trained.rows, list(trained.objective.terms))
-    metrics: dict[str, Any] = {"classes": list(names)}
-    page = Page("Segmentation", f"{trained.recipe.method}: {', '.join(names)}. {held.words or NOTHING}")
+    metrics: dict[str, Any] = {"classes": list(names), "scans_left_out": held.left_out}
+    words = " ".join([held.words, *([] if len(held.studies) else [NOTHING])]).strip()
+    page = Page("Segmentation", f"{trained.recipe.method}: {', '.join(names)}. {words}")
     if len(held.studies):
         scans = judged_scans(options, trained, held)
         judged = judge([scan.scores for scan in scans], trained.recipe.seed)
         write_table(out / TABLE, scans)
-        metrics |= judged.figures() | facts(scans, held.left_out)
+        metrics |= judged.figures() | facts(scans)
         add_judgement(page, judged, scans, kept_pictures(out, scans), held.words)
         (out / JUDGED).unlink()
     page.section("Training").figures(run_figures(trained.rows, training))
@@ -132,10 +133,9 @@ def judged_scans(options: SegmentOptions, trained: Trained, held: HeldOut) -> li
     )
 
 
-def facts(scans: list[JudgedScan], left_out: int = 0) -> dict[str, Any]:
+def facts(scans: list[JudgedScan]) -> dict[str, Any]:
     """By whom a model was judged, so that results of the same scans are known again."""
     return {
         "split_hash": digest_of_names(scan.scores.patient for scan in scans),
         "truth_hash": digest_of_names(f"{scan.scores.study} {scan.truth}" for scan in scans),
-        "scans_left_out": left_out,
     }

@@ -100,10 +100,10 @@ def train_fold(
         return Fitted(0, True, {})
 
     def learned_from(cohort: Cohort, recipe: Recipe) -> Cohort:
-        return training_studies(with_masks(cohort).keep(np.flatnonzero(of != fold)), recipe)
+        return training_studies(with_masks(cohort).keep(np.flatnonzero(of != fold).tolist()), recipe)
 
     def judged_by(trained: Trained) -> HeldOut:
-        held = with_masks(trained.cohort).keep(np.flatnonzero(of == fold))
+        held = with_masks(trained.cohort).keep(np.flatnonzero(of == fold).tolist())
         return HeldOut(
             held, f"Judged by the patients of fold {fold} of {of.max()}, who were held out.", fold=fold
         )

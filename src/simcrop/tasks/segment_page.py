@@ -19,7 +19,9 @@ HOW = (
     "Masks are held against the data set's own on the grid of each scan's file, after crop and resampling are undone. "
     "Background is no class. A class that a scan does not have is left out there and counted; it is never 0 or 1."
 )
-NOTHING = "No scan with a mask was held out, so nothing is known of how good the masks are; --folds judges every scan."
+NOTHING = (
+    "No scan is left to judge by, so nothing is known of how good the masks are; --folds judges every scan."
+)
 
 
 def measure_words(measure: Measure, tolerance_mm: float) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from simcrop.config import AugSettings, Recipe
 from simcrop.data.samples.dataset import StudyCrops, derangement
-from simcrop.data.samples.windows import StudyWindows, numbers_of
+from simcrop.data.samples.windows import StudyWindows, check_stored_at, numbers_of
 from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
@@ -50,6 +50,7 @@ def samples_of(studies: Cohort, recipe: Recipe) -> Dataset:
     spec, needs = recipe.input.spec, recipe.window_needs
     if needs is not None:
         refuse_other_cuts(recipe)
+        check_stored_at(studies[0], spec)
         return StudyWindows(studies, spec, needs, numbers_of(recipe.class_names, studies.classes))
     return StudyCrops(
         studies,
