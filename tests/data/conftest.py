@@ -1,5 +1,4 @@
-"""A raw folder of small scans with reports, two of them with masks; a toy chest in HU, and writers that make a DICOM
-series of it.
+"""A raw folder of small scans with reports, two of them with masks; a toy chest in HU, and its DICOM series.
 
 Axes: x, y, z with 5, 7, 9 voxels at 0.7, 0.9, 1.3 mm, RAS+.
 """

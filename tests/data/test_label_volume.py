@@ -137,10 +137,14 @@ def test_channels_that_overlap_or_are_too_few_are_refused() -> None:
         joined(channels * 3, None)
 
 
-def test_a_left_lung_on_the_right_is_refused() -> None:
-    labels = np.zeros(SHAPE, np.int16)  # x runs to the right
-    labels[1, 2], labels[5, 2], labels[6, 0, 0] = 3, 4, 5
-    check_sides(labels, {3: "left lung", 4: "right lung", 5: "left kidney", 6: "right kidney"})
+@pytest.mark.parametrize("scan", [np.eye(4), SCAN, np.diag([-1.0, 1, 1, 1])], ids=["right", "back", "left"])
+def test_a_left_lung_on_the_right_is_refused(scan: np.ndarray) -> None:
+    axis = int(np.abs(scan[0, :3]).argmax())
+    labels = np.zeros(SHAPE, np.int16)
+    along = np.moveaxis(labels, axis, 0)
+    along = along if scan[0, axis] > 0 else along[::-1]  # from left to right
+    along[0, 1], along[3, 1], along[2, 0, 0] = 3, 4, 5
+    check_sides(labels, scan, {3: "left lung", 4: "right lung", 5: "left kidney", 6: "right kidney"})
     with pytest.raises(SimcropError, match="left lung lies to the right of the right lung") as caught:
-        check_sides(labels, {4: "left lung", 3: "right lung"})
+        check_sides(labels, scan, {4: "left lung", 3: "right lung"})
     assert caught.value.reason == "mask-sides"

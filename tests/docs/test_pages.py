@@ -16,10 +16,11 @@ from simcrop.cli.app import UsageProblem, app
 from simcrop.config import recipe_names
 from simcrop.data.layouts import LAYOUTS, report_rows
 from simcrop.data.readers.find import SUFFIXES
-from simcrop.data.readers.reasons import SCAN_REASONS
+from simcrop.data.readers.reasons import MASK_REASONS, SCAN_REASONS
 from simcrop.data.readers.slices import PICTURES
-from simcrop.data.store.format import COHORT, LEDGER, STUDIES
+from simcrop.data.store.format import COHORT, LEDGER, MASKS, SOURCE_MASKS, STUDIES
 from simcrop.tasks.folder import METRICS
+from simcrop.tasks.segment_predict_page import VOLUMES
 
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "own-scans.md"
@@ -116,7 +117,7 @@ def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None
     text = GUIDE.read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| its ")]
     listed = [code for row in rows for code in re.findall(r"`([^`]+)`", row)]
-    assert sorted(listed) == sorted(SCAN_REASONS)
+    assert sorted(listed) == sorted(SCAN_REASONS | MASK_REASONS)
     columns = (
         *report_rows.KEYS,
         *report_rows.FINDINGS,
@@ -125,7 +126,8 @@ def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None
         "split",
         "label:NAME",
     )
-    files = (COHORT, LEDGER, STUDIES, METRICS, "predictions.parquet")
+    stored = (COHORT, LEDGER, STUDIES, METRICS, f"{MASKS}/*.b2nd", f"{SOURCE_MASKS}/*.b2nd")
+    files = (*stored, VOLUMES, "predictions.parquet", "ID.nii.gz", "ID.seg.dcm", "ID.json")
     for name in (*SUFFIXES, *PICTURES, *columns, "mask_path", *files):
         assert f"`{name}`" in text
 

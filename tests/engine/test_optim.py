@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from simcrop.engine.optim import OptimSettings, build_optimizer, learning_rate
+from simcrop.engine.optim import OptimSettings, build_optimizer, head_only, learning_rate
 
 SETTINGS = OptimSettings(lr=2.0, epochs=11, warmup_epochs=2, batch=5)
 PER_EPOCH = 10.0
@@ -83,3 +83,56 @@ def test_layer_decay_slows_lower_layers_more() -> None:
     scale = {id(p): group["scale"] for group in optimizer.param_groups for p in group["params"]}
     assert [scale[id(layer.weight)] for layer in (stack.first, stack.second, stack.head)] == [0.25, 0.5, 1]
     assert {group["scale"] for group in build_optimizer(stack, OptimSettings()).param_groups} == {1.0}
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.1), (19, 2.0), (20, 2.0), (65, 2 * 0.5**0.9), (110, 0.0)])
+def test_poly_by_hand(step: int, rate: float) -> None:
+    poly = SETTINGS.model_copy(update={"schedule": "poly"})
+    assert learning_rate(poly, step, 110, PER_EPOCH) == pytest.approx(rate)
+
+
+SAWTOOTH = OptimSettings(lr=2.0, epochs=11, head_first_epochs=4, warmup_epochs=2, batch=5)
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 0.1),  # 20 steps up
+        (19, 2.0),
+        (20, 2.0),  # and 20 down
+        (39, 0.1),
+        (40, 0.1),  # 20 steps of warm-up for all
+        (59, 2.0),
+        (60, 2.0),
+        (85, 1.0),  # the middle of what is left
+        (110, 0.0),
+    ],
+)
+def test_the_head_has_a_tooth_of_its_own_first(step: int, rate: float) -> None:
+    assert learning_rate(SAWTOOTH, step, 110, PER_EPOCH) == pytest.approx(rate)
+    assert head_only(SAWTOOTH, step, 110, PER_EPOCH) == (step < 40)
+    assert not head_only(SETTINGS, step, 110, PER_EPOCH)
+
+
+def test_what_starts_late_has_groups_of_its_own() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(3, 2), nn.Linear(2, 1)
+
+        def starts_late(self, name: str) -> bool:
+            return name.startswith("body.")
+
+    groups = build_optimizer(Two(), OptimSettings()).param_groups
+    assert (
+        sorted((group["late"], len(group["params"])) for group in groups)
+        == [(False, 1)] * 2 + [(True, 1)] * 2
+    )
+
+
+@pytest.mark.parametrize(("warm", "head", "epochs"), [(50, 0, 50), (60, 0, 50), (20, 30, 50)])
+def test_a_warm_up_that_leaves_nothing_of_the_run_is_refused(warm: float, head: float, epochs: int) -> None:
+    """The public recipe of LUNA16 warms up for 50 of 50 epochs (flaw 15)."""
+    with pytest.raises(ValueError, match=rf"warmup_epochs = {warm} leave nothing of epochs = {epochs}"):
+        OptimSettings(warmup_epochs=warm, head_first_epochs=head, epochs=epochs)
+    OptimSettings(warmup_epochs=warm - 1 - max(0, warm - epochs), head_first_epochs=head, epochs=epochs)

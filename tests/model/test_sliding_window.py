@@ -11,6 +11,7 @@ from torch import Tensor
 from simcrop.errors import SimcropError
 from simcrop.model.sliding_window import (
     UNLIKELY,
+    at_once,
     gaussian,
     is_air,
     logit_slabs,
@@ -111,6 +112,7 @@ def test_only_windows_with_tissue_are_computed_and_progress_tells_of_each() -> N
         WINDOW,
         lambda windows: (seen.append(windows.shape), network(windows))[1],
         CHANNELS,
+        batch=1,
         progress=lambda done, total: told.append((done, total)),
     )
     assert seen == [(1, 1, *WINDOW)] * 8
@@ -129,7 +131,9 @@ def test_a_scan_of_air_is_background_without_a_look_at_it() -> None:
 
 def test_rows_come_in_order_without_gaps_and_as_soon_as_they_are_finished() -> None:
     scan, seen = made_scan((21, 17, 13)), []
-    slabs = logit_slabs(scan, None, WINDOW, lambda windows: (seen.append(1), network(windows))[1], CHANNELS)
+    slabs = logit_slabs(
+        scan, None, WINDOW, lambda windows: (seen.append(1), network(windows))[1], CHANNELS, batch=1
+    )
     first = next(slabs)
     assert len(seen) == len(starts_along(17, 6, 0.5)) * len(starts_along(13, 4, 0.5))
     rest = [*slabs]
@@ -149,10 +153,10 @@ def test_a_single_window_is_a_view_of_the_scan_and_knows_no_gradient() -> None:
 
     def looks(windows: Tensor) -> Tensor:
         assert windows.untyped_storage().data_ptr() == held
-        assert torch.is_inference_mode_enabled()
+        assert not torch.is_grad_enabled()
         return network(windows)
 
-    sliding_logits(scan, None, WINDOW, looks, CHANNELS)
+    sliding_logits(scan, None, WINDOW, looks, CHANNELS, batch=1)
 
 
 def test_scan_smaller_than_a_window_is_seen_in_air() -> None:
@@ -169,6 +173,12 @@ def test_box_holds_all_tissue_and_no_more() -> None:
     assert (~air[box]).sum() == (~air).sum()
     assert all(not air[box].take(end, axis).all() for axis in range(3) for end in (0, -1))
     assert tissue_box(np.full((3, 4, 5), True)) is None
+
+
+def test_large_windows_go_one_by_one_on_a_processor_and_small_ones_together() -> None:
+    windows = [(96, 96, 48), (64, 64, 32), (32, 32, 16), (512, 512, 64)]
+    assert [at_once(window, torch.device("cpu")) for window in windows] == [1, 2, 4, 1]
+    assert [at_once(window, torch.device("cuda")) for window in windows] == [4, 16, 16, 1]
 
 
 def test_air_is_told_by_hu_whatever_the_window_of_the_network() -> None:

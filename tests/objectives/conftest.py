@@ -59,15 +59,23 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
     ) -> tuple[Objective, list[Batch]]:
         known = methods()[method].model_fields
         tree = {k: v for k, v in toy_tree.items() if k in COMMON or k in known} | {"method": method}
-        tree |= {name: {**tree.get(name, {}), **group} for name, group in groups.items()}
+        tree |= {n: {**tree.get(n, {}), **g} if isinstance(g, dict) else g for n, g in groups.items()}
         recipe = build_recipe(tree, "toy")
         texts, components = text_side(recipe, tiny_bert, [Report(f, "no effusion.") for f in findings])
         volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        masks = (volumes * 1.5 + 1.5).short()  # 0, 1 and 2: the brighter, the more
         samples = [
-            Sample(f"study-{i}", volumes[i], Report(f, "no effusion."), LABELS[i % len(LABELS)], seed=100 + i)
+            Sample(
+                f"study-{i}",
+                volumes[i],
+                Report(f, "no effusion."),
+                LABELS[i % len(LABELS)],
+                masks[i],
+                seed=100 + i,
+            )
             for i, f in enumerate(findings)
         ]
-        collate = Collate(texts, recipe.label_names or ())
+        collate = Collate(texts, recipe.label_names or (), recipe.wants_masks)
         batches = [collate(samples[i : i + size]) for i in range(0, len(samples), size)]  # type: ignore[arg-type]
         assert all(isinstance(batch, Batch) for batch in batches)
         torch.manual_seed(1)

@@ -15,7 +15,10 @@ from simcrop.objectives.method import Objective
 from simcrop.objectives.registry import methods
 
 pytestmark = pytest.mark.cuda
-NEEDS = {"supervised": {"head": {"labels": ["nodule", "effusion", "lung"]}}}
+NEEDS = {
+    "supervised": {"head": {"labels": ["nodule", "effusion", "lung"]}},
+    "segment": {"classes": ["bright", "brighter"]},
+}
 
 
 @pytest.mark.parametrize("method", sorted(methods()))

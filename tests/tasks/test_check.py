@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from simcrop.data.store.cohort import open_cohort
+
 SECRET = "umbrageous wombatlike nodule"
 
 
@@ -64,6 +66,25 @@ def test_every_trouble_is_counted_and_named(simcrop: Callable, troubled, tmp_pat
     assert "2 patients, in train and valid" in page
     for reason in reasons.values():
         assert f"<td>{reason}</td>" in page
+
+
+def test_masks_are_counted_by_class_and_held_against_their_checksums(
+    simcrop: Callable, toy_cohort: Path, tmp_path: Path, mark: Callable
+) -> None:
+    cohort = Path(shutil.copytree(toy_cohort, tmp_path / "cohort"))
+    first, second, *_ = open_cohort(cohort)
+    labels = np.zeros(first.source_shape)
+    labels[9:, 9:, 9:] = 2
+    mark(cohort, {first.id: labels, second.id: labels}, {1: "left lung", 2: "right lung"})
+    ran = simcrop("check", cohort, "--out", tmp_path / "out")
+    assert "classes that no mask holds: left lung" in ran.out
+    found = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert found["classes"] == {"left lung": [0, 2], "right lung": [2, 2]}
+    assert "<h2>Masks</h2>" in page_of(tmp_path / "out")
+    (cohort / f"source-masks/{second.id}.b2nd").write_bytes(b"")
+    simcrop("check", cohort, "--out", tmp_path / "again")
+    again = json.loads((tmp_path / "again/metrics.json").read_text())
+    assert again["odd"]["stored volumes damaged or gone"] == [second.id]
 
 
 def test_nothing_private_is_shown(simcrop: Callable, troubled, tmp_path: Path) -> None:

@@ -227,7 +227,9 @@ def test_steps_beyond_the_epochs_are_said_to_be_before_and_after(
 ) -> None:
     words = "pretrain: optim.epochs = 1 ends the run after step 2, before optim.steps = 90"
     for steps, times in ((90, 2), (2, 0)):
-        recipe = build_recipe({**tree, "optim": {**tree["optim"], "epochs": 1, "steps": steps}}, "toy")
+        recipe = build_recipe(
+            {**tree, "optim": {**tree["optim"], "epochs": 1, "warmup_epochs": 0, "steps": steps}}, "toy"
+        )
         assert pretrain(toy_cohort, recipe, tmp_path / f"run-{steps}").steps == 2
         assert capfd.readouterr().err.count(words) == times
 

@@ -152,19 +152,22 @@ def resampled_labels(
     return np.ascontiguousarray(placement.cut_nearest(source))
 
 
-def check_sides(labels: np.ndarray, names: dict[int, str]) -> None:
-    """Refuse a left part whose middle does not lie to the left of its right twin's. x runs to the right (RAS+)."""
+def check_sides(labels: np.ndarray, affine: np.ndarray, names: dict[int, str]) -> None:
+    """Refuse a left part whose middle does not lie to the left of its right twin's."""
     number_of = {name: number for number, name in names.items()}
     for number, name in names.items():
         twin = number_of.get(re.sub(r"\bleft\b", "right", name), number)
-        if twin != number and mean_x(labels, number) >= mean_x(labels, twin):
+        if twin != number and mean_x(labels == number, affine) >= mean_x(labels == twin, affine):
             raise SimcropError(
                 "mask-sides",
                 f"the {name} lies to the right of the {names[twin]}: left and right are exchanged",
             )
 
 
-def mean_x(labels: np.ndarray, number: int) -> float:
-    """Where along x the middle of a class lies, in voxels; NaN where it is absent."""
-    counts = (labels == number).sum((1, 2))
-    return float(counts @ np.arange(len(counts)) / counts.sum()) if counts.any() else np.nan
+def mean_x(marked: np.ndarray, affine: np.ndarray) -> float:
+    """How far to the right the middle of what is marked lies, in mm along the axis that runs so; NaN where nothing is."""
+    axis = int(np.abs(affine[0, :3]).argmax())
+    counts = marked.sum(tuple({0, 1, 2} - {axis}))
+    return (
+        float(affine[0, axis] * (counts @ np.arange(len(counts))) / counts.sum()) if counts.any() else np.nan
+    )

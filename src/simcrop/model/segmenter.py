@@ -63,7 +63,7 @@ class Segmentation:
 
 
 class Segmenter(nn.Module):
-    """Encoder and decoder with their preprocessing: what scan comes in is resampled as those of the training were."""
+    """Encoder and decoder with their preprocessing: a scan is resampled as those that it was trained on."""
 
     def __init__(self, recipe: Recipe, settings: SegmentSettings) -> None:
         super().__init__()

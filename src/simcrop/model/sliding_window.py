@@ -7,6 +7,7 @@ Axes: c class (0 is background), x y z voxels of the stored grid, d rows along x
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 import numpy as np
 import torch
@@ -83,6 +84,14 @@ def gaussian(window: Triple) -> Float[Tensor, "x y z"]:
         line = torch.arange(length, dtype=torch.float32) - (length - 1) / 2
         weights = weights[..., None] * torch.exp(line**2 / (-2 * (SIGMA * length) ** 2))
     return weights.clamp(min=max(weights.min().item(), LEAST_WEIGHT))
+
+
+def at_once(window: Triple, device: torch.device) -> int:
+    """Windows that are fastest together. On a processor large ones go one by one, since what the network makes of more
+    does not stay near it: four of 96 x 96 x 48 take a fifth longer than one after the other; small ones fill a batch.
+    """
+    voxels, most = (2**21, 16) if device.type == "cuda" else (2**18, 4)
+    return min(max(voxels // prod(window), 1), most)
 
 
 def is_air(hu: np.ndarray) -> np.ndarray:
@@ -188,7 +197,7 @@ def logit_slabs(
     channels: int,
     *,
     overlap: float = 0.5,
-    batch: int = 1,
+    batch: int | None = None,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> Iterator[Slab]:
@@ -196,16 +205,18 @@ def logit_slabs(
 
     A window whose voxels are all `air` is not computed (None: all are). A voxel is the mean over the computed windows
     that hold it; one that none holds is background. `channels` of the logits, background's included; `batch`: windows
-    at a time, best one on a processor.
+    at a time (None: as many as are fastest). Whoever wants `autocast` opens it around the whole loop.
     """
     grid = window_grid(tuple(scan.shape), window, overlap)  # pyright: ignore[reportArgumentType]
     padded, rows = with_air(scan, grid), rows_of_windows(grid, air)
     stitch = Stitch(grid, channels, torch.device(device))
-    done, total = 0, sum(map(len, rows))
+    done, total, batch = 0, sum(map(len, rows)), batch or at_once(window, stitch.device)
     for i, (x, corners) in enumerate(zip(grid.starts[0], rows, strict=True)):
         for first in range(0, len(corners), batch):
             at = corners[first : first + batch]
-            with torch.inference_mode():  # not around a yield: it would hold for whoever takes the rows, too
+            # Not `inference_mode`: under it autocast casts the weights anew for each window. And not around the yield:
+            # it would hold for whoever takes the rows, too.
+            with torch.no_grad():
                 logits = network(send(cut(padded, x, at, window), stitch.device))
             stitch.add(at, logits)
             done += len(at)
@@ -223,7 +234,7 @@ def sliding_logits(
     channels: int,
     *,
     overlap: float = 0.5,
-    batch: int = 1,
+    batch: int | None = None,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> Float[Tensor, "c x y z"]:

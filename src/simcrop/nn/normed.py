@@ -3,7 +3,7 @@ memory twice on the way there and twice back, where torch goes many times and pu
 
 Axes: b scan, n voxel, c channel; channels lie last. r row, l lane: a row is several voxels one after the other, so that
 it is long; a lane is one number of each row, and belongs to one channel. Numbers are of 32 bits, or of 16 (bfloat16,
-the upper half of them): `shift` says how many bits are missing.
+the upper half of them): `missing` says how many bits are missing.
 """
 
 from collections.abc import Callable
@@ -57,10 +57,10 @@ BITS = {
 
 
 class Line(NamedTuple):
-    """`number * scale + shift`, lane by lane."""
+    """`(number - middle) * scale`, lane by lane."""
 
     scale: np.ndarray
-    shift: np.ndarray
+    middle: np.ndarray
 
 
 class NormedRelu(torch.autograd.Function):
@@ -158,9 +158,9 @@ def in_parts(rows: int, work: Callable[[slice], Any]) -> list[Any]:
         return list(pool.map(work, map(slice, edges[:-1].tolist(), edges[1:].tolist())))
 
 
-def line_of(rows: np.ndarray, channels: int, shift: int) -> Line:
+def line_of(rows: np.ndarray, channels: int, missing: int) -> Line:
     """What brings each channel to zero mean and unit variance."""
-    parts = in_parts(len(rows), lambda part: moments(rows[part], shift))
+    parts = in_parts(len(rows), lambda part: moments(rows[part], missing))
     counts = np.array([part[0] for part in parts]).repeat(rows.shape[1] // channels)
     means, squares = (np.concatenate([p[i].reshape(-1, channels) for p in parts]) for i in (1, 2))
     total = counts.sum()
@@ -168,7 +168,7 @@ def line_of(rows: np.ndarray, channels: int, shift: int) -> Line:
     # Of parts with means of their own: within each, and between them.
     squared = squares.sum(0) + (counts[:, None] * np.square(means - mean)).sum(0)
     scale = 1 / np.sqrt(squared / total + EPS)
-    return Line(*(np.tile(v, rows.shape[1] // channels).astype(np.float32) for v in (scale, -mean * scale)))
+    return Line(*(np.tile(v, rows.shape[1] // channels).astype(np.float32) for v in (scale, mean)))
 
 
 def flat(rows: np.ndarray, scale: float) -> Line:
@@ -183,24 +183,24 @@ def folded(sums: np.ndarray, channels: int, rows: int) -> np.ndarray:
 
 
 @partial(compiled, fastmath=True)
-def wide(bits: Any, shift: int) -> Any:
+def wide(bits: Any, missing: int) -> Any:
     """A number of 32 bits."""
-    return np.uint32(np.uint32(bits) << np.uint32(shift)).view(np.float32)
+    return np.uint32(np.uint32(bits) << np.uint32(missing)).view(np.float32)
 
 
 @partial(compiled, fastmath=True)
-def narrow(number: Any, shift: int) -> Any:
+def narrow(number: Any, missing: int) -> Any:
     """Its bits, without the lowest, rounded to the nearest, and to even where two are as near."""
     bits = np.float32(number).view(np.uint32)
-    if shift == 0:
+    if missing == 0:
         return bits
-    return np.uint32(bits + np.uint32(0x7FFF) + ((bits >> np.uint32(shift)) & np.uint32(1))) >> np.uint32(
-        shift
+    return np.uint32(bits + np.uint32(0x7FFF) + ((bits >> np.uint32(missing)) & np.uint32(1))) >> np.uint32(
+        missing
     )
 
 
 @partial(compiled, fastmath=True)  # sums in any order, or they would be one number at a time
-def moments(rows: np.ndarray, shift: int) -> tuple[int, np.ndarray, np.ndarray]:
+def moments(rows: np.ndarray, missing: int) -> tuple[int, np.ndarray, np.ndarray]:
     """How many rows, and of each lane the mean and the squared distances from it, block by block (Chan et al., 1983):
     exact where a channel hardly varies.
     """
@@ -214,12 +214,12 @@ def moments(rows: np.ndarray, shift: int) -> tuple[int, np.ndarray, np.ndarray]:
         around[:] = 0
         for r in range(first, last):
             for k in range(width):
-                middle[k] += wide(rows[r, k], shift)
+                middle[k] += wide(rows[r, k], missing)
         for k in range(width):
             middle[k] /= np.float32(size)
         for r in range(first, last):
             for k in range(width):
-                away = wide(rows[r, k], shift) - middle[k]
+                away = wide(rows[r, k], missing) - middle[k]
                 around[k] += away * away
         for k in range(width):
             away = np.float64(middle[k]) - mean[k]
@@ -229,21 +229,17 @@ def moments(rows: np.ndarray, shift: int) -> tuple[int, np.ndarray, np.ndarray]:
 
 
 @partial(compiled, fastmath=True)
-def join(a, scale_a, shift_a, b, scale_b, shift_b, out, shift, slope) -> None:  # type: ignore[no-untyped-def]
+def join(a, scale_a, middle_a, b, scale_b, middle_b, out, missing, slope) -> None:  # type: ignore[no-untyped-def]
     """Both lines, added, through the ReLU."""
     for r in range(a.shape[0]):
         for k in range(a.shape[1]):
-            total = (
-                wide(a[r, k], shift) * scale_a[k]
-                + shift_a[k]
-                + wide(b[r, k], shift) * scale_b[k]
-                + shift_b[k]
-            )
-            out[r, k] = narrow(total if total > 0 else total * np.float32(slope), shift)
+            total = (wide(a[r, k], missing) - middle_a[k]) * scale_a[k]
+            total += (wide(b[r, k], missing) - middle_b[k]) * scale_b[k]
+            out[r, k] = narrow(total if total > 0 else total * np.float32(slope), missing)
 
 
 @partial(compiled, fastmath=True)
-def pull(g, out, a, scale_a, shift_a, b, scale_b, shift_b, shift, slope):  # type: ignore[no-untyped-def]
+def pull(g, out, a, scale_a, middle_a, b, scale_b, middle_b, missing, slope):  # type: ignore[no-untyped-def]
     """Sums of the gradient before the ReLU, `(3, l)`: as it is, along `a` and along `b`."""
     count, width = a.shape
     sums, some = np.zeros((3, width)), np.zeros((3, width), np.float32)
@@ -251,11 +247,11 @@ def pull(g, out, a, scale_a, shift_a, b, scale_b, shift_b, shift, slope):  # typ
         some[:] = 0
         for r in range(first, min(first + BLOCK, count)):
             for k in range(width):
-                gradient = wide(g[r, k], shift)
-                gradient = gradient if wide(out[r, k], shift) > 0 else gradient * np.float32(slope)
+                gradient = wide(g[r, k], missing)
+                gradient = gradient if wide(out[r, k], missing) > 0 else gradient * np.float32(slope)
                 some[0, k] += gradient
-                some[1, k] += gradient * (wide(a[r, k], shift) * scale_a[k] + shift_a[k])
-                some[2, k] += gradient * (wide(b[r, k], shift) * scale_b[k] + shift_b[k])
+                some[1, k] += gradient * ((wide(a[r, k], missing) - middle_a[k]) * scale_a[k])
+                some[2, k] += gradient * ((wide(b[r, k], missing) - middle_b[k]) * scale_b[k])
         sums += some
     return sums
 
@@ -266,27 +262,27 @@ def push(  # type: ignore[no-untyped-def]
     out,
     a,
     scale_a,
-    shift_a,
+    middle_a,
     mean_a,
     along_a,
     b,
     scale_b,
-    shift_b,
+    middle_b,
     mean_b,
     along_b,
     to_a,
     to_b,
     both,
-    shift,
+    missing,
     slope,
 ) -> None:
     """The gradient of what came in: without its mean and without what lies along the numbers themselves."""
     for r in range(a.shape[0]):
         for k in range(a.shape[1]):
-            gradient = wide(g[r, k], shift)
-            gradient = gradient if wide(out[r, k], shift) > 0 else gradient * np.float32(slope)
-            normed = wide(a[r, k], shift) * scale_a[k] + shift_a[k]
-            to_a[r, k] = narrow(scale_a[k] * (gradient - mean_a[k] - normed * along_a[k]), shift)
+            gradient = wide(g[r, k], missing)
+            gradient = gradient if wide(out[r, k], missing) > 0 else gradient * np.float32(slope)
+            normed = (wide(a[r, k], missing) - middle_a[k]) * scale_a[k]
+            to_a[r, k] = narrow(scale_a[k] * (gradient - mean_a[k] - normed * along_a[k]), missing)
             if both:
-                normed = wide(b[r, k], shift) * scale_b[k] + shift_b[k]
-                to_b[r, k] = narrow(scale_b[k] * (gradient - mean_b[k] - normed * along_b[k]), shift)
+                normed = (wide(b[r, k], missing) - middle_b[k]) * scale_b[k]
+                to_b[r, k] = narrow(scale_b[k] * (gradient - mean_b[k] - normed * along_b[k]), missing)

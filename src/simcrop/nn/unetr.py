@@ -4,6 +4,7 @@ Axes: b batch, n patch, d features, c class (0 is everything that has no name), 
 is lifted to a finer grid; the deepest stays on that of the patches, and from there the others are joined one by one.
 """
 
+from itertools import zip_longest
 from typing import Literal
 
 from einops import einsum, rearrange
@@ -20,8 +21,8 @@ from simcrop.settings import Settings
 
 class UnetrSettings(Settings):
     """`feature_size`: channels at full size; each halving doubles them. `taps`: layers of the encoder, from 1, as many
-    as the patch can be halved; none: evenly spaced, such as 2, 4, 6, 8 of 8. The last layer's is taken after the
-    encoder's norm. `upsample`: the last step to full size, `interpolated` as in the paper's public code, or
+    as a patch takes steps to its voxels; none: evenly spaced, such as 2, 4, 6, 8 of 8. The last layer's is taken after
+    the encoder's norm. `upsample`: the last step to full size, `interpolated` as in the paper's public code, or
     `transposed`, as all others are, for less time. `stem`: what meets the scan itself at full size, a `residual` block
     or a single `convolution`.
     """
@@ -33,7 +34,7 @@ class UnetrSettings(Settings):
 
     def tapped(self, layers: int, patch: Triple) -> tuple[int, ...]:
         """Which of so many layers are tapped."""
-        steps = len(doublings(patch))
+        steps = len(steps_of(patch))
         taps = self.taps or tuple(max(1, round(layers * i / steps)) for i in range(1, steps + 1))
         if len(taps) != steps or list(taps) != sorted(taps) or taps[-1] > layers:
             raise SimcropError(
@@ -50,7 +51,7 @@ class UnetrDecoder(nn.Module):
     def __init__(self, settings: UnetrSettings, grid: PatchGrid, width: int, classes: int) -> None:
         super().__init__()
         self.grid = grid
-        steps = doublings(grid.patch)
+        steps = steps_of(grid.patch)
         widths = [settings.feature_size << left for left in reversed(range(len(steps)))]
         stem = ResidualBlock if settings.stem == "residual" else PlainBlock
         self.stem = stem(1, settings.feature_size)
@@ -80,17 +81,24 @@ class UnetrDecoder(nn.Module):
         return rearrange(logits + self.out.bias[:, None], "b c (x y z) -> b c x y z", x=x, y=y, z=z)
 
 
-def doublings(patch: Triple) -> list[Triple]:
-    """Steps from one voxel per patch to all, coarse to fine: an axis that is done stays. `(16, 16, 8)` gives three of
-    `(2, 2, 2)` and one of `(2, 2, 1)`.
+def steps_of(patch: Triple) -> list[Triple]:
+    """From one voxel per patch to all of them, coarse to fine: each axis grows by its prime factors and then stays, so
+    that `(16, 16, 8)` takes three steps of `(2, 2, 2)` and one of `(2, 2, 1)`.
     """
-    if any(edge & (edge - 1) for edge in patch) or max(patch) == 1:
+    factors = [prime_factors(edge) for edge in patch]
+    if not any(factors):
         raise SimcropError(
-            "bad-setting", f"patches of {patch} voxels cannot be halved until one voxel is left"
+            "bad-setting", f"input.patch = {list(patch)}: a patch of one voxel leaves UNETR no step"
         )
-    times = [edge.bit_length() - 1 for edge in patch]
-    x, y, z = ([1 + (i < t) for i in range(max(times))] for t in times)
-    return list(zip(x, y, z, strict=True))
+    return list(zip_longest(*factors, fillvalue=1))
+
+
+def prime_factors(number: int) -> list[int]:
+    """The smallest first."""
+    for factor in range(2, number + 1):
+        if number % factor == 0:
+            return [factor, *prime_factors(number // factor)]
+    return []
 
 
 def tap(

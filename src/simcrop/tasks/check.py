@@ -1,4 +1,4 @@
-"""`simcrop check`: what a cohort holds and what is odd in it, on one page; every stored volume against its checksum.
+"""`simcrop check`: what a cohort holds and what is odd in it, on one page; all that is stored against its checksum.
 
 Axes: x, y, z of the stored grid, int16 HU; lengths in mm.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 from simcrop.data.preprocess import InputSpec, paper
 from simcrop.data.quality.facts import (
+    class_counts,
     duplicates,
     label_counts,
     patients_in_two_splits,
@@ -69,6 +70,7 @@ def gather(cohort: Cohort, spec: InputSpec, seen: Seen) -> Checked:
         crossing=patients_in_two_splits(cohort),
         reports=reports(cohort),
         labels=label_counts(cohort),
+        classes=class_counts(cohort),
         hu_outliers=hu_outliers(seen.numbers),
         geometry_outliers=geometry_outliers(cohort.index["id"].to_list(), geometry),
         notes=noted(cohort),
@@ -93,6 +95,7 @@ def figures(checked: Checked) -> dict[str, Any]:
         "notes": {note.sentence: list(note.ids) for note in checked.notes},
         "twins": [list(group.ids) for group in checked.duplicates],
         "labels": {label.name: [label.positive, label.known] for label in checked.labels},
+        "classes": {found.name: [found.positive, found.known] for found in checked.classes},
     }
 
 
@@ -100,11 +103,13 @@ def summary(checked: Checked) -> list[str]:
     """The same in a few plain lines, for a terminal."""
     found = figures(checked)
     refused = ", ".join(f"{count} {reason}" for reason, count in found["refused"].items())
+    unmarked = ", ".join(name for name, (positive, _) in found["classes"].items() if not positive)
     lines = [
         f"{found['scans']} scans of {found['patients']} patients; refused: {refused or 'none'}",
         "every volume is what was ingested" if checked.seen.verified and not checked.seen.damaged else "",
         *(f"{what}: {named(ids)}" for what, ids in checked.flagged.items()),
         f"patients in more than one split: {checked.crossing}" if checked.crossing else "",
+        f"classes that no mask holds: {unmarked}" if unmarked else "",
     ]
     return [line for line in lines if line]
 

@@ -23,7 +23,7 @@ WORDS_USUAL, SENTENCES_USUAL = (30.0, 600.0), (3.0, 60.0)
 
 
 def write_check_page(checked: Checked, path: Path) -> None:
-    """The whole page, from the facts to the labels."""
+    """The whole page, from the facts to the masks."""
     page = Page("Cohort check", lead(checked))
     page.figures(tiles(checked))
     add_first_look(page, checked)
@@ -34,6 +34,7 @@ def write_check_page(checked: Checked, path: Path) -> None:
     add_duplicates(page, checked)
     add_reports(page, checked)
     add_labels(page, checked)
+    add_masks(page, checked)
     page.write(path)
 
 
@@ -256,3 +257,10 @@ def add_labels(page: Page, checked: Checked) -> None:
     page.section("Labels", text)
     if known:
         page.drawing(draw_shares([(label.name, label.positive, label.known) for label in checked.labels]))
+
+
+def add_masks(page: Page, checked: Checked) -> None:
+    """How many masks hold each class."""
+    if checked.classes:
+        page.section("Masks", "Share of masks that hold each class; scans without a mask do not count.")
+        page.drawing(draw_shares([(found.name, found.positive, found.known) for found in checked.classes]))

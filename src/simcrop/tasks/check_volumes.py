@@ -11,8 +11,7 @@ import numpy as np
 from simcrop.data.preprocess import InputSpec
 from simcrop.data.quality.geometry import box_of
 from simcrop.data.quality.histograms import gathered, histogram
-from simcrop.data.store.cohort import Cohort, Study
-from simcrop.data.store.volume_file import checksum
+from simcrop.data.store.cohort import Cohort, Study, is_sound
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.parallel.processes import each
@@ -85,7 +84,7 @@ def look(job: Look) -> Looked:
     study = job.study
     try:
         voxels = study.read()
-        sound = not job.verify or checksum(voxels) == study.checksum
+        sound = not job.verify or is_sound(study, voxels)
     except SimcropError:
         return Looked(job.row, study.id, sound=False)
     picture = None if job.shown is None else picture_of(study.id, voxels, job.spacing_mm, job.shown)

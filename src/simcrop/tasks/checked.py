@@ -40,6 +40,7 @@ class Checked:
     crossing: int  # patients in more than one split
     reports: Reports
     labels: list[LabelCount]
+    classes: list[LabelCount]  # of the masks
     hu_outliers: list[Outlier]
     geometry_outliers: list[Outlier]
     notes: list[Noted]

@@ -9,6 +9,7 @@ from typing import Any
 from simcrop.data.ingest import IngestResult
 from simcrop.data.ingest import ingest as ingest_scans
 from simcrop.data.ingest.estimate import Estimate
+from simcrop.data.ingest.job import mask_is_refused
 from simcrop.data.ingest.journal import Record
 from simcrop.data.ingest.merge import merge
 from simcrop.data.ingest.pseudonyms import KEY
@@ -148,7 +149,7 @@ class Shown:
         self.show, self.pace, self.refused = show_progress("ingest"), Pace("scans"), 0
 
     def __call__(self, done: int, total: int, record: Record) -> None:
-        self.refused += record["status"] == "refused"
+        self.refused += record["status"] == "refused" or mask_is_refused(record)
         self.show(done, total, f"{self.pace(done, total)}, {self.refused} refused so far")
 
 

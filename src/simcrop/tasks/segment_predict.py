@@ -4,12 +4,15 @@ No axes; volumes in ml. Of each scan `masks/ID.json` is written last: a job that
 none, and a scan that was refused is tried once more.
 """
 
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from torch import OutOfMemoryError
 
 from simcrop.data.guess import shown
 from simcrop.data.hounsfield import Hint
@@ -18,7 +21,7 @@ from simcrop.data.readers.series_headers import is_series, series_headers
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_seg import as_dicom_seg, check_highdicom
 from simcrop.data.writers.nifti import write_labels
-from simcrop.engine.progress import Pace, show_progress
+from simcrop.engine.progress import Pace, Progress, show_progress
 from simcrop.errors import SimcropError
 from simcrop.figures.label_cuts import draw_label_cuts
 from simcrop.files.digest import digest_of_files
@@ -31,6 +34,7 @@ from simcrop.tasks.segment_predict_page import PAGE, VOLUMES, write_page, write_
 from simcrop.tasks.segment_scans import Scan, Unread, scans_at
 
 VERB, MASKS = "segment-predict", "masks"
+MASK, SEG, PICTURE = ".nii.gz", ".seg.dcm", ".png"
 # What libraries raise for a file that no reader foresaw: it must not end a job of days.
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, MemoryError)
 
@@ -55,7 +59,6 @@ class Work:
     digest: str
     hint: Hint | None
     out: Path
-    has_seg: bool
 
     def place(self, scan: Scan, ending: str) -> Path:
         return self.out / MASKS / f"{scan.id}{ending}"
@@ -76,23 +79,26 @@ def segment_predict(
     scans, refused = scans_at(source, out)
     settings = {"model": digest, "source": str(source.resolve())} | ({"rescale": rescale} if rescale else {})
     check_folder(out, VERB, settings, resume, overwrite)
-    work = Work(load_segmenter(model), digest, hint, out, has_highdicom())
+    work = Work(load_segmenter(model), digest, hint, out)
     with reserved(out), unspoiled(out):
         first = read_alone(scans[0], hint) if len(scans) == 1 else None
         open_folder(out, VERB, settings, resume, overwrite)
-        with writing(out / MASKS):
-            (out / MASKS).mkdir(exist_ok=True)
-        remove_temporary(out / MASKS)
-        rows, bad = mark_all(work, scans, first)
-        return finish(work, scans, rows, [*refused, *bad])
+        with folder_of_masks(out / MASKS):
+            rows, bad = mark_all(work, scans, first)
+            return finish(work, scans, rows, [*refused, *bad])
 
 
-def has_highdicom() -> bool:
+@contextmanager
+def folder_of_masks(folder: Path) -> Iterator[None]:
+    """Made if need be, and gone again if no mask came to lie there."""
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    remove_temporary(folder)
     try:
-        check_highdicom()
-    except SimcropError:
-        return False
-    return True
+        yield
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def read_alone(scan: Scan, hint: Hint | None) -> Volume:
@@ -108,31 +114,40 @@ def mark_all(
     """What is known of each scan that has a mask by id, and those that were refused."""
     rows = {scan.id: found for scan in scans if (found := earlier(work, scan)) is not None}
     progress, pace, refused = show_progress(VERB), Pace("scans"), list[Unread]()
-    words = pace(len(rows), len(scans))
+    words = ""
     for scan in scans:
         if scan.id in rows:
             continue
-        done = len(rows) + len(refused)
-
-        def tell(windows: int, of: int, done: int = done, words: str = words) -> None:
-            progress(done, len(scans), f"{words}, window {windows} of {of}")
-
+        done, of_windows = len(rows) + len(refused), Pace("windows")
+        tell = partial(tell_windows, progress, done, len(scans), words, of_windows)
         try:
-            rows[scan.id] = mark(work, scan, first or read_volume(scan.path, work.hint), tell)
+            rows[scan.id] = mark(work, scan, first or read(work, scan), tell)
         except StoreError:
             raise
         except SimcropError as error:
             refused.append(Unread(scan.id, error.reason, error.sentence))
-        except UNFORESEEN as error:
-            why = (
-                "not enough memory"
-                if isinstance(error, MemoryError)
-                else f"failed with {type(error).__name__}"
-            )
-            refused.append(Unread(scan.id, "unreadable", f"{scan.path}: {why}"))
         words = pace(done + 1, len(scans))
         progress(done + 1, len(scans), words)
     return rows, refused
+
+
+def tell_windows(
+    progress: Progress, done: int, scans: int, words: str, pace: Pace, windows: int, of: int
+) -> None:
+    """Within a scan; the time left is that of all scans once one of them is done, before that of this one."""
+    beside = pace(windows, of)
+    progress(done, scans, f"window {windows} of {of}; {words or beside}")
+
+
+def read(work: Work, scan: Scan) -> Volume:
+    """One scan of many; whatever goes wrong is about this one alone."""
+    try:
+        return read_volume(scan.path, work.hint)
+    except UNFORESEEN as error:
+        # Its words may hold what a header said: left out.
+        raise SimcropError(
+            "unreadable", f"{scan.path}: the reader failed with {type(error).__name__}"
+        ) from error
 
 
 def earlier(work: Work, scan: Scan) -> dict[str, Any] | None:
@@ -145,29 +160,42 @@ def earlier(work: Work, scan: Scan) -> dict[str, Any] | None:
 
 
 def mark(work: Work, scan: Scan, volume: Volume, tell: Callable[[int, int], None]) -> dict[str, Any]:
-    """One scan from its voxels to its files; the line about it."""
+    """One scan from its voxels to its files, all of them or none; the line about it."""
     started = time.perf_counter()
-    made = work.segmenter.predict(volume, tell)
-    write_labels(work.place(scan, ".nii.gz"), made.labels, made.affine)
-    files, notes = [f"{scan.id}.nii.gz"], [shown(note) for note in volume.notes]
+    try:
+        made = work.segmenter.predict(volume, tell)
+        files, notes = write_files(work, scan, volume, made)
+        row = {
+            "classes": {str(i): name for i, name in enumerate(made.names, start=1)},
+            "volumes_ml": made.volumes_ml,
+            "notes": notes,
+            "files": files,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        write_json(work.place(scan, ".json"), row)
+    except BaseException as error:
+        for ending in (MASK, SEG, PICTURE):
+            work.place(scan, ending).unlink(missing_ok=True)
+        if isinstance(error, (MemoryError, OutOfMemoryError)):
+            raise SimcropError("too-large", f"{scan.path}: not enough memory to mark it") from error
+        raise
+    return row
+
+
+def write_files(work: Work, scan: Scan, volume: Volume, made: Segmentation) -> tuple[list[str], list[str]]:
+    """Their names, and what is to be noted."""
+    write_labels(work.place(scan, MASK), made.labels, made.affine)
+    write_whole(work.place(scan, PICTURE), draw_label_cuts(volume, made.labels))
+    files, notes = [scan.id + MASK, scan.id + PICTURE], [shown(note) for note in volume.notes]
     if is_series(scan.path):
         try:
             write_seg(work, scan, made)
-            files.append(f"{scan.id}.seg.dcm")
+            files.append(scan.id + SEG)
         except StoreError:
             raise
         except SimcropError as error:
             notes.append(f"no DICOM SEG: {error.sentence}")
-    write_whole(work.place(scan, ".png"), draw_label_cuts(volume, made.labels))
-    row = {
-        "classes": {str(i): name for i, name in enumerate(made.names, start=1)},
-        "volumes_ml": made.volumes_ml,
-        "notes": notes,
-        "files": [*files, f"{scan.id}.png"],
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    write_json(work.place(scan, ".json"), row)
-    return row
+    return files, notes
 
 
 def write_seg(work: Work, scan: Scan, made: Segmentation) -> None:
@@ -175,13 +203,12 @@ def write_seg(work: Work, scan: Scan, made: Segmentation) -> None:
     check_highdicom()
     with naming(scan.path):
         content = as_dicom_seg(made.labels, made.names, series_headers(scan.path), work.digest)
-    write_whole(work.place(scan, ".seg.dcm"), content)
+    write_whole(work.place(scan, SEG), content)
 
 
 def finish(work: Work, scans: list[Scan], rows: dict[str, dict[str, Any]], refused: list[Unread]) -> Marked:
     """The tables and the page; raises SimcropError where no scan at all could be marked."""
     if not rows:
-        shutil.rmtree(work.out / MASKS)
         raise SimcropError(
             refused[0].reason,
             refused[0].sentence

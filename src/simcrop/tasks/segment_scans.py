@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simcrop.data.layouts.folder import ids_of, without_truth
+from simcrop.data.layouts.folder_masks import without_masks
 from simcrop.data.readers.disc import is_disc
 from simcrop.data.readers.find import is_directory, survey
 from simcrop.data.readers.slices import holds_slices
@@ -38,7 +39,7 @@ def scans_at(source: Path, beside: Path) -> tuple[list[Scan], list[Unread]]:
     if not source.is_dir() or is_disc(source) or holds_slices(source):
         return [Scan(ids_of([source.resolve().name])[0], source)], []
     beside = beside.resolve()
-    seen = without_truth(source, survey(source))
+    seen, _ = without_masks(source, without_truth(source, survey(source)))
     paths = [path for path in seen.scans if not path.resolve().is_relative_to(beside)]
     left = [one for one in seen.left if not one.path.resolve().is_relative_to(beside)]
     ids = ids_of([str(p.relative_to(source)) if p != source else source.resolve().name for p in paths])

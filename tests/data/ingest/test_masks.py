@@ -11,6 +11,7 @@ import pytest
 from simcrop.data.ingest import ingest
 from simcrop.data.store.cohort import Cohort, Study, open_cohort
 from simcrop.errors import SimcropError
+from simcrop.files import whole as files
 
 SPACING = (4.0, 5.0, 6.0)
 CLASSES = '{"1": "right lung", "2": "left lung", "3": "trachea"}'
@@ -154,3 +155,34 @@ def test_no_mask_no_folder_and_no_classes(
     ingest(tmp_path / "raw", "folder", tmp_path / "c", SPACING)
     assert open_cohort(tmp_path / "c").classes == {}
     assert not (tmp_path / "c/masks").exists()
+
+
+def test_the_command_tells_that_masks_were_refused(raw: Path, tmp_path: Path, simcrop: Callable) -> None:
+    ran = simcrop("ingest", raw, "--out", tmp_path / "c", "--spacing", "8,8,8")
+    assert ran.code == 1
+    assert "11 taken, 10 refused" in ran.out + ran.err
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_an_ingest_that_is_killed_between_a_mask_and_its_scan_ends_as_if_it_had_not_been(
+    raw: Path, tmp_path: Path, content: Callable, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    for path in [*raw.glob("*_mask.nii.gz"), *raw.glob("*.nii.gz")]:
+        if not path.name.startswith(("sound", "torn")):
+            path.unlink(missing_ok=True)
+    ingest(raw, "folder", tmp_path / "whole", SPACING)
+    real, left = files.write_whole, [at]
+
+    def write(path: Path, voxels: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise files.StoreError("disk-full", f"{path}: the disk is full")
+        real(path, voxels)
+
+    for module in ("mask_file", "volume_file"):
+        monkeypatch.setattr(f"simcrop.data.store.{module}.write_whole", write)
+    with pytest.raises(SimcropError, match="the disk is full"):  # and not a refused mask
+        ingest(raw, "folder", tmp_path / "c", SPACING)
+    monkeypatch.undo()
+    ingest(raw, "folder", tmp_path / "c", SPACING)
+    assert content(tmp_path / "c") == content(tmp_path / "whole")

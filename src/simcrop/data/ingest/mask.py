@@ -51,9 +51,9 @@ def labels_of(mask: Mask, made: Resampled, hint: Hint | None) -> Labels:
         stored = read_labels(mask, hint)
         values = found_classes(stored.values, mask.classes)
         source = on_scan(stored.values, stored.affine, made.source_shape, made.source_affine)
+        check_sides(source, made.source_affine, mask.classes or {})
         volume = made.volume
         resampled = resampled_labels(source, made.source_affine, triple(volume.shape), volume.affine)
-        check_sides(resampled, mask.classes or {})
         return Labels(source, resampled, values)
 
 

@@ -5,12 +5,16 @@ Positions of nodules are LPS mm of the scanner, as in the table. Below the root 
     subset0/ ... subset9/UID.mhd and UID.raw or .zraw    the data set's ten parts
     annotations.csv                                      seriesuid, coordX, coordY, coordZ, diameter_mm
     candidates.csv or candidates_V2.csv                  seriesuid, coordX, coordY, coordZ, class: 1 is a nodule
-    seg-lungs-LUNA16/UID.mhd                             label volumes of the lungs
+    seg-lungs-LUNA16/UID.mhd                             label volumes: 3 left lung, 4 right lung, 5 trachea
 
 Tables may lie in CSVFILES/, too. Only the volumes are needed. A scan is positive when the annotations name it, as in
 the released lists (all 621 of them agree), or, without annotations, when one of its candidates is a nodule. Where both
 tables are there they are held against each other. The subsets are the split: 0 to 7 train, 8 valid, 9 test, unless
 released lists lie at the root and are asked for; the tree does not say which scans are of one patient.
+
+Which lung is 3: the data set does not say. Public code that reads it calls 3 the left one, the released masks of the
+paper have the left lung before the right one and the trachea last, and the phantom is written so. It is not taken on
+trust: of every mask the middle of 3 has to lie to the left of that of 4, or the mask is refused as `mask-sides`.
 """
 
 import re

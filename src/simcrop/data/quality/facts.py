@@ -1,4 +1,4 @@
-"""What a cohort's own tables say of it: counts, refusals, duplicates, reports, labels. No voxel is read.
+"""What a cohort's own tables say of it: counts, refusals, duplicates, reports, labels, masks. No voxel is read.
 
 No axes; reports are measured in words and sentences. Studies are named by their ids, patients only counted.
 """
@@ -81,8 +81,8 @@ def count_by(column: pl.Series) -> dict[str, int]:
 
 
 def stored_bytes(cohort: Cohort) -> int:
-    """Of the volumes on disk; one that is gone counts nothing."""
-    paths = (study.path for study in cohort)
+    """Of the volumes and masks on disk; one that is gone counts nothing."""
+    paths = (path for study in cohort for path in study.files)
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
@@ -152,3 +152,11 @@ def label_counts(cohort: Cohort) -> list[LabelCount]:
     columns = [(name, cohort.index[f"{LABEL}{name}"]) for name in cohort.labels]
     counts = [LabelCount(name, int((c == 1).sum()), int(c.is_not_null().sum())) for name, c in columns]
     return sorted(counts, key=lambda label: -label.positive)
+
+
+def class_counts(cohort: Cohort) -> list[LabelCount]:
+    """How many masks hold each class, of all masks, in the order of the classes."""
+    masks = cohort.index["mask_values"].drop_nulls()
+    held = masks.explode().value_counts()
+    counts = dict(held.iter_rows())
+    return [LabelCount(name, counts.get(number, 0), len(masks)) for number, name in cohort.classes.items()]

