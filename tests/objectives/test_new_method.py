@@ -203,7 +203,7 @@ def test_a_new_method_goes_from_its_file_to_a_page_an_embedding_and_a_heat_map(
 def test_its_answers_reach_the_batch_and_the_optimiser(recipe: Path, cohort: Path, tmp_path: Path) -> None:
     from simcrop.data.store.cohort import open_cohort
     from simcrop.engine.order import SampleDraw
-    from simcrop.tasks.pretrain import prepare_job
+    from simcrop.tasks.job import prepare_job
     from simcrop.tasks.training_samples import training_studies
 
     settings = load_recipe(str(recipe))

@@ -86,7 +86,7 @@ def test_other_scans_are_refused(
 
 def test_what_is_no_probe_is_refused(simcrop: Callable, tmp_path: Path) -> None:
     one, out = result(tmp_path / "one", 2.0), ("--out", tmp_path / "out")
-    assert "two probes or more" in simcrop("compare", one, *out).refusal
+    assert "two results or more" in simcrop("compare", one, *out).refusal
     (tmp_path / "empty").mkdir()
     assert "is no result of `simcrop probe`" in simcrop("compare", one, tmp_path / "empty", *out).refusal
     (one / "metrics.json").unlink()

@@ -9,8 +9,9 @@ import typer
 
 from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite, Rescale, Resume, Set
+from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Rescale, Resume, Set
 from simcrop.cli.scans import embed, ingest
+from simcrop.cli.segment import segment
 from simcrop.cli.segment_predict import segment_predict
 from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
@@ -19,13 +20,13 @@ from simcrop.errors import SimcropError
 # Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
 UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
-INTERRUPTED = 130
 CONTINUING = {
     "phantom": "the same command continues",
     "ingest": "the same command continues",
     "demo": "the same command with --resume continues",
     "reproduce": "the same command with --resume continues",
     "pretrain": "the same command with --resume continues",
+    "segment": "the same command with --resume continues",
     "embed": "the same command with --resume continues",
     "segment-predict": "the same command with --resume continues",
 }
@@ -137,6 +138,7 @@ def pretrain(
         raise typer.Exit(INTERRUPTED)
 
 
+app.command()(segment)
 app.command()(embed)
 app.command()(segment_predict)
 app.command()(probe)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+INTERRUPTED = 130  # exit code of what can be continued
+
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left unfinished.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]

@@ -30,10 +30,10 @@ def demo(
 
 
 def reproduce(
-    what: Annotated[str, typer.Argument(help="table3, natural, ceiling or scaling.")],
+    what: Annotated[str, typer.Argument(help="table3, natural, ceiling, scaling or segmentation.")],
     out: Out,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Of table3 and natural: how many; 3 by default.")
+        int | None, typer.Option(min=1, help="Of table3, natural and segmentation: how many; 3 by default.")
     ] = None,
     size: Annotated[
         str | None,
@@ -55,12 +55,14 @@ def reproduce(
     """A study on cohorts with known truth: methods trained alike, controls beside them. An hour, or hours.
 
     table3: the parts of the method. natural: natural anatomies, beside ceilings. ceiling: what can be read of them with
-    labels. scaling: what more patients and more scans seen are worth.
+    labels. scaling: what more patients and more scans seen are worth. segmentation: what a pre-trained encoder is worth
+    where few scans are marked.
     """
     with loading():
         from simcrop.experiments.ceilings import reproduce_ceiling
         from simcrop.experiments.natural import reproduce_natural
         from simcrop.experiments.scaling import reproduce_scaling
+        from simcrop.experiments.segmentation import reproduce_segmentation
         from simcrop.experiments.table3 import reproduce_table3
 
     if what not in OPTIONS:
@@ -77,6 +79,8 @@ def reproduce(
         reproduce_natural(out, counted, *usual, real_scans=real_scans)
     elif what == "ceiling":
         reproduce_ceiling(out, size or "small", *usual)
+    elif what == "segmentation":
+        reproduce_segmentation(out, counted, *usual)
     else:
         reproduce_scaling(out, 0, *usual, budget_hours=budget)
     typer.echo(f"open {out / 'report.html'}; {out / what}.md is the same as text")
@@ -88,4 +92,5 @@ OPTIONS = {
     "natural": ("--seeds", "--real-scans"),
     "ceiling": ("--size",),
     "scaling": ("--budget",),
+    "segmentation": ("--seeds",),
 }

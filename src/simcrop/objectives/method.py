@@ -190,12 +190,13 @@ class MethodSettings(Settings):
     """Settings of a method, and the answers that follow from them. The answers here are those of a method that learns
     from volumes alone.
 
-    `name`: what recipes call it. `kept`: beginnings of the names of the parameters that a model for use keeps; the
-    rest serves training alone. `architecture`: groups of settings that say how large its networks are, which a
-    comparison gives to all methods alike.
+    `name`: what recipes call it; `verb`: the command that trains it. `kept`: beginnings of the names of the parameters
+    that a model for use keeps; the rest serves training alone. `architecture`: groups of settings that say how large
+    its networks are, which a comparison gives to all methods alike.
     """
 
     name: ClassVar[str]
+    verb: ClassVar[str] = "pretrain"
     kept: ClassVar[tuple[str, ...]] = ("vision.",)
     architecture: ClassVar[tuple[str, ...]] = ("vision",)
 

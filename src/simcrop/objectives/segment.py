@@ -68,6 +68,7 @@ class SegmentSettings(MethodSettings):
     """Encoder and decoder. `classes`: names of what is learned, in their order; empty: all that the cohort names."""
 
     name: ClassVar[str] = "segment"
+    verb: ClassVar[str] = "segment"
     kept: ClassVar[tuple[str, ...]] = ("vision.", "decoder.")
     architecture: ClassVar[tuple[str, ...]] = ("vision", "decoder")
 

@@ -18,11 +18,14 @@ from simcrop.evaluation.comparison import LEVEL, Comparison, compare_methods
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval
 from simcrop.tasks.compare_retrieval import RANKS, compare_retrievals
+from simcrop.tasks.compare_segmentation import compare_segmentations
 from simcrop.tasks.folder import METRICS, read_run, staged, write_metrics
 from simcrop.tasks.probe_figures import PREDICTIONS, bounds, without_nan
 from simcrop.tasks.probe_page import share_words, written
+from simcrop.tasks.segment_table import SEGMENT
 
 RETRIEVE, ZERO_SHOT = "retrieve", "zero-shot"
+OTHERS = {RETRIEVE: compare_retrievals, SEGMENT: compare_segmentations}
 Accuracies = tuple[tuple[Interval, ...], dict[tuple[int, int], Interval]]  # of each method, and by pair
 MARKS = {"best": " ▲", "second": " △"}
 
@@ -45,11 +48,11 @@ def compare(
 ) -> Path:
     """`metrics.json` and `report.html`; refused unless all were judged by the same scans with the same truth."""
     if len(folders) < 2:
-        raise SimcropError("bad-setting", "compare wants the folders of two probes or more")
-    if kind_of_all(folders) == RETRIEVE:
+        raise SimcropError("bad-setting", "compare wants the folders of two results or more")
+    if other := OTHERS.get(kind_of_all(folders)):
         named = [folder.resolve().name for folder in folders]
         named = named if len(set(named)) == len(named) else [str(folder) for folder in folders]
-        return compare_retrievals(folders, named, out, seed, overwrite)
+        return other(folders, named, out, seed, overwrite)
     tables = [read_predictions(folder) for folder in folders]
     size = common_share(folders, tables, share)
     found = [judged(folder, table, size) for folder, table in zip(folders, tables, strict=True)]
@@ -79,7 +82,7 @@ def kind_of_all(folders: Sequence[Path]) -> str:
     for folder in folders:
         run = read_run(folder)
         said = run["verb"] if run else RETRIEVE if (folder / RANKS).is_file() else "probe"
-        kinds.append(said if said in {RETRIEVE, ZERO_SHOT} else "probe")
+        kinds.append(said if said in {*OTHERS, ZERO_SHOT} else "probe")
     for folder, kind in zip(folders, kinds, strict=True):
         if kind != kinds[0]:
             raise SimcropError(

@@ -30,14 +30,23 @@ def write_run_page(
         "; ".join(f"{name}: {term.words}" for name, term in terms.items())
         + f". {compared(terms, recipe)}A falling loss alone proves nothing about what was learned.",
     )
-    page.figures(
-        {
-            "steps": rows[-1]["step"],
-            "loss, last tenth": metrics["loss_last"],
-            "volumes per second": metrics["volumes_per_s"],
-            "waiting for data": f"{metrics['data_wait']:.1%}",
-        }
-    )
+    page.figures(run_figures(rows, metrics))
+    add_run(page, run, recipe, terms, rows)
+    page.write(run / "report.html")
+
+
+def run_figures(rows: list[Row], metrics: Mapping[str, Any]) -> dict[str, object]:
+    """What a run is in four numbers."""
+    return {
+        "steps": rows[-1]["step"],
+        "loss, last tenth": metrics["loss_last"],
+        "volumes per second": metrics["volumes_per_s"],
+        "waiting for data": f"{metrics['data_wait']:.1%}",
+    }
+
+
+def add_run(page: Page, run: Path, recipe: Recipe, terms: Mapping[str, Term], rows: list[Row]) -> None:
+    """How the training went: curves, what was asked on the way, where it started, and all settings."""
     page.section("Loss terms")
     page.drawing(draw_curves(rows, ["loss", *terms, "grad_norm"], "Over steps"))
     if found := monitored_rows(rows):
@@ -54,7 +63,6 @@ def write_run_page(
         [[name, str(value)] for name, value in flat(recipe).items() if not name.startswith("claim.")],
         ["setting", "value"],
     )
-    page.write(run / "report.html")
 
 
 def start_rows(start: Mapping[str, Any]) -> list[list[str]]:
