@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,17 @@ ASK = ("--sentence", "A nodule.")
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """The system refuses any file of this process that grows beyond `size` bytes, as a full disk would."""
+    """The system refuses any file of this process that grows beyond `size` bytes, as a full disk would.
+
+    Python keeps no module meanwhile, here or in a process begun here: it would keep half of it and fail over it later.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "dont_write_bytecode", True)
+            patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+            yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
