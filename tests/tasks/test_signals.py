@@ -219,7 +219,9 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(
     handled = ("--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
     agents = {
         all_of_them: torchrun(
-            forks, tmp_path / "all.log", [*words, "--out", str(all_of_them), *every, "--set", "data.workers=2"]
+            forks,
+            tmp_path / "all.log",
+            [*words, "--out", str(all_of_them), *every, "--set", "data.workers=2"],
         ),
         agent_alone: torchrun(
             forks, tmp_path / "agent.log", [*words, "--out", str(agent_alone), *every], *handled
