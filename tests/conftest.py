@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ("limits",)  # tests/waiting/limits.py
+pytest_plugins = ("limits", "signatures")  # in tests/waiting
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 

@@ -112,10 +112,8 @@ def ingest_words(line, out: Path, *more: object) -> tuple[object, ...]:
 
 def same_store(cohort: Path, other: Path) -> bool:
     """Tables and volumes; the source paths are the same as both were made of one source."""
-    same = [
-        pl.read_parquet(cohort / t).equals(pl.read_parquet(other / t))
-        for t in ("studies.parquet", "ledger.parquet")
-    ]
+    tables = ("studies.parquet", "ledger.parquet")
+    same = [pl.read_parquet(cohort / t).equals(pl.read_parquet(other / t)) for t in tables]
     return all(same) and content(cohort / "volumes") == content(other / "volumes")
 
 
@@ -262,9 +260,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "disk").mkdir()
     words = [mount or "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path / "disk")]
     if mount is None or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip(
-            "NO SMALL DISK: mounting a tmpfs is not allowed here; the file-size limit stands in for it"
-        )
+        pytest.skip("NO SMALL DISK: no tmpfs may be mounted here; the file-size limit stands in for it")
     yield tmp_path / "disk"
     subprocess.run(["umount", str(tmp_path / "disk")], check=True)
 
