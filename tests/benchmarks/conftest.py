@@ -1,13 +1,18 @@
 """What the tests of the benchmarks share: their modules, and a clock that only planted work moves."""
 
+import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+import torch
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 
@@ -21,6 +26,30 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleTy
     for name in set(sys.modules) - before:
         if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(SCRIPTS):
             del sys.modules[name]
+
+
+@pytest.fixture
+def report_of(
+    script: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Iterator[Callable[..., dict[str, Any]]]:
+    """What a script prints for these words and writes as well. It runs in this process, which has imported all."""
+
+    def run(name: str, *words: str) -> dict[str, Any]:
+        written = tmp_path / "report.json"
+        monkeypatch.setattr("sys.argv", [f"{name}.py", *words, "--json", str(written)])
+        capsys.readouterr()
+        script(name).main()
+        report = json.loads(capsys.readouterr().out)
+        assert report == json.loads(written.read_text())
+        return report
+
+    threads = torch.get_num_threads()
+    with patch.dict(os.environ):
+        yield run
+    torch.set_num_threads(threads)
 
 
 @dataclass

@@ -3,9 +3,6 @@
 Axes: x, y, z. Where seconds are judged, planted work takes them, so that every figure is known beforehand.
 """
 
-import json
-import subprocess
-import sys
 from argparse import Namespace
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -21,24 +18,26 @@ from simcrop.data.preprocess import InputSpec
 from simcrop.data.store.cohort import open_cohort
 from simcrop.phantom.grid import SIZES
 
-SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 SHAPE = SIZES["tiny"][0]
 CHOSEN = Namespace(clock="wall", repeats=3, workers=2, scans=8)
 
 Script = Callable[[str], ModuleType]
 
 
-def report_of(tmp_path: Path, name: str, *words: str) -> dict[str, Any]:
-    written = tmp_path / "report.json"
-    command = [sys.executable, str(SCRIPTS / name), *words, "--json", str(written)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    report = json.loads(done.stdout)
-    assert report == json.loads(written.read_text())
-    return report
-
-
-def test_ingest_is_measured_beside_inflating_and_names_who_was_missing(tmp_path: Path) -> None:
-    report = report_of(tmp_path, "ingest.py", "--size", "tiny", "--repeats", "1")
+@pytest.mark.filterwarnings("ignore:::monai")
+def test_ingest_is_measured_beside_inflating_and_names_who_was_missing(
+    script: Script, report_of: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest = script("ingest")
+    begin = ingest.memory_in_a_process
+    # One way's memory in a process of its own; the others', which would each import all of theirs again, in this one.
+    monkeypatch.setattr(
+        ingest,
+        "memory_in_a_process",
+        lambda name, *scans: (begin if name == "ours" else ingest.memory_over_imports)(name, *scans),
+    )
+    report = report_of("ingest", "--size", "tiny", "--repeats", "1")
+    assert all(memory >= 0 for memory in report["mb_over_imports"].values())
     measured = {"ours", "antialiased", "inflating", "simpleitk"} | (
         {"monai"} if find_spec("monai") else set()
     )
@@ -112,9 +111,9 @@ def test_workers_ingest_as_many_copies_as_are_counted(script: Script, tmp_path: 
     assert len(open_cohort(tmp_path / "copies/cohort")) == 3
 
 
-def test_loading_is_reported_for_every_way_and_file(tmp_path: Path) -> None:
+def test_loading_is_reported_for_every_way_and_file(report_of: Callable[..., dict[str, Any]]) -> None:
     """The script itself compares what they give, to half a HU."""
-    report = report_of(tmp_path, "load.py", "--size", "tiny", "--repeats", "1")
+    report = report_of("load", "--size", "tiny", "--repeats", "1")
     assert set(report["faster_than_nii_gz_float32"]) == set(report["milliseconds"])
     assert len(report["milliseconds"]) == 7
     assert set(report["mb"]) <= set(report["milliseconds"])

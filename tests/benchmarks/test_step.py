@@ -3,14 +3,11 @@
 Axes: as in the network; the toy grid has different sizes along x, y and z.
 """
 
-import json
-import os
-import subprocess
-import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +16,6 @@ from simcrop.config import load_recipe
 
 Script = Callable[[str], ModuleType]
 
-SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 TOY = [
     "input.shape=[24, 16, 20]",
     "input.patch=[4, 4, 5]",
@@ -152,16 +148,13 @@ def peak_kib() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-def test_script_prints_ratio_and_share_as_json(tmp_path: Path) -> None:
-    written = tmp_path / "step.json"
-    command = [sys.executable, str(SCRIPTS / "step.py"), "--size", "tiny", "--repeats", "1"]
-    done = subprocess.run(
-        [*command, "--precision", "fp32", "--threads", "1", "--same-process-only", "--json", str(written)],
-        capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    report = json.loads(done.stdout)
+def test_script_prints_ratio_and_share_as_json(
+    script: Script, report_of: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script("step"), "keep_freed_memory", lambda: None)  # it would stay kept
+    words = ("--size", "tiny", "--repeats", "1", "--precision", "fp32", "--threads", "1")
+    report = report_of("step", *words, "--same-process-only")
 
-    assert report == json.loads(written.read_text())
     assert (report["machine"]["threads"], report["setting"]["patches"]) == (1, 512)
     whole = report["same_process"]
     assert whole["first_loss"]["ours"] == pytest.approx(whole["first_loss"]["naive"], rel=1e-5)

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from simcrop.metrics import auroc, average_precision, label_aurocs, macro_auroc
+from simcrop.metrics.ranking import means_of_defined
 
 NAN = float("nan")
 
@@ -69,3 +70,12 @@ def test_macro_of_nothing_is_no_number() -> None:
     macro = macro_auroc(np.ones((3, 2)), np.zeros((3, 2)))
     assert math.isnan(macro.value)
     assert macro.absent == 2
+
+
+def test_means_of_rows_are_those_of_each_row() -> None:
+    rng = np.random.default_rng(4)
+    rows = rng.random((50, 9))
+    rows[rng.random(rows.shape) < 0.4] = np.nan
+    rows[7] = np.nan
+    slow = [row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in rows]
+    np.testing.assert_allclose(means_of_defined(rows), slow, rtol=1e-14)

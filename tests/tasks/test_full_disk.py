@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,17 @@ ASK = ("--sentence", "A nodule.")
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """The system refuses any file of this process that grows beyond `size` bytes, as a full disk would."""
+    """The system refuses any file of this process that grows beyond `size` bytes, as a full disk would.
+
+    Python keeps no module meanwhile, here or in a process begun here: it would keep half of it and fail over it later.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "dont_write_bytecode", True)
+            patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+            yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
@@ -105,10 +112,8 @@ def ingest_words(line, out: Path, *more: object) -> tuple[object, ...]:
 
 def same_store(cohort: Path, other: Path) -> bool:
     """Tables and volumes; the source paths are the same as both were made of one source."""
-    same = [
-        pl.read_parquet(cohort / t).equals(pl.read_parquet(other / t))
-        for t in ("studies.parquet", "ledger.parquet")
-    ]
+    tables = ("studies.parquet", "ledger.parquet")
+    same = [pl.read_parquet(cohort / t).equals(pl.read_parquet(other / t)) for t in tables]
     return all(same) and content(cohort / "volumes") == content(other / "volumes")
 
 
@@ -255,9 +260,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "disk").mkdir()
     words = [mount or "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path / "disk")]
     if mount is None or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip(
-            "NO SMALL DISK: mounting a tmpfs is not allowed here; the file-size limit stands in for it"
-        )
+        pytest.skip("NO SMALL DISK: no tmpfs may be mounted here; the file-size limit stands in for it")
     yield tmp_path / "disk"
     subprocess.run(["umount", str(tmp_path / "disk")], check=True)
 

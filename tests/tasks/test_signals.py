@@ -26,6 +26,8 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 SERVER = """
 import json, os, signal, sys
 
+import torch._dynamo  # an optimiser would import it in each run
+import torch.distributed.run as torchrun
 import simcrop.tasks.pretrain
 from simcrop.cli.app import main
 
@@ -40,6 +42,9 @@ for line in sys.stdin:
             nobody, file = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
             for to, of in enumerate((nobody, file, file)):
                 os.dup2(of, to)
+            if words[0] == "torchrun":
+                torchrun.main(words[1:])
+                os._exit(0)
             sys.argv = ["simcrop", *words]
             main(words)
         print(child, flush=True)
@@ -192,22 +197,18 @@ def test_run_that_is_stopped_in_every_way_ends_with_the_bytes_of_an_undisturbed_
     assert sum(row["loss"] for row in rows[-10:]) < 0.8 * sum(row["loss"] for row in rows[:10])
 
 
-def torchrun(words: list[str], *options: str) -> subprocess.Popen[str]:
-    agent = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
-    return subprocess.Popen(
-        [*agent, "-m", "simcrop", *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ONE_THREAD,
-        start_new_session=True,
-    )
+def torchrun(forks: Forks, log: Path, words: list[str], *options: str) -> int:
+    two = ("torchrun", "--standalone", "--nproc-per-node", "2", *options)
+    return forks.start(log, *two, "-m", "simcrop", *words)
 
 
 def children(process: int) -> list[int]:
     return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
-def test_torchrun_passes_signals_on_and_its_processes_save_once(words: list[str], tmp_path: Path) -> None:
+def test_torchrun_passes_signals_on_and_its_processes_save_once(
+    words: list[str], forks: Forks, tmp_path: Path
+) -> None:
     # Without text, whose encoder would be seconds of imports in each of four processes.
     recipe = Path(words[-1])
     tree = yaml.safe_load(recipe.read_text())
@@ -217,8 +218,14 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(words: list[str]
     all_of_them, agent_alone = tmp_path / "all", tmp_path / "agent"
     handled = ("--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
     agents = {
-        all_of_them: torchrun([*words, "--out", str(all_of_them), *every, "--set", "data.workers=2"]),
-        agent_alone: torchrun([*words, "--out", str(agent_alone), *every], *handled),
+        all_of_them: torchrun(
+            forks,
+            tmp_path / "all.log",
+            [*words, "--out", str(all_of_them), *every, "--set", "data.workers=2"],
+        ),
+        agent_alone: torchrun(
+            forks, tmp_path / "agent.log", [*words, "--out", str(agent_alone), *every], *handled
+        ),
     }
     try:
         ranks: dict[Path, list[int]] = {}
@@ -230,12 +237,12 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(words: list[str]
             await_true(lambda: bool(begun()), "a step")
             ranks.update({run: stop(agents[run], all_of_them=run == all_of_them) for run in begun()})
         for run, agent in agents.items():
-            check_stopped(run, agent, ranks[run])
+            forks.end(agent)
+            check_stopped(run, run.with_suffix(".log").read_text(), ranks[run])
     finally:
-        for agent in agents.values():
-            for process in [*children(agent.pid), agent.pid] if agent.poll() is None else []:
-                kill_group(process)
-            agent.communicate()
+        for agent in forks.begun.intersection(agents.values()):
+            for rank in children(agent):
+                kill_group(rank)
     # What one saved when it was stopped, the other had at the same step on its way.
     step = f"step-{min(map(newest, agents)):08d}"
     for name in ("model.safetensors", "optimizer.safetensors"):
@@ -243,17 +250,16 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(words: list[str]
         assert first.read_bytes() == second.read_bytes()
 
 
-def stop(agent: subprocess.Popen[str], all_of_them: bool) -> list[int]:
+def stop(agent: int, all_of_them: bool) -> list[int]:
     """A signal to the agent, and one to each of its processes where `all_of_them` get one; their numbers."""
-    ranks = children(agent.pid)
+    ranks = children(agent)
     assert len(ranks) == 2
-    for process in [agent.pid, *ranks] if all_of_them else [agent.pid]:
+    for process in [agent, *ranks] if all_of_them else [agent]:
         os.kill(process, signal.SIGTERM if all_of_them else signal.SIGUSR1)
     return ranks
 
 
-def check_stopped(run: Path, agent: subprocess.Popen[str], ranks: list[int]) -> None:
-    _, errors = agent.communicate(timeout=PATIENCE)
+def check_stopped(run: Path, errors: str, ranks: list[int]) -> None:
     assert errors.count("stopped after step") == 2, errors
     assert "SIGKILL" not in errors
     await_true(lambda: not any(map(alive, ranks)), "the processes and theirs to end")

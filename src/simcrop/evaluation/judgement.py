@@ -20,7 +20,7 @@ from simcrop.metrics import (
     once,
 )
 from simcrop.metrics.intervals import DRAWS, Interval
-from simcrop.metrics.ranking import mean_of_defined
+from simcrop.metrics.ranking import mean_of_defined, means_of_defined
 
 # Of ranks, of decisions at the threshold, of probabilities.
 MEASURES = (
@@ -89,12 +89,7 @@ def judge(
     ]
     drawn = {name: np.concatenate([part[name] for part in parts]) for name in MEASURES}
     return Judgement(
-        {
-            name: interval_of(
-                mean_of_defined(whole[name]), np.array([mean_of_defined(row) for row in drawn[name]])
-            )
-            for name in MEASURES
-        },
+        {name: interval_of(mean_of_defined(whole[name]), means_of_defined(drawn[name])) for name in MEASURES},
         tuple(
             JudgedLabel(
                 name,

@@ -62,6 +62,13 @@ def mean_of_defined(values: np.ndarray) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
+def means_of_defined(values: np.ndarray) -> np.ndarray:
+    """The same of every row of `(b, l)`: there are a thousand drawn cohorts, and many tables."""
+    defined = ~np.isnan(values)
+    count, sums = defined.sum(1), np.where(defined, values, 0.0).sum(1)
+    return np.divide(sums, count, out=np.full(len(values), np.nan), where=count > 0)
+
+
 def known(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scores and bool labels of the scans whose label is known."""
     keep = ~np.isnan(labels.astype(float))

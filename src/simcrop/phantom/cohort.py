@@ -10,6 +10,7 @@ from typing import cast, get_args
 
 from simcrop.errors import SimcropError
 from simcrop.parallel.processes import each
+from simcrop.phantom.finished import note_finished, volumes_of_finished
 from simcrop.phantom.grid import SIZES, Difficulty
 from simcrop.phantom.layouts.btcv import BTCV
 from simcrop.phantom.layouts.cc_ccii import CC_CCII
@@ -47,13 +48,17 @@ def write_cohort(out: Path, request: Request, workers: int = 1) -> int:
     if workers < 1:
         raise SimcropError("bad-setting", f"need at least 1 worker, got {workers}")
     start_folder(out, request)
+    if (finished := volumes_of_finished(out)) is not None:
+        return finished
     shares = shares_of(out, request)
     written = map(write_share, shares) if workers == 1 else each(write_share, shares, workers, died)
     entries = in_order(written)
     TREES[request.layout].finish(out, entries)
     truth = [sentence for entry in entries for sentence in entry.truth]
     write_file(out / "truth" / "sentences.jsonl", to_json_lines(truth).encode())
-    return sum(len(entry.volumes) for entry in entries)
+    volumes = sum(len(entry.volumes) for entry in entries)
+    note_finished(out, volumes)
+    return volumes
 
 
 def write_ct_rate(
