@@ -20,19 +20,18 @@ ASK = ("--sentence", "A nodule.")
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """The system refuses any file of this process that grows beyond `size` bytes, as a full disk would.
-
-    Python keeps no module meanwhile, here or in a process begun here: it would keep half of it and fail over it later.
+    """The system refuses any file of this process that grows beyond `size` bytes, as a full disk would. Python keeps no
+    module meanwhile, here or in a process begun here: it would keep half of it and fail over it later.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "dont_write_bytecode", True)
-            patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
             yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -258,8 +257,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 64 KiB."""
     mount = shutil.which("mount")
     (tmp_path / "disk").mkdir()
-    words = [mount or "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path / "disk")]
-    if mount is None or subprocess.run(words, capture_output=True, check=False).returncode:
+    words = ("-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path / "disk"))
+    if mount is None or subprocess.run([mount, *words], capture_output=True, check=False).returncode:
         pytest.skip("NO SMALL DISK: no tmpfs may be mounted here; the file-size limit stands in for it")
     yield tmp_path / "disk"
     subprocess.run(["umount", str(tmp_path / "disk")], check=True)
@@ -284,11 +283,10 @@ def test_read_only_target_is_one_line_and_what_was_there_stays(
 
 
 def test_real_full_disk_is_one_line_for_every_verb(simcrop: Callable, line, small_disk: Path) -> None:
-    spacing = ("--layout", "ct-rate", "--spacing", "5.5,5.5,10")
     settings = [word for setting in line.SETTINGS for word in ("--set", setting)]
     verbs = {
         "phantom": (small_disk / "raw", "--patients", 12),
-        "ingest": (line.raw, *spacing, "--out", small_disk / "c"),
+        "ingest": ingest_words(line, small_disk / "c")[1:],
         "pretrain": (line.cohort, "--recipe", "simcrop-tiny", *settings, "--out", small_disk / "run"),
         "ground": (line.run, line.scan, *ASK, "--out", small_disk / "g"),
     }

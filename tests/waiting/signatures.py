@@ -35,6 +35,6 @@ def modules_in(folder: Path) -> set[str]:
     return {path.stem for path in folder.iterdir() if not path.stem.startswith("__")}
 
 
-def pytest_configure() -> None:
-    # Signatures alone: a variable's type is basedpyright's business, as it is in the modules that have shapes.
-    beartype_packages(sorted(checked()), conf=BeartypeConf(claw_is_pep526=False))
+# Now, since the conftest files of folders that are named on the command line import the package before anything is
+# configured. Signatures alone: a variable's type is basedpyright's business, as it is in the modules that have shapes.
+beartype_packages(sorted(checked()), conf=BeartypeConf(claw_is_pep526=False))
