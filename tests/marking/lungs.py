@@ -5,10 +5,12 @@ Lengths in mm, x to the right, y to the front, z up.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from simcrop.config import Recipe, load_recipe
+if TYPE_CHECKING:  # else it would be there before its signatures can be checked
+    from simcrop.config import Recipe
 
 SPACING = "16,14,24"
 TOY = (
@@ -26,7 +28,9 @@ TOY = (
 )
 
 
-def toy(*more: str) -> Recipe:
+def toy(*more: str) -> "Recipe":
+    from simcrop.config import load_recipe
+
     return load_recipe("segment-tiny", [*TOY, *more])
 
 
