@@ -163,7 +163,7 @@ def keep(made: dict[str, Tensor], name: str, way: Callable[[], Tensor]) -> Calla
 
 
 def standing_still(
-    network: Callable[[Tensor], Tensor], window: tuple[int, int, int]
+    network: Callable[[Tensor], Tensor], window: tuple[int, int, int], windows: int = 1
 ) -> Callable[[Tensor], Tensor]:
     """Computes once, and says the same of every window."""
     with torch.no_grad():
