@@ -31,7 +31,9 @@ from simcrop.engine.journal import read_journal
 from simcrop.model import load
 from simcrop.nn.masking import random_mask
 from simcrop.tasks.components import ALONE
-from simcrop.tasks.pretrain import prepare_job, training_studies, with_precision
+from simcrop.tasks.job import prepare_job
+from simcrop.tasks.train import with_precision
+from simcrop.tasks.training_samples import training_studies
 
 PAPER = (*("optim.steps=1", "optim.batch=1", "optim.warmup_epochs=0", "aug.crop=centre", "data.workers=0"),)
 ROUNDS = 3  # of the thin network over all scans

@@ -47,7 +47,7 @@ def test_each_voxel_is_marked_where_it_lies_however_the_axes_run(
     np.testing.assert_array_equal(made.labels, ruled(volume.hu))
     assert made.labels.dtype == np.int16
     np.testing.assert_array_equal(made.affine, volume.affine)
-    assert told[-1][0] == told[-1][1] == len(told)
+    assert told[-1][0] == told[-1][1] > 1
     voxel_ml = 7 * 6 * 9 / 1000
     counts = {name: int((ruled(volume.hu) == i).sum()) for i, name in enumerate(made.names, start=1)}
     assert made.names == ("left lung", "liver")

@@ -3,7 +3,7 @@
 Axes: x y z voxels of the stored grid (RAS+), or of the scan as its file has them; b window, c class (0: none of them).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from simcrop.config import Recipe, build_recipe
-from simcrop.data.preprocess import InputSpec, to_unit
+from simcrop.data.preprocess import InputSpec, to_unit, triple
 from simcrop.data.resampling.back import LabelsBack
 from simcrop.data.resampling.plan import Triple, resample
 from simcrop.data.volume import Volume, spacing_of
@@ -24,11 +24,10 @@ from simcrop.engine.precision import settled
 from simcrop.errors import SimcropError
 from simcrop.metrics.segmentation import volumes_ml
 from simcrop.model.folder import CONFIG, WEIGHTS, load_weights, model_folder, read_config
-from simcrop.model.sliding_window import is_air, logit_slabs
+from simcrop.model.sliding_window import is_air, logit_slabs, tissue_box
 from simcrop.objectives.segment import SegmentSettings, logits_of
 
 OVERLAP = 0.5  # of windows, by their length
-ON_CARD = 4  # windows at a time on a card
 SAME_MM = 0.01  # share by which two spacings may differ and are one
 
 Progress = Callable[[int, int], None]  # windows done, windows in all
@@ -100,16 +99,22 @@ class Segmenter(nn.Module):
         source_affine: np.ndarray,
         progress: Progress | None,
     ) -> np.ndarray:
-        """Of HU on the stored grid; rows go back to the scan's own grid as soon as they are done."""
-        back = LabelsBack(source_shape, source_affine, (hu.shape[0], hu.shape[1], hu.shape[2]), affine)
+        """Of HU on the stored grid; rows go back to the scan's own grid as soon as they are done. Around the box of all
+        tissue is nothing to be marked, and no window.
+        """
+        air = is_air(hu)
+        box = tissue_box(air)
+        if box is None:
+            return np.zeros(source_shape, np.int16)
+        hu, air = hu[box], air[box]
+        back = LabelsBack(source_shape, source_affine, triple(hu.shape), moved(affine, [s.start for s in box]))
         slabs = logit_slabs(
             torch.from_numpy(to_unit(hu, self.spec.window_hu)),
-            is_air(hu),
+            air,
             self.spec.shape,
             self.logits,
             1 + len(self.names),
             overlap=OVERLAP,
-            batch=ON_CARD if self.device.type == "cuda" else 1,
             device=self.device,
             progress=progress,
         )
@@ -130,6 +135,13 @@ class Segmenter(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.vision.device
+
+
+def moved(affine: np.ndarray, start: Sequence[int]) -> np.ndarray:
+    """Of a part of a grid that begins at the voxel `start` of it."""
+    shift = np.eye(4)
+    shift[:3, 3] = start
+    return affine @ shift
 
 
 def segmentation(labels: np.ndarray, affine: np.ndarray, names: tuple[str, ...]) -> Segmentation:

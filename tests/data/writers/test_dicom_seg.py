@@ -176,7 +176,7 @@ def test_the_same_mask_gets_the_same_ids_and_another_one_others(
     ("keyword", "value"),
     [
         ("FrameOfReferenceUID", None),
-        ("StudyInstanceUID", generate_uid()),
+        ("StudyInstanceUID", "2.25.1"),
         ("SOPInstanceUID", ""),
         ("Rows", 8),
     ],
