@@ -74,7 +74,7 @@ def compare(
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="A B [C ...]", help="Folders that `probe` wrote; or `zero-shot`, or `retrieve`."
+            metavar="A B [C ...]", help="Folders that `probe` wrote; or `zero-shot`, `retrieve`, `segment`."
         ),
     ],
     out: Out,

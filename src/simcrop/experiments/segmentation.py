@@ -72,12 +72,12 @@ def reproduce_segmentation(
     open_folder(out, "reproduce", settings, resume, overwrite)
     study = Study(out, plan, tuple(common))
     stations = [
-        Station("phantoms with reports", study.draw_reports, 60),
-        Station("phantoms with masks", study.draw_masks, 60),
+        Station("phantoms with reports", study.draw_reports, 60.0),
+        Station("phantoms with masks", study.draw_masks, 60.0),
     ]
     for seed in seeds:
-        stations.append(Station(f"pre-training, seed {seed}", partial(study.pretrain, seed), 400))
-        stations += [Station(f"{arm}, seed {seed}", partial(study.segment, arm, seed), 200) for arm in ARMS]
+        stations.append(Station(f"pre-training, seed {seed}", partial(study.pretrain, seed), 400.0))
+        stations += [Station(f"{arm}, seed {seed}", partial(study.segment, arm, seed), 200.0) for arm in ARMS]
     run_stations(stations, out / "stations.json", say)
     results = {"plan": asdict(plan), "common": list(common), "seeds": list(seeds), **study.compare(seeds)}
     write_json(out / "results.json", results)

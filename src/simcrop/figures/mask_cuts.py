@@ -28,9 +28,9 @@ def draw_mask_cuts(
     scale = min(HEIGHT / (scan.shape[view.up] * spacing_mm[view.up]) for view in VIEWS)
     cuts = []
     for view in VIEWS:
-        planes = [plane(of, view, centre) for of in (scan, truth, predicted)]
         size = [max(round(scan.shape[a] * spacing_mm[a] * scale), 1) for a in (view.across, view.up)]
-        cuts.append(painted(*planes, (size[0], size[1])))
+        hu, true, said = (plane(of, view, centre) for of in (scan, truth, predicted))
+        cuts.append(painted(hu, true, said, (size[0], size[1])))
     sheet = Image.new(
         "RGB", (sum(cut.width for cut in cuts) + 2 * GAP, max(cut.height for cut in cuts)), PAPER
     )

@@ -78,6 +78,7 @@ def segment_folds(
         folder.enter_context(reserved(out))
         folder.enter_context(unspoiled(out))
         open_folder(out, SEGMENT, settings, resume, overwrite, free)
+        fitted = Fitted(0, True, {})
         for fold in range(1, folds + 1):
             fitted = train_fold(cohort_path, recipe, out / f"fold-{fold}", of, fold, options, progress)
             if not fitted.finished:

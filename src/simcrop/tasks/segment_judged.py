@@ -70,11 +70,11 @@ def earlier(path: Path, patients: Mapping[str, str]) -> list[JudgedScan]:
 
 def picture_of(study: Study, truth: np.ndarray, predicted: np.ndarray) -> bytes:
     """Both on the resampled grid, whose axes lie as in the patient."""
-    there = [
+    true, said = (
         resampled_labels(labels, study.source_affine, study.shape, study.affine)
         for labels in (truth, predicted)
-    ]
-    return draw_mask_cuts(study.read(), *there, spacing_of(study.affine))
+    )
+    return draw_mask_cuts(study.read(), true, said, spacing_of(study.affine))
 
 
 def kept_pictures(out: Path, scans: Sequence[JudgedScan]) -> dict[str, bytes]:
