@@ -16,9 +16,7 @@ REPORT = {
     f"simcrop.data.report{part}"
     for part in ("", "_asides", "_heads", "_leavings", "_letters", "_marks", "_signature", "_stops")
 }
-YAMLS = {
-    f"simcrop.{name}" for name in ("codes", "label_maps", "probes", "protocols", "recipes", "wordings")
-}
+YAMLS = {f"simcrop.{name}" for name in ("codes", "label_maps", "probes", "protocols", "recipes", "wordings")}
 UNCHECKED = {"simcrop.phantom"} | YAMLS | REPORT
 
 

@@ -107,7 +107,9 @@ class Segmenter(nn.Module):
         if box is None:
             return np.zeros(source_shape, np.int16)
         hu, air = hu[box], air[box]
-        back = LabelsBack(source_shape, source_affine, triple(hu.shape), moved(affine, [s.start for s in box]))
+        back = LabelsBack(
+            source_shape, source_affine, triple(hu.shape), moved(affine, [s.start for s in box])
+        )
         slabs = logit_slabs(
             torch.from_numpy(to_unit(hu, self.spec.window_hu)),
             air,
