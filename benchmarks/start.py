@@ -116,6 +116,9 @@ def row(study: str, patient: str, findings: str, impression: str) -> dict[str, A
         "source_affine": affine,
         "hu_decision": "null",
         "mask_path": None,
+        "mask_checksum": None,
+        "source_mask_checksum": None,
+        "mask_values": None,
         "shape": shape,
         "affine": affine,
     }

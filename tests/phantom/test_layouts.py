@@ -24,6 +24,7 @@ from simcrop.phantom.anatomy.chest import LEFT_LUNG, RIGHT_LUNG
 from simcrop.phantom.cohort import TREES
 from simcrop.phantom.findings.finding import LABELS
 from simcrop.phantom.layouts import btcv, cc_ccii, folder, luna16, rad_chestct
+from simcrop.phantom.organs import lung_labels, organ_labels
 from simcrop.phantom.patient import Patient, draw_patient
 
 PATIENTS, SEED, SIZE = 4, 7, "tiny"
@@ -171,8 +172,9 @@ def test_the_cohort_carries_labels_masks_and_splits(there: There) -> None:
     rows = {row["id"]: row for row in there.cohort.index.iter_rows(named=True)}
     for study in there.cohort:
         listed = there.listed[study.id]
-        assert (study.patient, study.split, study.mask_path) == (listed.patient, listed.split, listed.mask)
-        assert (study.mask_path is not None) == (there.layout in ("luna16", "btcv"))
+        assert (study.patient, study.split) == (listed.patient, listed.split)
+        assert rows[study.id]["mask_path"] == (listed.mask and str(listed.mask))
+        assert study.has_mask == (there.layout in ("luna16", "btcv"))
         for label, value in listed.labels.items():
             assert rows[study.id][f"label:{label}"] == value
     splits = {study.patient: set[str]() for study in there.cohort}
@@ -182,6 +184,29 @@ def test_the_cohort_carries_labels_masks_and_splits(there: There) -> None:
     assert len(splits) == PATIENTS
     facts = json.loads((there.cohort.path / "cohort.json").read_text())
     assert ("hash" in facts["split"]) == (there.layout == "cc-ccii"), "only there the split is ours"
+
+
+def test_masks_in_the_cohort_are_the_organs_that_were_painted_each_on_its_side(there: There) -> None:
+    if there.layout not in ("luna16", "btcv"):
+        assert there.cohort.classes == {}
+        return
+    studies = {study.id: study for study in there.cohort}
+    number_of = {name: number for number, name in there.cohort.classes.items()}
+    draw, organ = (lung_labels, "lung") if there.layout == "luna16" else (organ_labels, "kidney")
+    for id, patient, size in there.drawn():
+        study, grid = studies[id], patient.grid(size)
+        painted = draw(patient.anatomy, patient.pose, grid).transpose(2, 1, 0)
+        np.testing.assert_array_equal(study.source_mask(), painted)
+        if organ == "lung":
+            for side, lung in (("left", patient.anatomy.left), ("right", patient.anatomy.right)):
+                at = patient.pose.to_scanner(np.array([[*lung.centre, 0.0]]))[0]
+                index = np.argwhere(study.mask() == number_of[f"{side} lung"]).mean(0)
+                assert abs((study.affine @ [*index, 1])[0] - at[0]) < 20  # mm; the other lung is 130 away
+        left, right = (
+            np.argwhere(study.mask() == number_of[f"{side} {organ}"])[:, 0].mean()
+            for side in ("left", "right")
+        )
+        assert left < right  # x runs to the right
 
 
 def test_a_cohort_from_before_there_were_masks_is_refused(there: There, tmp_path: Path) -> None:
