@@ -90,7 +90,7 @@ def steps_of(patch: Triple) -> list[Triple]:
         raise SimcropError(
             "bad-setting", f"input.patch = {list(patch)}: a patch of one voxel leaves UNETR no step"
         )
-    return list(zip_longest(*factors, fillvalue=1))
+    return [(x, y, z) for x, y, z in zip_longest(*factors, fillvalue=1)]
 
 
 def prime_factors(number: int) -> list[int]:
