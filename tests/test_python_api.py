@@ -70,6 +70,9 @@ def test_pure_functions_stay_at_their_addresses(module: str) -> None:
 HOMES = {
     "Cohort": "simcrop.data.store.cohort",
     "Heat": "simcrop.model.model",
+    "Segmentation": "simcrop.model.segmenter",
+    "Segmenter": "simcrop.model.segmenter",
+    "load_segmenter": "simcrop.model.segmenter",
     "Model": "simcrop.model.model",
     "SimcropError": "simcrop.errors",
     "Study": "simcrop.data.store.cohort",

@@ -122,3 +122,10 @@ def test_a_model_without_masks_is_refused_in_one_line(headless_folder: Path) -> 
     with pytest.raises(SimcropError, match="marks no organs") as caught:
         simcrop.load_segmenter(headless_folder)
     assert caught.value.reason == "no-segmentation"
+
+
+def test_whoever_asks_it_for_features_is_told_what_it_is_for(segmenter_folder: Path) -> None:
+    with pytest.raises(
+        SimcropError, match=r"segment model, which marks left lung .* simcrop\.load_segmenter"
+    ):
+        simcrop.load(segmenter_folder)

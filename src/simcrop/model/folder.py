@@ -78,6 +78,12 @@ def load(path: str | Path, device: str | torch.device = AUTO) -> Model:
     folder = model_folder(Path(path))
     config = read_config(folder)
     recipe = build_recipe(config["architecture"], str(folder / CONFIG))
+    if recipe.class_names:
+        raise SimcropError(
+            "bad-model",
+            f"{path} is a {recipe.method} model, which marks {recipe.class_names[0]} and the like: "
+            "`simcrop segment-predict` and simcrop.load_segmenter use it",
+        )
     text, tokenizer = read_text_side(folder, config) if recipe.text_needs else (None, None)
     model = Model(recipe, text, tokenizer, called_in(config))
     load_weights(model, recipe.kept, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
