@@ -244,12 +244,14 @@ def content() -> Callable[[Path], dict[str, object]]:
 
 # Files that take longest, by the end of their path. Begun first, none of them is left to one process at the end.
 LONGEST = (
+    "tasks/test_segment_real.py",
     "test_real_line.py",
     "experiments/test_demo.py",
     "tasks/test_signals.py",
     "parallel/test_cluster.py",
     "benchmarks/test_step.py",
     "experiments/test_side_by_side.py",
+    "experiments/test_segmentation.py",
     "experiments/test_natural.py",
     "experiments/test_table3.py",
     "experiments/test_ceilings.py",

@@ -10,7 +10,7 @@ from statistics import median
 from time import process_time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simcrop.data.report import Report, read_report_file, sentences
@@ -103,6 +103,7 @@ def test_a_piece_of_digits_is_never_dropped(pieces: list[str]) -> None:
 
 
 @settings(deadline=None)
+@example("heart\nheart\nheart")
 @given(REPORT_LIKE)
 def test_two_paragraphs_are_split_as_each_alone(text: str) -> None:
     """Neighbours do not change a paragraph that no bracket, list or quote ties to the next."""

@@ -211,7 +211,7 @@ def test_pretrain_that_cannot_even_begin_leaves_nothing(simcrop: Callable, line,
 def test_model_that_cannot_be_written_is_one_line_and_resumes(
     simcrop: Callable, line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simcrop.tasks import pretrain as task
+    from simcrop.tasks import train as task
 
     def full(trained, recipe, folder: Path, save=task.save_model) -> None:
         with files_up_to(100_000):

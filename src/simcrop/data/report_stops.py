@@ -15,7 +15,7 @@ of them or more had room for the first word of the next, so that nobody wrapped 
 """
 
 import re
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from simcrop.data.report_marks import COUNTED, LOOK_BACK, words
 
@@ -100,11 +100,13 @@ def split_block(block: str) -> list[str]:
 
 def _join_lines(block: str) -> str:
     """One line per stretch that a line break does not end; the breaks that do end one stay."""
-    joined, lines = "", [line.strip() for line in block.split("\n")]
-    are_items = _are_items([line for line in lines if line])
-    for line in lines:
-        runs_on = not are_items and _line_runs_on(joined, line)
-        joined = f"{joined}{' ' if runs_on else chr(10)}{line}" if joined else line
+    joined = ""
+    for said, paragraph in groupby((line.strip() for line in block.split("\n")), key=bool):
+        lines = list(paragraph)
+        are_items = said and _are_items(lines)
+        for line in lines:
+            runs_on = not are_items and _line_runs_on(joined, line)
+            joined = f"{joined}{' ' if runs_on else chr(10)}{line}" if joined else line
     return joined
 
 
