@@ -45,7 +45,7 @@ class SegmentationPlan:
     reports: int = 300
     masks: int = 200
     share: float = 0.1
-    pretrain_steps: int = 400
+    pretrain_steps: int = 200
     steps: int = 150
     spacing: str = "5.5,5.5,10"
     layout: str = "luna16"
