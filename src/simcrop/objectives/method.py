@@ -95,6 +95,20 @@ class Components:
         return self.text, self.tokenizer
 
 
+@dataclass(frozen=True)
+class Account:
+    """What a method is, in a few words each, for `simcrop methods`. `hides`: of scan and report, to be made again;
+    `contrasts`: what is brought together and kept apart; `reads`: of a study; `needs`: beside scans and reports;
+    `source`: whose method it is.
+    """
+
+    hides: str = ""
+    contrasts: str = ""
+    reads: str = "scan"
+    needs: str = ""
+    source: str = ""
+
+
 Parts = Mapping[str, Tensor | Compared]
 
 
@@ -192,13 +206,14 @@ class MethodSettings(Settings):
 
     `name`: what recipes call it; `verb`: the command that trains it. `kept`: beginnings of the names of the parameters
     that a model for use keeps; the rest serves training alone. `architecture`: groups of settings that say how large
-    its networks are, which a comparison gives to all methods alike.
+    its networks are, which a comparison gives to all methods alike. `account`: the method in a few words.
     """
 
     name: ClassVar[str]
     verb: ClassVar[str] = "pretrain"
     kept: ClassVar[tuple[str, ...]] = ("vision.",)
     architecture: ClassVar[tuple[str, ...]] = ("vision",)
+    account: ClassVar[Account] = Account()
 
     vision: VisionSettings = VisionSettings()
 

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from simcrop.config import InitSettings, Recipe
+from simcrop.config import Recipe
 from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
+from simcrop.groups import InitSettings
 from simcrop.nn.transformer import Attention
 from simcrop.nn.vit import ViT
 from simcrop.objectives.method import Objective

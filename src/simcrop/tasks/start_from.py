@@ -13,10 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from simcrop.config import InitSettings, Recipe, build_recipe, flat
+from simcrop.config import Recipe, build_recipe, flat
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.files.tensors import load_state
+from simcrop.groups import InitSettings
 from simcrop.model.folder import CONFIG, WEIGHTS, model_folder, read_config
 from simcrop.nn.encoder import VisionEncoder
 from simcrop.nn.vit import ViT

@@ -8,13 +8,14 @@ from dataclasses import replace
 import polars as pl
 from torch.utils.data import Dataset
 
-from simcrop.config import AugSettings, Recipe
+from simcrop.config import Recipe
 from simcrop.data.preprocess import triple
 from simcrop.data.samples.dataset import HERE, StudyCrops, derangement
 from simcrop.data.samples.windows import StudyWindows, check_stored_at, numbers_of
 from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
+from simcrop.groups import AugSettings
 
 
 def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
