@@ -2,8 +2,8 @@
 
 No axes or units. After Hamamci et al., CT-CLIP, 2024: the report's class token and the volume both projected to 512
 without a bias and brought to length one, logits times exp(t) with a learned t that starts at 1, mean of both
-directions, both encoders trained. Its code reads the findings alone. The 3D ViT, pooled by its mean, stands in for their
-CT-ViT, so that only the objective differs.
+directions, both encoders trained. Its code reads the findings alone. The 3D ViT, pooled by its mean, stands in for
+their CT-ViT, so that only the objective differs.
 """
 
 from typing import ClassVar
