@@ -39,7 +39,7 @@ class M3dSettings(ReportContrastSettings):
         source="Bai et al., M3D, 2024",
     )
 
-    contrast: M3dContrastSettings = M3dContrastSettings()
+    contrast: M3dContrastSettings = M3dContrastSettings()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @model_validator(mode="after")
     def has_what_it_compares(self) -> "M3dSettings":
