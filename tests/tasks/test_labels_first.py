@@ -54,7 +54,8 @@ def test_two_commands_make_a_model_of_both_that_embeds(
     first = ("pretrain", cohort, "--recipe", "supervised-tiny", *set_all(*SMALL), "--out", one)
     assert simcrop(*first).code == 0
     learned_from = load_file(one / "model" / "model.safetensors")
-    settings = (*SMALL, *SECOND, f"text.model={tiny_bert}", f"init.model={one}")
+    text = (f"text.model={tiny_bert}", "text.report_length=64", "text.sentence_length=40")
+    settings = (*SMALL, *SECOND, *text, f"init.model={one}")
     second = ("pretrain", cohort, "--recipe", "labels-first-tiny", *set_all(*settings), "--out", two)
     assert simcrop(*second).code == 0
     start = read_run(two)["start"]
