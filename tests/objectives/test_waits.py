@@ -33,6 +33,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
     "m3d": ("m3d", {"contrast": {"dim": 17}, "text": {"freeze": False}}),
     "mae": ("mae", {}),
+    "dino": ("dino", {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 
