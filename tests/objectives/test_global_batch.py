@@ -43,6 +43,8 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("simcrop", {"mlm": {"replace": "bert", "unit": "token"}, "align": {"sent_pool": "mean"}}),
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
     "mae": ("mae", {}),
+    "m3ae": ("m3ae", {}),
+    "m3ae, no words": ("m3ae", {"mlm": {"weight": 0}, "vision": {"cls_token": False}}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 SEED, STEP = 5, 7

@@ -42,9 +42,9 @@ def contrast(
         if term.requires_grad:
             (term * weights[name]).backward()
         for key, tensor in together.learned.items():
-            share = None if tensor.grad is None else tensor.grad / len(mine)
-            for part in mine:  # each reaches every parameter: DDP waits for them in the last
-                part.learned[key].grad = share
+            # The last micro-batch brings it alone: DDP waits for it there, and what shares its memory is used but once.
+            found, tensor.grad = tensor.grad, None
+            mine[-1].learned[key].grad = found
         terms[name] = term.detach()
     return terms, leaves
 

@@ -16,6 +16,7 @@ from simcrop.engine.progress import Progress, silent
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
 from simcrop.model.folder import describe_model
+from simcrop.nn.co_attention import CoAttention
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
 from simcrop.tasks.components import ALONE, gather_inputs
@@ -39,7 +40,7 @@ def prepare_job(
     objective = recipe.build(inputs.components)
     start = recorded_start(out) if begun else start_encoder(objective, recipe, studies, show)
     for module in objective.modules():
-        if isinstance(module, Transformer):
+        if isinstance(module, (Transformer, CoAttention)):
             module.recompute = recipe.engine.recompute
         if isinstance(module, Block) and recipe.engine.compile:
             module.compile()
