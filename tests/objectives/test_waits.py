@@ -31,6 +31,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "options": ("simcrop", {"align": {"cross_image": CROSS, **OPTIONS}}),
     "trained text": ("simcrop", {"text": {"freeze": False}}),
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
+    "m3d": ("m3d", {"contrast": {"dim": 17}, "text": {"freeze": False}}),
     "mae": ("mae", {}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }

@@ -18,8 +18,12 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.tasks.pretrain import pretrain, untrained
 
-TERMS = {"mae": "volume", "ct-clip": "contrast", "supervised": "labels"}
-OWN = {"mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}}, "ct-clip": {"contrast": {"dim": 17}}}
+TERMS = {"mae": "volume", "ct-clip": "contrast", "m3d": "contrast", "supervised": "labels"}
+OWN = {
+    "mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}},
+    "ct-clip": {"contrast": {"dim": 17}},
+    "m3d": {"contrast": {"dim": 17}, "text": {"freeze": False}},
+}
 
 
 @pytest.fixture
@@ -80,6 +84,46 @@ def test_cohort_that_lacks_what_the_method_learns_from_is_refused(
     with pytest.raises(SimcropError, match=message):
         pretrain(bare_cohort, recipe_of(method), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+CROSS = {"align": {"cross_image": {"enabled": True}}}
+
+
+@pytest.mark.parametrize(
+    ("method", "groups", "named"),
+    [
+        ("ct-clip", {}, "ct-clip compares the samples of a batch with one another (contrast)"),
+        ("simcrop", CROSS, "(cross_image)"),
+    ],
+)
+def test_a_batch_of_one_is_refused_where_samples_are_compared(
+    toy_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, groups: dict, named: str
+) -> None:
+    cohort = tmp_path / "cohort"
+    shutil.copytree(toy_cohort, cohort, ignore=shutil.ignore_patterns("sentences"))
+    index = pl.read_parquet(cohort / "studies.parquet")
+    training = index.filter(pl.col("split") == "train")
+    for batch, studies, lone in (
+        (1, training, "optim.batch = 1"),
+        (4, training[:1], "one study to learn from"),
+    ):
+        studies.write_parquet(cohort / "studies.parquet")
+        recipe = recipe_of(method, **groups, optim={"batch": batch})
+        with pytest.raises(SimcropError) as refused:
+            pretrain(cohort, recipe, tmp_path / "run")
+        assert refused.value.reason == "lone-sample"
+        assert named in refused.value.sentence
+        assert lone in refused.value.sentence
+        assert "\n" not in refused.value.sentence
+        assert not (tmp_path / "run").exists()
+        assert not (cohort / "sentences").exists()
+
+
+def test_a_batch_of_one_is_enough_where_none_are(
+    toy_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    one = {"batch": 1, "steps": 1}
+    assert pretrain(toy_cohort, recipe_of("mae", optim=one), tmp_path / "run").finished
 
 
 def test_labels_of_the_cohort_are_those_of_the_model(

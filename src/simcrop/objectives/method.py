@@ -26,6 +26,7 @@ from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.nn.vit import VisionSettings
 from simcrop.settings import Settings
 
+TOP_SHARE = 0.05  # of the patches: those that score a sentence
 # Added to features and multiplied with nothing: a table of positions, a token.
 STANDS_ALONE = re.compile(r"(^|[._])(position|token)(_\w+)?(\.weight)?$")
 
@@ -272,6 +273,10 @@ class MethodSettings(Settings):
     def label_head(self) -> nn.Module | None:
         """From patch features to a score per label; None when it learns none."""
         return None
+
+    def scored(self, patches: int) -> int:
+        """Of so many patches, how many are averaged to score a sentence in a scan: as a rule a twentieth."""
+        return max(1, round(TOP_SHARE * patches))
 
     def boxes(self, patches: int) -> int:
         """Of so many patches, how many are shown as those nearest to a sentence: as a rule a tenth."""

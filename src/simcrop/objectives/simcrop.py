@@ -30,15 +30,7 @@ from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
 from simcrop.objectives.alignment import AlignProjection, AlignSettings
 from simcrop.objectives.cross_image import CrossImage
 from simcrop.objectives.draws import PATCHES, Draws
-from simcrop.objectives.method import (
-    Components,
-    MethodSettings,
-    Objective,
-    Parts,
-    Prompts,
-    Term,
-    TextNeeds,
-)
+from simcrop.objectives.method import Components, MethodSettings, Objective, Parts, Prompts, Term, TextNeeds
 from simcrop.objectives.opposite import Opposite
 from simcrop.objectives.own_image import Look
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
@@ -111,6 +103,11 @@ class SimCroPSettings(MethodSettings):
 
     def projection_head(self, text: TextEncoder) -> "AlignProjection":
         return AlignProjection(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
+
+    def scored(self, patches: int) -> int:
+        """As many as training averaged, where it compared images: with more, what is small drowns."""
+        cross = self.align.cross_image
+        return cross.nearest(patches) if cross.enabled else super().scored(patches)
 
     def boxes(self, patches: int) -> int:
         """K of the paper counts visible patches only, so all patches hold as many more."""
