@@ -48,7 +48,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "ct-clip, trained text": ("ct-clip", {"contrast": {"dim": 17}, "text": TRAINED}),
     "m3d": ("m3d", {"contrast": {"dim": 17}, "text": TRAINED}),
     "mae": ("mae", {}),
-    "m3ae": ("m3ae", {}),
+    "m3ae": ("m3ae", {"text": TRAINED}),
     "m3ae, no words": ("m3ae", {"mlm": {"weight": 0}, "vision": {"cls_token": False}}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }

@@ -33,6 +33,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
     "m3d": ("m3d", {"contrast": {"dim": 17}, "text": {"freeze": False}}),
     "mae": ("mae", {}),
+    "m3ae": ("m3ae", {}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 

@@ -9,7 +9,7 @@ Our encoder stands for their CLIP ViT; what is painted are patches of a volume.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -36,6 +36,26 @@ from simcrop.objectives.words import MlmSettings, draw_words
 from simcrop.settings import Settings
 
 EMPTY = 2  # word pieces of a report that says nothing: where it begins, and where it ends
+
+
+class M3aeMlmSettings(MlmSettings):
+    """As BERT: few words, of which a tenth each stays as it is or becomes another."""
+
+    ratio: float = Field(default=0.15, gt=0, lt=1)
+    replace: Literal["mask_only", "bert"] = "bert"
+
+
+class M3aeMimSettings(MimSettings):
+    """As MAE, each patch normalised."""
+
+    norm_pix: bool = True
+
+
+class M3aeDecoderSettings(VisionDecoderSettings):
+    """Half as wide as its encoder."""
+
+    dim: int = Field(default=384, ge=6)
+    heads: int = Field(default=6, ge=1)
 
 
 class OwnSettings(Settings):
@@ -65,9 +85,9 @@ class M3aeSettings(MethodSettings):
     )
 
     co_attention: CoAttentionSettings = CoAttentionSettings()
-    vision_decoder: VisionDecoderSettings = VisionDecoderSettings(depth=4, dim=384, heads=6)
-    mim: MimSettings = MimSettings(norm_pix=True)
-    mlm: MlmSettings = MlmSettings(ratio=0.15, replace="bert")
+    vision_decoder: M3aeDecoderSettings = M3aeDecoderSettings()
+    mim: M3aeMimSettings = M3aeMimSettings()
+    mlm: M3aeMlmSettings = M3aeMlmSettings()
     m3ae: OwnSettings = OwnSettings()
 
     @model_validator(mode="after")
