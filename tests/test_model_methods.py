@@ -33,6 +33,11 @@ OWN: dict[str, dict[str, Any]] = {
     "dino": {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}},
     "ct-clip": {"contrast": {"dim": 17, "pool": "mean"}},
     "m3d": {"contrast": {"dim": 17, "pool": "mean"}},
+    "m3ae": {
+        "co_attention": {"depth": 1, "dim": 32, "heads": 4, "hidden": 40},
+        "vision_decoder": {"depth": 1, "dim": 30, "heads": 2},
+        "m3ae": {"mim_layer": 1},
+    },
     "supervised": {"head": {"pool": "max", "labels": LABELS}},
 }
 Saved = Callable[..., tuple[Objective, Path]]

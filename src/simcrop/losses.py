@@ -20,8 +20,9 @@ class Compared(NamedTuple):
     """Texts and images that a loss compares across samples, before they are: wherever a global batch lies in parts,
     these are brought together first.
 
-    `texts`: `(s, d)`; `images`: one row of any shape per image; `image_index`: `(s,)`, the row that a text belongs to;
-    `facts`: what else is known of each text, a row each; `learned`: parameters of the cost itself.
+    `texts`: `(s, d)`, or `(s, t, d)` of t word pieces; `images`: one row of any shape per image; `image_index`: `(s,)`,
+    the row that a text belongs to; `facts`: what else is known of each text, a row each; `learned`: parameters of the
+    cost itself. `first`: where the first of these images stands among all.
     """
 
     texts: Tensor
@@ -29,6 +30,7 @@ class Compared(NamedTuple):
     image_index: Tensor
     facts: Mapping[str, Tensor]
     learned: Mapping[str, Tensor]
+    first: int = 0
 
 
 def masked_patch_mse(

@@ -38,6 +38,9 @@ LABELS = (
     {"nodule": 1, "effusion": None, "lung": 1},
 )
 PROMPTS = (("a {label}.", "no {label}."), ("the {label} is in the lung.", "the {label} is not in the lung."))
+OWN: dict[str, dict[str, Any]] = {  # groups that no other method has
+    "m3ae": {"co_attention": {"depth": 2, "dim": 32, "heads": 4, "hidden": 40}, "m3ae": {"mim_layer": 1}}
+}
 COMMON = ("input", "vision", "text", "optim", "engine")
 
 
@@ -63,6 +66,7 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
     ) -> tuple[Objective, list[Batch]]:
         known = methods()[method].model_fields
         tree = {k: v for k, v in toy_tree.items() if k in COMMON or k in known} | {"method": method}
+        tree |= OWN.get(method, {})
         tree |= {n: {**tree.get(n, {}), **g} if isinstance(g, dict) else g for n, g in groups.items()}
         recipe = build_recipe(tree, "toy")
         texts, components = text_side(recipe, tiny_bert, [Report(f, "no effusion.") for f in findings])

@@ -50,6 +50,8 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "m3d": ("m3d", {"contrast": {"dim": 17}, "text": TRAINED}),
     "mae": ("mae", {}),
     "dino": ("dino", DINO),
+    "m3ae": ("m3ae", {"text": TRAINED}),
+    "m3ae, no words": ("m3ae", {"mlm": {"weight": 0}, "vision": {"cls_token": False}}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 SEED, STEP = 5, 7

@@ -34,6 +34,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "m3d": ("m3d", {"contrast": {"dim": 17}, "text": {"freeze": False}}),
     "mae": ("mae", {}),
     "dino": ("dino", {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}}),
+    "m3ae": ("m3ae", {}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 

@@ -18,12 +18,24 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.tasks.pretrain import pretrain, untrained
 
-TERMS = {"mae": "volume", "dino": "views", "ct-clip": "contrast", "m3d": "contrast", "supervised": "labels"}
+TERMS = {
+    "mae": "volume",
+    "dino": "views",
+    "ct-clip": "contrast",
+    "m3d": "contrast",
+    "supervised": "labels",
+    "m3ae": "report volume match",
+}
 OWN = {
     "mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}},
     "dino": {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}},
     "ct-clip": {"contrast": {"dim": 17}},
     "m3d": {"contrast": {"dim": 17}, "text": {"freeze": False}},
+    "m3ae": {
+        "co_attention": {"depth": 2, "dim": 32, "heads": 4, "hidden": 40},
+        "vision_decoder": {"depth": 1, "dim": 30, "heads": 2},
+        "m3ae": {"mim_layer": 1},
+    },
 }
 
 
@@ -58,8 +70,9 @@ def test_method_trains_and_its_model_embeds(
 ) -> None:
     assert pretrain(toy_cohort, recipe_of(method), tmp_path / "run").finished
     row = read_journal(tmp_path / "run" / "journal.jsonl")[-1]
-    assert row["loss"] == row[TERMS[method]]
-    assert TERMS[method] in (tmp_path / "run" / "report.html").read_text()
+    terms, page = TERMS[method].split(), (tmp_path / "run" / "report.html").read_text()
+    assert row["loss"] == pytest.approx(sum(row[name] for name in terms))
+    assert all(name in page for name in terms)
     config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
     assert config["method"] == config["architecture"]["method"] == method
     feature = load(tmp_path / "run").embed(open_cohort(toy_cohort)[0].volume())
@@ -77,7 +90,12 @@ def test_mae_needs_neither_reports_nor_a_text_encoder(
 
 
 @pytest.mark.parametrize(
-    ("method", "message"), [("ct-clip", "has a sentence of findings"), ("supervised", "has a label")]
+    ("method", "message"),
+    [
+        ("ct-clip", "has a sentence of findings"),
+        ("supervised", "has a label"),
+        ("m3ae", "has a report, and m3ae learns from reports"),
+    ],
 )
 def test_cohort_that_lacks_what_the_method_learns_from_is_refused(
     bare_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, message: str

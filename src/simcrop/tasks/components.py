@@ -59,8 +59,8 @@ def gather_inputs(
     reports = [Report(*both) for both in studies.index.select("findings", "impression").iter_rows()]
     kept = cohort.path / "sentences" if recipe.text.cache_sentences else None
     texts = texts_of_all(reports, needs.unit, kept, context, show)
-    if not any(texts):
-        what = "a report" if needs.unit == "report" else "a sentence of findings"
+    if not any(report.text for report in reports) if needs.unit == "none" else not any(texts):
+        what = "a report" if needs.unit in {"report", "none"} else "a sentence of findings"
         raise SimcropError(
             "no-reports",
             f"{cohort.path}: none of its {len(studies)} studies{of_share(recipe)} has {what}, and {recipe.method} "

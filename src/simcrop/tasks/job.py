@@ -21,6 +21,7 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
 from simcrop.model.folder import describe_model
+from simcrop.nn.co_attention import CoAttention
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
 from simcrop.tasks.components import ALONE, gather_inputs
@@ -47,7 +48,7 @@ def prepare_job(
     if not begun:
         objective.started()
     for module in objective.modules():
-        if isinstance(module, Transformer):
+        if isinstance(module, (Transformer, CoAttention)):
             module.recompute = recipe.engine.recompute
         if isinstance(module, Block) and recipe.engine.compile:
             module.compile()

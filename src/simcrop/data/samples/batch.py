@@ -16,7 +16,7 @@ from simcrop.data.samples.tokenizer import Tokens
 from simcrop.device import send
 from simcrop.errors import SimcropError
 
-Unit = Literal["sentence", "findings", "report"]
+Unit = Literal["sentence", "findings", "report", "none"]
 Change = Callable[[Tensor], Tensor]
 LEVELS = "lower", "middle", "upper"  # of the lungs, from the feet up
 

@@ -21,7 +21,11 @@ from simcrop.errors import SimcropError
 
 
 def texts_of(report: Report, unit: Unit) -> list[str]:
-    """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said."""
+    """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said, and
+    for a method that reads whole reports word by word alone.
+    """
+    if unit == "none":
+        return []
     if unit == "sentence":
         return report.sentences
     text = report.text if unit == "report" else Report(report.findings, "").text
