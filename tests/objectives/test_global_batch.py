@@ -42,6 +42,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "scope": ("simcrop", {"align": {"scope": "batch", "cross_image": CROSS}}),
     "bert": ("simcrop", {"mlm": {"replace": "bert", "unit": "token"}, "align": {"sent_pool": "mean"}}),
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
+    "fvlm": ("fvlm", {"organs": {"names": ["lung", "heart"], "dim": 17}}),
     "mae": ("mae", {}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }

@@ -88,7 +88,7 @@ def beside(scans: list[Path], marked: Marked) -> None:
 
 
 def near(scan: Path) -> Survey:
-    """Of the folder of one scan: its mask, its organ map, and what says its classes. Only those the disk is asked for."""
+    """Of one scan: its mask, its organ map, and what says its classes. Only of those the disk is asked."""
     masks = [scan.with_name(f"{stem(scan.name)}{ENDING}{ending}") for ending in PLACED]
     masks.append(scan.with_name(f"{stem(scan.name)}{ORGANS}"))
     names = scan.with_name(NAMES)

@@ -1,6 +1,6 @@
 """What the report on a phantom says of each organ, in the form of fVLM's two files: scan -> {organ: text}.
 
-Text only, no axes. What a sentence is about is known where it has a kind; stock sentences without one are told by words.
+Text only, no axes. What a sentence is about is known where it has a kind; one without is told by its words.
 """
 
 import json

@@ -24,8 +24,8 @@ Columns = Mapping[str, tuple[str, ...]]  # path of a table below the root -> its
 
 @dataclass(frozen=True)
 class Request:
-    """What makes two phantom cohorts the same, to the last bit. `release` matters to CT-RATE alone; `organs`: label maps
-    of organs and what reports say of them lie beside the scans.
+    """What makes two phantom cohorts the same, to the last bit. `release` matters to CT-RATE alone; `organs`: label
+    maps of organs and what reports say of them lie beside the scans.
     """
 
     layout: str
