@@ -48,6 +48,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
     "ct-clip, trained text": ("ct-clip", {"contrast": {"dim": 17}, "text": TRAINED}),
     "m3d": ("m3d", {"contrast": {"dim": 17}, "text": TRAINED}),
+    "fvlm": ("fvlm", {"organs": {"names": ["lung", "heart"], "dim": 17}}),
     "mae": ("mae", {}),
     "dino": ("dino", DINO),
     "m3ae": ("m3ae", {"text": TRAINED}),

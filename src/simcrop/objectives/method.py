@@ -8,7 +8,7 @@ Axes: b study, v visible patches, s text, d features, e features that patches an
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float, Int
@@ -45,13 +45,25 @@ class Term:
 
 
 @dataclass(frozen=True)
+class OrganNeeds:
+    """Organs of which texts are wanted, in the method's order. `descriptions`, `conclusions`: JSON files of what is
+    said of each in findings and conclusions, scan -> {organ: text}; without both, sentences are sorted by words.
+    """
+
+    names: tuple[str, ...]
+    descriptions: str | None = None
+    conclusions: str | None = None
+
+
+@dataclass(frozen=True)
 class TextNeeds:
     """What a method wants of the reports. `unit`: which texts meet the image, `none` where nothing but whole reports is
     read, word by word, and `pool`: how each becomes one vector; `centred`: their mean is known beforehand; `predicted`:
     whole reports come as word pieces, too, to be predicted among all pieces of the tokenizer or among those that the
     cohort uses (`compact`); `skip_attention`: a sentence is sought among patches that do not see each other;
     `opposites`: each comes turned round, too; `levels`: with the level of the lungs that it names; `prompts`: the
-    protocol whose sentences ask for labels, none where empty.
+    protocol whose sentences ask for labels, none where empty; `organs`: of which each report gives a text, where `unit`
+    is organ.
     """
 
     unit: Unit
@@ -62,6 +74,7 @@ class TextNeeds:
     opposites: bool = False
     levels: bool = False
     prompts: str = ""
+    organs: OrganNeeds | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +91,7 @@ class Prompts:
 class Components:
     """What a method may be built from; it takes what it asked for. `vocabulary`: ids of the words that it may have to
     predict, all when None; `center`: mean feature of the texts; `patch_mm`: edges of a patch; `prompts`: what asks for
-    labels.
+    labels; `classes`: what the numbers in masks stand for.
     """
 
     grid: PatchGrid
@@ -88,6 +101,7 @@ class Components:
     center: Float[Tensor, " e"] | None = None
     patch_mm: tuple[float, float, float] | None = None
     prompts: Prompts | None = None
+    classes: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def reader(self) -> tuple[TextEncoder, Tokenizer]:

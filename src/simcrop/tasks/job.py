@@ -76,6 +76,7 @@ def prepare_job(
         unreadable=recipe.data.unreadable,
         monitor=build_monitor(objective, cohort, recipe, inputs.components.tokenizer),
         start=start,
+        facts=inputs.facts,
     )
     return objective, job
 
