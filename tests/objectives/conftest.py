@@ -66,7 +66,10 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
         tree |= {n: {**tree.get(n, {}), **g} if isinstance(g, dict) else g for n, g in groups.items()}
         recipe = build_recipe(tree, "toy")
         texts, components = text_side(recipe, tiny_bert, [Report(f, "no effusion.") for f in findings])
-        volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        scale = recipe.fine_scale
+        shape = (len(findings), 1, 24 * scale, 28 * scale, 15 * scale)
+        finer = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        volumes = finer[..., ::scale, ::scale, ::scale]
         masks = (volumes * 1.5 + 1.5).short()  # 0, 1 and 2: the brighter, the more
         samples = [
             Sample(
@@ -76,6 +79,7 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
                 LABELS[i % len(LABELS)],
                 masks[i],
                 seed=100 + i,
+                fine=finer[i] if scale > 1 else None,
             )
             for i, f in enumerate(findings)
         ]
@@ -93,7 +97,11 @@ def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts 
     needs = recipe.text_needs
     if needs is None:
         return None, Components(recipe.input.grid)
-    tokenizer, text = Tokenizer.load(bert), read_text_encoder(bert, recipe.text.freeze)
+    tokenizer = Tokenizer.load(bert)
+    if needs.unit is None:
+        bank = build_bank([[] for _ in reports], None)
+        return Texts(tokenizer, bank, 64, 64, None), Components(recipe.input.grid, None, tokenizer)
+    text = read_text_encoder(bert, recipe.text.freeze)
 
     def encode(texts: list[str]) -> torch.Tensor:
         tokens = tokenizer.encode(texts, recipe.text_length)

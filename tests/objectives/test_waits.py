@@ -32,6 +32,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "trained text": ("simcrop", {"text": {"freeze": False}}),
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
     "mae": ("mae", {}),
+    "mrm": ("mrm", {"mlm": {"share": 0.5}, "mrm": {"sr_scale": 2}}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 

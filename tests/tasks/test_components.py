@@ -18,8 +18,14 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.tasks.pretrain import pretrain, untrained
 
-TERMS = {"mae": "volume", "ct-clip": "contrast", "supervised": "labels"}
-OWN = {"mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}}, "ct-clip": {"contrast": {"dim": 17}}}
+TERMS = {"mae": ["volume"], "mrm": ["volume", "report"], "ct-clip": ["contrast"], "supervised": ["labels"]}
+DECODER = {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}}
+OWN = {
+    "mae": DECODER,
+    "mrm": DECODER
+    | {"report_decoder": {"depth": 1, "dim": 20, "heads": 5, "hidden": 44}, "mlm": {"vocabulary": "compact"}},
+    "ct-clip": {"contrast": {"dim": 17}},
+}
 
 
 @pytest.fixture
@@ -53,8 +59,8 @@ def test_method_trains_and_its_model_embeds(
 ) -> None:
     assert pretrain(toy_cohort, recipe_of(method), tmp_path / "run").finished
     row = read_journal(tmp_path / "run" / "journal.jsonl")[-1]
-    assert row["loss"] == row[TERMS[method]]
-    assert TERMS[method] in (tmp_path / "run" / "report.html").read_text()
+    assert row["loss"] == pytest.approx(sum(row[term] for term in TERMS[method]), rel=1e-6)
+    assert all(term in (tmp_path / "run" / "report.html").read_text() for term in TERMS[method])
     config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
     assert config["method"] == config["architecture"]["method"] == method
     feature = load(tmp_path / "run").embed(open_cohort(toy_cohort)[0].volume())
@@ -72,7 +78,8 @@ def test_mae_needs_neither_reports_nor_a_text_encoder(
 
 
 @pytest.mark.parametrize(
-    ("method", "message"), [("ct-clip", "has a sentence of findings"), ("supervised", "has a label")]
+    ("method", "message"),
+    [("ct-clip", "has a sentence of findings"), ("mrm", "has a report"), ("supervised", "has a label")],
 )
 def test_cohort_that_lacks_what_the_method_learns_from_is_refused(
     bare_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, message: str
@@ -80,6 +87,22 @@ def test_cohort_that_lacks_what_the_method_learns_from_is_refused(
     with pytest.raises(SimcropError, match=message):
         pretrain(bare_cohort, recipe_of(method), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_target_finer_than_the_input_needs_a_cohort_that_is_stored_finer(
+    toy_cohort: Path, fine_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = recipe_of("mrm", mrm={"sr_scale": 2})
+    with pytest.raises(SimcropError, match=r"2 times as fine .* ingest it with --spacing 7,6,12$") as refused:
+        pretrain(toy_cohort, recipe, tmp_path / "run")
+    assert "\n" not in refused.value.sentence
+    assert not (tmp_path / "run").exists()
+
+    assert pretrain(fine_cohort, recipe, tmp_path / "run").finished
+    model, study = load(tmp_path / "run"), open_cohort(toy_cohort)[0]
+    finer = next(other for other in open_cohort(fine_cohort) if other.id == study.id)
+    coarse, fine = (model.embed(of.volume()) for of in (study, finer))
+    np.testing.assert_allclose(fine, coarse, atol=0.1)  # one network for both, at its own spacing
 
 
 def test_labels_of_the_cohort_are_those_of_the_model(

@@ -45,15 +45,15 @@ class Term:
 
 @dataclass(frozen=True)
 class TextNeeds:
-    """What a method wants of the reports. `unit`: which texts meet the image, and `pool`: how each becomes one vector;
-    `centred`: their mean is known beforehand; `predicted`: whole reports come as word pieces, too, to be predicted
+    """What a method wants of the reports. `unit`: which texts meet the image, none where it asks for no text encoder, and
+    `pool`: how each becomes one vector; `centred`: their mean is known beforehand; `predicted`: whole reports come as word pieces, too, to be predicted
     among all pieces of the tokenizer or among those that the cohort uses (`compact`); `skip_attention`: a sentence is
     sought among patches that do not see each other; `opposites`: each comes turned round, too; `levels`: with the level
     of the lungs that it names; `prompts`: the protocol whose sentences ask for labels, none where empty.
     """
 
-    unit: Unit
-    pool: Pool
+    unit: Unit | None
+    pool: Pool = "cls"
     centred: bool = False
     predicted: Literal["no", "full", "compact"] = "no"
     skip_attention: bool = False
@@ -93,6 +93,13 @@ class Components:
         if self.text is None or self.tokenizer is None:
             raise SimcropError("bad-setting", "this method learns from reports and needs a text encoder")
         return self.text, self.tokenizer
+
+    @property
+    def spelling(self) -> Tokenizer:
+        """Of a method that predicts words and reads them with no text encoder."""
+        if self.tokenizer is None:
+            raise SimcropError("bad-setting", "this method learns from reports and needs their word pieces")
+        return self.tokenizer
 
 
 @dataclass(frozen=True)
@@ -230,6 +237,13 @@ class MethodSettings(Settings):
     def wants_masks(self) -> bool:
         """Whether a batch carries the data set's own label volumes, cut as its scans are."""
         return False
+
+    @property
+    def fine_scale(self) -> int:
+        """How many times as fine as the input, along each axis, a batch carries every crop as well (`Batch.fine`); such
+        a cohort is stored at that spacing. At 1 it carries none.
+        """
+        return 1
 
     @property
     def window_needs(self) -> WindowNeeds | None:

@@ -59,15 +59,16 @@ def gather_inputs(
     reports = [Report(*both) for both in studies.index.select("findings", "impression").iter_rows()]
     kept = cohort.path / "sentences" if recipe.text.cache_sentences else None
     texts = texts_of_all(reports, needs.unit, kept, context, show)
-    if not any(texts):
-        what = "a report" if needs.unit == "report" else "a sentence of findings"
+    if not any(texts if needs.unit else [report.text for report in reports]):
+        what = "a report" if needs.unit in {"report", None} else "a sentence of findings"
         raise SimcropError(
             "no-reports",
             f"{cohort.path}: none of its {len(studies)} studies{of_share(recipe)} has {what}, and {recipe.method} "
             "learns from reports; put them into reports.csv beside the scans and ingest again",
         )
     folder = text_encoder_folder(recipe.text.model)
-    tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
+    tokenizer = Tokenizer.load(folder)
+    text = read_text_encoder(folder, recipe.text.freeze) if needs.unit else None
     asking = read_protocol(needs.prompts) if needs.prompts else None
     asked = asked_of(needs, asking, recipe.label_names or ())
     bank = text_bank(texts, recipe, needs, text, tokenizer, kept, context, show, asked)
@@ -93,7 +94,7 @@ def gather_inputs(
 
 def texts_of_all(
     reports: Sequence[Report],
-    unit: Unit,
+    unit: Unit | None,
     kept: Path | None,
     context: DistributedContext,
     show: Callable[[], Progress],
@@ -110,7 +111,7 @@ def text_bank(
     texts: Sequence[Sequence[str]],
     recipe: Recipe,
     needs: TextNeeds,
-    text: TextEncoder,
+    text: TextEncoder | None,
     tokenizer: Tokenizer,
     kept: Path | None,
     context: DistributedContext,
@@ -120,7 +121,7 @@ def text_bank(
     """All texts, each encoded once, on the devices that will train, when the text encoder is frozen; the name of the
     file in which features are `kept` tells what made them.
     """
-    if not recipe.text.freeze:
+    if text is None or not recipe.text.freeze:
         return build_bank(texts, None, asked=asked)
 
     @torch.no_grad()
