@@ -45,11 +45,12 @@ class Term:
 
 @dataclass(frozen=True)
 class TextNeeds:
-    """What a method wants of the reports. `unit`: which texts meet the image, none where it asks for no text encoder, and
-    `pool`: how each becomes one vector; `centred`: their mean is known beforehand; `predicted`: whole reports come as word pieces, too, to be predicted
-    among all pieces of the tokenizer or among those that the cohort uses (`compact`); `skip_attention`: a sentence is
-    sought among patches that do not see each other; `opposites`: each comes turned round, too; `levels`: with the level
-    of the lungs that it names; `prompts`: the protocol whose sentences ask for labels, none where empty.
+    """What a method wants of the reports. `unit`: which texts meet the image, None where it wants no text encoder, and
+    `pool`: how each becomes one vector; `centred`: their mean is known beforehand; `predicted`: whole reports come as
+    word pieces, too, to be predicted among all pieces of the tokenizer or among those that the cohort uses (`compact`);
+    `skip_attention`: a sentence is sought among patches that do not see each other; `opposites`: each comes turned
+    round, too; `levels`: with the level of the lungs that it names; `prompts`: the protocol whose sentences ask for
+    labels, none where empty.
     """
 
     unit: Unit | None

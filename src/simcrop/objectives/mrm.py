@@ -70,7 +70,9 @@ class MrmSettings(MethodSettings):
     @model_validator(mode="after")
     def learns_from_both(self) -> "MrmSettings":
         if not (self.mim.weight and self.mlm.weight):
-            raise SimcropError("bad-setting", "mim.weight and mlm.weight must be above 0: MRM learns from both")
+            raise SimcropError(
+                "bad-setting", "mim.weight and mlm.weight must be above 0: MRM learns from both"
+            )
         return self
 
     def build(self, components: Components) -> "Mrm":
@@ -118,7 +120,9 @@ class Mrm(Objective):
     def draw(self, batch: Batch, seed: int, first: int = 0) -> Batch:
         draws = Draws(batch, seed, first)
         report, words = draw_words(batch.report, self.tokenizer, self.settings.mlm, draws)
-        return replace(batch, report=report, drawn=words | {"patches": draws.uniform(PATCHES, self.grid.count)})
+        return replace(
+            batch, report=report, drawn=words | {"patches": draws.uniform(PATCHES, self.grid.count)}
+        )
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """Studies, and word pieces that are predicted."""

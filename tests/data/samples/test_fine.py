@@ -32,7 +32,9 @@ def cohort(fine_cohort: Path) -> Cohort:
     return open_cohort(fine_cohort)
 
 
-def crop(cohort: Cohort, seed: int, spec: InputSpec = SPEC, random: bool = True, flip: bool = False) -> Sample:
+def crop(
+    cohort: Cohort, seed: int, spec: InputSpec = SPEC, random: bool = True, flip: bool = False
+) -> Sample:
     sample = FineCrops(cohort, spec, 2, random, flip)[SampleDraw(0, seed)]
     assert isinstance(sample, Sample)
     return sample
@@ -46,7 +48,9 @@ def test_resampling_to_twice_the_spacing_keeps_every_second_voxel(shape: tuple[i
     inputs, there = preprocess(volume, coarse)
     start = tuple(2 * n for n in there.start)
     whole, at = preprocess(volume, replace(fine, shape=(60, 90, 80)))
-    piece = tuple(slice(s - a, s - a + 2 * n, 2) for s, a, n in zip(start, at.start, coarse.shape, strict=True))
+    piece = tuple(
+        slice(s - a, s - a + 2 * n, 2) for s, a, n in zip(start, at.start, coarse.shape, strict=True)
+    )
     assert_allclose(inputs[0] * 3e4, whole[0][piece] * 3e4, atol=0.02)
 
 
@@ -120,7 +124,11 @@ def test_shifted_crops_and_padding_stay_in_step(cohort: Cohort) -> None:
 def test_other_cohorts_and_averages_are_refused_in_one_line(cohort: Cohort, toy_cohort: Path) -> None:
     for studies, spec, message in (
         (open_cohort(toy_cohort), SPEC, r"stored at that spacing: ingest it with --spacing 7,6,12$"),
-        (cohort, replace(SPEC, antialias=True), r"set it to false, with a cohort ingested without --antialias$"),
+        (
+            cohort,
+            replace(SPEC, antialias=True),
+            r"set it to false, with a cohort ingested without --antialias$",
+        ),
     ):
         refused = FineCrops(studies, spec, 2, False)[SampleDraw(0, 0)]
         assert isinstance(refused, SimcropError)

@@ -1,6 +1,7 @@
 """What a training step works on: volumes, reports that will be masked and sentences, padded and flat.
 
-Axes: b study, x y z voxels (RAS+), i j k the same at a finer spacing, t word piece, s sentence (of all reports, one after the other), d features, l label.
+Axes: b study, x y z voxels (RAS+), i j k the same at a finer spacing, t word piece, s sentence (of all reports, one
+after the other), d features, l label.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -79,8 +80,9 @@ class Batch:
     wants none. `unread`: studies that others of the batch stand in for; `seeds`: of everything random about each study;
     `drawn`: what the method has drawn from them.
 
-    From the loading process to the device a batch travels small: `volume` and `fine` in HU, int16 as the store holds it,
-    while `window_hu` says what is yet to be mapped to [-1, 1], and `mask` as int16. `to` makes of both what a method reads.
+    From the loading process to the device a batch travels small: `volume` and `fine` in HU, int16 as the store holds
+    them, while `window_hu` says what is yet to be mapped to [-1, 1], and `mask` as int16. `to` makes of them what a
+    method reads.
     """
 
     ids: tuple[str, ...]

@@ -213,11 +213,9 @@ def earlier(start: Triple, back: Triple) -> Triple:
 STARTS: dict[tuple[Path, str, Triple, InputSpec, int], Triple] = {}  # around lungs that were looked for once
 
 
-def stored_start(
-    study: Study, spec: InputSpec, random: np.random.Generator | None, every: int = 1
-) -> Triple:
-    """Where a crop begins in a stored scan, of which one in `every` voxels counts along each axis. For the middle of the
-    lungs the whole scan is read, once.
+def stored_start(study: Study, spec: InputSpec, random: np.random.Generator | None, every: int = 1) -> Triple:
+    """Where a crop begins in a stored scan, of which one voxel in `every` counts along each axis. For the middle of
+    the lungs the whole scan is read, once.
     """
     if random is not None or spec.centre == "scan":
         return crop_start(triple([-(-n // every) for n in study.shape]), spec.shape, random)

@@ -49,7 +49,9 @@ class FineCrops(StudyCrops):
     def read(self, draw: Draw) -> Sample:
         """Raises SimcropError where the scan cannot be read."""
         study, flip = self.studies[draw.index], self.flipped(draw)
-        fine = cut_fine(self.scan(draw.index), self.spec, self.scale, self.random(draw), self.back(draw), flip)
+        fine = cut_fine(
+            self.scan(draw.index), self.spec, self.scale, self.random(draw), self.back(draw), flip
+        )
         return Sample(
             study.id,
             as_tensor(fine[:: self.scale, :: self.scale, :: self.scale], False),
