@@ -41,7 +41,6 @@ class TextNeeds:
 
     unit: Unit | None
     pool: Pool = "cls"
-    encoder: bool = True
     centred: bool = False
     predicted: Literal["no", "full", "compact"] = "no"
     skip_attention: bool = False
@@ -49,6 +48,7 @@ class TextNeeds:
     levels: bool = False
     prompts: str = ""
     organs: OrganNeeds | None = None
+    encoder: bool = True
 
 
 @dataclass(frozen=True, eq=False)
