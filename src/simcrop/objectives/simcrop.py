@@ -31,6 +31,7 @@ from simcrop.objectives.alignment import AlignProjection, AlignSettings
 from simcrop.objectives.cross_image import CrossImage
 from simcrop.objectives.draws import PATCHES, Draws
 from simcrop.objectives.method import (
+    Account,
     Components,
     MethodSettings,
     Objective,
@@ -53,6 +54,9 @@ class SimCroPSettings(MethodSettings):
     name: ClassVar[str] = "simcrop"
     kept: ClassVar[tuple[str, ...]] = ("vision.", "projection.")
     architecture: ClassVar[tuple[str, ...]] = ("vision", "vision_decoder", "report_decoder", "fusion")
+    account: ClassVar[Account] = Account(
+        "75 % of patches and words", "sentences and their nearest patches", "scan, report", source="the paper"
+    )
 
     vision_decoder: VisionDecoderSettings = VisionDecoderSettings()
     mim: MimSettings = MimSettings()
@@ -264,9 +268,7 @@ class SimCroP(Objective):
         if len(shown.ids) == 0:
             return features.patches.sum() * 0.0
         if self.settings.mlm.share < 1:
-            read = drawn["read"]
-            cls = None if features.cls is None else features.cls[read]
-            features = VisionFeatures(cls, features.patches[read])
+            features = features.some(drawn["read"])
         states = self.text(shown.ids, shown.mask, shown.lengths)
         decoded = self.report_decoder(self.fusion(states, features), shown.mask, shown.lengths)
         return losses.masked_word_loss(
