@@ -32,6 +32,12 @@ OWN: dict[str, dict[str, Any]] = {
     "mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}},
     "dino": {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}},
     "ct-clip": {"contrast": {"dim": 17, "pool": "mean"}},
+    "m3d": {"contrast": {"dim": 17, "pool": "mean"}},
+    "m3ae": {
+        "co_attention": {"depth": 1, "dim": 32, "heads": 4, "hidden": 40},
+        "vision_decoder": {"depth": 1, "dim": 30, "heads": 2},
+        "m3ae": {"mim_layer": 1},
+    },
     "supervised": {"head": {"pool": "max", "labels": LABELS}},
 }
 Saved = Callable[..., tuple[Objective, Path]]
@@ -101,21 +107,22 @@ def test_scans_in_a_batch_have_the_features_they_have_alone(saved: Saved, method
         torch.testing.assert_close(model.features_of(alone[None])[0], together[i], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("freeze", [True, False])
-def test_ct_clip_grounds_by_the_cosine_of_projected_patches_and_sentences(
-    saved: Saved, volume: Volume, freeze: bool
+@pytest.mark.parametrize(("method", "freeze"), [("ct-clip", True), ("ct-clip", False), ("m3d", True)])
+def test_whole_volume_contrast_grounds_by_the_cosine_of_projected_patches_and_sentences(
+    saved: Saved, volume: Volume, method: str, freeze: bool
 ) -> None:
-    objective, folder = saved("ct-clip", text={"freeze": freeze})
+    objective, folder = saved(method, text={"freeze": freeze})
     clip: Any = objective
     tokens = Tokenizer.load(folder / "tokenizer").encode(SENTENCES, 40)
     with torch.no_grad():
         text_features = (
             clip.text.pool(clip.text(tokens.ids, tokens.mask), tokens.mask, "mean") - clip.projection.center
         )
-        seen = features(objective, volume)[0] @ clip.projection.image.weight.T
-        expected = cosine_similarity(
-            (text_features @ clip.projection.words.weight.T)[:, None], seen[None], dim=-1
+        seen, said = (
+            clip.projection.image(features(objective, volume)[0]),
+            clip.projection.words(text_features),
         )
+        expected = cosine_similarity(said[:, None], seen[None], dim=-1)
     heats = load(folder).ground(volume, SENTENCES)
     for heat, patches in zip(heats, expected.numpy(), strict=True):
         np.testing.assert_allclose(heat.patches.ravel(), patches, atol=1e-5)
@@ -165,7 +172,7 @@ def test_supervised_model_scores_its_labels_by_name(saved: Saved, volume: Volume
     assert load(folder).scores(volume) == pytest.approx(dict(zip(LABELS, expected, strict=True)))
 
 
-@pytest.mark.parametrize("method", ["simcrop", "mae", "ct-clip"])
+@pytest.mark.parametrize("method", ["simcrop", "mae", "ct-clip", "m3d"])
 def test_model_without_labels_says_so(saved: Saved, volume: Volume, method: str) -> None:
     with pytest.raises(SimcropError, match=f"a {method} model learns no labels"):
         load(saved(method)[1]).scores(volume)

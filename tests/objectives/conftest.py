@@ -4,13 +4,16 @@ Axes: b 4 studies of 24 x 28 x 15 voxels, l 3 labels.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from simcrop.config import Recipe, build_recipe
+from simcrop.data.organs import parts_of_organs
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch
 from simcrop.data.samples.collate import Collate, Texts, texts_of
@@ -38,6 +41,9 @@ LABELS = (
     {"nodule": 1, "effusion": None, "lung": 1},
 )
 PROMPTS = (("a {label}.", "no {label}."), ("the {label} is in the lung.", "the {label} is not in the lung."))
+OWN: dict[str, dict[str, Any]] = {  # groups that no other method has
+    "m3ae": {"co_attention": {"depth": 2, "dim": 32, "heads": 4, "hidden": 40}, "m3ae": {"mim_layer": 1}}
+}
 COMMON = ("input", "vision", "text", "optim", "engine")
 
 
@@ -63,11 +69,18 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
     ) -> tuple[Objective, list[Batch]]:
         known = methods()[method].model_fields
         tree = {k: v for k, v in toy_tree.items() if k in COMMON or k in known} | {"method": method}
+        tree |= OWN.get(method, {})
         tree |= {n: {**tree.get(n, {}), **g} if isinstance(g, dict) else g for n, g in groups.items()}
         recipe = build_recipe(tree, "toy")
-        texts, components = text_side(recipe, tiny_bert, [Report(f, "no effusion.") for f in findings])
+        needs = recipe.text_needs
+        organs = () if needs is None or needs.organs is None else needs.organs.names
+        texts, components = text_side(
+            recipe, tiny_bert, [Report(f, "no effusion.") for f in findings], organs
+        )
         volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=torch.Generator().manual_seed(0)) * 2 - 1
         masks = (volumes * 1.5 + 1.5).short()  # 0, 1 and 2: the brighter, the more
+        if organs:
+            masks = organ_masks(len(findings), len(organs))
         samples = [
             Sample(
                 f"study-{i}",
@@ -88,8 +101,21 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
     return made
 
 
-def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts | None, Components]:
-    """Every report read and every text encoded, when the method wants them."""
+def organ_masks(studies: int, organs: int) -> torch.Tensor:
+    """A box for each organ, inside the volume but for the first one of study 1, which the crop cuts off."""
+    masks = torch.zeros(studies, 1, 24, 28, 15, dtype=torch.int16)
+    for organ in range(organs):
+        masks[:, :, 3 + 5 * organ : 8 + 5 * organ, 4:20, 2:11] = organ + 1
+    masks[1, :, :4, 4:20, 2:11] = 1
+    return masks
+
+
+def text_side(
+    recipe: Recipe, bert: Path, reports: list[Report], organs: tuple[str, ...] = ()
+) -> tuple[Texts | None, Components]:
+    """Every report read and every text encoded, when the method wants them; of `organs` one sentence each, the last of
+    which is normal.
+    """
     needs = recipe.text_needs
     if needs is None:
         return None, Components(recipe.input.grid)
@@ -108,9 +134,19 @@ def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts 
         if needs.prompts
         else (),
     )
-    said = [texts_of(r, needs.unit) for r in reports]
+    said = (
+        [r.sentences[: len(organs)] for r in reports]
+        if organs
+        else [texts_of(r, needs.unit) for r in reports]
+    )
+    said = [of_one if len(of_one) == len(organs) else [] for of_one in said] if organs else said
     bank = build_bank(said, encode if recipe.text.freeze else None, asked=asked)
     texts = Texts(tokenizer, bank, 64, recipe.text_length, needs.unit, needs.predicted != "no")
+    if organs:
+        ids = [f"study-{i}" for i in range(len(reports))]
+        known = {i: np.array(bank.ids(of_one), np.int32) for i, of_one in zip(ids, said, strict=True)}
+        normal = {i: np.arange(len(of_one)) == len(organs) - 1 for i, of_one in zip(ids, said, strict=True)}
+        texts = replace(texts, known=known, normal=normal)
     center = bank.center() if needs.centred else None
     prompts = None
     if needs.prompts:
@@ -118,7 +154,13 @@ def text_side(recipe: Recipe, bert: Path, reports: list[Report]) -> tuple[Texts 
         rarer = torch.tensor([0.5, 3.0, 40.0])
         prompts = Prompts(torch.stack([torch.stack(side) for side in features]), rarer)
     return texts, Components(
-        recipe.input.grid, text, tokenizer, center=center, patch_mm=recipe.input.patch_mm, prompts=prompts
+        recipe.input.grid,
+        text,
+        tokenizer,
+        center=center,
+        patch_mm=recipe.input.patch_mm,
+        prompts=prompts,
+        classes={number: parts_of_organs()[organ][0] for number, organ in enumerate(organs, 1)},
     )
 
 

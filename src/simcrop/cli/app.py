@@ -77,6 +77,9 @@ def phantom(
     background: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Insert findings into the real scans below FOLDER.")
     ] = None,
+    organs: Annotated[
+        bool, typer.Option("--organs", help="Label maps of organs and their texts, for ct-rate and folder.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
     overwrite: Overwrite = False,
 ) -> None:
@@ -85,12 +88,14 @@ def phantom(
     from simcrop.tasks.phantom import phantom_in_real_scans as insert
 
     if background is not None:
+        if organs:
+            raise SimcropError("bad-setting", "--background has no organ maps: leave --organs out")
         count, refused = insert(out, background, patients, seed, layout, size, overwrite, difficulty, workers)
         for sentence in refused:
             typer.echo(f"refused: {sentence}", err=True)
         typer.echo(f"{count} volumes in {out}")
         raise typer.Exit(1 if refused else 0)
-    count = run(out, layout, patients, seed, size, release, overwrite, difficulty, workers)
+    count = run(out, layout, patients, seed, size, release, overwrite, difficulty, workers, organs)
     typer.echo(f"{count} volumes in {out}")
 
 

@@ -5,8 +5,9 @@ add up. A global batch may be cut into micro-batches and over processes: loss an
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, isfinite
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -68,7 +69,7 @@ class Job:
     """One training run. `dataset[draw]` gives a sample, `collate` makes a batch with `.ids` and `.to(device)`,
     `monitor` gives figures of the objective that no batch gives. `unreadable`: what share of the data set may turn out
     to be so; a batch names in `.unread` what could not be read and was replaced. `start`: its first
-    weights, for the records.
+    weights, and `facts`: what else is to be known of it, for the records.
     """
 
     dataset: Dataset
@@ -83,6 +84,7 @@ class Job:
     unreadable: float = 0.0
     monitor: Monitor | None = None
     start: dict[str, Any] | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def order(self) -> SampleOrder:

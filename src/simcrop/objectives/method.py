@@ -8,7 +8,7 @@ Axes: b study, v visible patches, s text, d features, e features that patches an
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float, Int
@@ -26,6 +26,7 @@ from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.nn.vit import VisionSettings
 from simcrop.settings import Settings
 
+TOP_SHARE = 0.05  # of the patches: those that score a sentence
 # Added to features and multiplied with nothing: a table of positions, a token.
 STANDS_ALONE = re.compile(r"(^|[._])(position|token)(_\w+)?(\.weight)?$")
 
@@ -44,22 +45,36 @@ class Term:
 
 
 @dataclass(frozen=True)
+class OrganNeeds:
+    """Organs of which texts are wanted, in the method's order. `descriptions`, `conclusions`: JSON files of what is
+    said of each in findings and conclusions, scan -> {organ: text}; without both, sentences are sorted by words.
+    """
+
+    names: tuple[str, ...]
+    descriptions: str | None = None
+    conclusions: str | None = None
+
+
+@dataclass(frozen=True)
 class TextNeeds:
-    """What a method wants of the reports. `unit`: which texts meet the image, and `pool`: how each becomes one vector;
-    `centred`: their mean is known beforehand; `predicted`: whole reports come as word pieces, too, to be predicted
-    among all pieces of the tokenizer or among those that the cohort uses (`compact`); `skip_attention`: a sentence is
-    sought among patches that do not see each other; `opposites`: each comes turned round, too; `levels`: with the level
-    of the lungs that it names; `prompts`: the protocol whose sentences ask for labels, none where empty.
+    """What a method wants of the reports. `unit`: which texts meet the image, `none` where nothing but whole reports is
+    read, word by word, and `pool`: how each becomes one vector; `centred`: their mean is known beforehand; `predicted`:
+    whole reports come as word pieces, too, to be predicted among all pieces of the tokenizer or among those that the
+    cohort uses (`compact`); `skip_attention`: a sentence is sought among patches that do not see each other;
+    `opposites`: each comes turned round, too; `levels`: with the level of the lungs that it names; `prompts`: the
+    protocol whose sentences ask for labels, none where empty; `organs`: of which each report gives a text, where `unit`
+    is organ.
     """
 
     unit: Unit
-    pool: Pool
+    pool: Pool = "cls"
     centred: bool = False
     predicted: Literal["no", "full", "compact"] = "no"
     skip_attention: bool = False
     opposites: bool = False
     levels: bool = False
     prompts: str = ""
+    organs: OrganNeeds | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +91,7 @@ class Prompts:
 class Components:
     """What a method may be built from; it takes what it asked for. `vocabulary`: ids of the words that it may have to
     predict, all when None; `center`: mean feature of the texts; `patch_mm`: edges of a patch; `prompts`: what asks for
-    labels.
+    labels; `classes`: what the numbers in masks stand for.
     """
 
     grid: PatchGrid
@@ -86,6 +101,7 @@ class Components:
     center: Float[Tensor, " e"] | None = None
     patch_mm: tuple[float, float, float] | None = None
     prompts: Prompts | None = None
+    classes: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def reader(self) -> tuple[TextEncoder, Tokenizer]:
@@ -286,6 +302,10 @@ class MethodSettings(Settings):
     def label_head(self) -> nn.Module | None:
         """From patch features to a score per label; None when it learns none."""
         return None
+
+    def scored(self, patches: int) -> int:
+        """Of so many patches, how many are averaged to score a sentence in a scan: as a rule a twentieth."""
+        return max(1, round(TOP_SHARE * patches))
 
     def boxes(self, patches: int) -> int:
         """Of so many patches, how many are shown as those nearest to a sentence: as a rule a tenth."""

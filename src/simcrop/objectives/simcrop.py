@@ -116,6 +116,11 @@ class SimCroPSettings(MethodSettings):
     def projection_head(self, text: TextEncoder) -> "AlignProjection":
         return AlignProjection(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
 
+    def scored(self, patches: int) -> int:
+        """As many as training averaged, where it compared images: with more, what is small drowns."""
+        cross = self.align.cross_image
+        return cross.nearest(patches) if cross.enabled else super().scored(patches)
+
     def boxes(self, patches: int) -> int:
         """K of the paper counts visible patches only, so all patches hold as many more."""
         return min(patches, max(1, round(self.align.top_k / (1 - self.mim.mask_ratio))))

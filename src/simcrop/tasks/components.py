@@ -3,8 +3,8 @@
 Axes: s text, t word piece, d features.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from simcrop.files.digest import digest_of_files
 from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
 from simcrop.objectives.method import Components, TextNeeds
 from simcrop.objectives.texts import encode_texts
+from simcrop.tasks.organ_texts import ORGAN_TEXTS, organ_texts_of
 from simcrop.tasks.prompts import prompts_of, sides_of
 from simcrop.weights.embedded import text_encoder_folder
 
@@ -37,10 +38,13 @@ ALONE = DistributedContext(0, 1, torch.device("cpu"))
 
 @dataclass(frozen=True, eq=False)
 class TrainingInputs:
-    """`components` of the network, `texts` for its batches; `texts` is None when the method reads none."""
+    """`components` of the network, `texts` for its batches; `texts` is None when the method reads none. `facts`: where
+    they are from, for the records, where the reports alone do not say it.
+    """
 
     components: Components
     texts: Texts | None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def gather_inputs(
@@ -58,9 +62,10 @@ def gather_inputs(
         return TrainingInputs(Components(recipe.input.grid, patch_mm=recipe.input.patch_mm), None)
     reports = [Report(*both) for both in studies.index.select("findings", "impression").iter_rows()]
     kept = cohort.path / "sentences" if recipe.text.cache_sentences else None
-    texts = texts_of_all(reports, needs.unit, kept, context, show)
-    if not any(texts):
-        what = "a report" if needs.unit == "report" else "a sentence of findings"
+    told = None if needs.organs is None else organ_texts_of(studies, reports, needs.organs)
+    texts = texts_of_all(reports, needs.unit, kept, context, show) if told is None else told.texts
+    if not any(report.text for report in reports) if needs.unit == "none" else not any(texts):
+        what = "a report" if needs.unit in {"report", "none"} else "a sentence of findings"
         raise SimcropError(
             "no-reports",
             f"{cohort.path}: none of its {len(studies)} studies{of_share(recipe)} has {what}, and {recipe.method} "
@@ -82,12 +87,17 @@ def gather_inputs(
         center_of(bank) if needs.centred else None,
         recipe.input.patch_mm,
         None if asking is None else prompts_of(asking, recipe.label_names or (), bank, studies),
+        studies.classes,
     )
     lengths = recipe.text.report_length, recipe.text_length
     places = [np.array(bank.ids(of_one), dtype=np.int32) for of_one in texts]
-    known = dict(zip(studies.index["id"].to_list(), places, strict=True))
+    ids = studies.index["id"].to_list()
+    known = dict(zip(ids, places, strict=True))
+    normal = None if told is None else dict(zip(ids, told.normal, strict=True))
     return TrainingInputs(
-        components, Texts(tokenizer, bank, *lengths, needs.unit, needs.predicted != "no", known)
+        components,
+        Texts(tokenizer, bank, *lengths, needs.unit, needs.predicted != "no", known, normal),
+        {} if told is None else {ORGAN_TEXTS: told.source},
     )
 
 

@@ -27,7 +27,7 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
         raise SimcropError(
             "no-studies", f"the cohort has no study in split {split!r}; it has {found or 'none at all'}"
         )
-    if recipe.window_needs is not None:
+    if recipe.window_needs is not None or (recipe.text_needs is not None and recipe.text_needs.organs):
         studies = with_masks(studies)
     if recipe.data.share == 1:
         return studies

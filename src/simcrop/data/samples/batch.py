@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from simcrop.data.preprocess import unit_line
@@ -16,7 +16,7 @@ from simcrop.data.samples.tokenizer import Tokens
 from simcrop.device import send
 from simcrop.errors import SimcropError
 
-Unit = Literal["sentence", "findings", "report"]
+Unit = Literal["sentence", "findings", "report", "organ", "none"]
 Change = Callable[[Tensor], Tensor]
 LEVELS = "lower", "middle", "upper"  # of the lungs, from the feet up
 
@@ -29,8 +29,9 @@ class Sentences:
     `image_index`: whose study of the batch it is; `sentence_id`: equal for equal sentences; `document_frequency`: in
     what share of the training reports it stands; `size_mm`: the length that it states, NaN where none; `level`: which
     of `LEVELS` it states, -1 where none. `opposite`: each of them turned round, row by row; where that cannot be, the
-    sentence itself; `claims`: 1 where it asserts a kind of finding, -1 where it denies one. None when the method does
-    not ask.
+    sentence itself; `claims`: 1 where it asserts a kind of finding, -1 where it denies one. Of texts about one organ
+    each, `organ`: its number in the method's order, and `normal`: whether the report leaves it at that. None when the
+    method does not ask.
     """
 
     image_index: Int[Tensor, " s"]
@@ -43,6 +44,8 @@ class Sentences:
     level: Int[Tensor, " s"] | None = None
     opposite: "Sentences | None" = None
     claims: Int[Tensor, "s k"] | None = None
+    organ: Int[Tensor, " s"] | None = None
+    normal: Bool[Tensor, " s"] | None = None
 
     def to(self, device: torch.device) -> "Sentences":
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -59,6 +62,8 @@ class Sentences:
             None if self.level is None else change(self.level),
             None if self.opposite is None else self.opposite.each(change),
             None if self.claims is None else change(self.claims),
+            None if self.organ is None else change(self.organ),
+            None if self.normal is None else change(self.normal),
         )
 
 

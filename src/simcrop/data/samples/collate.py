@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from simcrop.data.report import Report
@@ -21,7 +21,11 @@ from simcrop.errors import SimcropError
 
 
 def texts_of(report: Report, unit: Unit) -> list[str]:
-    """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said."""
+    """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said, and
+    for a method that reads whole reports word by word alone.
+    """
+    if unit == "none":
+        return []
     if unit == "sentence":
         return report.sentences
     text = report.text if unit == "report" else Report(report.findings, "").text
@@ -32,7 +36,8 @@ def texts_of(report: Report, unit: Unit) -> list[str]:
 class Texts:
     """How reports enter a batch. `bank`: every distinct text of the cohort. Lengths in word pieces, specials included;
     `predicted`: whole reports come as word pieces, too; `known`: of studies by id, the texts' places in the bank, so
-    that no report is split again in every epoch.
+    that no report is split again in every epoch; `normal`: of studies by id, where each text is about one organ, which
+    of the organs are so.
     """
 
     tokenizer: Tokenizer
@@ -42,6 +47,7 @@ class Texts:
     unit: Unit = "sentence"
     predicted: bool = True
     known: Mapping[str, Int[np.ndarray, " s"]] = field(default_factory=dict)
+    normal: Mapping[str, Bool[np.ndarray, " s"]] | None = None
 
     def report(self, reports: list[Report]) -> Tokens:
         """Padded to the longest."""
@@ -53,6 +59,12 @@ class Texts:
         """Flat, those of one report after those of the other."""
         ids = [self.ids(sample) for sample in samples]
         sentences = self.stated(ids)
+        if self.normal is not None:
+            normal = np.concatenate([self.normal[sample.id] for sample in samples])
+            organ = torch.tensor(
+                [number for of_one in ids for number in range(len(of_one))], dtype=torch.long
+            )
+            return replace(sentences, organ=organ, normal=torch.from_numpy(normal))
         if self.bank.opposite is None:
             return sentences
         opposite, claims = self.stated([self.turned(of_one) for of_one in ids]), self.bank.claims
