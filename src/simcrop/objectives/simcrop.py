@@ -27,19 +27,10 @@ from simcrop.nn.report_decoder import ReportDecoder, ReportDecoderSettings
 from simcrop.nn.text_encoder import TextEncoder
 from simcrop.nn.transformer import check_heads
 from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
-from simcrop.objectives.alignment import AlignProjection, AlignSettings
+from simcrop.objectives.alignment import ACCOUNT, AlignProjection, AlignSettings
 from simcrop.objectives.cross_image import CrossImage
 from simcrop.objectives.draws import PATCHES, Draws
-from simcrop.objectives.method import (
-    Account,
-    Components,
-    MethodSettings,
-    Objective,
-    Parts,
-    Prompts,
-    Term,
-    TextNeeds,
-)
+from simcrop.objectives.method import Components, MethodSettings, Objective, Parts, Prompts, Term, TextNeeds
 from simcrop.objectives.opposite import Opposite
 from simcrop.objectives.own_image import Look
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
@@ -54,9 +45,7 @@ class SimCroPSettings(MethodSettings):
     name: ClassVar[str] = "simcrop"
     kept: ClassVar[tuple[str, ...]] = ("vision.", "projection.")
     architecture: ClassVar[tuple[str, ...]] = ("vision", "vision_decoder", "report_decoder", "fusion")
-    account: ClassVar[Account] = Account(
-        "75 % of patches and words", "sentences and their nearest patches", "scan, report", source="the paper"
-    )
+    account: ClassVar = ACCOUNT
 
     vision_decoder: VisionDecoderSettings = VisionDecoderSettings()
     mim: MimSettings = MimSettings()
