@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from simcrop.config import Recipe
@@ -58,10 +59,10 @@ def cost_of(recipe: Recipe) -> Cost:
     """Counted on tensors without numbers, so that a paper-sized recipe takes a second or two and little memory."""
     made = typical(recipe, SCANS)
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    objective = without_numbers(made)
+    objective = without_weights(made)
     batch = objective.draw(made.batch, seed=0).to(torch.device("cpu")).each(mode.from_tensor)
     with mode:
-        forward, backward, kept = counted(objective.to_empty(device="cpu").train(), batch)
+        forward, backward, kept = counted(objective.to_empty(device="cpu"), batch)
     numbers = {name: t.numel() for name, t in objective.state_dict().items() if t.is_floating_point()}
     trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
     total = sum(numbers.values())
@@ -76,12 +77,24 @@ def cost_of(recipe: Recipe) -> Cost:
     )
 
 
-def without_numbers(made: Typical) -> Objective:
-    """The method on the device that holds shapes alone, where nothing is drawn for its weights."""
+def without_weights(made: Typical) -> Objective:
+    """The method in training, with shapes for weights."""
     if made.components.text is not None:
         made.components.text.to_empty(device="meta")
-    with torch.device("meta"):
-        return made.recipe.build(made.components)
+    with NoWeights():
+        return made.recipe.build(made.components).train()
+
+
+class NoWeights(TorchFunctionMode):
+    """What layers make room for gets a shape alone, so that nothing is drawn or held for it. Numbers that decide how a
+    network is built, as ids of words, are there.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.empty and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)
 
 
 def counted(objective: Objective, batch: Batch) -> tuple[int, int, int]:
