@@ -9,6 +9,7 @@ import typer
 
 from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
 from simcrop.cli.loading import loading
+from simcrop.cli.methods import methods
 from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Rescale, Resume, Set
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.segment import segment
@@ -153,6 +154,7 @@ app.command()(zero_shot)
 app.command()(retrieve)
 app.command()(similar)
 app.command()(audit)
+app.command()(methods)
 
 
 @app.command()
