@@ -1,0 +1,48 @@
+"""Where each job of the tables leaves what, below one folder that all tables share. No axes or units."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """`out`: the folder given as --out. What one table has trained, another finds here."""
+
+    out: Path
+
+    def cohort(self, dataset: str, part: str) -> Path:
+        """A phantom cohort; real ones lie where the data file says."""
+        return self.out / "cohorts" / dataset / part
+
+    def run(self, row: str, seed: int) -> Path:
+        """A `simcrop pretrain` folder, or the untrained model of the random start."""
+        return self.out / "runs" / row / str(seed)
+
+    def features(self, row: str, seed: int, dataset: str, part: str) -> Path:
+        """A `simcrop embed` folder."""
+        return self.out / "features" / row / str(seed) / f"{dataset}-{part}"
+
+    def probe(self, row: str, seed: int, dataset: str) -> Path:
+        """A `simcrop probe` folder with every share of the data set."""
+        return self.out / "probes" / row / str(seed) / dataset
+
+    def transfer(self, row: str, seed: int) -> Path:
+        """A `simcrop transfer` folder: heads of CT-RATE judged on RAD-ChestCT."""
+        return self.out / "transfers" / row / str(seed)
+
+    def segment(self, row: str, seed: int, dataset: str, share: float) -> Path:
+        """A `simcrop segment` folder."""
+        return self.out / "segments" / row / str(seed) / f"{dataset}-{round(100 * share)}"
+
+    def heat(self, row: str, seed: int) -> Path:
+        """`simcrop ground` folders, one per scan, numbered."""
+        return self.out / "heat" / row / str(seed)
+
+    @property
+    def chosen(self) -> Path:
+        """What was chosen on the validation cohort before the test was opened."""
+        return self.out / "chosen.json"
+
+    def table(self, name: str, suffix: str) -> Path:
+        """`table1.md` and its like."""
+        return self.out / f"{name}.{suffix}"
