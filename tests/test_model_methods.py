@@ -30,6 +30,7 @@ LABELS = ["nodule", "effusion", "lung", "lobe"]
 OWN: dict[str, dict[str, Any]] = {
     "simcrop": {"report_decoder": {"depth": 1, "dim": 20, "heads": 5, "hidden": 44}, "fusion": {"heads": 4}},
     "mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}},
+    "dino": {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}},
     "ct-clip": {"contrast": {"dim": 17, "pool": "mean"}},
     "supervised": {"head": {"pool": "max", "labels": LABELS}},
 }
@@ -71,10 +72,11 @@ def volume() -> Volume:
 
 @torch.no_grad()
 def features(objective: Objective, volume: Volume) -> torch.Tensor:
-    """`(1, n, d)` of all patches, by the objective in training."""
+    """`(1, n, d)` of all patches, by the objective in training; by its teacher, where it has one."""
     recipe: Any = objective.settings
+    vision: Any = objective.teacher["vision"] if recipe.method == "dino" else objective.vision
     tensor, _ = preprocess(volume, recipe.input.spec)
-    return objective.vision(tensor[None]).patches
+    return vision(tensor[None]).patches
 
 
 @pytest.mark.parametrize("method", OWN)

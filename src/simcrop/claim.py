@@ -26,14 +26,16 @@ class StandIn(TypedDict):
 
 class ClaimSettings(Settings):
     """What the recipe is taken from. `values`: settings as `source` has them; `stand_ins`: settings that cannot be as
-    there unless somebody gives a file. Both by their whole names. A claim changes nothing in a run.
+    there unless somebody gives a file; `needs`: settings that the recipe cannot name and cannot do without, and what
+    gives them. All by their whole names. A claim changes nothing in a run.
     """
 
-    free: ClassVar = frozenset({"source", "values", "stand_ins"})
+    free: ClassVar = frozenset({"source", "values", "stand_ins", "needs"})
 
     source: str = ""
     values: dict[str, Any] = Field(default_factory=dict)
     stand_ins: dict[str, StandIn] = Field(default_factory=dict)
+    needs: dict[str, str] = Field(default_factory=dict)
 
 
 def differences(settings: Mapping[str, Any]) -> list[str]:
@@ -50,6 +52,13 @@ def differences(settings: Mapping[str, Any]) -> list[str]:
         if plain(found := setting(settings, name)) == plain(stand_in["value"]):
             lines.append(f"{name} = {json.dumps(found)}, there {stand_in['wanted']}: {stand_in['mend']}")
     return lines
+
+
+def refuse_missing(settings: Mapping[str, Any]) -> None:
+    """Raises SimcropError for a setting that the claim needs and nobody has given; `settings` are flat."""
+    for name, mend in settings.get("claim.needs", {}).items():
+        if setting(settings, name) is None:
+            raise SimcropError("bad-setting", f"this recipe cannot start without {name}: {mend}")
 
 
 def setting(settings: Mapping[str, Any], name: str) -> Any:

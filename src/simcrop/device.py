@@ -33,3 +33,10 @@ def send(tensor: Tensor, device: torch.device | str) -> Tensor:
     if torch.device(device).type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def numbers_at_hand(tensor: Tensor) -> bool:
+    """Whether compiled loops can read them: on the processor, and not of a tensor that has a shape and nothing else, by
+    which the operations of a step are counted.
+    """
+    return tensor.device.type == "cpu" and type(tensor) is Tensor

@@ -33,6 +33,7 @@ OPTIONS = {
     "level": {"enabled": True, "weight": 1},
     "prompts": {"enabled": True, "labels": LABELS},
 }
+DINO = {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11, "frozen_epochs": 0}, "views": {"small": 3}}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper": ("simcrop", {}),
     "plus": ("simcrop", {"align": {"cross_image": CROSS | {"directions": "both"}}, "mlm": {"share": 0.5}}),
@@ -43,21 +44,29 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("simcrop", {"mlm": {"replace": "bert", "unit": "token"}, "align": {"sent_pool": "mean"}}),
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
     "mae": ("mae", {}),
+    "dino": ("dino", DINO),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 SEED, STEP = 5, 7
 
 
 def found(objective: Objective, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Terms and gradients by name."""
+    """Terms, gradients, and what is kept between steps, by name."""
     gradients = {n: p.grad.clone() for n, p in objective.named_parameters() if p.grad is not None}
-    return {f"term {name}": term.detach() for name, term in terms.items()} | gradients
+    return {f"term {name}": term.detach() for name, term in terms.items()} | gradients | kept(objective)
+
+
+def kept(objective: Objective) -> dict[str, Tensor]:
+    """Buffers that a checkpoint holds."""
+    trained = {name for name, _ in objective.named_parameters()}
+    return {name: t.clone() for name, t in objective.state_dict().items() if name not in trained}
 
 
 def whole(objective: Objective, batch: Any) -> dict[str, Tensor]:
     """The slow, obvious version: everything at once, and the sum of its terms."""
     terms = objective.losses(batch, step_seed(SEED, 2, STEP))
     sum(objective.terms[name].weight * term for name, term in terms.items()).backward()  # type: ignore[union-attr]
+    objective.ends(0.0, 1, lambda values: values)
     return found(objective, terms)
 
 
@@ -66,6 +75,7 @@ def cut(objective: Objective, parts: list[Any], context: DistributedContext) -> 
     share = RankShare(context.rank, context.world, len(parts[0]))
     wrapped = context.wrap(objective, objective.skips_parameters)
     sums = Gradient(objective, wrapped, share, SEED, False, context).backward(STEP, parts)
+    objective.ends(0.0, 1, context.total)
     return found(objective, dict(zip(objective.terms, context.mean(sums)[1:], strict=True)))
 
 

@@ -32,6 +32,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "trained text": ("simcrop", {"text": {"freeze": False}}),
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
     "mae": ("mae", {}),
+    "dino": ("dino", {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 

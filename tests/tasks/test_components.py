@@ -18,8 +18,12 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.tasks.pretrain import pretrain, untrained
 
-TERMS = {"mae": "volume", "ct-clip": "contrast", "supervised": "labels"}
-OWN = {"mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}}, "ct-clip": {"contrast": {"dim": 17}}}
+TERMS = {"mae": "volume", "dino": "views", "ct-clip": "contrast", "supervised": "labels"}
+OWN = {
+    "mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}},
+    "dino": {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}},
+    "ct-clip": {"contrast": {"dim": 17}},
+}
 
 
 @pytest.fixture

@@ -60,10 +60,10 @@ def reproduce(
     """
     with loading():
         from simcrop.experiments.ceilings import reproduce_ceiling
+        from simcrop.experiments.extension import reproduce_extension
         from simcrop.experiments.natural import reproduce_natural
         from simcrop.experiments.scaling import reproduce_scaling
         from simcrop.experiments.segmentation import reproduce_segmentation
-        from simcrop.experiments.table3 import reproduce_table3
 
     if what not in OPTIONS:
         raise SimcropError("bad-setting", f"cannot reproduce {what!r}: there are {', '.join(OPTIONS)}")
@@ -74,7 +74,7 @@ def reproduce(
     counted = range(seeds or 3)
     usual = set_ or (), typer.echo, resume, overwrite
     if what == "table3":
-        reproduce_table3(out, counted, size or "tiny", *usual)
+        reproduce_extension(out, counted, size or "tiny", *usual)
     elif what == "natural":
         reproduce_natural(out, counted, *usual, real_scans=real_scans)
     elif what == "ceiling":

@@ -30,6 +30,7 @@ from simcrop.engine.incidents import Incidents, agree_on_unread, earlier_inciden
 from simcrop.engine.journal import Journal, Row
 from simcrop.engine.loading import lost_workers, micro_batches
 from simcrop.engine.memory import give_back_memory
+from simcrop.engine.moments import Moments
 from simcrop.engine.monitor import Monitor, monitored, monitored_steps
 from simcrop.engine.optim import OptimSettings, build_optimizer, head_only, learning_rate
 from simcrop.engine.order import RankShare, SampleOrder
@@ -209,6 +210,7 @@ class Stepper:
         half = settled(job.engine.precision, context.device) == "bf16"
         self.gradient = Gradient(objective, wrapped, job.share(context), job.seed, half, context)
         self.weights = self.gradient.weights
+        self.moments = Moments(objective, job.steps, job.optim.epochs, context)
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.steps_per_epoch = job.order.count / job.optim.batch
 
@@ -218,6 +220,7 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
+        self.moments.begin(step)
         sums = self.gradient.backward(step, micro)
         if head_only(self.job.optim, step, self.job.steps, self.steps_per_epoch):
             self.rest()
@@ -229,6 +232,7 @@ class Stepper:
         if self.job.optim.clip_grad is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.job.optim.clip_grad, norm)
         self.optimizer.step()
+        self.moments.end(step)
         return {
             **dict(zip(["loss", *self.weights], means, strict=True)),
             "lr": lr,

@@ -66,8 +66,13 @@ def text_folder_of(folder: Path) -> Path:
 
 def save_model(trained: Mapping[str, Tensor], recipe: Recipe, folder: Path) -> None:
     """`model.safetensors`: of all that was trained, what its method keeps for use; no decoder that recites reports."""
-    kept = {name: tensor for name, tensor in trained.items() if name.startswith(recipe.kept)}
-    save_tensors(kept, folder / WEIGHTS)
+    save_tensors(for_use(trained, recipe), folder / WEIGHTS)
+
+
+def for_use(trained: Mapping[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
+    """What a method keeps of all that was trained, by its names in a model."""
+    names = {name: recipe.kept_as(name) for name in trained}
+    return {there: trained[name] for name, there in names.items() if there is not None}
 
 
 def load(path: str | Path, device: str | torch.device = AUTO) -> Model:
@@ -86,7 +91,7 @@ def load(path: str | Path, device: str | torch.device = AUTO) -> Model:
         )
     text, tokenizer = read_text_side(folder, config) if recipe.text_needs else (None, None)
     model = Model(recipe, text, tokenizer, called_in(config))
-    load_weights(model, recipe.kept, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
+    load_weights(model, recipe, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
     return model.to(where)
 
 
@@ -141,7 +146,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def load_weights(model: nn.Module, kept: tuple[str, ...], path: Path, everything_trained: bool) -> None:
+def load_weights(model: nn.Module, recipe: Recipe, path: Path, everything_trained: bool) -> None:
     """Every tensor is loaded; otherwise it is an error. A checkpoint holds `everything_trained`: of that, what the
     method has `kept` for use, and the text encoder if it is among it.
     """
@@ -150,6 +155,7 @@ def load_weights(model: nn.Module, kept: tuple[str, ...], path: Path, everything
     except (SafetensorError, OSError) as error:
         raise SimcropError("bad-model", f"{path} is damaged or no safetensors file") from error
     if everything_trained:
-        state = {name: tensor for name, tensor in state.items() if name.startswith((*kept, "text."))}
+        text = {name: tensor for name, tensor in state.items() if name.startswith("text.")}
+        state = for_use(state, recipe) | text
     wanted = {name for name in model.state_dict() if not name.startswith("text.") or name in state}
     load_state(model, state, wanted, f"{path}: the weights, by its config.json,")

@@ -166,5 +166,5 @@ def load_segmenter(path: str | Path, device: str | torch.device = AUTO) -> Segme
             f"may start from it by --set init.model={path}",
         )
     segmenter = Segmenter(recipe, recipe)
-    load_weights(segmenter, recipe.kept, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
+    load_weights(segmenter, recipe, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
     return segmenter.to(where)

@@ -4,11 +4,14 @@ Axes: b batch, n all patches, v visible patches, m masked patches, d features.
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from einops import repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,13 @@ def random_mask(
     keep = noise.topk(visible_count(noise.shape[1], ratio), largest=False).indices.sort().values
     masked = torch.ones(noise.shape, dtype=torch.bool, device=noise.device).scatter(1, keep, False)
     return Mask(keep, masked)
+
+
+def box_mask(shape: Triple, size: Triple, corner: Int[Tensor, "b 3"]) -> Mask:
+    """Of a grid of `shape` the encoder sees a box of `size` patches, which begins in each sample at its `corner`."""
+    (_, gy, gz), (x, y, z) = shape, size
+    numbers = torch.arange(prod(shape), device=corner.device).view(shape)
+    first = (corner[:, 0] * gy + corner[:, 1]) * gz + corner[:, 2]
+    keep = first[:, None] + numbers[:x, :y, :z].flatten()
+    masked = torch.ones(len(corner), numbers.numel(), dtype=torch.bool, device=corner.device)
+    return Mask(keep, masked.scatter(1, keep, False))

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import instance_norm, leaky_relu_
 
+from simcrop.device import numbers_at_hand
 from simcrop.jit import compiled
 
 SLOPE = 0.01  # of the leaky ReLU
@@ -33,7 +34,7 @@ def normed_relu(
     """Each channel of each scan at zero mean and unit variance, plus `beside` (`beside_too`: after the same was done to
     it), through a leaky ReLU.
     """
-    if seen.device.type == "cpu" and seen.dtype in BITS:
+    if numbers_at_hand(seen) and seen.dtype in BITS:
         beside = None if beside is None else beside.to(seen.dtype)
         return NormedRelu.apply(seen, beside, beside_too)  # type: ignore[return-value]
     total = instance_norm(seen)

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from simcrop.device import numbers_at_hand
 from simcrop.errors import SimcropError
 from simcrop.jit import compiled
 from simcrop.nn.patch import PatchGrid, Triple
@@ -30,7 +31,7 @@ CLIP_SIGMA = 5.0  # standard deviations
 
 def statistics_of(patches: Float[Tensor, "b v p"]) -> Float[Tensor, "b v f"]:
     """Mean, deviation, largest and smallest voxel, and the share of voxels in each range of density."""
-    if patches.device.type == "cpu" and not patches.requires_grad:
+    if numbers_at_hand(patches) and not patches.requires_grad:
         rows = patches.detach().float().contiguous().numpy()
         found = np.empty((*rows.shape[:2], STATISTICS), np.float32)
         measure_rows(

@@ -7,7 +7,7 @@ Axes: b study, v visible patches, s text, d features, e features that patches an
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -152,6 +152,17 @@ class Objective(nn.Module):
             return None
         return self.vision.depth_of(name.removeprefix("vision."))
 
+    def started(self) -> None:
+        """Told once, when `vision` has the weights that a new run starts from."""
+
+    def begins(self, epoch: float, epochs: int) -> None:
+        """Told before each step: how many of all `epochs` have passed, from the first step to the last of any run."""
+
+    def ends(self, epoch: float, epochs: int, total: Callable[[Tensor], Tensor]) -> None:
+        """Told after each step that has changed the weights; `total` gives the sum over all processes. What it keeps
+        between steps lies in buffers, which a checkpoint holds.
+        """
+
     def draw(self, batch: Batch, seed: int, first: int = 0) -> Batch:
         """The batch, still on the processor, with all that is random about it, most of it in `drawn`: a function of its
         samples' seeds, the step's `seed`, and the place of its `first` sample in the global batch.
@@ -220,6 +231,10 @@ class MethodSettings(Settings):
     @abstractmethod
     def build(self, components: Components) -> Objective:
         """The method, ready to be trained."""
+
+    def kept_as(self, name: str) -> str | None:
+        """What a parameter or buffer of the training is called in a model for use; None where it is not kept."""
+        return name if name.startswith(self.kept) else None
 
     @property
     def text_needs(self) -> TextNeeds | None:

@@ -38,6 +38,8 @@ def prepare_job(
     inputs = gather_inputs(cohort, studies, recipe, context, show)
     objective = recipe.build(inputs.components)
     start = recorded_start(out) if begun else start_encoder(objective, recipe, studies, show)
+    if not begun:
+        objective.started()
     for module in objective.modules():
         if isinstance(module, Transformer):
             module.recompute = recipe.engine.recompute

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from simcrop.claim import refuse_missing
 from simcrop.config import Recipe, flat
 from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.checkpoint import trained_state
@@ -48,6 +49,7 @@ def untrained(cohort_path: Path, recipe: Recipe, out: Path, overwrite: bool = Fa
     """Write the model that training this recipe on this cohort would start from, step for step the same except that
     there is no step: random or imported weights, principal components, the centre of the texts. The folder `out`.
     """
+    refuse_missing(flat(recipe))
     cohort = open_cohort(cohort_path)
     studies = training_studies(cohort, recipe)
     recipe = with_known_classes(with_known_labels(recipe, studies), studies)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from simcrop.config import Recipe, build_recipe, flat
+from simcrop.engine.checkpoint import STATE
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.files.tensors import load_state
@@ -25,7 +26,6 @@ from simcrop.objectives.method import Objective
 from simcrop.weights.mae import load_mae
 
 VISION = "vision."
-POSITION = "vision.position"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ def from_model(objective: Objective, recipe: Recipe, path: str) -> Start:
     there = build_recipe(config["architecture"], str(folder / CONFIG))
     refuse_other_encoder(recipe, there, path)
     every = tensors_of(folder / WEIGHTS)
-    state = {name.removeprefix(VISION): t for name, t in every.items() if name.startswith(VISION)}
+    kept = {name: there.kept_as(name) if (folder / STATE).is_file() else name for name in every}
+    taken = {name: as_.removeprefix(VISION) for name, as_ in kept.items() if as_ and as_.startswith(VISION)}
+    state = {as_: every[name] for name, as_ in taken.items()}
     encoder = there.vision.build(there.input.grid)
     load_state(encoder, state, None, f"{folder}: the weights of the encoder, by its config.json,")
     state = fitted(encoder, objective.vision)
@@ -88,9 +90,9 @@ def from_model(objective: Objective, recipe: Recipe, path: str) -> Start:
         f"init.model = {path}",
         digest_of_files(folder / WEIGHTS, folder / CONFIG),
         loaded,
-        sorted(name for name in every if not name.startswith(VISION)),
+        sorted(every.keys() - taken.keys()),
         untouched(objective, loaded),
-        [*changed_input(recipe, there, POSITION in every), *unused(recipe.init)],
+        [*changed_input(recipe, there, "position" in taken.values()), *unused(recipe.init)],
         {"provenance": config.get("provenance"), "split": there.data.split},
     )
 

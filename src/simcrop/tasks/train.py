@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simcrop.claim import differences
+from simcrop.claim import differences, refuse_missing
 from simcrop.config import Recipe, flat, free_settings
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.checkpoint import Describe, checkpoints, trained_state
@@ -82,6 +82,7 @@ def train(
     """
     refuse_tasks_that_know_nothing_of_each_other(os.environ, verb.name)
     refuse_recipe_of_other_verb(verb, recipe)
+    refuse_missing(flat(recipe))
     with stop_requests():
         cohort = open_cohort(cohort_path)
         studies = verb.choose(cohort, recipe)
