@@ -8,7 +8,9 @@ from simcrop.evaluation.shipped import read_settings
 from simcrop.settings import Settings
 
 PACKAGE, NAME = "simcrop.published", "simcrop"
-NOT_READABLE = "The paper's Fig. {0} is a picture without readable numbers, so that none of its values stand here."
+NOT_READABLE = (
+    "The paper's Fig. {0} is a picture without readable numbers, so that none of its values stand here."
+)
 
 
 class Published(Settings):

@@ -56,9 +56,7 @@ def auroc_of_label(place: int) -> Drawn:
     )
 
 
-def drawn_auroc(
-    values: np.ndarray, truth: np.ndarray, judged: np.ndarray, counts: np.ndarray
-) -> np.ndarray:
+def drawn_auroc(values: np.ndarray, truth: np.ndarray, judged: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The mean over the labels that a drawn cohort can be judged by."""
     return means_of_defined(drawn_ranking(values[:, judged], truth[:, judged], counts)["auroc"])
 
