@@ -18,10 +18,6 @@ class Places:
         """A `simcrop pretrain` folder, or the untrained model of the random start."""
         return self.out / "runs" / row / str(seed)
 
-    def features(self, row: str, seed: int, dataset: str, part: str) -> Path:
-        """A `simcrop embed` folder."""
-        return self.out / "features" / row / str(seed) / f"{dataset}-{part}"
-
     def probe(self, row: str, seed: int, dataset: str) -> Path:
         """A `simcrop probe` folder with every share of the data set."""
         return self.out / "probes" / row / str(seed) / dataset
@@ -37,6 +33,10 @@ class Places:
     def heat(self, row: str, seed: int) -> Path:
         """`simcrop ground` folders, one per scan, numbered."""
         return self.out / "heat" / row / str(seed)
+
+    def choice(self, row: str, pool: str) -> Path:
+        """A `simcrop probe` folder on the validation cohort."""
+        return self.out / "choices" / row / pool
 
     @property
     def chosen(self) -> Path:
