@@ -127,10 +127,9 @@ def recipe_of(
     """Its recipe and all that is changed of it, so that it differs from the base row in its objective alone."""
     base = SIMCROP.recipe[setup.size]
     text = tuple(of for of in setup.sources.start if start or not of.startswith("init."))
+    length = halved(base) if half else ()
     if setup.budget is not None:
         length = setup.budget.training(0.5 if half else 1.0)
-    else:
-        length = halved(base) if half else ()
     arm = Arm(row.name, row.recipe[setup.size], row.changes(setup.size), row.trained, base=base)
     return arm.recipe, tuple(arm.overrides(seed, (*text, *length, *setup.common)))
 

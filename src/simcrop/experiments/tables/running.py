@@ -29,12 +29,17 @@ def devices() -> tuple[Environment, ...]:
     return ({},) * len(os.sched_getaffinity(0))
 
 
-def run_jobs(jobs: Sequence[Job], on: Sequence[Environment], say: Say) -> dict[Path, str]:
-    """Returns when all are done that can be; why a job failed, or was not begun, by its folder.
+def run_jobs(
+    jobs: Sequence[Job], on: Sequence[Environment], say: Say, failed: Mapping[Path, str] | None = None
+) -> dict[Path, str]:
+    """Returns when all are done that can be; why a job failed, or was not begun, by its folder. `failed`: those of
+    before, which are not tried again.
 
     Interrupted, or asked by a scheduler to stop, every job saves what it has; the same call goes on from there.
     """
-    running = Running([job for job in jobs if not job.done], list(on), say)
+    before = dict(failed or {})
+    running = Running([job for job in jobs if not job.done and job.folder not in before], list(on), say)
+    running.failed |= before
     with stop_requests() as asked:
         if not on:
             while job := running.next():
