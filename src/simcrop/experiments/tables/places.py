@@ -14,13 +14,13 @@ class Places:
         """A phantom cohort; real ones lie where the data file says."""
         return self.out / "cohorts" / dataset / part
 
+    def raw(self, dataset: str, part: str) -> Path:
+        """The scans of a phantom cohort, and their truth."""
+        return self.out / "raw" / dataset / part
+
     def run(self, row: str, seed: int) -> Path:
         """A `simcrop pretrain` folder, or the untrained model of the random start."""
         return self.out / "runs" / row / str(seed)
-
-    def features(self, row: str, seed: int, dataset: str, part: str) -> Path:
-        """A `simcrop embed` folder."""
-        return self.out / "features" / row / str(seed) / f"{dataset}-{part}"
 
     def probe(self, row: str, seed: int, dataset: str) -> Path:
         """A `simcrop probe` folder with every share of the data set."""
@@ -38,10 +38,18 @@ class Places:
         """`simcrop ground` folders, one per scan, numbered."""
         return self.out / "heat" / row / str(seed)
 
+    def choice(self, row: str, pool: str) -> Path:
+        """A `simcrop probe` folder on the validation cohort."""
+        return self.out / "choices" / row / pool
+
     @property
     def chosen(self) -> Path:
         """What was chosen on the validation cohort before the test was opened."""
         return self.out / "chosen.json"
+
+    def failures(self, row: str, seed: int) -> Path:
+        """Why jobs of that row and seed ended without a result."""
+        return self.out / "failed" / f"{row}-{seed}.json"
 
     def table(self, name: str, suffix: str) -> Path:
         """`table1.md` and its like."""
