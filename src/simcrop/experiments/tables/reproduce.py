@@ -14,6 +14,7 @@ from simcrop.config import Recipe, load_recipe
 from simcrop.engine.precision import best_precision
 from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
+from simcrop.experiments.tables.budget import record_machine
 from simcrop.experiments.tables.columns import COLUMNS
 from simcrop.experiments.tables.expense import Sizes, total
 from simcrop.experiments.tables.jobs import Job, Training
@@ -202,6 +203,7 @@ class Tables:
         """What is not done yet, then the table; after `--only` no table."""
         sources = self.setup.sources
         failed: dict[Path, str] = {}
+        record_machine(self.places)
         if sources.phantoms:
             draw(self.columns, self.places, self.patients, say, max(1, len(on)))
             trainings = [job for job in jobs if isinstance(job, Training) and job.verb != "segment"]
