@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from simcrop.engine.journal import read_journal
 from simcrop.experiments.tables.places import Places
-from simcrop.experiments.tables.rows import Row, row_of
+from simcrop.experiments.tables.rows import Row
 from simcrop.files.whole import read_json, write_json
 from simcrop.model.folder import WEIGHTS
 from simcrop.tasks.folder import read_run
@@ -86,23 +86,22 @@ def given_to(
 
 
 def given(row: Row, seeds: Sequence[int], places: Places, trained: int | None) -> Given:
-    own = steps_and_scans(row, seeds, places)
+    own = steps_and_scans(row, [places.run(row.key, seed) for seed in seeds])
     if own is not None and row.starts_from is not None:
-        before = steps_and_scans(row_of(row.starts_from), seeds, places)
+        before = steps_and_scans(row, [places.first(row.key, seed) for seed in seeds])
         own = None if before is None else (own[0] + before[0], own[1] + before[1])
     sizes = [size for seed in seeds if (size := encoder_size(places.run(row.key, seed))) is not None]
     return Given(row, *(own or (None, None)), max(sizes, default=None), trained)
 
 
-def steps_and_scans(row: Row, seeds: Sequence[int], places: Places) -> tuple[int, int] | None:
+def steps_and_scans(row: Row, runs: Sequence[Path]) -> tuple[int, int] | None:
     """The most of any seed; nought without training, None where a journal does not tell."""
     if row.weights is not None:
         return None
     if not row.trained:
         return 0, 0
     found = []
-    for seed in seeds:
-        folder = places.run(row.key, seed)
+    for folder in runs:
         run, journal = read_run(folder), read_journal(folder / "journal.jsonl")
         if run is not None and journal:
             step = int(journal[-1]["step"])

@@ -14,9 +14,10 @@ from simcrop.config import Recipe, load_recipe
 from simcrop.engine.precision import best_precision
 from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
+from simcrop.experiments.tables.budget import record_machine
 from simcrop.experiments.tables.columns import COLUMNS
-from simcrop.experiments.tables.expense import Sizes, total
-from simcrop.experiments.tables.jobs import Job, Training
+from simcrop.experiments.tables.expense import Sizes, counted, total
+from simcrop.experiments.tables.jobs import Job, Pretrain, Training
 from simcrop.experiments.tables.phantoms import Patients, draw, sources_of_phantoms, wanted
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.plan_text import DRAW_S, lines_of, seconds_on_a_core
@@ -202,6 +203,7 @@ class Tables:
         """What is not done yet, then the table; after `--only` no table."""
         sources = self.setup.sources
         failed: dict[Path, str] = {}
+        record_machine(self.places)
         if sources.phantoms:
             draw(self.columns, self.places, self.patients, say, max(1, len(on)))
             trainings = [job for job in jobs if isinstance(job, Training) and job.verb != "segment"]
@@ -219,6 +221,12 @@ class Tables:
                 self.table, rows, self.columns, seeds, self.places, missing, read_failures(self.places)
             )
         return not failed
+
+    def trained(self, jobs: Sequence[Job]) -> dict[str, int]:
+        """By row how many parameters its pre-training teaches."""
+        return {
+            job.row: counted(job.built).trained for job in jobs if isinstance(job, Pretrain) and job.seed == 0
+        }
 
     def choose(self, on: Sequence[Environment], say: Say) -> dict[str, str]:
         """How each row's features are pooled, by the validation cohort; written down once and not chosen again."""
