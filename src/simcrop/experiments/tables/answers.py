@@ -48,7 +48,7 @@ class Answers:
         return self.question == other.question and np.array_equal(self.truth, other.truth, equal_nan=True)
 
 
-class NoAnswer(Exception):
+class NoAnswerError(Exception):
     """A cell stays empty; the message is the reason."""
 
 
@@ -64,17 +64,17 @@ def folder_of(column: Column, row: str, seed: int, places: Places) -> Path:
 def read_answers(
     column: Column, row: str, seed: int, places: Places, failed: Mapping[Path, str] | None = None
 ) -> Answers:
-    """Raises NoAnswer where there is none. `failed`: why a job, or the training before it, ended without a result."""
+    """Raises NoAnswerError where there is none. `failed`: why a job, or the training before it, left no result."""
     folder, failed = folder_of(column, row, seed, places), failed or {}
     if not (folder / METRICS).is_file():
         for place in (places.run(row, seed), folder):
             if place in failed:
-                raise NoAnswer(f"failed: {failed[place]}")
-        raise NoAnswer(NOT_FINISHED if folder.exists() else NOT_YET)
+                raise NoAnswerError(f"failed: {failed[place]}")
+        raise NoAnswerError(NOT_FINISHED if folder.exists() else NOT_YET)
     try:
         return segmented(folder) if column.task == "segment" else predicted(folder, column.share)
     except SimcropError as error:
-        raise NoAnswer(f"unreadable: {error.sentence}") from error
+        raise NoAnswerError(f"unreadable: {error.sentence}") from error
 
 
 def predicted(folder: Path, share: float) -> Answers:

@@ -3,20 +3,25 @@
 All of it is read from files, so that a table that is written again is the same.
 """
 
+import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
 from safetensors import safe_open
 
+from simcrop.config import build_recipe
 from simcrop.engine.journal import read_journal
+from simcrop.experiments.tables.columns import TABLES
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import Row
 from simcrop.files.whole import read_json, write_json
-from simcrop.model.folder import WEIGHTS
+from simcrop.model.folder import CONFIG, WEIGHTS
+from simcrop.tasks.cost import cost_of
 from simcrop.tasks.folder import read_run
 
 MACHINES = "machines.json"
@@ -34,8 +39,8 @@ class Study:
 @dataclass(frozen=True)
 class Given:
     """`steps` and `scans` seen, with repetition and with those of the row that it starts from, the most of any seed;
-    None where it was trained elsewhere or not yet. `encoder`: parameters of what is judged; `trained`: of all that
-    learned, where somebody counted them.
+    None where it was trained elsewhere or not yet. Parameters: `encoder`, of what is judged; `trained`, all that
+    learned. `pool`: how its patches are pooled, as chosen on the validation cohort; empty where nothing was chosen.
     """
 
     row: Row
@@ -43,14 +48,18 @@ class Given:
     scans: int | None
     encoder: int | None
     trained: int | None
+    pool: str = ""
 
 
-def read_study(places: Places) -> Study:
-    """From the files that the experiment leaves; it runs on phantoms unless its settings name `data`."""
+def read_study(table: str, places: Places) -> Study:
+    """From the files that the experiment leaves; it runs on phantoms unless its settings name `data`. All tables share
+    a folder, whose command is that of the first with another name.
+    """
     run = read_run(places.out) or {}
     path = places.out / MACHINES
     machines = read_json(path)["machines"] if path.is_file() else [run.get("platform", "not recorded")]
-    words = [Path(word).name if n == 0 else word for n, word in enumerate(run.get("command", []))]
+    words = run.get("command", [])
+    words = ["simcrop", *(table if word in TABLES else word for word in words[1:])] if words else []
     phantoms = run.get("settings", {}).get("data") is None
     return Study(" ".join(words) or "not recorded", tuple(machines), phantoms)
 
@@ -78,20 +87,21 @@ def describe_machine() -> str:
     return ", ".join([own, *cards, best_precision()])
 
 
-def given_to(
-    rows: Sequence[Row], seeds: Sequence[int], places: Places, trained: Mapping[str, int] | None = None
-) -> list[Given]:
+def given_to(rows: Sequence[Row], seeds: Sequence[int], places: Places) -> list[Given]:
     """Of every row."""
-    return [given(row, seeds, places, (trained or {}).get(row.key)) for row in rows]
+    chosen = read_json(places.chosen) if places.chosen.is_file() else {}
+    return [given(row, seeds, places, chosen.get(row.key, {}).get("pool", "")) for row in rows]
 
 
-def given(row: Row, seeds: Sequence[int], places: Places, trained: int | None) -> Given:
+def given(row: Row, seeds: Sequence[int], places: Places, pool: str) -> Given:
     own = steps_and_scans(row, [places.run(row.key, seed) for seed in seeds])
     if own is not None and row.starts_from is not None:
         before = steps_and_scans(row, [places.first(row.key, seed) for seed in seeds])
         own = None if before is None else (own[0] + before[0], own[1] + before[1])
-    sizes = [size for seed in seeds if (size := encoder_size(places.run(row.key, seed))) is not None]
-    return Given(row, *(own or (None, None)), max(sizes, default=None), trained)
+    runs = [run for seed in seeds if (run := places.run(row.key, seed) / "model" / WEIGHTS).is_file()]
+    encoder = encoder_size(runs[0]) if runs else None
+    trained = trained_size(runs[0].with_name(CONFIG)) if runs and own and own[0] else None
+    return Given(row, *(own or (None, None)), encoder, 0 if own == (0, 0) else trained, pool)
 
 
 def steps_and_scans(row: Row, runs: Sequence[Path]) -> tuple[int, int] | None:
@@ -109,14 +119,21 @@ def steps_and_scans(row: Row, runs: Sequence[Path]) -> tuple[int, int] | None:
     return max(found, default=None)
 
 
-def encoder_size(run: Path) -> int | None:
-    """Parameters of the vision encoder in a run's model."""
-    path = run / "model" / WEIGHTS
-    if not path.is_file():
-        return None
-    with safe_open(path, "numpy") as file:
+def encoder_size(weights: Path) -> int:
+    """Parameters of the vision encoder of a model."""
+    with safe_open(weights, "numpy") as file:
         names = [name for name in file.keys() if name.startswith("vision.")]  # noqa: SIM118
         return sum(prod(file.get_slice(name).get_shape()) for name in names)
+
+
+def trained_size(config: Path) -> int:
+    """Parameters that learned, counted from the recipe that a model was trained by."""
+    return trained_by(config.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=64)
+def trained_by(config: str) -> int:
+    return cost_of(build_recipe(json.loads(config)["architecture"], CONFIG)).trained
 
 
 def equal_words(given: Sequence[Given]) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from simcrop.experiments.scores import Reached
-from simcrop.experiments.tables.answers import OTHER_SCANS, Answers, NoAnswer, alike, read_answers
+from simcrop.experiments.tables.answers import OTHER_SCANS, Answers, NoAnswerError, alike, read_answers
 from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.paper import Published
 from simcrop.experiments.tables.places import Places
@@ -164,7 +164,7 @@ def gather(
         for seed in seeds:
             try:
                 found.append((row.key, seed, read_answers(column, row.key, seed, places, failed)))
-            except NoAnswer as none:
+            except NoAnswerError as none:
                 without[row.key].setdefault(str(none), []).append(seed)
     kept: dict[str, dict[int, Answers]] = {}
     same = alike([answers for *_, answers in found]) if found else []

@@ -43,9 +43,9 @@ PAPER = (
 )
 LEFT_OPEN = (
     "What the paper leaves open. Without WL the decoder has f^I alone, one vector for all words; Eq. 5 and Fig. 1 give "
-    "it no text, yet the row with IL alone must know the visible words from somewhere. Here the text features are added "
-    "to f^I and f^W in every row (`fusion.text_residual`; false is Eq. 5 to the letter). Heads of the cross-attention "
-    "(12 here) are not said either."
+    "it no text, yet the row with IL alone must know the visible words from somewhere. Here the text features are "
+    "added to f^I and f^W in every row (`fusion.text_residual`; false is Eq. 5 to the letter). Heads of the "
+    "cross-attention (12 at full size) are not said either."
 )
 EXTENSION = (
     "The study of our own parts, with random init, MAE, controls and heat maps beside it, is `simcrop reproduce "

@@ -16,8 +16,8 @@ from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.tables.budget import record_machine
 from simcrop.experiments.tables.columns import COLUMNS
-from simcrop.experiments.tables.expense import Sizes, counted, total
-from simcrop.experiments.tables.jobs import Job, Pretrain, Training
+from simcrop.experiments.tables.expense import Sizes, total
+from simcrop.experiments.tables.jobs import Job, Training
 from simcrop.experiments.tables.phantoms import Patients, draw, sources_of_phantoms, wanted
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.plan_text import DRAW_S, lines_of, seconds_on_a_core
@@ -221,12 +221,6 @@ class Tables:
                 self.table, rows, self.columns, seeds, self.places, missing, read_failures(self.places)
             )
         return not failed
-
-    def trained(self, jobs: Sequence[Job]) -> dict[str, int]:
-        """By row how many parameters its pre-training teaches."""
-        return {
-            job.row: counted(job.built).trained for job in jobs if isinstance(job, Pretrain) and job.seed == 0
-        }
 
     def choose(self, on: Sequence[Environment], say: Say) -> dict[str, str]:
         """How each row's features are pooled, by the validation cohort; written down once and not chosen again."""

@@ -32,7 +32,11 @@ class Block:
 
 
 def blocks_of(columns: Sequence[Judged]) -> list[Block]:
-    """All of few columns side by side with the paper; of many, ours first, then a block per data set."""
+    """All of few columns side by side with the paper; of many, ours first, then a block per data set. Ours alone where
+    the paper has no values.
+    """
+    if all(cell.paper is None for of in columns for cell in of.cells):
+        return [Block("Ours", tuple(columns), beside=False)]
     if len(columns) <= BESIDE:
         return [Block("Ours beside the paper's", tuple(columns), beside=True)]
     by_dataset = [tuple(of) for _, of in groupby(columns, lambda judged: judged.column.dataset)]

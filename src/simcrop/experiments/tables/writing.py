@@ -9,9 +9,17 @@ from typing import Any
 
 from simcrop.experiments import scores
 from simcrop.experiments.extension_text import markdown
-from simcrop.experiments.tables.budget import Given, Study, equal_words, given_to, read_study
+from simcrop.experiments.tables.budget import (
+    Given,
+    Study,
+    equal_words,
+    given_to,
+    read_study,
+)
 from simcrop.experiments.tables.cells import Judged, judge_column
 from simcrop.experiments.tables.columns import Column
+from simcrop.experiments.tables.drawn import Drawn, drawn_of
+from simcrop.experiments.tables.heat import write_heat
 from simcrop.experiments.tables.notes import (
     EXTENSION,
     LEFT_OPEN,
@@ -24,7 +32,7 @@ from simcrop.experiments.tables.notes import (
     reasons_of,
     winners,
 )
-from simcrop.experiments.tables.paper import read_published
+from simcrop.experiments.tables.paper import NOT_READABLE, read_published
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import Row
 from simcrop.experiments.tables.table_rows import (
@@ -40,7 +48,7 @@ from simcrop.figures.grid import draw_grid
 from simcrop.figures.page import Page
 from simcrop.files.whole import write_json, write_whole
 
-BUDGET = ("method", "steps", "scans seen", "parameters of the encoder", "parameters trained")
+BUDGET = ("method", "steps", "scans seen", "parameters of the encoder", "parameters trained", "pooling")
 
 
 def write_table(
@@ -50,39 +58,28 @@ def write_table(
     seeds: Sequence[int],
     places: Places,
     missing: Mapping[str, str],
-    failed: Mapping[Path, str] | None = None,
-    trained: Mapping[str, int] | None = None,
+    failed: Mapping[Path, str],
 ) -> dict[str, Any]:
     """`OUT/NAME.md`, `.csv`, `.json` and `.html`; what the JSON holds.
 
     `missing`: by data set why it is not there and where to get it. `failed`: by the folder that it would have left why
-    a job failed. `trained`: by row how many parameters learned.
+    a job failed.
     """
-    judged = judge_columns(name, rows, columns, seeds, places, missing, failed)
-    study, given = read_study(places), given_to(rows, seeds, places, trained)
-    parts = texts_of(name, study, seeds, judged, given)
-    results = results_of(name, rows, judged, given, study, seeds, parts)
-    write_json(places.table(name, "json"), results)
-    write_whole(places.table(name, "csv"), csv_of(judged))
-    write_markdown(places.table(name, "md"), name, rows, judged, given, parts)
-    write_page(places.table(name, "html"), name, rows, judged, given, parts)
-    return results
-
-
-def judge_columns(
-    name: str,
-    rows: Sequence[Row],
-    columns: Sequence[Column],
-    seeds: Sequence[int],
-    places: Places,
-    missing: Mapping[str, str],
-    failed: Mapping[Path, str] | None = None,
-) -> list[Judged]:
+    study, given = read_study(name, places), given_to(rows, seeds, places)
+    if name == "fig4":
+        return write_heat(rows, columns, seeds, places, missing, failed, study)
     published = read_published()
-    return [
-        judge_column(name, column, rows, seeds, places, missing, failed or {}, published)
-        for column in columns
+    judged = [
+        judge_column(name, column, rows, seeds, places, missing, failed, published) for column in columns
     ]
+    parts = texts_of(name, study, seeds, judged, given)
+    drawn = drawn_of(name, rows, judged)
+    results = results_of(name, rows, judged, given, study, seeds, parts) | (drawn.fields if drawn else {})
+    write_json(places.table(name, "json"), results)
+    write_whole(places.table(name, "csv"), drawn.csv if drawn else csv_of(judged))
+    write_markdown(places.table(name, "md"), name, rows, judged, given, parts, drawn)
+    write_page(places.table(name, "html"), name, rows, judged, given, parts, drawn)
+    return results
 
 
 def texts_of(
@@ -90,10 +87,11 @@ def texts_of(
 ) -> dict[str, list[str]]:
     """All words around the table, a list of paragraphs each."""
     won = winners(judged)
+    printed = any(cell.paper is not None for of in judged for cell in of.cells)
     return {
         "caption": [caption_of(name, study, seeds, judged)],
-        "found": [*won, *(explanation(judged) if won else [])],
-        "reading": [READING.format(draws=scores.DRAWS), PAPER],
+        "found": [*won, *(explanation(judged) if name != "fig3" else [])],
+        "reading": [READING.format(draws=scores.DRAWS), PAPER if printed else NOT_READABLE.format(name[-1])],
         "open": [LEFT_OPEN, EXTENSION] if name == "table3" else [],
         "foot": [*foot_of(judged), *reasons_of(judged)],
         "budget": list(filter(None, [equal_words(given)])),
@@ -142,6 +140,7 @@ def results_of(
                 "scans_seen": of.scans,
                 "encoder_parameters": of.encoder,
                 "trained_parameters": of.trained,
+                "pool": of.pool or None,
             }
             for of in given
         ],
@@ -173,10 +172,13 @@ def write_markdown(
     judged: Sequence[Judged],
     given: Sequence[Given],
     parts: Mapping[str, list[str]],
+    drawn: Drawn | None,
 ) -> None:
     lines = [f"# {TITLES[name]}", "", *parts["caption"], ""]
     if parts["found"]:
         lines += ["## What it says", "", *(f"- {line}" for line in parts["found"]), ""]
+    if drawn:
+        lines += [f"## {drawn.title}", "", drawn.words, "", *drawn.markdown, ""]
     for block in blocks_of(judged):
         lines += [f"## {block.title}", "", *markdown_of(block, rows), ""]
     for paragraph in (*parts["reading"], *parts["open"]):
@@ -193,8 +195,11 @@ def write_page(
     judged: Sequence[Judged],
     given: Sequence[Given],
     parts: Mapping[str, list[str]],
+    drawn: Drawn | None,
 ) -> None:
     page = Page(TITLES[name], " ".join(parts["caption"]))
+    if drawn:
+        page.section(drawn.title, drawn.words).drawing(drawn.drawing)
     for n, block in enumerate(blocks_of(judged)):
         page.section(block.title)
         page.drawing(draw_grid(headings_of(block, rows), lines_of(block, rows), "method"))
@@ -207,7 +212,10 @@ def write_page(
 
 
 def budget_rows(given: Sequence[Given]) -> list[list[Any]]:
-    return [[of.row.name, *map(count_words, (of.steps, of.scans, of.encoder, of.trained))] for of in given]
+    counts = [(of.steps, of.scans, of.encoder, of.trained) for of in given]
+    return [
+        [of.row.name, *map(count_words, some), of.pool or "–"] for of, some in zip(given, counts, strict=True)
+    ]
 
 
 def count_words(count: int | None) -> str:
