@@ -18,7 +18,7 @@ from simcrop.config import build_recipe
 from simcrop.engine.journal import read_journal
 from simcrop.experiments.tables.columns import TABLES
 from simcrop.experiments.tables.places import Places
-from simcrop.experiments.tables.rows import Row, row_of
+from simcrop.experiments.tables.rows import Row
 from simcrop.files.whole import read_json, write_json
 from simcrop.model.folder import CONFIG, WEIGHTS
 from simcrop.tasks.cost import cost_of
@@ -94,9 +94,9 @@ def given_to(rows: Sequence[Row], seeds: Sequence[int], places: Places) -> list[
 
 
 def given(row: Row, seeds: Sequence[int], places: Places, pool: str) -> Given:
-    own = steps_and_scans(row, seeds, places)
+    own = steps_and_scans(row, [places.run(row.key, seed) for seed in seeds])
     if own is not None and row.starts_from is not None:
-        before = steps_and_scans(row_of(row.starts_from), seeds, places)
+        before = steps_and_scans(row, [places.first(row.key, seed) for seed in seeds])
         own = None if before is None else (own[0] + before[0], own[1] + before[1])
     runs = [run for seed in seeds if (run := places.run(row.key, seed) / "model" / WEIGHTS).is_file()]
     encoder = encoder_size(runs[0]) if runs else None
@@ -104,15 +104,14 @@ def given(row: Row, seeds: Sequence[int], places: Places, pool: str) -> Given:
     return Given(row, *(own or (None, None)), encoder, 0 if own == (0, 0) else trained, pool)
 
 
-def steps_and_scans(row: Row, seeds: Sequence[int], places: Places) -> tuple[int, int] | None:
+def steps_and_scans(row: Row, runs: Sequence[Path]) -> tuple[int, int] | None:
     """The most of any seed; nought without training, None where a journal does not tell."""
     if row.weights is not None:
         return None
     if not row.trained:
         return 0, 0
     found = []
-    for seed in seeds:
-        folder = places.run(row.key, seed)
+    for folder in runs:
         run, journal = read_run(folder), read_journal(folder / "journal.jsonl")
         if run is not None and journal:
             step = int(journal[-1]["step"])

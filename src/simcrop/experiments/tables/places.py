@@ -22,6 +22,10 @@ class Places:
         """A `simcrop pretrain` folder, or the untrained model of the random start."""
         return self.out / "runs" / row / str(seed)
 
+    def first(self, row: str, seed: int) -> Path:
+        """The run that a row starts from, where it starts from one."""
+        return self.run(f"{row}-first", seed)
+
     def probe(self, row: str, seed: int, dataset: str) -> Path:
         """A `simcrop probe` folder with every share of the data set."""
         return self.out / "probes" / row / str(seed) / dataset

@@ -18,7 +18,6 @@ from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import SIMCROP, Row, Size, row_of
 from simcrop.experiments.tables.sources import SEGMENT_RECIPES, Sources
 
-FIRST = "-first"  # after the key of a row: the run that it starts from
 LUNA16_TENTH = ("optim.epochs=400", "optim.warmup_epochs=50")  # of the public code, at 10 %
 POOLS = ("mean", "max")
 
@@ -115,7 +114,7 @@ def trainings_of(row: Row, seed: int, setup: Setup) -> Iterator[Pretrain | Untra
         kind = Pretrain if row.trained else Untrained
         yield kind(row.key, seed, folder, cohort, *recipe_of(row, seed, setup))
         return
-    first = setup.places.run(row.key + FIRST, seed)
+    first = setup.places.first(row.key, seed)
     yield Pretrain(row.key, seed, first, cohort, *recipe_of(row_of(row.starts_from), seed, setup, half=True))
     recipe, settings = recipe_of(row, seed, setup, half=True, start=False)
     yield Pretrain(row.key, seed, folder, cohort, recipe, (*settings, f"init.model={first}"), after=(first,))

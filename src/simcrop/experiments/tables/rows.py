@@ -25,14 +25,14 @@ class Row:
     key: str
     name: str
     group: str
-    recipe: Mapping[str, str]
+    recipe: Mapping[str, str] = field(hash=False)
     settings: tuple[str, ...] = ()
     trained: bool = True
     starts_from: str | None = None
     weights: str | None = None
     paper: str = ""
     switches: tuple[bool, bool, bool] | None = None
-    sized: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sized: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def changes(self, size: Size) -> tuple[str, ...]:
         """What it changes of its recipe."""
