@@ -48,13 +48,9 @@ class World:
             self.places.probe(row, seed, dataset), {share: of[None] for share, of in by_share.items()}, [seed]
         )
 
-    def write(
-        self, folder: Path, by_share: Mapping[float, np.ndarray], seeds: Sequence[int]
-    ) -> Path:
+    def write(self, folder: Path, by_share: Mapping[float, np.ndarray], seeds: Sequence[int]) -> Path:
         folder.mkdir(parents=True)
-        write_predictions(
-            folder / PREDICTIONS, self.cohort, by_share, seeds, self.truth, list(self.names)
-        )
+        write_predictions(folder / PREDICTIONS, self.cohort, by_share, seeds, self.truth, list(self.names))
         write_metrics(folder, {"split_hash": {"test": digest_of_names(self.patients)}})
         return folder
 

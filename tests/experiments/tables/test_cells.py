@@ -42,7 +42,9 @@ def cell(found: Judged, row: str) -> Cell:
 def write_all(world: Any, skills: Mapping[str, float], seeds: Sequence[int] = (0, 1)) -> None:
     for row, skill in skills.items():
         for seed in seeds:
-            world.probe(row, seed, "ct-rate", {0.1: world.scores(skill / 2, seed), 1.0: world.scores(skill, seed)})
+            world.probe(
+                row, seed, "ct-rate", {0.1: world.scores(skill / 2, seed), 1.0: world.scores(skill, seed)}
+            )
 
 
 def test_value_is_the_macro_auroc_of_its_share_averaged_over_seeds(world: Any) -> None:
@@ -158,14 +160,16 @@ def test_marks_need_a_lead_beyond_chance(
 def test_missing_cells_are_empty_and_say_why(world: Any) -> None:
     write_all(world, {"simcrop": 2.0})
     world.probe("mae", 0, "ct-rate", {1.0: world.scores(1.0, 0)})
-    world.places.probe("mae", 1, "ct-rate").mkdir()
+    world.places.probe("mae", 1, "ct-rate").mkdir(parents=True)
     found = judged(world, CT_RATE_100, failed={world.places.run("random", 0): "the loss was not finite"})
     assert cell(found, "random").reason == "seed 0: failed: the loss was not finite; seed 1: not yet run"
     assert (cell(found, "mae").seeds, cell(found, "mae").reason) == ((0,), "seed 1: not finished")
     assert (cell(found, "random").interval, cell(found, "random").paper) == (None, 63.8)
     assert "no share of 10 %" in cell(judged(world, CT_RATE_10), "mae").reason
     gone = judged(world, CT_RATE_100, missing={"ct-rate": "no cohort; it is to be had from there"})
-    assert {(of.interval, of.reason) for of in gone.cells} == {(None, "no cohort; it is to be had from there")}
+    assert {(of.interval, of.reason) for of in gone.cells} == {
+        (None, "no cohort; it is to be had from there")
+    }
 
 
 def test_other_scans_or_another_truth_are_never_compared(world: Any) -> None:
