@@ -51,7 +51,7 @@ def title_of(columns: Sequence[Judged]) -> str:
 
 def headings_of(block: Block, rows: Sequence[Row]) -> list[Heading]:
     """Switches first, where rows have them."""
-    switches = [Heading("parts", ("SA", "IL", "WL"))] if rows[0].switches else []
+    switches = [Heading("parts", ("SA", "IL", "WL"))] if differ_in_parts(rows) else []
     titles = tuple(f"{of.column.title}, {word_of(of)}" for of in block.columns)
     if not block.beside:
         ours = [
@@ -69,20 +69,25 @@ def headings_of(block: Block, rows: Sequence[Row]) -> list[Heading]:
     ]
 
 
+def differ_in_parts(rows: Sequence[Row]) -> bool:
+    """Rows of Table 3, which are told apart by switches."""
+    return all(row.switches is not None for row in rows)
+
+
 def word_of(judged: Judged) -> str:
     return {"auroc": "AUROC", "accuracy": "accuracy", "dice": "Dice", "none": ""}[judged.column.metric]
 
 
 def lines_of(block: Block, rows: Sequence[Row]) -> list[Line]:
-    lines = []
+    lines, parts = [], differ_in_parts(rows)
     for n, row in enumerate(rows):
         cells = [of.cells[n] for of in block.columns]
-        entries = [Entry("✓" if on else "×") for on in row.switches or ()]
+        entries = [Entry("✓" if on else "×") for on in row.switches or ()] if parts else []
         entries += [entry_of(cell) for cell in cells]
         if block.beside:
             entries += [Entry(one_digit(cell.paper)) for cell in cells]
             entries += [Entry(one_digit(cell.over_paper, sign="+")) for cell in cells]
-        lines.append(Line(row.name, tuple(entries), row.group if row.switches is None else ""))
+        lines.append(Line(row.name, tuple(entries), "" if parts else row.group))
     return lines
 
 
