@@ -4,6 +4,7 @@ Axes: D H W of the authors' arrays (down, back, left), x y z of ours (right, fro
 """
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from nibabel.affines import apply_affine
 from torch import Tensor
 
 from simcrop.data.preprocess import preprocess
@@ -168,9 +170,9 @@ def without(state: State, start: str) -> State:
 
 
 REFUSED: dict[str, tuple[Callable[[State], State], str]] = {
-    "another network": (lambda s: {"weight": torch.ones(3)}, "no encoder with M3D-CLIP's names"),
+    "another network": (lambda _: {"weight": torch.ones(3)}, "no encoder with M3D-CLIP's names"),
     "timm's names": (
-        lambda s: {"patch_embed.proj.weight": torch.ones(3)},
+        lambda _: {"patch_embed.proj.weight": torch.ones(3)},
         "no encoder with M3D-CLIP's names",
     ),
     "a block lost": (lambda s: without(s, "blocks.1."), "11 of the encoder's 28 tensors are missing"),
@@ -203,19 +205,57 @@ def test_a_wrong_file_is_refused_and_nothing_is_written(tmp_path: Path, flaw: st
     assert [path.name for path in tmp_path.iterdir()] == ["m3d.bin"]
 
 
-def test_a_cohort_is_embedded_and_probed_and_a_sentence_refused(
-    simcrop: Callable, toy_cohort: Path, model_folder: Path, tmp_path: Path
-) -> None:
-    assert simcrop("embed", model_folder, toy_cohort, "--out", tmp_path / "features").code == 0
-    table = pl.read_parquet(tmp_path / "features/embeddings.parquet")
-    model, study = load(model_folder, "cpu"), open_cohort(toy_cohort)[0]
-    image, _ = preprocess(study.volume(), model.spec)
-    theirs = slow_tokens(encoder(), ((image[0] + 1) / 2).permute(2, 1, 0).flip(0, 1, 2))
-    np.testing.assert_allclose(table["embedding"].to_numpy()[0], theirs[1:].mean(0).numpy(), atol=1e-5)
+@pytest.fixture(scope="module")
+def halves(toy_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six patients, of whom three are held out, with one label that both halves know both ways."""
+    folder = tmp_path_factory.mktemp("halves") / "cohort"
+    shutil.copytree(toy_cohort, folder, ignore=shutil.ignore_patterns("features", "sentences"))
+    number = pl.col("patient").rank("dense") - 1
+    pl.read_parquet(folder / "studies.parquet").with_columns(
+        pl.when(number % 2 == 0).then(pl.lit("train")).otherwise(pl.lit("valid")).alias("split"),
+        (number % 4 < 2).cast(pl.Int8).alias("label:Cardiomegaly"),
+    ).write_parquet(folder / "studies.parquet")
+    return folder
 
-    asked = "ground", model_folder, toy_cohort / "nowhere", "--sentence", "A nodule."
-    assert not (tmp_path / "grounded").exists()
-    assert simcrop(*asked, "--out", tmp_path / "grounded").code == 2
+
+def test_a_cohort_is_embedded_from_what_it_stores(
+    simcrop: Callable, halves: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    assert simcrop("embed", model_folder, halves, "--out", tmp_path / "out").code == 0
+    vectors = pl.read_parquet(tmp_path / "out/embeddings.parquet")["embedding"].to_numpy()
+    image, _ = preprocess(open_cohort(halves)[0].volume(), load(model_folder, "cpu").spec)
+    theirs = slow_tokens(encoder(), ((image[0] + 1) / 2).permute(2, 1, 0).flip(0, 1, 2))
+    np.testing.assert_allclose(vectors[0], theirs[1:].mean(0).numpy(), atol=1e-5)
+    assert len(np.unique(vectors.round(4), axis=0)) == len(vectors)
+
+
+def test_its_tokens_lie_all_over_the_scan(
+    simcrop: Callable, model_folder: Path, scan: Callable, save: Callable, tmp_path: Path
+) -> None:
+    file = save(tmp_path / "ct.nii.gz", scan(0))
+    words = "embed", model_folder, file, "--tokens", "--format", "npz", "--out", tmp_path / "out"
+    assert simcrop(*words).code == 0
+    found = np.load(tmp_path / "out/ct.npz")
+    affine, lengths = np.diag([-2.0, -2.5, 4.0, 1.0]), scan(0).shape
+    ends = np.sort(apply_affine(affine, [np.full(3, -0.5), np.array(lengths) - 0.5]), axis=0)
+    half = (ends[1] - ends[0]) / (2 * np.array(GRID[::-1]))
+    np.testing.assert_allclose(found["coords"].min(0), ends[0] + half, atol=1e-3)
+    np.testing.assert_allclose(found["coords"].max(0), ends[1] - half, atol=1e-3)
+    assert found["inside"].all()
+
+
+def test_it_is_probed_and_neither_further_views_nor_sentences_are_had(
+    simcrop: Callable, halves: Path, model_folder: Path, scan: Callable, save: Callable, tmp_path: Path
+) -> None:
+    ran = simcrop("probe", model_folder, halves, "--no-baselines", "--out", tmp_path / "probed")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("macro AUROC")
+    words = "probe", model_folder, halves, "--views", "2", "--out", tmp_path / "viewed"
+    assert "whole scans" in simcrop(*words).refusal
+    file = save(tmp_path / "ct.nii.gz", scan(0))
+    words = "ground", model_folder, file, "--sentence", "A nodule.", "--out", tmp_path / "grounded"
+    assert "official weights, imported without their text side" in simcrop(*words).refusal
+    assert {path.name for path in tmp_path.iterdir()} == {"probed", "ct.nii.gz"}
 
 
 def test_training_on_whole_scans_is_refused(simcrop: Callable, toy_cohort: Path, tmp_path: Path) -> None:
