@@ -23,7 +23,8 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.model.folder import describe_model, save_model
 from simcrop.nn.text_encoder import read_text_encoder
-from simcrop.objectives.method import Components, Objective
+from simcrop.objectives.method import Objective
+from simcrop.objectives.needs import Components
 
 SENTENCES = ["a nodule in the left upper lobe.", "no effusion.", "the lung is clear."]
 LABELS = ["nodule", "effusion", "lung", "lobe"]
@@ -31,6 +32,7 @@ OWN: dict[str, dict[str, Any]] = {
     "simcrop": {"report_decoder": {"depth": 1, "dim": 20, "heads": 5, "hidden": 44}, "fusion": {"heads": 4}},
     "mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}},
     "dino": {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}},
+    "mrm": {"report_decoder": {"depth": 1, "dim": 20, "heads": 5, "hidden": 44}},
     "ct-clip": {"contrast": {"dim": 17, "pool": "mean"}},
     "m3d": {"contrast": {"dim": 17, "pool": "mean"}},
     "m3ae": {
@@ -54,7 +56,9 @@ def saved(toy_tree: dict[str, Any], tiny_bert: Path, tmp_path: Path) -> Saved:
         recipe = build_recipe(tree | {n: {**tree.get(n, {}), **g} for n, g in groups.items()}, "toy")
         text, tokenizer = None, None
         if recipe.text_needs is not None:
-            text, tokenizer = read_text_encoder(tiny_bert, recipe.text.freeze), Tokenizer.load(tiny_bert)
+            tokenizer = Tokenizer.load(tiny_bert)
+            if recipe.text_needs.encoder:
+                text = read_text_encoder(tiny_bert, recipe.text.freeze)
         torch.manual_seed(2)
         objective = recipe.build(Components(recipe.input.grid, text, tokenizer, center=torch.randn(24)))
         with torch.no_grad():
@@ -150,7 +154,7 @@ def test_sentences_learned_from_lone_patches_are_grounded_in_lone_patches(
     assert not torch.allclose(first[:, half:], second[:, half:], atol=1e-3)
 
 
-@pytest.mark.parametrize("method", ["mae", "supervised"])
+@pytest.mark.parametrize("method", ["mae", "mrm", "supervised"])
 def test_model_that_never_read_a_sentence_says_so_in_one_line(
     saved: Saved, volume: Volume, method: str
 ) -> None:

@@ -24,7 +24,8 @@ from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.evaluation.protocol import Protocol
 from simcrop.evaluation.stated import claims_of, level_of, opposite_of
 from simcrop.nn.text_encoder import read_text_encoder
-from simcrop.objectives.method import Components, Objective, Prompts
+from simcrop.objectives.method import Objective
+from simcrop.objectives.needs import Components, Prompts
 from simcrop.objectives.registry import methods
 from simcrop.tasks.prompts import sides_of
 
@@ -77,7 +78,10 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
         texts, components = text_side(
             recipe, tiny_bert, [Report(f, "no effusion.") for f in findings], organs
         )
-        volumes = torch.rand(len(findings), 1, 24, 28, 15, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        scale = recipe.fine_scale
+        shape = (len(findings), 1, 24 * scale, 28 * scale, 15 * scale)
+        finer = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        volumes = finer[..., ::scale, ::scale, ::scale]
         masks = (volumes * 1.5 + 1.5).short()  # 0, 1 and 2: the brighter, the more
         if organs:
             masks = organ_masks(len(findings), len(organs))
@@ -89,6 +93,7 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
                 LABELS[i % len(LABELS)],
                 masks[i],
                 seed=100 + i,
+                fine=finer[i] if scale > 1 else None,
             )
             for i, f in enumerate(findings)
         ]
@@ -119,7 +124,11 @@ def text_side(
     needs = recipe.text_needs
     if needs is None:
         return None, Components(recipe.input.grid)
-    tokenizer, text = Tokenizer.load(bert), read_text_encoder(bert, recipe.text.freeze)
+    tokenizer = Tokenizer.load(bert)
+    if not needs.encoder:
+        bank = build_bank([[] for _ in reports], None)
+        return Texts(tokenizer, bank, 64, 64, None), Components(recipe.input.grid, None, tokenizer)
+    text = read_text_encoder(bert, recipe.text.freeze)
 
     def encode(texts: list[str]) -> torch.Tensor:
         tokens = tokenizer.encode(texts, recipe.text_length)
@@ -140,7 +149,7 @@ def text_side(
         else [texts_of(r, needs.unit) for r in reports]
     )
     said = [of_one if len(of_one) == len(organs) else [] for of_one in said] if organs else said
-    bank = build_bank(said, encode if recipe.text.freeze else None, asked=asked)
+    bank = build_bank(said, encode if recipe.text.freeze and needs.unit else None, asked=asked)
     texts = Texts(tokenizer, bank, 64, recipe.text_length, needs.unit, needs.predicted != "no")
     if organs:
         ids = [f"study-{i}" for i in range(len(reports))]

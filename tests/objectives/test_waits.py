@@ -35,6 +35,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "mae": ("mae", {}),
     "dino": ("dino", {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}}),
     "m3ae": ("m3ae", {}),
+    "mrm": ("mrm", {"mlm": {"share": 0.5}, "mrm": {"sr_scale": 2}}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 

@@ -43,6 +43,11 @@ class PatchGrid:
         """Voxels in one patch."""
         return prod(self.patch)
 
+    def finer(self, scale: int) -> "PatchGrid":
+        """The same patches, in so many times as many voxels along each axis."""
+        (vx, vy, vz), (px, py, pz) = self.volume, self.patch
+        return PatchGrid((vx * scale, vy * scale, vz * scale), (px * scale, py * scale, pz * scale))
+
     def index(self, n: int) -> Triple:
         """Grid coordinates of patch number `n`."""
         _, gy, gz = self.shape

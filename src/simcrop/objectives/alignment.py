@@ -17,7 +17,8 @@ from simcrop.nn.text_encoder import Pool
 from simcrop.nn.transformer import identity_linear
 from simcrop.objectives.cross_image import CrossImageSettings
 from simcrop.objectives.level import Level, LevelSettings
-from simcrop.objectives.method import Account, ProjectionHead, Prompts
+from simcrop.objectives.method import Account, ProjectionHead
+from simcrop.objectives.needs import Prompts
 from simcrop.objectives.opposite import OppositeSettings
 from simcrop.objectives.own_image import OptionSettings, OwnImageTerm, OwnImageTerms
 from simcrop.objectives.prompts import PromptSettings, PromptTerm

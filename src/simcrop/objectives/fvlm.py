@@ -23,15 +23,8 @@ from simcrop.losses import Compared
 from simcrop.nn.organ_pool import OrganPool, intact_organs, organ_patches
 from simcrop.nn.text_encoder import Pool
 from simcrop.nn.transformer import check_heads, init_linear
-from simcrop.objectives.method import (
-    Account,
-    Components,
-    MethodSettings,
-    Objective,
-    OrganNeeds,
-    Term,
-    TextNeeds,
-)
+from simcrop.objectives.method import Account, MethodSettings, Objective, Term
+from simcrop.objectives.needs import Components, OrganNeeds, TextNeeds
 from simcrop.objectives.texts import has_spare_head, text_features
 from simcrop.settings import Settings
 

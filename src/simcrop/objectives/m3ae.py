@@ -29,7 +29,8 @@ from simcrop.nn.masking import Mask, random_mask
 from simcrop.nn.mlm_head import MlmHead
 from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
 from simcrop.objectives.draws import MATCH, PATCHES, VIEW, Draws
-from simcrop.objectives.method import Account, Components, MethodSettings, Objective, Parts, Term, TextNeeds
+from simcrop.objectives.method import Account, MethodSettings, Objective, Parts, Term
+from simcrop.objectives.needs import Components, TextNeeds
 from simcrop.objectives.texts import has_spare_head
 from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, preferred_patches, volume_loss
 from simcrop.objectives.words import MlmSettings, draw_words
@@ -113,7 +114,7 @@ class M3aeSettings(MethodSettings):
 
     @property
     def text_needs(self) -> TextNeeds:
-        return TextNeeds("none", predicted=self.mlm.vocabulary)
+        return TextNeeds(None, predicted=self.mlm.vocabulary)
 
 
 class M3ae(Objective):

@@ -8,22 +8,20 @@ Axes: b study, v visible patches, s text, d features, e features that patches an
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from simcrop.data.samples.batch import Batch, Unit
+from simcrop.data.samples.batch import Batch
 from simcrop.data.samples.dataset import Sample
-from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.samples.windows import WindowNeeds
-from simcrop.errors import SimcropError
 from simcrop.losses import Compared
 from simcrop.nn.encoder import VisionEncoder
-from simcrop.nn.patch import PatchGrid
-from simcrop.nn.text_encoder import Pool, TextEncoder
+from simcrop.nn.text_encoder import TextEncoder
 from simcrop.nn.vit import VisionSettings
+from simcrop.objectives.needs import Components, TextNeeds
 from simcrop.settings import Settings
 
 TOP_SHARE = 0.05  # of the patches: those that score a sentence
@@ -42,73 +40,6 @@ class Term:
     words: str
     compares_samples: bool = False
     aligns: bool = False
-
-
-@dataclass(frozen=True)
-class OrganNeeds:
-    """Organs of which texts are wanted, in the method's order. `descriptions`, `conclusions`: JSON files of what is
-    said of each in findings and conclusions, scan -> {organ: text}; without both, sentences are sorted by words.
-    """
-
-    names: tuple[str, ...]
-    descriptions: str | None = None
-    conclusions: str | None = None
-
-
-@dataclass(frozen=True)
-class TextNeeds:
-    """What a method wants of the reports. `unit`: which texts meet the image, `none` where nothing but whole reports is
-    read, word by word, and `pool`: how each becomes one vector; `centred`: their mean is known beforehand; `predicted`:
-    whole reports come as word pieces, too, to be predicted among all pieces of the tokenizer or among those that the
-    cohort uses (`compact`); `skip_attention`: a sentence is sought among patches that do not see each other;
-    `opposites`: each comes turned round, too; `levels`: with the level of the lungs that it names; `prompts`: the
-    protocol whose sentences ask for labels, none where empty; `organs`: of which each report gives a text, where `unit`
-    is organ.
-    """
-
-    unit: Unit
-    pool: Pool = "cls"
-    centred: bool = False
-    predicted: Literal["no", "full", "compact"] = "no"
-    skip_attention: bool = False
-    opposites: bool = False
-    levels: bool = False
-    prompts: str = ""
-    organs: OrganNeeds | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Prompts:
-    """Sentences that ask for labels. `features`: of those that say yes, and of those that say no; `rarer`: how many
-    studies lack each label for one that has it, 0 where all are alike and nothing can be learned.
-    """
-
-    features: Float[Tensor, "2 t l d"]
-    rarer: Float[Tensor, " l"]
-
-
-@dataclass(frozen=True, eq=False)
-class Components:
-    """What a method may be built from; it takes what it asked for. `vocabulary`: ids of the words that it may have to
-    predict, all when None; `center`: mean feature of the texts; `patch_mm`: edges of a patch; `prompts`: what asks for
-    labels; `classes`: what the numbers in masks stand for.
-    """
-
-    grid: PatchGrid
-    text: TextEncoder | None = None
-    tokenizer: Tokenizer | None = None
-    vocabulary: Int[Tensor, " w"] | None = None
-    center: Float[Tensor, " e"] | None = None
-    patch_mm: tuple[float, float, float] | None = None
-    prompts: Prompts | None = None
-    classes: Mapping[int, str] = field(default_factory=dict)
-
-    @property
-    def reader(self) -> tuple[TextEncoder, Tokenizer]:
-        """The text side of a method that cannot do without."""
-        if self.text is None or self.tokenizer is None:
-            raise SimcropError("bad-setting", "this method learns from reports and needs a text encoder")
-        return self.text, self.tokenizer
 
 
 @dataclass(frozen=True)
@@ -261,6 +192,13 @@ class MethodSettings(Settings):
     def wants_masks(self) -> bool:
         """Whether a batch carries the data set's own label volumes, cut as its scans are."""
         return False
+
+    @property
+    def fine_scale(self) -> int:
+        """How many times as fine as the input, along each axis, a batch carries every crop as well (`Batch.fine`); such
+        a cohort is stored at that spacing. At 1 it carries none.
+        """
+        return 1
 
     @property
     def window_needs(self) -> WindowNeeds | None:

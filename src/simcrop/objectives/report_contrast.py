@@ -19,7 +19,8 @@ from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.nn.transformer import init_linear
-from simcrop.objectives.method import Components, MethodSettings, Objective, ProjectionHead, Term, TextNeeds
+from simcrop.objectives.method import MethodSettings, Objective, ProjectionHead, Term
+from simcrop.objectives.needs import Components, TextNeeds
 from simcrop.objectives.texts import has_spare_head, text_features
 from simcrop.settings import Settings
 

@@ -18,7 +18,8 @@ from simcrop.losses import dice_ce
 from simcrop.nn.encoder import VisionEncoder
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.unetr import UnetrDecoder, UnetrSettings, tap
-from simcrop.objectives.method import Account, Components, MethodSettings, Objective, Term
+from simcrop.objectives.method import Account, MethodSettings, Objective, Term
+from simcrop.objectives.needs import Components
 from simcrop.settings import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]

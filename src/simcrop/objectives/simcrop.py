@@ -30,7 +30,8 @@ from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
 from simcrop.objectives.alignment import ACCOUNT, AlignProjection, AlignSettings
 from simcrop.objectives.cross_image import CrossImage
 from simcrop.objectives.draws import PATCHES, Draws
-from simcrop.objectives.method import Components, MethodSettings, Objective, Parts, Prompts, Term, TextNeeds
+from simcrop.objectives.method import MethodSettings, Objective, Parts, Term
+from simcrop.objectives.needs import Components, Prompts, TextNeeds
 from simcrop.objectives.opposite import Opposite
 from simcrop.objectives.own_image import Look
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features

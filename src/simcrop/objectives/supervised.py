@@ -14,7 +14,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from simcrop.data.samples.batch import Batch
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
-from simcrop.objectives.method import Account, Components, MethodSettings, Objective, Term
+from simcrop.objectives.method import Account, MethodSettings, Objective, Term
+from simcrop.objectives.needs import Components
 from simcrop.settings import Settings
 
 PatchPool = Literal["mean", "max", "attention"]

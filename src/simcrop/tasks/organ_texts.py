@@ -17,7 +17,7 @@ from simcrop.data.organs import OrganText, split_by_words
 from simcrop.data.report import Report
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
-from simcrop.objectives.method import OrganNeeds
+from simcrop.objectives.needs import OrganNeeds
 
 ORGAN_TEXTS = "organ_texts"  # in run.json
 BY_WORDS = "simcrop's own keyword splitter, a fallback: sentences of the reports by the words of each organ"

@@ -20,11 +20,11 @@ from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.errors import SimcropError
 
 
-def texts_of(report: Report, unit: Unit) -> list[str]:
+def texts_of(report: Report, unit: Unit | None) -> list[str]:
     """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said, and
     for a method that reads whole reports word by word alone.
     """
-    if unit == "none":
+    if unit is None:
         return []
     if unit == "sentence":
         return report.sentences
@@ -44,7 +44,7 @@ class Texts:
     bank: SentenceBank
     report_length: int
     text_length: int
-    unit: Unit = "sentence"
+    unit: Unit | None = "sentence"
     predicted: bool = True
     known: Mapping[str, Int[np.ndarray, " s"]] = field(default_factory=dict)
     normal: Mapping[str, Bool[np.ndarray, " s"]] | None = None
@@ -144,11 +144,18 @@ class Collate:
             extra={} if self.extra is None else self.extra(good),
             seeds=tuple(sample.seed for sample in good),
             window_hu=good[0].window_hu,
+            fine=fine_of(good),
         )
 
 
 def mask_of(sample: Sample) -> Int[Tensor, "1 x y z"]:
     return torch.zeros_like(sample.volume, dtype=torch.int16) if sample.mask is None else sample.mask
+
+
+def fine_of(samples: Sequence[Sample]) -> Tensor | None:
+    """Those of all samples, or of none."""
+    finer = [sample.fine for sample in samples if sample.fine is not None]
+    return torch.stack(finer) if finer else None
 
 
 def unread(studies: int) -> tuple[Tokens, Sentences]:

@@ -38,7 +38,7 @@ HERE: Triple = (0, 0, 0)
 class Sample:
     """One study, read and cut; `mask` where the data set has one and it was asked for. `window_hu`: which HU of the
     volume become [-1, 1] on the device; None when it lies there already. `seed`: of all that is random about it;
-    `unread`: those that were to be read here before it.
+    `unread`: those that were to be read here before it; `fine`: the same crop at a multiple of its resolution.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Sample:
     window_hu: tuple[float, float] | None = None
     seed: int = 0
     unread: tuple[Unread, ...] = ()
+    fine: Int[Tensor, "1 i j k"] | Float[Tensor, "1 i j k"] | None = None
 
 
 class StudyCrops(Dataset):
@@ -84,7 +85,7 @@ class StudyCrops(Dataset):
     def read(self, draw: Draw) -> Sample:
         """Raises SimcropError where the scan or its label volume cannot be read."""
         study, scan = self.studies[draw.index], self.scan(draw.index)
-        flip = self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5
+        flip = self.flipped(draw)
         back = self.back(draw)
         volume = cut_hu(scan, self.spec, self.random(draw), back)
         mask = cut_mask(scan, self.spec, self.random(draw), back) if self.masks else None
@@ -92,6 +93,10 @@ class StudyCrops(Dataset):
         labelled = None if mask is None else as_tensor(mask, flip)
         crop = as_tensor(volume, flip)
         return Sample(study.id, crop, report, study.labels, labelled, self.spec.window_hu, draw.seed)
+
+    def flipped(self, draw: Draw) -> bool:
+        """Whether left and right are exchanged."""
+        return self.flip_lr and bool(np.random.default_rng((draw.seed, 1)).random() < 0.5)
 
     def random(self, draw: Draw) -> np.random.Generator | None:
         """Says where the crop lies, anew for each call: what is cut with the same draw lies at the same place."""
@@ -205,16 +210,18 @@ def earlier(start: Triple, back: Triple) -> Triple:
     return triple([at - n for at, n in zip(start, back, strict=True)])
 
 
-STARTS: dict[tuple[Path, str, Triple, InputSpec], Triple] = {}  # around lungs that were looked for once
+STARTS: dict[tuple[Path, str, Triple, InputSpec, int], Triple] = {}  # around lungs that were looked for once
 
 
-def stored_start(study: Study, spec: InputSpec, random: np.random.Generator | None) -> Triple:
-    """Where a crop begins in a stored scan. For the middle of the lungs the whole scan is read, once."""
+def stored_start(study: Study, spec: InputSpec, random: np.random.Generator | None, every: int = 1) -> Triple:
+    """Where a crop begins in a stored scan, of which one voxel in `every` counts along each axis. For the middle of
+    the lungs the whole scan is read, once.
+    """
     if random is not None or spec.centre == "scan":
-        return crop_start(study.shape, spec.shape, random)
-    key = study.path, study.checksum, study.shape, spec
+        return crop_start(triple([-(-n // every) for n in study.shape]), spec.shape, random)
+    key = study.path, study.checksum, study.shape, spec, every
     if key not in STARTS:
-        STARTS[key] = start_in(study.read(), spec)
+        STARTS[key] = start_in(study.read()[::every, ::every, ::every], spec)
     return STARTS[key]
 
 
