@@ -262,7 +262,7 @@ LONGEST = (
     "experiments/test_side_by_side.py",
     "experiments/test_segmentation.py",
     "experiments/test_natural.py",
-    "experiments/test_table3.py",
+    "experiments/test_extension.py",
     "experiments/test_ceilings.py",
     "hostile/test_corpus.py",
     "benchmarks/test_gpu.py",

@@ -16,7 +16,10 @@ REPORT = {
     f"simcrop.data.report{part}"
     for part in ("", "_asides", "_heads", "_leavings", "_letters", "_marks", "_signature", "_stops")
 }
-YAMLS = {f"simcrop.{name}" for name in ("codes", "label_maps", "probes", "protocols", "recipes", "wordings")}
+YAMLS = {
+    f"simcrop.{name}"
+    for name in ("codes", "label_maps", "probes", "protocols", "published", "recipes", "wordings")
+}
 UNCHECKED = {"simcrop.phantom"} | YAMLS | REPORT
 
 

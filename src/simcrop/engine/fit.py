@@ -1,7 +1,7 @@
 """The only training loop: batches in, named losses out, one optimiser step, one journal line.
 
-It knows nothing of CT: an objective draws what is random about a batch and turns it into named terms. A global batch may
-be cut into micro-batches and over processes: loss and gradient stay those of the whole.
+It knows nothing of CT: an objective draws what is random about a batch and turns it into named terms. A global batch
+may be cut into micro-batches and over processes: loss and gradient stay those of the whole.
 """
 
 import time
@@ -66,9 +66,9 @@ class EngineSettings(Settings):
 
 @dataclass(frozen=True)
 class Job:
-    """One training run. `dataset[draw]` gives a sample, `collate` a batch with `.ids` and `.to(device)`, `monitor` figures
-    that no batch gives. `unreadable`: what share of the data set may turn out to be so; a batch names what was replaced
-    in `.unread`. For the records, `start`: its first weights, and `facts`: what else is to be known of it.
+    """One training run. `dataset[draw]` gives a sample, `collate` a batch with `.ids` and `.to(device)`, `monitor`
+    figures that no batch gives. `unreadable`: what share of the data set may turn out to be so; a batch names what was
+    replaced in `.unread`. For the records, `start`: its first weights, and `facts`: what else is to be known of it.
     """
 
     dataset: Dataset

@@ -37,12 +37,16 @@ class Arm:
 
     def build(self, seed: int, common: tuple[str, ...] = ()) -> Recipe:
         """Its recipe: the base's shared groups, what all arms of an experiment change (`common`), then its settings."""
+        return load_recipe(self.recipe, self.overrides(seed, common))
+
+    def overrides(self, seed: int, common: tuple[str, ...] = ()) -> list[str]:
+        """What is changed of the recipe that it names."""
         base = load_recipe(self.base)
         own = load_recipe(self.recipe).architecture
         sizes = [name for name in base.architecture if name in own]
         shared = [] if self.recipe == self.base else [*SHARED, *sizes]
         taken = [f"{name}={json.dumps(getattr(base, name).model_dump(mode='json'))}" for name in shared]
-        return load_recipe(self.recipe, [*taken, *common, *self.settings, f"seed={seed}"])
+        return [*taken, *common, *self.settings, f"seed={seed}"]
 
 
 NO_IMAGES = ("align.cross_image=false",)

@@ -8,7 +8,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from simcrop.experiments.table3_text import markdown
+from simcrop.experiments.extension_text import markdown
 from simcrop.figures.page import Page
 from simcrop.files.whole import write_whole
 

@@ -11,9 +11,9 @@ from simcrop.evaluation.asking import ask, draw_questions
 from simcrop.experiments.arms import Arm
 from simcrop.experiments.cohorts import SPACINGS
 from simcrop.experiments.experiment import Experiment
+from simcrop.experiments.extension_results import bounds, figures
 from simcrop.experiments.scores import hits_by_kind, reached_by_pointing
 from simcrop.experiments.side_by_side import Say
-from simcrop.experiments.table3_results import bounds, figures
 from simcrop.files.whole import read_json, write_json
 from simcrop.model import load
 from simcrop.phantom.truth import read_truth

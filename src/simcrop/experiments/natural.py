@@ -22,11 +22,11 @@ from simcrop.experiments.ceilings import (
 )
 from simcrop.experiments.cohorts import Plan, draw_cohorts
 from simcrop.experiments.experiment import Experiment
+from simcrop.experiments.extension_results import figures, gather_results
 from simcrop.experiments.inserted import ask_about_inserted
 from simcrop.experiments.natural_text import write_texts
 from simcrop.experiments.scores import hits_by_kind, reached_by_pointing, reached_by_probe, tells_presence
 from simcrop.experiments.side_by_side import Say, processors
-from simcrop.experiments.table3_results import figures, gather_results
 from simcrop.files.whole import write_json
 from simcrop.tasks.folder import open_folder, write_metrics
 

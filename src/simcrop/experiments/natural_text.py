@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from simcrop.experiments.table3_text import markdown, seed_by_seed, with_bounds
+from simcrop.experiments.extension_text import markdown, seed_by_seed, with_bounds
 from simcrop.figures.page import Page
 from simcrop.files.whole import write_whole
 

@@ -15,11 +15,11 @@ from simcrop.experiments.arms import Arm
 from simcrop.experiments.ceilings import Reader, find_ceilings, taught_statistics
 from simcrop.experiments.cohorts import Plan, draw_cohorts
 from simcrop.experiments.experiment import Experiment
+from simcrop.experiments.extension_results import figures
 from simcrop.experiments.natural import BASE, MAE, PLUS, POOL, RANDOM
 from simcrop.experiments.scaling_text import write_texts
 from simcrop.experiments.scores import over_cohorts, reached_by_pointing, reached_by_probe
 from simcrop.experiments.side_by_side import Say, processors, train_all
-from simcrop.experiments.table3_results import figures
 from simcrop.files.whole import read_json, write_json
 from simcrop.metrics.ranking import mean_of_defined
 from simcrop.model import load

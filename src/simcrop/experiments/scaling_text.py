@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simcrop.experiments.table3_text import markdown, with_bounds
+from simcrop.experiments.extension_text import markdown, with_bounds
 from simcrop.figures.bars import side_by_side
 from simcrop.figures.page import Page
 from simcrop.figures.scaling import Point, draw_scaling

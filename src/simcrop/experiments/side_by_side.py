@@ -8,11 +8,12 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from simcrop.engine.progress import PlainProgress
 from simcrop.engine.stop import StopRequest, steps_to_save, stop_requests
@@ -24,6 +25,21 @@ INTERRUPTED = 130
 LOOK_S = 0.5  # a request to stop waits no longer
 
 Say = Callable[[str], None]
+
+
+@runtime_checkable
+class Work(Protocol):
+    """What is done in a process of its own."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def done(self) -> bool: ...
+
+    def run(self) -> None:
+        """From where it was left. Raises SimcropError, or KeyboardInterrupt once what there is is saved."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,9 @@ class Training:
     @property
     def done(self) -> bool:
         return (self.folder / ("metrics.json" if self.arm.trained else "model")).exists()
+
+    def run(self) -> None:
+        train(self.arm, self.cohort, self.folder, self.seed, self.common, PlainProgress(self.name))
 
 
 def processors() -> int:
@@ -89,14 +108,15 @@ def train_in_processes(waiting: deque[Training], at_once: int, say: Say, asked: 
         raise
 
 
-def start(training: Training) -> tuple[Connection, BaseProcess]:
-    """A fresh process, and the end of a pipe on which it tells how it ended."""
+def start(work: Work, environment: Mapping[str, str] | None = None) -> tuple[Connection, BaseProcess]:
+    """A fresh process, and the end of a pipe on which it tells how it ended. `environment`: of that process alone."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     assert isinstance(here, Connection)  # what a pipe is where processes are forked or spawned by POSIX
-    process = context.Process(target=train_alone, args=(training, there), name=training.name)
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # read when a library is loaded, so before it starts
+    process = context.Process(target=work_alone, args=(work, there), name=work.name)
+    changed = {**dict.fromkeys(ONE_THREAD, "1"), **(environment or {})}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)  # read when a library is loaded, so before it starts
     try:
         process.start()
     finally:
@@ -106,15 +126,15 @@ def start(training: Training) -> tuple[Connection, BaseProcess]:
     return here, process
 
 
-def train_alone(training: Training, link: Connection) -> None:
+def work_alone(work: Work, link: Connection) -> None:
     """In the new process. Ctrl-C and SIGTERM end it after the step in hand, saved."""
     import torch
 
     torch.set_num_threads(1)
     threading.Thread(target=leave_with_parent, daemon=True).start()
     try:
-        progress = PlainProgress(training.name)
-        train(training.arm, training.cohort, training.folder, training.seed, training.common, progress)
+        with stop_requests():
+            work.run()
         link.send(None)
     except SimcropError as error:
         link.send(error)
@@ -130,9 +150,10 @@ def finish(link: Connection, process: BaseProcess) -> None:
         process.join()
         if process.exitcode == INTERRUPTED:
             raise KeyboardInterrupt from None
+        fault = (process.exitcode or 0) > 0
+        how = "ended by a fault, traced above" if fault else "was killed, perhaps for its memory"
         raise SimcropError(
-            "worker-died",
-            f"{process.name}: its process was killed, perhaps for its memory; --resume continues it",
+            "worker-died", f"{process.name}: its process {how}; --resume continues it"
         ) from None
     process.join()
     if error is not None:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.experiments import table3
+from simcrop.experiments import extension
 from simcrop.experiments.arms import CT_CLIP, MAE, MISPAIRED, PAPER, PLUS, RANDOM
 from simcrop.experiments.cached import POOLS
 from simcrop.experiments.cohorts import Plan, draw_cohorts
+from simcrop.experiments.extension import ARMS, BESIDE, HARDER, INPUTS, reproduce_extension
+from simcrop.experiments.extension_results import aims
 from simcrop.experiments.scores import Reached, over_cohorts
 from simcrop.experiments.side_by_side import Say
-from simcrop.experiments.table3 import ARMS, BESIDE, HARDER, INPUTS, reproduce_table3
-from simcrop.experiments.table3_results import aims
 from simcrop.files.whole import read_json
 
 SMALL = (
@@ -39,7 +39,7 @@ def said() -> list[str]:
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory, said: list[str], tiny_bert: Path) -> Path:
-    folder = tmp_path_factory.mktemp("table3") / "out"
+    folder = tmp_path_factory.mktemp("extension") / "out"
     common = (*SMALL, f"text.model={tiny_bert}", "text.report_length=96", "text.sentence_length=40")
 
     def stop_at_the_choice(line: str) -> None:
@@ -48,11 +48,11 @@ def out(tmp_path_factory: pytest.TempPathFactory, said: list[str], tiny_bert: Pa
             raise KeyboardInterrupt
 
     def run(say: Say, resume: bool) -> None:
-        reproduce_table3(folder, (0,), "tiny", common, say, resume, easy=EASY, hard=HARD, at_once=1)
+        reproduce_extension(folder, (0,), "tiny", common, say, resume, easy=EASY, hard=HARD, at_once=1)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table3, "draw_cohorts", partial(draw_cohorts, workers=1))
-        patch.setattr(table3, "BESIDE", FEW_BESIDE)
+        patch.setattr(extension, "draw_cohorts", partial(draw_cohorts, workers=1))
+        patch.setattr(extension, "BESIDE", FEW_BESIDE)
         patch.setattr("simcrop.experiments.scores.DRAWS", DRAWS)
         patch.setattr("simcrop.evaluation.probe.FOLDS", 1)  # how a penalty is chosen is tested with the probe
         with pytest.raises(KeyboardInterrupt):
@@ -98,7 +98,7 @@ def test_every_arm_is_judged_with_an_interval(out: Path) -> None:
 
 
 def test_the_table_names_every_arm(out: Path) -> None:
-    text = (out / "table3.md").read_text()
+    text = (out / "extension.md").read_text()
     for arm in (*ARMS, *FEW_BESIDE):
         assert f"| {arm.name} |" in text
     assert "73.4" in text, "the paper's own figures stand beside"
@@ -113,7 +113,7 @@ def test_every_arm_can_be_built_at_the_size_for_a_gpu() -> None:
 
 def test_unknown_size_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(SimcropError, match="tiny or small"):
-        reproduce_table3(tmp_path / "out", size="huge")
+        reproduce_extension(tmp_path / "out", size="huge")
     assert not (tmp_path / "out").exists()
 
 

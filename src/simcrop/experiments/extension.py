@@ -1,4 +1,4 @@
-"""`simcrop reproduce table3`: what each part of the method is worth, on phantoms whose truth is known.
+"""`simcrop reproduce extension`: what each part of the method is worth, on phantoms whose truth is known.
 
 No axes or units. Every step leaves a file and is not repeated: killed anywhere, it resumes. The test part is opened
 once, after everything that is chosen has been chosen on another part and written down.
@@ -38,10 +38,10 @@ from simcrop.experiments.arms import (
 from simcrop.experiments.cached import POOLS
 from simcrop.experiments.cohorts import Part, Plan, draw_cohorts
 from simcrop.experiments.experiment import Experiment
+from simcrop.experiments.extension_results import gather_results
+from simcrop.experiments.extension_text import write_texts
 from simcrop.experiments.scores import reached_by_probe
 from simcrop.experiments.side_by_side import Say, processors, train_all
-from simcrop.experiments.table3_results import gather_results
-from simcrop.experiments.table3_text import write_texts
 from simcrop.files.whole import read_json, write_json
 from simcrop.model import load
 from simcrop.tasks.folder import open_folder, write_metrics
@@ -74,7 +74,7 @@ HARDER = (
 )
 
 
-def reproduce_table3(
+def reproduce_extension(
     out: Path,
     seeds: Sequence[int] = (0, 1, 2),
     size: str = "tiny",
@@ -86,7 +86,7 @@ def reproduce_table3(
     hard: Plan = HARD,
     at_once: int | None = None,
 ) -> dict[str, Any]:
-    """The whole experiment under `out`; its results, which `results.json`, `table3.md` and `report.html` hold too.
+    """The whole experiment under `out`; its results, which `results.json`, `extension.md` and `report.html` hold too.
 
     `size`: of scans and inputs, `tiny` or, for a GPU, `small`. `common` changes every arm's recipe. `at_once`: how many
     arms are trained at once, one per core if not given.
@@ -95,7 +95,7 @@ def reproduce_table3(
         raise SimcropError("bad-setting", f"--size {size}: expected {' or '.join(INPUTS)}")
     easy, hard, common = replace(easy, size=size), replace(hard, size=size), (*INPUTS[size], *common)
     settings = {"seeds": list(seeds), "easy": asdict(easy), "hard": asdict(hard), "common": list(common)}
-    open_folder(out, "reproduce", {"table": "table3", **settings}, resume, overwrite)
+    open_folder(out, "reproduce", {"table": "extension", **settings}, resume, overwrite)
     experiments = {
         name: Experiment(
             out / name, draw_cohorts(out / name / "cohorts", plan, at), arms, tuple(seeds), tuple(common)

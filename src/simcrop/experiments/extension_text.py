@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simcrop.experiments.table3_results import aims
+from simcrop.experiments.extension_results import aims
 from simcrop.figures.page import Page
 from simcrop.files.whole import write_whole
 
@@ -43,7 +43,7 @@ TITLES = {
 
 
 def write_texts(out: Path, results: Mapping[str, Any]) -> None:
-    """`table3.md` and `report.html`."""
+    """`extension.md` and `report.html`."""
     lines = ["# SimCroP's parts on phantoms with known truth", "", NOTE, ""]
     page = Page("SimCroP's parts, on phantoms with known truth", NOTE)
     for name, title in TITLES.items():
@@ -93,7 +93,7 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
         "",
     ]
     page.section("The paper's own table", PAPER_NOTE).table(PAPER_TABLE3, ("variant", "AUC", "Dice"))
-    write_whole(out / "table3.md", "\n".join(lines).encode())
+    write_whole(out / "extension.md", "\n".join(lines).encode())
     page.write(out / "report.html")
 
 

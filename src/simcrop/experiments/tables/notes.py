@@ -1,0 +1,170 @@
+"""What stands around a table in words: what it is, how to read it, and who wins what, made from the results.
+
+No axes; per cent and points.
+"""
+
+from collections.abc import Sequence
+
+from simcrop.experiments.tables.budget import Study
+from simcrop.experiments.tables.cells import BEST, Judged, Lead, in_percent
+from simcrop.experiments.tables.rows import BEYOND
+from simcrop.metrics import Interval
+
+OURS = "simcrop"
+TITLES = {
+    "table1": "Table 1: linear probing, every method on one encoder",
+    "table2": "Table 2: fine-tuned segmentation, every method on one encoder",
+    "table3": "Table 3: SA, IL and WL switched on and off",
+    "fig2": "Fig. 2: heads of CT-RATE asked about RAD-ChestCT, label by label",
+    "fig3": "Fig. 3: K and the share of hidden words",
+    "fig4": "Fig. 4: where sentences are seen",
+}
+SYNTHETIC = (
+    "A controlled study on synthetic data: phantom chests drawn in the layouts of the data sets, small scans, a small "
+    "encoder. These are not the paper's numbers, and no statement about patients; what can be compared are the rows of "
+    "one column."
+)
+OWN_COHORTS = "On the cohorts that the command was given."
+READING = (
+    "Values are means over seeds, in per cent; brackets are 95 % intervals over test patients and seeds together, "
+    "drawn {draws} times. All rows of a column are judged by the same drawn patients, so that differences are paired. "
+    "Bold is best, only where its lead over the next row is beyond chance (the 95 % interval of the paired difference "
+    "is free of 0); underlined is second best, only behind such a best and with such a lead over the third. No mark: "
+    "not told apart. One comparison in twenty comes out so by chance, and these are not corrected for their number."
+)
+METRICS = {
+    "auroc": "AUROC is the mean over the labels that every row can be judged by",
+    "accuracy": "accuracy is how often the most probable class is the true one",
+    "dice": "Dice is the mean over organs of each one's mean over the scans that have it, on the scans' own grids",
+}
+PAPER = (
+    "The paper's values stand in columns of their own, and differences are ours less the paper's. Theirs come from "
+    "real scans at full size, so the difference says how far the two settings lie apart, not which is better."
+)
+LEFT_OPEN = (
+    "What the paper leaves open. Without WL the decoder has f^I alone, one vector for all words; Eq. 5 and Fig. 1 give "
+    "it no text, yet the row with IL alone must know the visible words from somewhere. Here the text features are "
+    "added to f^I and f^W in every row (`fusion.text_residual`; false is Eq. 5 to the letter). Heads of the "
+    "cross-attention (12 at full size) are not said either."
+)
+EXTENSION = (
+    "The study of our own parts, with random init, MAE, controls and heat maps beside it, is `simcrop reproduce "
+    "extension`: docs/results/extension.md."
+)
+WHY = (
+    "Why a column may be lost. All wrong answers of Eq. 4 are sentences of the same report, and every sentence picks "
+    "its own patches, so that a fixed map from place to sentence satisfies it without looking at the scan "
+    "(docs/walkthrough.md): alignment as printed adds little that a probe could read. The row SimCroP plus has our "
+    "remedy, the cross-image term."
+)
+WHY_DICE = "Fine-tuning changes every weight, which leaves little of where an encoder started."
+
+
+def caption_of(name: str, study: Study, seeds: Sequence[int], columns: Sequence[Judged]) -> str:
+    """What the table is, of whom, and made by which command where."""
+    metrics = dict.fromkeys(of.column.metric for of in columns)
+    words = "; ".join(METRICS[metric] for metric in metrics if metric in METRICS)
+    seeds_words = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))})"
+    parts = [
+        SYNTHETIC if study.phantoms else OWN_COHORTS,
+        f"{words[:1].upper()}{words[1:]}." if words else "",
+        f"Command: {study.command}. Machine: {'; '.join(study.machines)}. {seeds_words}.",
+    ]
+    if not metrics.keys() - {"none"}:
+        parts[1] = f"{TITLES[name]}."
+    return " ".join(part for part in parts if part)
+
+
+def foot_of(columns: Sequence[Judged]) -> list[str]:
+    """By column whom it was judged by, and what was left out."""
+    lines = []
+    for of in columns:
+        if not of.scans:
+            continue
+        line = (
+            f"{of.column.title}: {of.scans} test scans of {of.patients} patients, split {of.split_hash[:12]}"
+        )
+        if of.left_out:
+            line += f"; left out, since not every row can be judged by them: {', '.join(of.left_out)}"
+        if of.column.metric == "dice":
+            line += f"; organs that a scan lacks are left out ({of.absent}), a mask there counts as false"
+        lines.append(f"{line}.")
+    return lines
+
+
+def reasons_of(columns: Sequence[Judged]) -> list[str]:
+    """Why cells are empty or lack seeds; of a data set that is not there, once."""
+    whys: dict[str, dict[str, list[str]]] = {}
+    for of in columns:
+        for cell in of.cells:
+            if cell.reason:
+                rows = whys.setdefault(cell.reason, {}).setdefault(of.column.title, [])
+                rows.append(cell.row.name)
+    lines = []
+    for why, by_title in whys.items():
+        by_rows: dict[tuple[str, ...], list[str]] = {}
+        for title, rows in by_title.items():
+            by_rows.setdefault(tuple(rows), []).append(title)
+        every = {of.column.title: len(of.cells) for of in columns}
+        where = "; ".join(
+            f"{', '.join(titles)}" + ("" if len(rows) == every[titles[0]] else f" ({', '.join(rows)})")
+            for rows, titles in by_rows.items()
+        )
+        lines.append(f"Empty or incomplete: {where}: {why}.")
+    return lines
+
+
+def winners(columns: Sequence[Judged], ours: str = OURS) -> list[str]:
+    """First in how many columns SimCroP is best beyond chance, then a sentence for each of the others."""
+    asked = [of for of in columns if of.of(ours) is not None and len(of.ranked) > 1]
+    if not asked:
+        return []
+    won = [of for of in asked if of.cells and own_mark(of, ours) == BEST]
+    name = asked[0].of(ours)
+    assert name is not None
+    what = f"{name.row.name} is best beyond chance in {len(won)} of {len(asked)} columns"
+    titles = f": {', '.join(of.column.title for of in won)}." if won else "."
+    lost = [sentence_of(of, ours) for of in asked if of not in won]
+    return [what + titles, *lost]
+
+
+def explanation(columns: Sequence[Judged], ours: str = OURS) -> list[str]:
+    """What is known of why, where a column is not won."""
+    lost = [of for of in columns if len(of.ranked) > 1 and of.of(ours) and own_mark(of, ours) != BEST]
+    dice = [of for of in lost if of.column.metric == "dice"]
+    return [WHY] * (len(lost) > len(dice)) + [WHY_DICE] * bool(dice)
+
+
+def own_mark(of: Judged, ours: str) -> str:
+    cell = of.of(ours)
+    return cell.mark if cell else ""
+
+
+def sentence_of(of: Judged, ours: str) -> str:
+    """Of a column that SimCroP does not win: who is first, by how much, and whether that is beyond chance."""
+    cell, ranked = of.of(ours), of.ranked
+    assert cell is not None
+    if cell.place == 1:
+        lead = of.leads[0]
+        return (
+            f"{of.column.title}: {cell.row.name} is first, {points(lead.over)} ahead of {lead.second.name}, "
+            "not beyond chance."
+        )
+    first = ranked[0]
+    assert first.reached is not None
+    assert cell.reached is not None
+    lead = Lead(first.row, cell.row, in_percent(first.reached.over(cell.reached)))
+    beyond = "beyond chance" if lead.beyond_chance else "not beyond chance"
+    others = [other for other in ranked if other.row.group != BEYOND]
+    within = ""
+    if first.row.group == BEYOND and len(others) > 1:
+        within = f"; among the paper's methods {others.index(cell) + 1} of {len(others)}"
+    return (
+        f"{of.column.title}: {cell.row.name} does not win; {first.row.name} is first, {points(lead.over)} ahead of it, "
+        f"{beyond}. It is {cell.place} of {len(ranked)}{within}."
+    )
+
+
+def points(over: Interval) -> str:
+    """`1.2 points [0.4, 2.1]`."""
+    return f"{over.value:.1f} points [{over.low:.1f}, {over.high:.1f}]".replace("-", "−")

@@ -1,0 +1,78 @@
+"""A column's figure of every row, over patients and seeds together, on the same drawn patients for all.
+
+Axes: k repetition, s scan, l label, class or organ, b drawn cohort. Figures in [0, 1].
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from simcrop.evaluation.classes import accuracy_of, drawn_confusion, named
+from simcrop.experiments import scores
+from simcrop.experiments.scores import Reached
+from simcrop.experiments.tables.answers import Answers
+from simcrop.experiments.tables.columns import Metric
+from simcrop.metrics import drawn_counts, drawn_ranking, once
+from simcrop.metrics.ranking import label_aurocs, means_of_defined
+
+SEED = 6  # the same patients are drawn for every row, column and label
+Drawn = Callable[[Answers, np.ndarray], np.ndarray]  # counts (b, s) -> (b,)
+
+
+def judged_labels(metric: Metric, answers: Sequence[Answers]) -> np.ndarray:
+    """Bool `(l,)`: what every row and seed can be judged by, so that all are means over the same."""
+    if metric == "dice":
+        return np.asarray(answers[0].truth > 0).any(0)
+    if metric == "accuracy":
+        return np.ones(len(answers[0].names), bool)
+    found = [label_aurocs(of, one.truth) for one in answers for of in one.values]
+    return np.asarray(~np.isnan(found).any(0))
+
+
+def reached(answers: Sequence[Answers], figure: Drawn) -> Reached:
+    """Of one row: its answers seed by seed."""
+    patients = answers[0].patients
+    drawn = [
+        np.stack([figure(one, counts) for one in answers])
+        for counts in drawn_counts(patients, np.random.default_rng(SEED), scores.DRAWS)
+    ]
+    whole = [float(figure(one, once(len(patients)))[0]) for one in answers]
+    return Reached(np.array(whole), np.concatenate(drawn, axis=1))
+
+
+def figure_of(metric: Metric, judged: np.ndarray) -> Drawn:
+    """How a column is judged; several repetitions of one folder are averaged."""
+    of = {"auroc": drawn_auroc, "accuracy": drawn_accuracy, "dice": drawn_dice}[metric]
+    return lambda answers, counts: np.mean(
+        [of(values, answers.truth, judged, counts) for values in answers.values], axis=0
+    )
+
+
+def auroc_of_label(place: int) -> Drawn:
+    """Of one label alone."""
+    alone = np.array([place])
+    return lambda answers, counts: np.mean(
+        [drawn_auroc(values, answers.truth, alone, counts) for values in answers.values], axis=0
+    )
+
+
+def drawn_auroc(values: np.ndarray, truth: np.ndarray, judged: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The mean over the labels that a drawn cohort can be judged by."""
+    return means_of_defined(drawn_ranking(values[:, judged], truth[:, judged], counts)["auroc"])
+
+
+def drawn_accuracy(
+    values: np.ndarray, truth: np.ndarray, judged: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """How often the most probable class is the true one, over scans whose class is known."""
+    del judged
+    return accuracy_of(drawn_confusion(named(values[None]), (truth == 1).astype(np.float32), counts))
+
+
+def drawn_dice(values: np.ndarray, truth: np.ndarray, judged: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The mean over organs of each one's mean over the scans that have it."""
+    del truth
+    scored = ~np.isnan(values[:, judged])
+    there = counts.astype(np.float64) @ scored
+    sums = counts.astype(np.float64) @ np.where(scored, values[:, judged], 0)
+    return means_of_defined(np.divide(sums, there, out=np.full(sums.shape, np.nan), where=there > 0))

@@ -1,0 +1,259 @@
+"""`simcrop reproduce table1 ... fig4`: a table or figure of the paper, on real data or on phantoms.
+
+No axes or units. All tables share one folder: what one has trained, another finds. On phantoms everything is trained,
+then what is chosen is chosen on the validation cohort and written down, then the test is opened; on real data nothing
+is chosen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from simcrop.config import Recipe, load_recipe
+from simcrop.engine.precision import best_precision
+from simcrop.errors import SimcropError
+from simcrop.experiments.side_by_side import Say
+from simcrop.experiments.tables.budget import record_machine
+from simcrop.experiments.tables.columns import COLUMNS
+from simcrop.experiments.tables.expense import Sizes, total
+from simcrop.experiments.tables.jobs import Job, Training
+from simcrop.experiments.tables.phantoms import Patients, draw, sources_of_phantoms, wanted
+from simcrop.experiments.tables.places import Places
+from simcrop.experiments.tables.plan_text import DRAW_S, lines_of, seconds_on_a_core
+from simcrop.experiments.tables.planning import POOLS, Budget, Setup, choices, plan
+from simcrop.experiments.tables.recorded import read_failures, refuse_other_recipes, write_failures
+from simcrop.experiments.tables.rows import SIMCROP, Size
+from simcrop.experiments.tables.running import Environment, devices, run_jobs
+from simcrop.experiments.tables.slurm import array_script
+from simcrop.experiments.tables.sources import check_sources, read_sources
+from simcrop.experiments.tables.writing import write_table
+from simcrop.files.whole import read_json, write_json, write_whole
+from simcrop.tasks.folder import METRICS, check_folder, open_folder, read_run
+
+STEPS = 150  # of a pre-training on phantoms, unless a budget says otherwise
+FEWEST = 10
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says. `budget`: minutes; `only`: a row, or ROW/SEED; None where nothing was said."""
+
+    data: Path | None = None
+    seeds: int | None = None
+    budget: float | None = None
+    size: Size | None = None
+    common: tuple[str, ...] = ()
+    resume: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+    slurm: bool = False
+    only: str | None = None
+
+
+def reproduce_table(
+    table: str,
+    out: Path,
+    asked: Asked,
+    say: Say,
+    on: Sequence[Environment] | None = None,
+    patients: Patients = Patients(),
+    segmenting: Sequence[str] = (),
+    methods: Sequence[str] = (),
+) -> bool:
+    """Whether every job was done. `on`: what the jobs that run at once are given, none to run them in this process."""
+    places = Places(out.absolute())
+    on = devices() if on is None else on
+    work = Tables(table, places, asked, patients, tuple(segmenting), tuple(methods), len(on) or 1)
+    jobs = work.jobs()
+    only = asked.only and selected(jobs, asked.only)
+    refuse_other_recipes(job for job in work.known(jobs) if job.begun or job.done)
+    if not asked.only:
+        for line in work.words(jobs):
+            say(line)
+    if asked.dry_run:
+        return True
+    if not asked.only:
+        open_folder(out, "reproduce", work.settings, asked.resume, asked.overwrite)
+    if asked.slurm:
+        script = out / f"{table}.sbatch"
+        write_whole(script, array_script(table, jobs, work.command(), places.out).encode())
+        say(f"sbatch {script}")
+        return True
+    return work.run(only or jobs, on, say)
+
+
+def selected(jobs: Sequence[Job], only: str) -> list[Job]:
+    row, _, seed = only.partition("/")
+    found = [job for job in jobs if job.row == row and seed in ("", str(job.seed))]
+    if not found:
+        rows = ", ".join(dict.fromkeys(job.row for job in jobs))
+        raise SimcropError("bad-setting", f"--only {only}: no such row and seed; rows are {rows}")
+    return found
+
+
+class Tables:
+    """One call: what was asked, joined with what the folder was begun with."""
+
+    def __init__(
+        self,
+        table: str,
+        places: Places,
+        asked: Asked,
+        patients: Patients,
+        segmenting: tuple[str, ...],
+        methods: tuple[str, ...],
+        at_once: int,
+    ) -> None:
+        self.table, self.places, self.asked, self.at_once = table, places, asked, at_once
+        self.patients, self.columns = patients, COLUMNS[table]
+        refuse_what_does_not_go_together(asked)
+        run = None if asked.overwrite else read_run(places.out)
+        before: Mapping[str, Any] = run["settings"] if run and run["verb"] == "reproduce" else {}
+        real = asked.data is not None
+        size = asked.size or before.get("size") or ("paper" if real else "tiny")
+        sources = read_sources(asked.data) if asked.data else sources_of_phantoms(places, methods)
+        seeds = asked.seeds or before.get("seeds") or SEEDS
+        self.setup = Setup(places, sources, size, tuple(range(seeds)), None, asked.common, tuple(segmenting))
+        if real:
+            check_sources(sources, self.columns, size)
+        minutes = asked.budget if asked.budget is not None else before.get("budget")
+        steps = before.get("steps") or (None if real else self.steps_in(minutes))
+        if steps is not None:
+            self.setup = self.with_steps(steps)
+        self.settings = {
+            "table": "of the paper",
+            "data": str(asked.data.resolve()) if asked.data else None,
+            "size": size,
+            "seeds": seeds,
+            "budget": minutes,
+            "steps": steps,
+            "common": list(asked.common),
+            "patients": None if real else asdict(patients),
+        }
+        check_folder(places.out, "reproduce", self.settings, asked.resume, asked.overwrite)
+
+    @property
+    def encoder(self) -> Recipe:
+        """That of every row."""
+        return load_recipe(SIMCROP.recipe[self.setup.size])
+
+    @property
+    def sizes(self) -> Sizes:
+        """Scans of phantom cohorts, about: few patients have two."""
+        if not self.setup.sources.phantoms:
+            return {}
+        return {self.places.cohort(*of): self.patients.of(*of) for of in wanted(self.columns)}
+
+    def with_steps(self, steps: int) -> Setup:
+        values = vars(self.setup) | {"budget": Budget(steps, max(1, steps // 2), self.patients.ct_rate)}
+        return Setup(**values)
+
+    def steps_in(self, minutes: float | None) -> int:
+        """So many that this table takes about that long here; drawing and starting take their part."""
+        if minutes is None:
+            return STEPS
+        few, many = (self.seconds(plan(self.table, self.with_steps(steps))) for steps in (100, 200))
+        each = (many - few) / 100
+        steps = int((60 * minutes - (few - 100 * each)) / each)
+        if steps < FEWEST:
+            least = (few - (100 - FEWEST) * each) / 60
+            raise SimcropError(
+                "bad-setting", f"--budget {minutes:g}: {self.table} takes {least:.0f} minutes at least here"
+            )
+        return steps
+
+    def seconds(self, jobs: Sequence[Job]) -> float:
+        """What is left, on as many cores as there are."""
+        left = [job for job in jobs if not job.done]
+        to_draw = [of for of in wanted(self.columns) if not (self.places.cohort(*of) / METRICS).exists()]
+        drawing = DRAW_S * sum(self.patients.of(*of) for of in to_draw)
+        work = seconds_on_a_core(total(left, self.encoder, self.sizes), len(left), best_precision())
+        return (drawing + work) / self.at_once
+
+    def jobs(self, chosen: Mapping[str, str] | None = None) -> list[Job]:
+        return plan(self.table, self.setup, chosen)
+
+    def known(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those whose cohort is there."""
+        return [job for job in jobs if (job.cohort / METRICS).exists()]
+
+    def words(self, jobs: Sequence[Job]) -> list[str]:
+        end = ""
+        if self.setup.sources.phantoms:
+            minutes, budget = self.seconds(jobs) / 60, self.setup.budget
+            assert budget is not None
+            end = (
+                f"phantoms; every method sees {budget.steps * budget.batch} scans in {budget.steps} steps; "
+                f"about {minutes:.0f} minutes here, {self.at_once} at once"
+            )
+        missing = {c.dataset: why for c in self.columns if (why := self.setup.sources.missing.get(c.dataset))}
+        return lines_of(self.table, jobs, self.encoder, self.sizes, missing, end)
+
+    def command(self) -> list[str]:
+        """The same command, for a script."""
+        asked = self.asked
+        words = ["reproduce", self.table, "--out", str(self.places.out)]
+        words += ["--data", str(asked.data.resolve())] if asked.data else []
+        words += ["--seeds", str(len(self.setup.seeds)), "--size", self.setup.size]
+        return words + [word for change in asked.common for word in ("--set", change)]
+
+    def run(self, jobs: Sequence[Job], on: Sequence[Environment], say: Say) -> bool:
+        """What is not done yet, then the table; after `--only` no table."""
+        sources = self.setup.sources
+        failed: dict[Path, str] = {}
+        record_machine(self.places)
+        if sources.phantoms:
+            draw(self.columns, self.places, self.patients, say, max(1, len(on)))
+            trainings = [job for job in jobs if isinstance(job, Training) and job.verb != "segment"]
+            failed |= run_jobs(trainings, on, say)
+            chosen = self.choose(on, say)
+            say("the test is opened")
+            jobs = [*trainings, *(job for job in self.jobs(chosen) if job not in trainings)]
+        failed |= run_jobs(jobs, on, say, failed)
+        write_failures(self.places, jobs, failed)
+        if not self.asked.only:
+            rows = sources.rows(self.table)
+            seeds = self.setup.seeds[:1] if self.table == "fig4" else self.setup.seeds
+            missing = dict(sources.missing)
+            write_table(
+                self.table, rows, self.columns, seeds, self.places, missing, read_failures(self.places)
+            )
+        return not failed
+
+    def choose(self, on: Sequence[Environment], say: Say) -> dict[str, str]:
+        """How each row's features are pooled, by the validation cohort; written down once and not chosen again."""
+        path = self.places.chosen
+        chosen: dict[str, Any] = read_json(path) if path.exists() else {}
+        probes = [job for job in choices(self.table, self.setup) if job.row not in chosen]
+        there = [job for job in probes if (job.model / "model").is_dir() or job.model.name == "model"]
+        run_jobs(there, on, say)
+        for row in dict.fromkeys(job.row for job in there):
+            found = {
+                job.pool: read_json(job.folder / METRICS)["macro_auroc"]
+                for job in there
+                if job.row == row and job.done
+            }
+            if len(found) == len(POOLS):
+                chosen[row] = {"pool": max(found, key=lambda pool: found[pool]), "validation_auroc": found}
+        self.places.out.mkdir(exist_ok=True)
+        write_json(path, chosen)
+        return {row: of["pool"] for row, of in chosen.items()}
+
+
+def refuse_what_does_not_go_together(asked: Asked) -> None:
+    if asked.data is not None and asked.budget is not None:
+        raise SimcropError(
+            "bad-setting",
+            "--budget is for phantoms: on real data the recipes say how long each method is trained",
+        )
+    if asked.data is None and asked.slurm:
+        raise SimcropError(
+            "bad-setting",
+            "--slurm wants --data: phantoms are chosen on before their test is opened, in one process",
+        )
+    if asked.data is None and asked.only is not None:
+        raise SimcropError("bad-setting", "--only wants --data: on phantoms all rows are chosen for together")
+    if asked.data is None and asked.size == "paper":
+        raise SimcropError("bad-setting", "--size paper wants --data: phantoms are of size tiny")

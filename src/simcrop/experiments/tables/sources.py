@@ -1,0 +1,167 @@
+"""Where the cohorts lie: a YAML file of the user's, or phantoms. What cannot be used is one line.
+
+No axes; spacings in mm.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from simcrop.config import load_recipe
+from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.errors import SimcropError
+from simcrop.experiments.tables.columns import DATASETS, Column
+from simcrop.experiments.tables.rows import BASE, ROWS, Row, Size, row_of
+
+PARTS = ("pretrain", "classify", "segment")
+GROUPS = ("cohorts", "methods", "weights")
+WEIGHTS = {"mae": "init.mae", "text": "text.model", "m3d": ""}  # what each is to a recipe
+FROM = {
+    "ct-rate": "Hugging Face, ibrahimhamamci/CT-RATE",
+    "rad-chestct": "Zenodo, RAD-ChestCT (Draelos et al.)",
+    "cc-ccii": "China National Center for Bioinformation, CC-CCII (the 2019nCoVR download page)",
+    "luna16": "the LUNA16 challenge on grand-challenge.org; Zenodo has its subsets",
+    "btcv": "Synapse, Multi-Atlas Labeling Beyond the Cranial Vault",
+}
+SEGMENT_RECIPES: Mapping[Size, Mapping[str, str]] = {
+    "paper": {"luna16": "segment-paper-luna16", "btcv": "segment-paper-btcv"},
+    "tiny": {"luna16": "segment-tiny", "btcv": "segment-tiny"},
+}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """`cohorts`: data set -> part -> cohort; `missing`: why a data set has none; `methods`: keys of the rows that are
+    wanted, all if empty; `weights`: name -> file or folder. `phantoms`: whether they were drawn for the tables.
+    """
+
+    cohorts: Mapping[str, Mapping[str, Path]]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    methods: tuple[str, ...] = ()
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    phantoms: bool = False
+
+    def cohort(self, dataset: str, part: str) -> Path | None:
+        return self.cohorts.get(dataset, {}).get(part)
+
+    def rows(self, table: str) -> tuple[Row, ...]:
+        """Those that are wanted; a finished model has a row where it was given."""
+        return tuple(
+            row
+            for row in ROWS[table]
+            if (not self.methods or row.key in self.methods)
+            and (row.weights is None or row.weights in self.weights)
+        )
+
+    @property
+    def start(self) -> tuple[str, ...]:
+        """Settings that every recipe gets: the weights of other places."""
+        return tuple(f"{WEIGHTS[name]}={path}" for name, path in self.weights.items() if WEIGHTS[name])
+
+
+def read_sources(file: Path) -> Sources:
+    """What the YAML file says; paths are taken from its own folder. Raises SimcropError in one line."""
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SimcropError("no-data-file", f"cannot read {file}: {error}") from error
+    except yaml.YAMLError as error:
+        raise SimcropError("bad-data-file", f"{file} is not YAML: {' '.join(str(error).split())}") from error
+    groups = named(tree, file, "data file", GROUPS)
+    cohorts = {
+        name: parts_of(where, file, name)
+        for name, where in named(groups.get("cohorts"), file, "data set", DATASETS).items()
+    }
+    if "ct-rate" not in cohorts:
+        raise SimcropError(
+            "bad-data-file", f"{file}: no ct-rate under `cohorts`, and every method is pre-trained on it"
+        )
+    weights = named(groups.get("weights") or {}, file, "weights", WEIGHTS)
+    return Sources(
+        cohorts,
+        {
+            name: f"no cohort of {words} in the data file; it is to be had from {FROM[name]}"
+            for name, words in DATASETS.items()
+            if name not in cohorts
+        },
+        methods_of(groups.get("methods") or [], file),
+        {name: existing(path, file, name) for name, path in weights.items()},
+    )
+
+
+def named(tree: Any, file: Path, what: str, known: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping whose names are all known."""
+    if not isinstance(tree, dict):
+        raise SimcropError("bad-data-file", f"{file}: expected `name: value` lines with {', '.join(known)}")
+    for name in tree:
+        refuse_unknown(name, file, what, known)
+    return tree
+
+
+def refuse_unknown(name: Any, file: Path, what: str, known: Sequence[str] | Mapping[str, Any]) -> None:
+    if name not in known:
+        near = get_close_matches(str(name), list(known), 1, cutoff=0.4)
+        meant = f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+        raise SimcropError("bad-data-file", f"{file}: unknown name {name!r} ({what}){meant}")
+
+
+def parts_of(where: Any, file: Path, dataset: str) -> dict[str, Path]:
+    """One cohort for all, or one for each part."""
+    if not isinstance(where, dict):
+        return dict.fromkeys(PARTS, existing(where, file, dataset))
+    parts = named(where, file, f"part of {dataset}", PARTS)
+    return {part: existing(path, file, f"{dataset}, {part}") for part, path in parts.items()}
+
+
+def existing(path: Any, file: Path, what: str) -> Path:
+    if not isinstance(path, str):
+        raise SimcropError("bad-data-file", f"{file}: {what} wants a path, got {path!r}")
+    found = (file.parent / Path(path).expanduser()).resolve()
+    if not found.exists():
+        raise SimcropError("missing-file", f"{what}: {found} is not there")
+    return found
+
+
+def methods_of(names: Any, file: Path) -> tuple[str, ...]:
+    known = list(dict.fromkeys(row.key for rows in ROWS.values() for row in rows))
+    if not isinstance(names, list):
+        raise SimcropError("bad-data-file", f"{file}: methods wants a list, such as [mae, simcrop]")
+    for name in names:
+        refuse_unknown(name, file, "method", known)
+    return tuple(names)
+
+
+def check_sources(sources: Sources, columns: Sequence[Column], size: Size) -> None:
+    """Every cohort that these columns need: there, of the right spacing, with labels or masks. Raises SimcropError."""
+    base = load_recipe(row_of(BASE).recipe[size])
+    wanted = [("ct-rate", "pretrain")]
+    for column in columns:
+        wanted += [("ct-rate", "classify")] if column.task in ("transfer", "heat") else []
+        wanted.append((column.dataset, "segment" if column.task == "segment" else "classify"))
+    for dataset, part in dict.fromkeys(wanted):
+        if dataset in sources.missing:
+            continue
+        path = sources.cohort(dataset, part)
+        if path is None:
+            raise SimcropError("bad-data-file", f"{dataset} has no cohort for its part `{part}`")
+        recipe = load_recipe(SEGMENT_RECIPES[size][dataset]) if part == "segment" else base
+        check_cohort(open_cohort(path), dataset, part, recipe.input.spacing_mm)
+
+
+def check_cohort(cohort: Cohort, dataset: str, part: str, spacing: tuple[float, float, float]) -> None:
+    what = f"{cohort.path} ({dataset}, {part})"
+    if max(abs(one - other) for one, other in zip(cohort.spacing_mm, spacing, strict=True)) > 1e-6:
+        here, there = (",".join(f"{mm:g}" for mm in of) for of in (cohort.spacing_mm, spacing))
+        raise SimcropError(
+            "other-spacing", f"{what}: ingested at {here} mm, its recipe reads {there}: --spacing {there}"
+        )
+    if part == "classify" and dataset != "btcv" and not cohort.labels:
+        raise SimcropError("no-labels", f"{what}: its studies have no labels to probe")
+    if part == "segment" and not cohort.classes:
+        raise SimcropError("no-masks", f"{what}: none of its studies has a mask")
+    if part != "pretrain" and not {"test", "valid"} & set(cohort.index["split"].to_list()):
+        raise SimcropError("no-studies", f"{what}: no study in a split test or valid to judge by")

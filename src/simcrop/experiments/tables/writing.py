@@ -1,0 +1,222 @@
+"""A table of the paper, written: Markdown, CSV, JSON and a page that stands alone.
+
+No axes; per cent. The same folders give the same bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from simcrop.experiments import scores
+from simcrop.experiments.extension_text import markdown
+from simcrop.experiments.tables.budget import (
+    Given,
+    Study,
+    equal_words,
+    given_to,
+    read_study,
+)
+from simcrop.experiments.tables.cells import Judged, judge_column
+from simcrop.experiments.tables.columns import Column
+from simcrop.experiments.tables.drawn import Drawn, drawn_of
+from simcrop.experiments.tables.heat import write_heat
+from simcrop.experiments.tables.notes import (
+    EXTENSION,
+    LEFT_OPEN,
+    PAPER,
+    READING,
+    TITLES,
+    caption_of,
+    explanation,
+    foot_of,
+    reasons_of,
+    winners,
+)
+from simcrop.experiments.tables.paper import NOT_READABLE, read_published
+from simcrop.experiments.tables.places import Places
+from simcrop.experiments.tables.rows import Row
+from simcrop.experiments.tables.table_rows import (
+    blocks_of,
+    csv_of,
+    fields_of,
+    headings_of,
+    interval_fields,
+    lines_of,
+    markdown_of,
+)
+from simcrop.figures.grid import draw_grid
+from simcrop.figures.page import Page
+from simcrop.files.whole import write_json, write_whole
+
+BUDGET = ("method", "steps", "scans seen", "parameters of the encoder", "parameters trained", "pooling")
+
+
+def write_table(
+    name: str,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    seeds: Sequence[int],
+    places: Places,
+    missing: Mapping[str, str],
+    failed: Mapping[Path, str],
+) -> dict[str, Any]:
+    """`OUT/NAME.md`, `.csv`, `.json` and `.html`; what the JSON holds.
+
+    `missing`: by data set why it is not there and where to get it. `failed`: by the folder that it would have left why
+    a job failed.
+    """
+    study, given = read_study(name, places), given_to(rows, seeds, places)
+    if name == "fig4":
+        return write_heat(rows, columns, seeds, places, missing, failed, study)
+    published = read_published()
+    judged = [
+        judge_column(name, column, rows, seeds, places, missing, failed, published) for column in columns
+    ]
+    parts = texts_of(name, study, seeds, judged, given)
+    drawn = drawn_of(name, rows, judged)
+    results = results_of(name, rows, judged, given, study, seeds, parts) | (drawn.fields if drawn else {})
+    write_json(places.table(name, "json"), results)
+    write_whole(places.table(name, "csv"), drawn.csv if drawn else csv_of(judged))
+    write_markdown(places.table(name, "md"), name, rows, judged, given, parts, drawn)
+    write_page(places.table(name, "html"), name, rows, judged, given, parts, drawn)
+    return results
+
+
+def texts_of(
+    name: str, study: Study, seeds: Sequence[int], judged: Sequence[Judged], given: Sequence[Given]
+) -> dict[str, list[str]]:
+    """All words around the table, a list of paragraphs each."""
+    won = winners(judged)
+    printed = any(cell.paper is not None for of in judged for cell in of.cells)
+    return {
+        "caption": [caption_of(name, study, seeds, judged)],
+        "found": [*won, *(explanation(judged) if name != "fig3" else [])],
+        "reading": [READING.format(draws=scores.DRAWS), PAPER if printed else NOT_READABLE.format(name[-1])],
+        "open": [LEFT_OPEN, EXTENSION] if name == "table3" else [],
+        "foot": [*foot_of(judged), *reasons_of(judged)],
+        "budget": list(filter(None, [equal_words(given)])),
+    }
+
+
+def results_of(
+    name: str,
+    rows: Sequence[Row],
+    judged: Sequence[Judged],
+    given: Sequence[Given],
+    study: Study,
+    seeds: Sequence[int],
+    parts: Mapping[str, list[str]],
+) -> dict[str, Any]:
+    """As plain values."""
+    return {
+        "table": name,
+        "unit": "%",
+        "phantoms": study.phantoms,
+        "command": study.command,
+        "machines": list(study.machines),
+        "seeds": list(seeds),
+        "draws": scores.DRAWS,
+        "texts": dict(parts),
+        "rows": [
+            {"key": row.key, "name": row.name, "group": row.group, "switches": row.switches} for row in rows
+        ],
+        "columns": [column_fields(of) for of in judged],
+        "cells": [fields_of(cell) for of in judged for cell in of.cells],
+        "leads": [
+            {
+                "column": of.column.key,
+                "first": lead.first.key,
+                "second": lead.second.key,
+                **interval_fields(lead.over),
+                "beyond_chance": lead.beyond_chance,
+            }
+            for of in judged
+            for lead in of.leads
+        ],
+        "budget": [
+            {
+                "row": of.row.key,
+                "steps": of.steps,
+                "scans_seen": of.scans,
+                "encoder_parameters": of.encoder,
+                "trained_parameters": of.trained,
+                "pool": of.pool or None,
+            }
+            for of in given
+        ],
+    }
+
+
+def column_fields(of: Judged) -> dict[str, Any]:
+    """By whom a column is judged."""
+    column = of.column
+    return {
+        "key": column.key,
+        "title": column.title,
+        "dataset": column.dataset,
+        "metric": column.metric,
+        "share": column.share,
+        "scans": of.scans,
+        "patients": of.patients,
+        "split_hash": of.split_hash,
+        "judged": list(of.names),
+        "left_out": list(of.left_out),
+        **({"absent": of.absent} if column.metric == "dice" else {}),
+    }
+
+
+def write_markdown(
+    path: Path,
+    name: str,
+    rows: Sequence[Row],
+    judged: Sequence[Judged],
+    given: Sequence[Given],
+    parts: Mapping[str, list[str]],
+    drawn: Drawn | None,
+) -> None:
+    lines = [f"# {TITLES[name]}", "", *parts["caption"], ""]
+    if parts["found"]:
+        lines += ["## What it says", "", *(f"- {line}" for line in parts["found"]), ""]
+    if drawn:
+        lines += [f"## {drawn.title}", "", drawn.words, "", *drawn.markdown, ""]
+    for block in blocks_of(judged):
+        lines += [f"## {block.title}", "", *markdown_of(block, rows), ""]
+    for paragraph in (*parts["reading"], *parts["open"]):
+        lines += [paragraph, ""]
+    lines += [*(f"- {line}" for line in parts["foot"]), ""]
+    lines += ["## Budget", "", *parts["budget"], "", *markdown(BUDGET, budget_rows(given)), ""]
+    write_whole(path, "\n".join(lines).encode())
+
+
+def write_page(
+    path: Path,
+    name: str,
+    rows: Sequence[Row],
+    judged: Sequence[Judged],
+    given: Sequence[Given],
+    parts: Mapping[str, list[str]],
+    drawn: Drawn | None,
+) -> None:
+    page = Page(TITLES[name], " ".join(parts["caption"]))
+    if drawn:
+        page.section(drawn.title, drawn.words).drawing(drawn.drawing)
+    for n, block in enumerate(blocks_of(judged)):
+        page.section(block.title)
+        page.drawing(draw_grid(headings_of(block, rows), lines_of(block, rows), "method"))
+        if n == 0:
+            page.section("What it says", "\n\n".join(parts["found"])) if parts["found"] else None
+            page.section("How to read it", "\n\n".join([*parts["reading"], *parts["open"]]))
+    page.section("By whom it was judged", "\n\n".join(parts["foot"]))
+    page.section("Budget", " ".join(parts["budget"])).table(budget_rows(given), BUDGET)
+    page.write(path)
+
+
+def budget_rows(given: Sequence[Given]) -> list[list[Any]]:
+    counts = [(of.steps, of.scans, of.encoder, of.trained) for of in given]
+    return [
+        [of.row.name, *map(count_words, some), of.pool or "–"] for of, some in zip(given, counts, strict=True)
+    ]
+
+
+def count_words(count: int | None) -> str:
+    return "–" if count is None else f"{count:,}"
