@@ -19,7 +19,7 @@ from simcrop.data.samples.collate import Collate
 from simcrop.data.samples.dataset import Sample
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL, LEDGER_SCHEMA
-from simcrop.objectives.method import Components
+from simcrop.objectives.needs import Components
 from simcrop.tasks.components import gather_inputs
 from simcrop.tasks.organ_texts import read_said
 
