@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from simcrop.engine.progress import PlainProgress
 from simcrop.engine.stop import StopRequest, steps_to_save, stop_requests
@@ -27,6 +27,7 @@ LOOK_S = 0.5  # a request to stop waits no longer
 Say = Callable[[str], None]
 
 
+@runtime_checkable
 class Work(Protocol):
     """What is done in a process of its own."""
 

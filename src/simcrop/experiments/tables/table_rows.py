@@ -74,15 +74,15 @@ def word_of(judged: Judged) -> str:
 
 
 def lines_of(block: Block, rows: Sequence[Row]) -> list[Line]:
-    lines = []
+    lines, switched = [], bool(rows[0].switches)
     for n, row in enumerate(rows):
         cells = [of.cells[n] for of in block.columns]
-        entries = [Entry("✓" if on else "×") for on in row.switches or ()]
+        entries = [Entry("✓" if on else "×") for on in (row.switches or ()) if switched]
         entries += [entry_of(cell) for cell in cells]
         if block.beside:
             entries += [Entry(one_digit(cell.paper)) for cell in cells]
             entries += [Entry(one_digit(cell.over_paper, sign="+")) for cell in cells]
-        lines.append(Line(row.name, tuple(entries), row.group if row.switches is None else ""))
+        lines.append(Line(row.name, tuple(entries), "" if switched else row.group))
     return lines
 
 
