@@ -18,14 +18,14 @@ def test_a_method_in_its_own_process_is_measured_as_in_this_one(
     monkeypatch.setattr(benchmark, "in_own_process", here)
     words = ("--size", "tiny", "--scans", "2", "--repeats", "1", "--threads", "1", "--device", "cpu")
     report = report_of("methods", "--methods", "mae", *words)
-    assert report["setting"] == {"size": "tiny", "scans": 2, "repeats": 1}
+    assert report["setting"] == {"size": "tiny", "scans": 2, "repeats": 1, "clock": "wall"}
     row = report["methods"]["mae"]
     assert row["recipe"] == "mae-tiny"
     # What runs is what is counted, by another counter.
     assert row["product_gflop_per_scan"] == row["gflop_per_scan"] == pytest.approx(5.63, abs=0.01)
     share = row["product_limit_seconds_per_scan"] / row["seconds_per_scan"]
     assert row["share_of_product_limit"]["ratio"] == pytest.approx(share, rel=0.05)
-    assert row["peak_gib_over_start"] >= 0
+    assert row["peak_gib"] > row["counted_gib"] > 0.04  # libraries come on top
 
 
 def test_a_process_is_told_whose_step_to_take(script: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """`simcrop methods`: every method accounts for itself, and the table fits a terminal."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +88,12 @@ def test_costs_are_counted_where_none_are_given(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(listed, "methods", lambda: {"mae": methods()["mae"]})
     (row,) = described("tiny")
     assert (row.recipe, row.cost.gflop_per_scan) == ("mae-tiny", pytest.approx(5.63, abs=0.01))
+
+
+def test_the_page_has_a_row_for_every_method_with_its_account() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    for name, settings in methods().items():
+        (row,) = re.findall(rf"^\| `{name}` \|(.*)\|$", page, re.MULTILINE)[:1]
+        told = settings.account
+        cells = [cell.strip() for cell in row.split("|")]
+        assert cells == [told.hides, told.contrasts, told.reads, told.needs, told.source], name
