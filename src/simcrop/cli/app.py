@@ -205,12 +205,12 @@ def recipe_show(
 
 @weights_app.command("import")
 def weights_import(
-    kind: Annotated[str, typer.Argument(help="cxr-bert, mae-imagenet or released")],
+    kind: Annotated[str, typer.Argument(help="cxr-bert, m3d, mae-imagenet or released")],
     file: Annotated[Path, typer.Argument(help="The folder or file that was downloaded.")],
     out: Out,
     overwrite: Overwrite = False,
 ) -> None:
-    """Convert downloaded weights to safetensors that the recipes can name; `released` becomes a model folder."""
+    """Convert downloaded weights to safetensors that recipes can name; `m3d` and `released` become model folders."""
     from simcrop.tasks.weights import import_weights
 
     typer.echo(import_weights(kind, file, out, overwrite))

@@ -13,6 +13,7 @@ import torch
 
 from simcrop.config import Recipe
 from simcrop.data.samples.collate import Collate
+from simcrop.data.samples.dataset import refuse_whole
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.fit import Job
@@ -41,6 +42,7 @@ def prepare_job(
     context: DistributedContext = ALONE,
 ) -> tuple[Objective, Job]:
     """Network and data, joined for the engine. `begun`: a checkpoint will replace whatever the network starts as."""
+    refuse_whole(recipe.input.spec)
     refuse_lone_sample(cohort, studies, recipe)
     inputs = gather_inputs(cohort, studies, recipe, context, show)
     objective = recipe.build(inputs.components)

@@ -29,6 +29,7 @@ from simcrop.data.samples.batch import Unread
 from simcrop.data.samples.reading import OTHERS, Draw, other_draw, read_patiently
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.volume import spacing_of
+from simcrop.data.whole_scan import resized, resized_placement
 from simcrop.errors import SimcropError
 
 HERE: Triple = (0, 0, 0)
@@ -141,7 +142,11 @@ def derangement(count: int, seed: int) -> list[int]:
 
 
 def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
-    """One crop of a stored scan as the network sees it, float32 in [-1, 1]."""
+    """One crop of a stored scan as the network sees it, float32 in [-1, 1]; or the whole of it, resized from what is
+    stored.
+    """
+    if spec.fit == "resize" and random is None:
+        return resized(study.volume(), spec).numpy()
     return to_unit(cut_hu(study, spec, random), spec.window_hu)
 
 
@@ -151,6 +156,7 @@ def cut_hu(
     """The same in HU: int16 as stored, or float32 where the cohort's spacing is another and it is resampled now. It
     begins `back` voxels earlier.
     """
+    refuse_whole(spec)
     if is_stored_at(study, spec):
         check_alike(study, spec)
         return study.crop(earlier(stored_start(study, spec, random), back), spec.shape)
@@ -162,6 +168,8 @@ def placement_of(
     study: Study, spec: InputSpec, random: np.random.Generator | None = None, back: Triple = HERE
 ) -> Placement:
     """Where that crop lies in the scan's file, whatever spacing the cohort is stored at."""
+    if spec.fit == "resize":
+        return resized_placement(study.shape, study.affine, spec, (study.source_shape, study.source_affine))
     if is_stored_at(study, spec):
         return study.placement(spec, earlier(stored_start(study, spec, random), back))
     again = resample(study.volume(), spec.spacing_mm)
@@ -203,6 +211,16 @@ def check_alike(study: Study, spec: InputSpec) -> None:
             "bad-setting",
             f"the cohort was ingested {was} --antialias, the recipe asks for scans {wanted} it: set input.antialias "
             f"= {str(study.antialias).lower()} or ingest again",
+        )
+
+
+def refuse_whole(spec: InputSpec) -> None:
+    """Where crops are drawn, of a model that sees every scan whole."""
+    if spec.fit == "resize":
+        raise SimcropError(
+            "bad-setting",
+            "input.fit = resize shows whole scans and leaves nothing to draw: embed and probe read them so; training "
+            "and further views (--views) want input.fit = crop",
         )
 
 

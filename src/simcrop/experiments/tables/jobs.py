@@ -105,7 +105,9 @@ class Segment(Training):
 
 @dataclass(frozen=True)
 class Probe(Job):
-    """All `shares` of the training patients in one go; a `head` on features that are pooled as `pool` says."""
+    """All `shares` of the training patients in one go; a `head` on features that are pooled as `pool` says. A share
+    that holds too few patients for every label is left out, and its cell stays empty.
+    """
 
     model: Path
     shares: tuple[float, ...]
@@ -114,12 +116,20 @@ class Probe(Job):
     verb: ClassVar[str] = "probe"
 
     def run(self) -> None:
-        probe(str(self.model), self.cohort, self.folder, self.options(open_cohort(self.cohort)))
+        cohort = open_cohort(self.cohort)
+        for fewest in range(len(self.shares)):
+            try:
+                probe(str(self.model), self.cohort, self.folder, self.options(cohort, self.shares[fewest:]))
+            except SimcropError as error:
+                if error.reason != "share-too-small" or fewest == len(self.shares) - 1:
+                    raise
+            else:
+                return
 
-    def options(self, cohort: Cohort) -> ProbeOptions:
+    def options(self, cohort: Cohort, shares: tuple[float, ...]) -> ProbeOptions:
         """The random start is a row of its own."""
         return ProbeOptions(
-            self.shares,
+            shares,
             seed=self.seed,
             test=judged_split(cohort),
             pool=self.pool,

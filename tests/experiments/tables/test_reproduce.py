@@ -1,0 +1,201 @@
+"""A table from nothing to its page, at the smallest size: stopped in the middle, it goes on to the same result."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simcrop.errors import SimcropError
+from simcrop.experiments.side_by_side import Say
+from simcrop.experiments.tables import jobs, phantoms, planning, reproduce
+from simcrop.experiments.tables.columns import Column
+from simcrop.experiments.tables.phantoms import Patients
+from simcrop.experiments.tables.places import Places
+from simcrop.experiments.tables.reproduce import Asked, reproduce_table
+from simcrop.experiments.tables.running import HERE
+from simcrop.files.whole import read_json
+
+COLUMNS = {
+    "table1": (
+        Column("ct-rate-100", "ct-rate", "CT-RATE 100 %", "probe", 1.0, "auroc"),
+        Column("luna16-dice-100", "luna16", "LUNA16 Dice 100 %", "segment", 1.0, "dice"),
+    )
+}
+NETWORK = ("optim.batch=4", "vision.dim=48", "vision.heads=2")
+PATIENTS = Patients(ct_rate=30, choose=30, luna16=10)
+STEPS = 2
+ASKED = Asked(seeds=1, common=(*NETWORK, "vision_decoder.depth=1", "checkpoint.every=1"))
+
+
+class Stopping:
+    """A progress in whose course the process is asked to stop, once."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        del words
+        if self.title.startswith("pretrain mae") and done < total:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cohorts; the one for choices is another's copy, which is enough to see when it is opened."""
+    out = tmp_path_factory.mktemp("drawn")
+    places = Places(out)
+    for dataset, patients in (("ct-rate", 30), ("luna16", 10)):
+        raw = places.raw(dataset, "all")
+        phantoms.phantom(raw, dataset, patients, 5, "tiny", difficulty="easy")
+        phantoms.ingest(raw, dataset, places.cohort(dataset, "all"), 1, "5.5,5.5,10")
+    shutil.copytree(places.cohort("ct-rate", "all"), places.cohort("ct-rate", "choose"))
+    return out
+
+
+@pytest.fixture
+def table(
+    monkeypatch: pytest.MonkeyPatch, drawn: Path, tmp_path: Path, tiny_bert: Path
+) -> Callable[..., bool]:
+    """Table 1 with two columns and two rows, in this process."""
+
+    def copied(columns: object, places: Places, patients: object, say: object, workers: int) -> None:
+        del columns, patients, say, workers
+        shutil.copytree(drawn / "cohorts", places.out / "cohorts", dirs_exist_ok=True)
+
+    monkeypatch.setattr(planning, "COLUMNS", COLUMNS)
+    monkeypatch.setattr(reproduce, "COLUMNS", COLUMNS)
+    monkeypatch.setattr(reproduce, "STEPS", STEPS)
+    monkeypatch.setattr(reproduce, "draw", copied)
+    monkeypatch.setattr("simcrop.experiments.scores.DRAWS", 20)
+    monkeypatch.setattr(
+        "simcrop.evaluation.probe.FOLDS", 1
+    )  # how a penalty is chosen is tested with the probe
+
+    small = (f"text.model={tiny_bert}", "text.report_length=96", "text.sentence_length=40")
+
+    def run(name: str, say: Say = print, **asked: Any) -> bool:
+        segmenting = (*NETWORK, "windows.per_scan=1", "decoder.feature_size=4")
+        words = replace(ASKED, **({"common": (*ASKED.common, *small)} | asked))
+        rows = ("mae", "simcrop")
+        return reproduce_table("table1", tmp_path / name, words, say, HERE, PATIENTS, segmenting, rows)
+
+    return run
+
+
+def results(out: Path) -> dict[str, bytes]:
+    """What was learned, judged and chosen, by its place."""
+    names = ("model.safetensors", "predictions.parquet", "segmentation.parquet", "chosen.json", "table1.csv")
+    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.name in names}
+
+
+def test_a_table_that_was_stopped_goes_on_to_the_same_result(
+    table: Callable[..., bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    assert table("whole", said.append)
+    opened = said.index("the test is opened")
+    assert not any(
+        line.startswith(("probe", "segment")) and "mean" not in line for line in said[: opened - 4]
+    )
+    assert {line.split(",")[0] for line in said[opened + 1 :]} == {
+        f"{verb} {row}" for verb in ("probe", "segment") for row in ("mae", "simcrop")
+    }
+    chosen = read_json(tmp_path / "whole" / "chosen.json")
+    assert set(chosen) == {"mae", "simcrop"}
+    assert all(of["pool"] in of["validation_auroc"] for of in chosen.values())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "PlainProgress", Stopping)
+        with pytest.raises(KeyboardInterrupt):
+            table("halves")
+    assert not (tmp_path / "halves" / "chosen.json").exists()
+    said.clear()
+    assert table("halves", said.append, resume=True)
+    assert "goes on: pretrain mae, seed 0" in said
+    first, second = results(tmp_path / "whole"), results(tmp_path / "halves")
+    learned = [name for name in first if name.startswith("runs")]
+    assert len(learned) >= 2
+    assert first.keys() == second.keys()
+    different = {name for name in first if first[name] != second[name] and not name.endswith("table1.csv")}
+    assert not different
+
+    said.clear()
+    assert table("halves", said.append, resume=True)
+    assert not any(line.startswith(("pretrain", "probe", "segment", "goes on")) for line in said)
+    refused_with_other_settings(table, tmp_path / "halves")
+
+
+def refused_with_other_settings(table: Callable[..., bool], out: Path) -> None:
+    """Of a folder that is there."""
+    with pytest.raises(SimcropError, match="holds an earlier `simcrop reproduce`"):
+        table(out.name)
+    with pytest.raises(SimcropError, match="started with other settings \\(seeds\\)"):
+        table(out.name, resume=True, seeds=2)
+    run = read_json(out / "runs/mae/0/run.json")
+    run["settings"]["optim.lr"] = 7.0
+    (out / "runs/mae/0/run.json").write_text(json.dumps(run))
+    with pytest.raises(
+        SimcropError, match=r"runs/mae/0 was run with optim\.lr = 7\.0, the plan has 0"
+    ) as caught:
+        table(out.name, resume=True)
+    assert caught.value.reason == "other-recipe"
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(table: Callable[..., bool], tmp_path: Path) -> None:
+    said: list[str] = []
+    assert table("none", said.append, dry_run=True)
+    assert said[0] == "table1: 6 jobs"
+    assert any("every method sees 64 scans in 2 steps" in line for line in said)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_budget_scales_the_steps(table: Callable[..., bool]) -> None:
+    found: list[int] = []
+    for minutes in (20.0, 40.0):
+        said: list[str] = []
+        table("none", said.append, dry_run=True, budget=minutes)
+        found.append(int(said[-1].split(" scans in ")[1].split()[0]))
+    assert found[1] > 2 * found[0] > 20
+    with pytest.raises(SimcropError, match=r"--budget 0.1: table1 takes \d+ minutes at least"):
+        table("none", dry_run=True, budget=0.1)
+
+
+APART = {
+    "--budget is for phantoms": {"data": Path("x"), "budget": 3.0},
+    "--slurm wants --data": {"slurm": True},
+    "--only wants --data": {"only": "mae"},
+    "--size paper wants --data": {"size": "paper"},
+}
+
+
+@pytest.mark.parametrize("message", list(APART))
+def test_options_that_do_not_go_together_are_one_line(message: str, table: Callable[..., bool]) -> None:
+    with pytest.raises(SimcropError, match=message):
+        table("none", **APART[message])
+
+
+def test_real_data_is_planned_as_an_array_and_run_row_by_row(
+    table: Callable[..., bool], drawn: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.yaml"
+    cohorts = {name: str(drawn / "cohorts" / name / "all") for name in ("ct-rate",)}
+    data.write_text(json.dumps({"cohorts": cohorts, "methods": ["random", "simcrop"]}))
+    said: list[str] = []
+    asked: dict[str, Any] = {"data": data, "size": "tiny", "common": (*ASKED.common, "optim.steps=1")}
+    assert table("real", said.append, slurm=True, **asked)
+    assert any(line.startswith("no column luna16: no cohort of LUNA16") for line in said)
+    script = (tmp_path / "real" / "table1.sbatch").read_text()
+    assert '1) only="simcrop/0"' in script
+    assert not (tmp_path / "real" / "runs").exists()
+    with pytest.raises(SimcropError, match="--only moon: no such row and seed; rows are random, simcrop"):
+        table("real", resume=True, only="moon", **asked)
+    assert table("real", resume=True, only="random/0", **asked)
+    assert (tmp_path / "real" / "runs/random/0/model").is_dir()
+    assert not (tmp_path / "real" / "runs/simcrop").exists()
+    assert not (tmp_path / "real" / "table1.md").exists()

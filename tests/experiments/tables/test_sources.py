@@ -1,0 +1,90 @@
+"""The data file of the tables: what it may say, and one line for what it may not."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simcrop.data.store.cohort import open_cohort
+from simcrop.errors import SimcropError
+from simcrop.experiments.tables.columns import TABLE1_COLUMNS
+from simcrop.experiments.tables.sources import check_cohort, check_sources, read_sources
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "here").mkdir(exist_ok=True)
+    path = tmp_path / "data.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_cohort_serves_for_all_parts_or_has_one_for_each(tmp_path: Path) -> None:
+    text = "cohorts:\n  ct-rate: here\n  luna16: {classify: here, segment: .}\nmethods: [mae]\nweights: {mae: here}\n"
+    found = read_sources(written(tmp_path, text))
+    assert found.cohort("ct-rate", "segment") == tmp_path / "here"
+    assert found.cohort("luna16", "segment") == tmp_path
+    assert found.cohort("luna16", "pretrain") is None
+    assert "Synapse" in found.missing["btcv"]
+    assert "ct-rate" not in found.missing
+    assert found.start == (f"init.mae={tmp_path / 'here'}",)
+    assert [row.key for row in found.rows("table1")] == ["mae"]
+
+
+BAD = {
+    "cohort: {}": "unknown name 'cohort' (data file), did you mean cohorts?",
+    "cohorts: {ct-rate: here, rad-chest: here}": "unknown name 'rad-chest' (data set), did you mean rad-chestct?",
+    "cohorts: {ct-rate: {pretraining: here}}": "did you mean pretrain?",
+    "cohorts: {ct-rate: nowhere}": "nowhere is not there",
+    "cohorts: {ct-rate: 3}": "ct-rate wants a path, got 3",
+    "cohorts: {luna16: here}": "no ct-rate under `cohorts`",
+    "cohorts: {ct-rate: here}\nmethods: [simcrob]": "unknown name 'simcrob' (method), did you mean simcrop?",
+    "cohorts: {ct-rate: here}\nmethods: mae": "methods wants a list",
+    "cohorts: {ct-rate: here}\nweights: {maes: here}": "did you mean mae?",
+    "cohorts: [ct-rate]": "expected `name: value` lines",
+    "cohorts: {": "is not YAML",
+}
+
+
+@pytest.mark.parametrize("text", list(BAD))
+def test_what_cannot_be_used_is_one_line(text: str, tmp_path: Path) -> None:
+    with pytest.raises(SimcropError) as caught:
+        read_sources(written(tmp_path, text))
+    assert BAD[text] in caught.value.sentence
+    assert "\n" not in caught.value.sentence
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SimcropError, match="cannot read"):
+        read_sources(tmp_path / "none.yaml")
+
+
+def test_a_cohort_of_another_spacing_is_refused_with_the_one_that_is_wanted(
+    toy_cohort: Path, tmp_path: Path
+) -> None:
+    sources = read_sources(written(tmp_path, f"cohorts: {{ct-rate: {json.dumps(str(toy_cohort))}}}"))
+    with pytest.raises(SimcropError, match="ingested at 14,12,24 mm, its recipe reads 1"):
+        check_sources(sources, TABLE1_COLUMNS, "paper")
+
+
+def test_a_cohort_without_masks_labels_or_a_split_to_judge_by_is_refused(toy_cohort: Path) -> None:
+    cohort = open_cohort(toy_cohort)
+    spacing = cohort.spacing_mm
+    with pytest.raises(SimcropError, match="none of its studies has a mask"):
+        check_cohort(cohort, "luna16", "segment", spacing)
+    bare = replace(
+        cohort, index=cohort.index.drop([c for c in cohort.index.columns if c.startswith("label:")])
+    )
+    with pytest.raises(SimcropError, match="no labels to probe"):
+        check_cohort(bare, "ct-rate", "classify", spacing)
+    train = replace(
+        cohort, index=cohort.index.with_columns(split=cohort.index["split"].str.replace(".*", "train"))
+    )
+    with pytest.raises(SimcropError, match="no study in a split test or valid"):
+        check_cohort(train, "ct-rate", "classify", spacing)
+
+
+def test_a_part_that_a_column_needs_must_be_there(tmp_path: Path) -> None:
+    sources = read_sources(written(tmp_path, "cohorts: {ct-rate: {classify: here}}"))
+    with pytest.raises(SimcropError, match="ct-rate has no cohort for its part `pretrain`"):
+        check_sources(sources, TABLE1_COLUMNS, "paper")
