@@ -95,10 +95,10 @@ def step_of(name: str, chosen: argparse.Namespace, clock: Clock) -> dict[str, An
     step = stepper(objective, build_optimizer(objective, recipe.optim), batch, precision)
     found = products_of(step)
     flops = sum(one.flops * count for one, count in found.items())
-    peak = memory_bytes(clock.device)  # before the products alone make factors of their own
-    seconds, limits = [], []
+    seconds, limits, peak = [], [], 0
     for _ in range(chosen.repeats):
         seconds.append(clock.seconds(step))
+        peak = peak or memory_bytes(clock.device)  # before the products alone make factors of their own
         limits.append(limit_seconds(found, clock, repeats=1))
     return {
         "recipe": source,
