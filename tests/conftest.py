@@ -114,6 +114,15 @@ def toy_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "cohort"
 
 
+@pytest.fixture(scope="session")
+def fine_cohort(toy_cohort: Path) -> Path:
+    """The same patients, stored twice as fine."""
+    from simcrop.data.ingest import ingest
+
+    ingest(toy_cohort.parent / "raw", "ct-rate", toy_cohort.parent / "fine", (7.0, 6.0, 12.0))
+    return toy_cohort.parent / "fine"
+
+
 @dataclass(frozen=True)
 class Ran:
     """A command as its user sees it."""

@@ -236,3 +236,13 @@ def test_a_recipe_reaches_another_process_whole(name: str) -> None:
     again = pickle.loads(pickle.dumps(recipe))  # noqa: S301
     assert again == recipe
     assert isinstance(again, methods()[recipe.method])
+
+
+def test_a_sentence_is_scored_by_as_many_patches_as_training_averaged() -> None:
+    small = load_recipe("simcrop-plus-small")
+    assert small.scored(small.input.grid.count) == 3  # top_share 0.0125 of 240
+    assert load_recipe("simcrop-plus-tiny").scored(240) == 12
+    eq4_alone, ct_clip = load_recipe("simcrop-paper"), load_recipe("ct-clip-paper")
+    assert (
+        eq4_alone.scored(240) == ct_clip.scored(240) == 12
+    )  # where nothing is compared by patches, a twentieth

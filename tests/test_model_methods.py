@@ -23,7 +23,8 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.model.folder import describe_model, save_model
 from simcrop.nn.text_encoder import read_text_encoder
-from simcrop.objectives.method import Components, Objective
+from simcrop.objectives.method import Objective
+from simcrop.objectives.needs import Components
 
 SENTENCES = ["a nodule in the left upper lobe.", "no effusion.", "the lung is clear."]
 LABELS = ["nodule", "effusion", "lung", "lobe"]
@@ -31,7 +32,14 @@ OWN: dict[str, dict[str, Any]] = {
     "simcrop": {"report_decoder": {"depth": 1, "dim": 20, "heads": 5, "hidden": 44}, "fusion": {"heads": 4}},
     "mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}},
     "dino": {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}},
+    "mrm": {"report_decoder": {"depth": 1, "dim": 20, "heads": 5, "hidden": 44}},
     "ct-clip": {"contrast": {"dim": 17, "pool": "mean"}},
+    "m3d": {"contrast": {"dim": 17, "pool": "mean"}},
+    "m3ae": {
+        "co_attention": {"depth": 1, "dim": 32, "heads": 4, "hidden": 40},
+        "vision_decoder": {"depth": 1, "dim": 30, "heads": 2},
+        "m3ae": {"mim_layer": 1},
+    },
     "supervised": {"head": {"pool": "max", "labels": LABELS}},
 }
 Saved = Callable[..., tuple[Objective, Path]]
@@ -48,7 +56,9 @@ def saved(toy_tree: dict[str, Any], tiny_bert: Path, tmp_path: Path) -> Saved:
         recipe = build_recipe(tree | {n: {**tree.get(n, {}), **g} for n, g in groups.items()}, "toy")
         text, tokenizer = None, None
         if recipe.text_needs is not None:
-            text, tokenizer = read_text_encoder(tiny_bert, recipe.text.freeze), Tokenizer.load(tiny_bert)
+            tokenizer = Tokenizer.load(tiny_bert)
+            if recipe.text_needs.encoder:
+                text = read_text_encoder(tiny_bert, recipe.text.freeze)
         torch.manual_seed(2)
         objective = recipe.build(Components(recipe.input.grid, text, tokenizer, center=torch.randn(24)))
         with torch.no_grad():
@@ -101,21 +111,22 @@ def test_scans_in_a_batch_have_the_features_they_have_alone(saved: Saved, method
         torch.testing.assert_close(model.features_of(alone[None])[0], together[i], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("freeze", [True, False])
-def test_ct_clip_grounds_by_the_cosine_of_projected_patches_and_sentences(
-    saved: Saved, volume: Volume, freeze: bool
+@pytest.mark.parametrize(("method", "freeze"), [("ct-clip", True), ("ct-clip", False), ("m3d", True)])
+def test_whole_volume_contrast_grounds_by_the_cosine_of_projected_patches_and_sentences(
+    saved: Saved, volume: Volume, method: str, freeze: bool
 ) -> None:
-    objective, folder = saved("ct-clip", text={"freeze": freeze})
+    objective, folder = saved(method, text={"freeze": freeze})
     clip: Any = objective
     tokens = Tokenizer.load(folder / "tokenizer").encode(SENTENCES, 40)
     with torch.no_grad():
         text_features = (
             clip.text.pool(clip.text(tokens.ids, tokens.mask), tokens.mask, "mean") - clip.projection.center
         )
-        seen = features(objective, volume)[0] @ clip.projection.image.weight.T
-        expected = cosine_similarity(
-            (text_features @ clip.projection.words.weight.T)[:, None], seen[None], dim=-1
+        seen, said = (
+            clip.projection.image(features(objective, volume)[0]),
+            clip.projection.words(text_features),
         )
+        expected = cosine_similarity(said[:, None], seen[None], dim=-1)
     heats = load(folder).ground(volume, SENTENCES)
     for heat, patches in zip(heats, expected.numpy(), strict=True):
         np.testing.assert_allclose(heat.patches.ravel(), patches, atol=1e-5)
@@ -143,7 +154,7 @@ def test_sentences_learned_from_lone_patches_are_grounded_in_lone_patches(
     assert not torch.allclose(first[:, half:], second[:, half:], atol=1e-3)
 
 
-@pytest.mark.parametrize("method", ["mae", "supervised"])
+@pytest.mark.parametrize("method", ["mae", "mrm", "supervised"])
 def test_model_that_never_read_a_sentence_says_so_in_one_line(
     saved: Saved, volume: Volume, method: str
 ) -> None:
@@ -165,7 +176,7 @@ def test_supervised_model_scores_its_labels_by_name(saved: Saved, volume: Volume
     assert load(folder).scores(volume) == pytest.approx(dict(zip(LABELS, expected, strict=True)))
 
 
-@pytest.mark.parametrize("method", ["simcrop", "mae", "ct-clip"])
+@pytest.mark.parametrize("method", ["simcrop", "mae", "ct-clip", "m3d"])
 def test_model_without_labels_says_so(saved: Saved, volume: Volume, method: str) -> None:
     with pytest.raises(SimcropError, match=f"a {method} model learns no labels"):
         load(saved(method)[1]).scores(volume)

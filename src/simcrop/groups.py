@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from simcrop.data.preprocess import Centre, InputSpec
+from simcrop.data.preprocess import Centre, Fit, InputSpec, Scale
 from simcrop.data.samples.tokenizer import REPORT_LENGTH, SENTENCE_LENGTH
 from simcrop.nn.patch import PatchGrid
 from simcrop.settings import Settings
@@ -18,6 +18,9 @@ class InputSettings(Settings):
     `antialias`: scans are averaged where their voxels grow, instead of plain trilinear interpolation; their cohort must
     have been ingested alike. `centre`: whether the input is cut around the middle of the scan, or around that of the
     lungs where they are found, which matters where patients lie differently in the field of view.
+
+    `fit`: a crop at `spacing_mm`, or the whole scan resized to `shape`; `scale`: what becomes [-1, 1], the window, or
+    of a whole scan the range of its own values in it. Training takes crops; the others are for imported encoders.
     """
 
     spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
@@ -25,6 +28,8 @@ class InputSettings(Settings):
     window_hu: tuple[float, float] = (-1000.0, 1000.0)
     antialias: bool = False
     centre: Centre = "scan"
+    fit: Fit = "crop"
+    scale: Scale = "window"
     patch: Triple = (16, 16, 8)
 
     @model_validator(mode="after")
@@ -35,7 +40,9 @@ class InputSettings(Settings):
 
     @property
     def spec(self) -> InputSpec:
-        return InputSpec(self.spacing_mm, self.shape, self.window_hu, self.antialias, self.centre)
+        return InputSpec(
+            self.spacing_mm, self.shape, self.window_hu, self.antialias, self.centre, self.fit, self.scale
+        )
 
     @property
     def grid(self) -> PatchGrid:

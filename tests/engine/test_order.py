@@ -37,6 +37,10 @@ def test_seeds_for_different_purposes_differ() -> None:
     assert not samples & steps
 
 
+def test_no_batch_is_smaller_than_the_others_where_an_epoch_ends() -> None:
+    assert {len(ORDER.draws(step)) for step in range(20)} == {3}  # of seven studies
+
+
 def test_epochs_passed_by_hand() -> None:
     assert ORDER.epoch(7) == 3.0
 

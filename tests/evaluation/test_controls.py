@@ -37,7 +37,7 @@ def by_place() -> Tensor:
 
 
 def figures(seen: Tensor, blank: Tensor) -> dict[str, float]:
-    return control_metrics(EMBEDDINGS, SENTENCES, seen, blank, seen.mean(1), k=1)
+    return control_metrics(EMBEDDINGS, SENTENCES, seen, blank, seen.mean(1), k=1, scored=1)
 
 
 def test_model_that_looks_fails_on_empty_and_on_foreign_images() -> None:
@@ -106,9 +106,11 @@ def test_retrieval_agrees_with_a_slow_loop(seed: int) -> None:
 
 def test_figures_that_are_not_defined_are_not_there() -> None:
     one = Sentences(IMAGE_INDEX[:2], SENTENCE_ID[:2], FREQUENCY[:2])
-    found = control_metrics(EMBEDDINGS[:2], one, looking()[:1], torch.zeros(5, 8), torch.ones(1, 3), k=1)
+    found = control_metrics(
+        EMBEDDINGS[:2], one, looking()[:1], torch.zeros(5, 8), torch.ones(1, 3), k=1, scored=1
+    )
     assert set(found) == {"align_accuracy", "align_accuracy_blank", "effective_rank"}
     common = Sentences(IMAGE_INDEX, SENTENCE_ID, torch.ones(7))
-    found = control_metrics(EMBEDDINGS, common, looking(), torch.zeros(5, 8), torch.ones(3, 3), k=1)
+    found = control_metrics(EMBEDDINGS, common, looking(), torch.zeros(5, 8), torch.ones(3, 3), k=1, scored=1)
     assert "retrieval_auc" not in found
     assert "align_accuracy_mispaired" in found

@@ -15,7 +15,8 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.journal import read_journal
 from simcrop.evaluation.monitor import Aligning, build_monitor, document_frequencies, held_out
 from simcrop.model import load
-from simcrop.objectives.method import Components, Objective
+from simcrop.objectives.method import Objective
+from simcrop.objectives.needs import Components
 from simcrop.tasks.folder import read_json
 
 FIGURES = {

@@ -36,7 +36,8 @@ from torch import nn
 from simcrop import losses
 from simcrop.losses import Compared
 from simcrop.nn.encoder import VisionEncoder, VisionFeatures
-from simcrop.objectives.method import MethodSettings, Objective, ProjectionHead, Term, TextNeeds
+from simcrop.objectives.method import MethodSettings, Objective, ProjectionHead, Term
+from simcrop.objectives.needs import TextNeeds
 from simcrop.objectives.texts import text_features
 from simcrop.settings import Settings
 

@@ -13,10 +13,11 @@ CROSS = {"top_k": 5, "cross_image": {"enabled": True}}
     ("method", "groups"),
     [
         ("ct-clip", {"contrast": {"dim": 17}}),
+        ("m3d", {"contrast": {"dim": 17}}),
         ("simcrop", {}),
         ("simcrop", {"align": CROSS}),
     ],
-    ids=["ct-clip", "simcrop", "cross-image"],
+    ids=["ct-clip", "m3d", "simcrop", "cross-image"],
 )
 def test_reports_without_findings_leave_no_parameter_without_a_gradient(
     build: Callable, method: str, groups: dict[str, Any], freeze: bool

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import normalize
 
-from simcrop.objectives.method import Prompts
+from simcrop.objectives.needs import Prompts
 from simcrop.objectives.prompts import PromptTerm
 from simcrop.objectives.supervised import known_label_loss
 

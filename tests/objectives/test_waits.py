@@ -31,8 +31,11 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "options": ("simcrop", {"align": {"cross_image": CROSS, **OPTIONS}}),
     "trained text": ("simcrop", {"text": {"freeze": False}}),
     "ct-clip": ("ct-clip", {"contrast": {"dim": 17}}),
+    "m3d": ("m3d", {"contrast": {"dim": 17}, "text": {"freeze": False}}),
     "mae": ("mae", {}),
     "dino": ("dino", {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}}),
+    "m3ae": ("m3ae", {}),
+    "mrm": ("mrm", {"mlm": {"share": 0.5}, "mrm": {"sr_scale": 2}}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 

@@ -18,11 +18,28 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.tasks.pretrain import pretrain, untrained
 
-TERMS = {"mae": "volume", "dino": "views", "ct-clip": "contrast", "supervised": "labels"}
+TERMS = {
+    "mae": ["volume"],
+    "dino": ["views"],
+    "mrm": ["volume", "report"],
+    "ct-clip": ["contrast"],
+    "m3d": ["contrast"],
+    "supervised": ["labels"],
+    "m3ae": ["report", "volume", "match"],
+}
+DECODER = {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}}
 OWN = {
-    "mae": {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}},
+    "mae": DECODER,
     "dino": {"head": {"hidden": 19, "bottleneck": 7, "outputs": 11}},
+    "mrm": DECODER
+    | {"report_decoder": {"depth": 1, "dim": 20, "heads": 5, "hidden": 44}, "mlm": {"vocabulary": "compact"}},
     "ct-clip": {"contrast": {"dim": 17}},
+    "m3d": {"contrast": {"dim": 17}, "text": {"freeze": False}},
+    "m3ae": DECODER
+    | {
+        "co_attention": {"depth": 2, "dim": 32, "heads": 4, "hidden": 40},
+        "m3ae": {"mim_layer": 1},
+    },
 }
 
 
@@ -57,8 +74,8 @@ def test_method_trains_and_its_model_embeds(
 ) -> None:
     assert pretrain(toy_cohort, recipe_of(method), tmp_path / "run").finished
     row = read_journal(tmp_path / "run" / "journal.jsonl")[-1]
-    assert row["loss"] == row[TERMS[method]]
-    assert TERMS[method] in (tmp_path / "run" / "report.html").read_text()
+    assert row["loss"] == pytest.approx(sum(row[term] for term in TERMS[method]), rel=1e-6)
+    assert all(term in (tmp_path / "run" / "report.html").read_text() for term in TERMS[method])
     config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
     assert config["method"] == config["architecture"]["method"] == method
     feature = load(tmp_path / "run").embed(open_cohort(toy_cohort)[0].volume())
@@ -76,7 +93,13 @@ def test_mae_needs_neither_reports_nor_a_text_encoder(
 
 
 @pytest.mark.parametrize(
-    ("method", "message"), [("ct-clip", "has a sentence of findings"), ("supervised", "has a label")]
+    ("method", "message"),
+    [
+        ("ct-clip", "has a sentence of findings"),
+        ("mrm", "has a report"),
+        ("supervised", "has a label"),
+        ("m3ae", "has a report, and m3ae learns from reports"),
+    ],
 )
 def test_cohort_that_lacks_what_the_method_learns_from_is_refused(
     bare_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, message: str
@@ -84,6 +107,62 @@ def test_cohort_that_lacks_what_the_method_learns_from_is_refused(
     with pytest.raises(SimcropError, match=message):
         pretrain(bare_cohort, recipe_of(method), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+CROSS = {"align": {"cross_image": {"enabled": True}}}
+
+
+@pytest.mark.parametrize(
+    ("method", "groups", "named"),
+    [
+        ("ct-clip", {}, "ct-clip compares the samples of a batch with one another (contrast)"),
+        ("simcrop", CROSS, "(cross_image)"),
+    ],
+)
+def test_a_batch_of_one_is_refused_where_samples_are_compared(
+    toy_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path, method: str, groups: dict, named: str
+) -> None:
+    cohort = tmp_path / "cohort"
+    shutil.copytree(toy_cohort, cohort, ignore=shutil.ignore_patterns("sentences"))
+    index = pl.read_parquet(cohort / "studies.parquet")
+    training = index.filter(pl.col("split") == "train")
+    for batch, studies, lone in (
+        (1, training, "optim.batch = 1"),
+        (4, training[:1], "one study to learn from"),
+    ):
+        studies.write_parquet(cohort / "studies.parquet")
+        recipe = recipe_of(method, **groups, optim={"batch": batch})
+        with pytest.raises(SimcropError) as refused:
+            pretrain(cohort, recipe, tmp_path / "run")
+        assert refused.value.reason == "lone-sample"
+        assert named in refused.value.sentence
+        assert lone in refused.value.sentence
+        assert "\n" not in refused.value.sentence
+        assert not (tmp_path / "run").exists()
+        assert not (cohort / "sentences").exists()
+
+
+def test_a_batch_of_one_is_enough_where_none_are(
+    toy_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    one = {"batch": 1, "steps": 1}
+    assert pretrain(toy_cohort, recipe_of("mae", optim=one), tmp_path / "run").finished
+
+
+def test_a_target_finer_than_the_input_needs_a_cohort_that_is_stored_finer(
+    toy_cohort: Path, fine_cohort: Path, recipe_of: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = recipe_of("mrm", mrm={"sr_scale": 2})
+    with pytest.raises(SimcropError, match=r"2 times as fine .* ingest it with --spacing 7,6,12$") as refused:
+        pretrain(toy_cohort, recipe, tmp_path / "run")
+    assert "\n" not in refused.value.sentence
+    assert not (tmp_path / "run").exists()
+
+    assert pretrain(fine_cohort, recipe, tmp_path / "run").finished
+    model, study = load(tmp_path / "run"), open_cohort(toy_cohort)[0]
+    finer = next(other for other in open_cohort(fine_cohort) if other.id == study.id)
+    coarse, fine = (model.embed(of.volume()) for of in (study, finer))
+    np.testing.assert_allclose(fine, coarse, atol=0.1)  # one network for both, at its own spacing
 
 
 def test_labels_of_the_cohort_are_those_of_the_model(

@@ -35,7 +35,7 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.segmentation import ScanScores, judge, score_scan
 from simcrop.model.sliding_window import logit_slabs
 from simcrop.nn.unetr import tap
-from simcrop.objectives.method import Components
+from simcrop.objectives.needs import Components
 from simcrop.objectives.segment import Segment
 from simcrop.tasks.segment import segment
 

@@ -12,7 +12,7 @@ from simcrop.config import Recipe, build_recipe
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
 from simcrop.model import load
-from simcrop.objectives.method import Components
+from simcrop.objectives.needs import Components
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.pretrain import pretrain, untrained
 

@@ -9,6 +9,7 @@ import typer
 
 from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
 from simcrop.cli.loading import loading
+from simcrop.cli.methods import methods
 from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Rescale, Resume, Set
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.segment import segment
@@ -76,6 +77,9 @@ def phantom(
     background: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Insert findings into the real scans below FOLDER.")
     ] = None,
+    organs: Annotated[
+        bool, typer.Option("--organs", help="Label maps of organs and their texts, for ct-rate and folder.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
     overwrite: Overwrite = False,
 ) -> None:
@@ -84,12 +88,14 @@ def phantom(
     from simcrop.tasks.phantom import phantom_in_real_scans as insert
 
     if background is not None:
+        if organs:
+            raise SimcropError("bad-setting", "--background has no organ maps: leave --organs out")
         count, refused = insert(out, background, patients, seed, layout, size, overwrite, difficulty, workers)
         for sentence in refused:
             typer.echo(f"refused: {sentence}", err=True)
         typer.echo(f"{count} volumes in {out}")
         raise typer.Exit(1 if refused else 0)
-    count = run(out, layout, patients, seed, size, release, overwrite, difficulty, workers)
+    count = run(out, layout, patients, seed, size, release, overwrite, difficulty, workers, organs)
     typer.echo(f"{count} volumes in {out}")
 
 
@@ -148,6 +154,7 @@ app.command()(zero_shot)
 app.command()(retrieve)
 app.command()(similar)
 app.command()(audit)
+app.command()(methods)
 
 
 @app.command()
@@ -198,12 +205,12 @@ def recipe_show(
 
 @weights_app.command("import")
 def weights_import(
-    kind: Annotated[str, typer.Argument(help="cxr-bert, mae-imagenet or released")],
+    kind: Annotated[str, typer.Argument(help="cxr-bert, m3d, mae-imagenet or released")],
     file: Annotated[Path, typer.Argument(help="The folder or file that was downloaded.")],
     out: Out,
     overwrite: Overwrite = False,
 ) -> None:
-    """Convert downloaded weights to safetensors that the recipes can name; `released` becomes a model folder."""
+    """Convert downloaded weights to safetensors that recipes can name; `m3d` and `released` become model folders."""
     from simcrop.tasks.weights import import_weights
 
     typer.echo(import_weights(kind, file, out, overwrite))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite, numbers
+from simcrop.cli.options import Out, Overwrite, Scored, numbers
 
 
 def probe(
@@ -124,9 +124,7 @@ def zero_shot(
     protocol: Annotated[str, typer.Option(help="ct-clip, hlip, radfinder, radfinder-t3, or a YAML file.")],
     test: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
     develop: Annotated[str | None, typer.Option(help="Split that thresholds come from.")] = None,
-    top_k: Annotated[
-        int | None, typer.Option(min=1, help="Patches that score a sentence; a twentieth.")
-    ] = None,
+    top_k: Scored = None,
     label_map: Annotated[str | None, typer.Option("--map", help="As for transfer.")] = None,
     seed: int = 0,
     overwrite: Overwrite = False,
@@ -152,9 +150,7 @@ def retrieve(
     out: Out,
     split: Annotated[str, typer.Option(help="Whose reports and scans look for one another.")] = "valid",
     text: Annotated[str, typer.Option(help="findings, impression or report.")] = "findings",
-    top_k: Annotated[
-        int | None, typer.Option(min=1, help="Patches that score a sentence; a twentieth.")
-    ] = None,
+    top_k: Scored = None,
     texts: Annotated[
         Path | None, typer.Option(metavar="FEATURES", help="Vectors of the reports, beside those of scans.")
     ] = None,
@@ -189,9 +185,7 @@ def audit(
         Path | None,
         typer.Option(help="What `simcrop phantom` wrote; found where the cohort was ingested from."),
     ] = None,
-    top_k: Annotated[
-        int | None, typer.Option(min=1, help="Patches that score a sentence; a twentieth.")
-    ] = None,
+    top_k: Scored = None,
     seed: int = 0,
     overwrite: Overwrite = False,
 ) -> None:

@@ -16,6 +16,14 @@ Rescale = Annotated[
         metavar="SLOPE,INTERCEPT", help="Of scans whose own numbers are no HU: 1,-1024, for example."
     ),
 ]
+Scored = Annotated[
+    int | None,
+    typer.Option(
+        "--top-k",
+        min=1,
+        help="Patches that score a sentence; by default as many as in training, or a twentieth.",
+    ),
+]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]
 
 

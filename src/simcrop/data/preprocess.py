@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 Centre = Literal["scan", "lungs"]
+Fit = Literal["crop", "resize"]
+Scale = Literal["window", "minmax"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class InputSpec:
 
     `antialias`: how the spacing is reached, see `resample`. `centre`: what lies in the middle of the input, the middle
     of the scan, or that of the lungs where they are found.
+
+    `fit`: a crop at that spacing, or the whole scan resized to `shape`, whatever its voxels measure then. `scale`: what
+    becomes [-1, 1], the window, or of a whole scan what lies between its least and its largest value in the window.
     """
 
     spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
@@ -35,11 +40,21 @@ class InputSpec:
     window_hu: tuple[float, float] = (-1000.0, 1000.0)
     antialias: bool = False
     centre: Centre = "scan"
+    fit: Fit = "crop"
+    scale: Scale = "window"
 
     def __post_init__(self) -> None:
         if min(self.spacing_mm) <= 0 or min(self.shape) <= 0 or self.window_hu[0] >= self.window_hu[1]:
             raise SimcropError(
                 "bad-setting", f"input spec must be positive and its window rising, got {self}"
+            )
+        if self.fit == "resize" and (self.antialias or self.centre != "scan"):
+            raise SimcropError(
+                "bad-setting", "antialias and centre are about crops, and fit = resize makes none"
+            )
+        if self.fit == "crop" and self.scale != "window":
+            raise SimcropError(
+                "bad-setting", f"scale = {self.scale} is of whole scans: it wants fit = resize"
             )
 
 
@@ -182,6 +197,11 @@ def to_unit(hu: np.ndarray, window_hu: tuple[float, float]) -> np.ndarray:
 
 def preprocess(volume: Volume, spec: InputSpec = paper) -> tuple["Tensor", Placement]:
     """A scan as the network sees it: tensor `(1, x, y, z)` in [-1, 1], and where that tensor lies in the scan."""
+    if spec.fit == "resize":
+        from simcrop.data.whole_scan import resized, resized_placement
+
+        placement = resized_placement(volume.shape, volume.affine, spec)
+        return resized(volume, spec)[None], placement
     resampled = resample(volume, spec.spacing_mm, spec.antialias)
     return cut_out(resampled, volume.shape, volume.affine, spec)
 

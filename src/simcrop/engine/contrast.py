@@ -4,14 +4,16 @@ What is to be compared is brought together, the term and its gradient are taken,
 gradient of what it gave, so that no part of the network is held for more than one micro-batch (after Gao et al.,
 GradCache, 2021). The loss is that of the whole batch, however it is cut.
 
-Axes: s text, b image, of a micro-batch or of all.
+Axes: s text, b image, of a micro-batch or of all; t word piece, d features.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from simcrop.engine.distributed import DistributedContext
 from simcrop.losses import Compared
@@ -29,16 +31,20 @@ def contrast(
     terms = {}
     for name in parts[0]:
         mine = [of_one[name] for of_one in leaves]
-        together = joined(mine, context)
-        columns = [objective.scores(name, together._replace(images=part.images)) for part in mine]
+        firsts = places(mine, context)
+        together = joined(mine, firsts, context)
+        columns = [
+            objective.scores(name, together._replace(images=part.images, first=first))
+            for part, first in zip(mine, firsts, strict=True)
+        ]
         scores = context.gather(torch.cat(columns, dim=1), dim=1)
         term = objective.contrast(name, scores, together)
         if term.requires_grad:
             (term * weights[name]).backward()
         for key, tensor in together.learned.items():
-            share = None if tensor.grad is None else tensor.grad / len(mine)
-            for part in mine:  # each reaches every parameter: DDP waits for them in the last
-                part.learned[key].grad = share
+            # The last micro-batch brings it alone: DDP waits for it there, and what shares its memory is used but once.
+            found, tensor.grad = tensor.grad, None
+            mine[-1].learned[key].grad = found
         terms[name] = term.detach()
     return terms, leaves
 
@@ -56,24 +62,34 @@ def leaf(tensor: Tensor) -> Tensor:
     return tensor.detach().requires_grad_()
 
 
-def joined(parts: Sequence[Compared], context: DistributedContext) -> Compared:
+def places(parts: Sequence[Compared], context: DistributedContext) -> list[int]:
+    """Where the first image of each micro-batch stands among all images."""
+    counts = [len(part.images) for part in parts]
+    before = sum(context.counts(sum(counts))[: context.rank])
+    return list(accumulate(counts[:-1], initial=before))
+
+
+def joined(parts: Sequence[Compared], firsts: Sequence[int], context: DistributedContext) -> Compared:
     """The texts of all micro-batches and processes, in the order of the global batch, each with the place of its image
     among all images; `images` are left to be asked one micro-batch after the other.
     """
-    counts = [len(part.images) for part in parts]
-    before = sum(context.counts(sum(counts))[: context.rank])
-    places = []
-    for part, count in zip(parts, counts, strict=True):
-        places.append(part.image_index + before)
-        before += count
+    image_index = [part.image_index + first for part, first in zip(parts, firsts, strict=True)]
     facts = {name: torch.cat([part.facts[name] for part in parts]) for name in parts[0].facts}
     return Compared(
-        context.gather(torch.cat([part.texts for part in parts])),
+        context.gather(torch.cat(as_long([part.texts for part in parts], context))),
         parts[0].images,
-        context.gather(torch.cat(places)),
+        context.gather(torch.cat(image_index)),
         {name: context.gather(rows) for name, rows in facts.items()},
         parts[0].learned,
     )
+
+
+def as_long(texts: Sequence[Tensor], context: DistributedContext) -> list[Tensor]:
+    """Texts of one vector each as they are; those of several, `(s, t, d)`, with zeros up to the longest anywhere."""
+    if texts[0].ndim < 3:
+        return list(texts)
+    longest = max(context.counts(max(text.shape[1] for text in texts)))
+    return [pad(text, (0, 0, 0, longest - text.shape[1])) for text in texts]
 
 
 def pulled(given: Parts, leaves: Parts) -> list[tuple[Tensor, Tensor | None]]:

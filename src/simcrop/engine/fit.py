@@ -1,12 +1,13 @@
 """The only training loop: batches in, named losses out, one optimiser step, one journal line.
 
-It knows nothing of CT: an objective draws what is random about a batch, turns it into named terms, and says how they
-add up. A global batch may be cut into micro-batches and over processes: loss and gradient stay those of the whole.
+It knows nothing of CT: an objective draws what is random about a batch and turns it into named terms. A global batch
+may be cut into micro-batches and over processes: loss and gradient stay those of the whole.
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, isfinite
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -65,10 +66,9 @@ class EngineSettings(Settings):
 
 @dataclass(frozen=True)
 class Job:
-    """One training run. `dataset[draw]` gives a sample, `collate` makes a batch with `.ids` and `.to(device)`,
-    `monitor` gives figures of the objective that no batch gives. `unreadable`: what share of the data set may turn out
-    to be so; a batch names in `.unread` what could not be read and was replaced. `start`: its first
-    weights, for the records.
+    """One training run. `dataset[draw]` gives a sample, `collate` a batch with `.ids` and `.to(device)`, `monitor`
+    figures that no batch gives. `unreadable`: what share of the data set may turn out to be so; a batch names what was
+    replaced in `.unread`. For the records, `start`: its first weights, and `facts`: what else is to be known of it.
     """
 
     dataset: Dataset
@@ -83,6 +83,7 @@ class Job:
     unreadable: float = 0.0
     monitor: Monitor | None = None
     start: dict[str, Any] | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def order(self) -> SampleOrder:
@@ -111,11 +112,8 @@ class Job:
         per_process, rest = divmod(self.optim.batch, context.world)
         micro = self.engine.micro_batch or per_process
         if rest or per_process % micro:
-            raise SimcropError(
-                "bad-setting",
-                f"optim.batch = {self.optim.batch} cannot be shared by {context.world} processes "
-                f"in micro-batches of {micro}",
-            )
+            shared = f"cannot be shared by {context.world} processes in micro-batches of {micro}"
+            raise SimcropError("bad-setting", f"optim.batch = {self.optim.batch} {shared}")
         return RankShare(context.rank, context.world, micro)
 
 

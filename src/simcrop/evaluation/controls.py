@@ -16,7 +16,6 @@ from simcrop.metrics import effective_rank
 
 # Sentences in this share of the training reports or more tell images apart no longer.
 MAX_DOCUMENT_FREQUENCY = 0.15
-TOP_SHARE = 0.05  # of the patches, averaged to a score of a sentence in an image
 
 
 def control_metrics(
@@ -26,20 +25,22 @@ def control_metrics(
     blank: Float[Tensor, "n e"],
     pooled: Float[Tensor, "b d"],
     k: int,
+    scored: int,
 ) -> dict[str, float]:
     """All controls that can be computed; one that is not defined is not there.
 
-    `blank`: features of an image of air; `pooled`: mean patch feature of each image; `k`: patches of a region.
+    `blank`: features of an image of air; `pooled`: mean patch feature of each image; `k`: patches of a region;
+    `scored`: patches that score a sentence in an image.
     """
     image_index, sentence_id = sentences.image_index, sentences.sentence_id
-    studies, patches = seen.shape[:2]
+    studies = len(seen)
     metrics = {
         "align_accuracy": align_accuracy(embeddings, image_index, sentence_id, seen, k),
         "align_accuracy_blank": align_accuracy(
             embeddings, image_index, sentence_id, blank.expand(studies, -1, -1), k
         ),
         "retrieval_auc": retrieval_auc(
-            image_scores(embeddings, seen, max(1, round(TOP_SHARE * patches))),
+            image_scores(embeddings, seen, scored),
             image_index,
             sentence_id,
             sentences.document_frequency,

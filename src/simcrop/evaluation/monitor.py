@@ -48,8 +48,8 @@ class Aligning(Protocol):
 class AlignmentMonitor:
     """Called, it gives the controls of `objective` as it stands, which should be in eval mode.
 
-    `training`: the studies whose reports say how common a sentence is; `k`: patches of a region;
-    `skip_attention`: sentences are sought among patches that do not see each other.
+    `training`: the studies whose reports say how common a sentence is; `k`: patches of a region; `scored`: those
+    that score a sentence; `skip_attention`: sentences are sought among patches that do not see each other.
     """
 
     objective: Aligning
@@ -60,6 +60,7 @@ class AlignmentMonitor:
     pool: Pool
     length: int
     k: int
+    scored: int
     skip_attention: bool = False
 
     @torch.no_grad()
@@ -73,7 +74,7 @@ class AlignmentMonitor:
         blank = self.features(torch.full((1, 1, *self.spec.shape), AIR), self.skip_attention)
         embeddings = projection.sentences(text_features(sentences, self.objective.text, self.pool))
         patches, air = projection.patches(features), projection.patches(blank)[0]
-        return control_metrics(embeddings, sentences, patches, air, pooled, self.k)
+        return control_metrics(embeddings, sentences, patches, air, pooled, self.k, self.scored)
 
     def features(self, volumes: Tensor, skip_attention: bool = False) -> Tensor:
         """Features `(b, n, d)` of all patches of `(b, 1, x, y, z)`, nothing masked."""
@@ -127,6 +128,7 @@ def build_monitor(
         needs.pool,
         recipe.text_length,
         recipe.boxes(objective.vision.grid.count),
+        recipe.scored(objective.vision.grid.count),
         needs.skip_attention,
     )
 

@@ -11,7 +11,7 @@ import torch
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import encode_once, text_of
-from simcrop.evaluation.controls import TOP_SHARE, image_scores
+from simcrop.evaluation.controls import image_scores
 from simcrop.evaluation.features import regions
 from simcrop.evaluation.truth import KnownSentence, Truth
 from simcrop.metrics import auroc
@@ -31,7 +31,7 @@ def sentence_aurocs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same sentence by sentence, `(s,)`, NaN where no scan lacks it, and whose scan each sentence is of.
 
-    A scan's score is the mean similarity of its nearest patches, TOP_SHARE of them.
+    A scan's score is the mean similarity of its nearest patches, as many as the model's method says.
     """
     shown = [[sentence for sentence in truth.of(study.id) if sentence.shows] for study in studies]
     claims = [{claim_of(sentence) for sentence in of_study} for of_study in shown]
@@ -41,9 +41,8 @@ def sentence_aurocs(
     texts = [text_of(studies[own], sentence) for own, sentence in questions]
     vectors = encode_once(model, texts)
     embeddings = torch.from_numpy(np.stack([vectors[text] for text in texts])).float()
-    k = max(1, round(TOP_SHARE * model.grid.count))
     scores = np.concatenate(
-        [image_scores(embeddings, seen, k).numpy() for _, seen in regions(model, studies)],
+        [image_scores(embeddings, seen, model.scored).numpy() for _, seen in regions(model, studies)],
         axis=1,
     )
     found = [

@@ -44,7 +44,7 @@ def cached_features(
     if not path.exists():
         model = load(folder)
         seen = {f"pooled_{pool}": features for pool, features in pooled_features(model, cohort).items()}
-        if truth is not None and model.recipe.text_needs is not None:
+        if truth is not None and model.projection is not None:
             seen |= vars(ask(model, cohort, draw_questions(cohort, truth, QUESTIONS_SEED), truth))
         write_arrays(path, seen)
     with np.load(path, allow_pickle=False) as stored:

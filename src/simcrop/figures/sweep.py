@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simcrop.figures.curves import BOTTOM, HEIGHT, TOP, Frame, panel, words
+from simcrop.figures.curves import BOTTOM, HEIGHT, TOP, Frame, panel, ticks, words
 from simcrop.figures.scaling import COLOURS, rule
 
 
@@ -36,8 +36,7 @@ def draw_sweep(
     side, margin = 0.08 * (max(ats) - min(ats)) or 0.5, 0.06 * (max(heights) - min(heights)) or 0.5
     frame = Frame(HEIGHT, (min(ats) - side, max(ats) + side), (min(heights) - margin, max(heights) + margin))
     colour, x = COLOURS[0], frame.x(across(chosen))
-    step = (frame.values[1] - frame.values[0]) / 4
-    body = [rule(frame, frame.values[0] + step * (n + 0.5)) for n in range(4)]
+    body = [rule(frame, height) for height in ticks(*frame.values, 4)]
     body.append(
         f'<path class="line" stroke="currentColor" stroke-dasharray="4 4" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
         + words(x, TOP - 3, "the paper's choice", "tick", "middle")

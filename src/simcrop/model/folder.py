@@ -38,6 +38,8 @@ def describe_model(
     """Write what a model folder needs beside its weights: `config.json`, and of a method that reads reports
     `tokenizer/`, and `text/` unless embedded. The checkpoints of a run share one `text/`, which lies beside them.
     """
+    if text is None:  # words that were predicted in training alone
+        tokenizer = None
     embedded = recipe.text.model == "minilm" and recipe.text.freeze
     config = {
         "format": FORMAT,
@@ -89,7 +91,7 @@ def load(path: str | Path, device: str | torch.device = AUTO) -> Model:
             f"{path} is a {recipe.method} model, which marks {recipe.class_names[0]} and the like: "
             "`simcrop segment-predict` and simcrop.load_segmenter use it",
         )
-    text, tokenizer = read_text_side(folder, config) if recipe.text_needs else (None, None)
+    text, tokenizer = read_text_side(folder, config) if config["text_encoder"] else (None, None)
     model = Model(recipe, text, tokenizer, called_in(config))
     load_weights(model, recipe, folder / WEIGHTS, everything_trained=(folder / STATE).is_file())
     return model.to(where)

@@ -130,6 +130,11 @@ class Model(nn.Module):
         return self.recipe.input.spec
 
     @property
+    def scored(self) -> int:
+        """Patches that are averaged to score a sentence in a scan unless another number is asked for."""
+        return self.recipe.scored(self.grid.count)
+
+    @property
     def top_k(self) -> int:
         """Patches that are shown per sentence unless another number is asked for."""
         return self.recipe.boxes(self.grid.count)

@@ -4,7 +4,7 @@ Written out since the library that has it takes five seconds to import, in every
 have the names of the published files (`encoder.layer.0.attention.self.query.weight`), and a test holds every feature
 and gradient to that library's.
 
-Axes: b text, t word piece, h head, d features.
+Axes: b text, t word piece, s what it looks at, h head, d features.
 """
 
 from collections.abc import Callable, Mapping
@@ -85,7 +85,7 @@ class BertEmbeddings(nn.Module):
 
 
 class BertSelfAttention(nn.Module):
-    """Softmax attention over the real word pieces of a text."""
+    """Softmax attention over the real word pieces of a text: its own, or whatever else it is given to look at."""
 
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
@@ -93,14 +93,21 @@ class BertSelfAttention(nn.Module):
         self.heads, self.dropout = shape.num_attention_heads, shape.attention_probs_dropout_prob
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
 
-    def forward(self, x: Float[Tensor, "b t d"], mask: Bool[Tensor, "b 1 1 t"]) -> Float[Tensor, "b t d"]:
+    def forward(
+        self,
+        x: Float[Tensor, "b t d"],
+        mask: Bool[Tensor, "b 1 1 s"] | None,
+        seen: Float[Tensor, "b s d"] | None = None,
+    ) -> Float[Tensor, "b t d"]:
+        """`seen`: what is looked at, x itself as a rule; `mask`: which of it is real, all of it where None."""
+        seen = x if seen is None else seen
         q, k, v = (
-            rearrange(part(x), "b t (h d) -> b h t d", h=self.heads)
-            for part in (self.query, self.key, self.value)
+            rearrange(part(of), "b t (h d) -> b h t d", h=self.heads)
+            for part, of in ((self.query, x), (self.key, seen), (self.value, seen))
         )
         dropout = self.dropout if self.training else 0.0
-        seen = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-        return rearrange(seen, "b h t d -> b t (h d)")
+        found = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        return rearrange(found, "b h t d -> b t (h d)")
 
 
 class BertOutput(nn.Module):
@@ -124,8 +131,13 @@ class BertAttention(nn.Module):
         self.self = BertSelfAttention(shape)
         self.output = BertOutput(shape, shape.hidden_size)
 
-    def forward(self, x: Float[Tensor, "b t d"], mask: Bool[Tensor, "b 1 1 t"]) -> Float[Tensor, "b t d"]:
-        return self.output(self.self(x, mask), x)
+    def forward(
+        self,
+        x: Float[Tensor, "b t d"],
+        mask: Bool[Tensor, "b 1 1 s"] | None,
+        seen: Float[Tensor, "b s d"] | None = None,
+    ) -> Float[Tensor, "b t d"]:
+        return self.output(self.self(x, mask, seen), x)
 
 
 class BertIntermediate(nn.Module):
@@ -169,6 +181,14 @@ class BertEncoder(nn.Module):
         for layer in self.layer:
             x = layer(x, keys)
         return x
+
+
+def init_as_bert(module: nn.Module) -> None:
+    """Small random weights and zero biases in every linear layer, as BERT starts."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, std=0.02)
+            nn.init.zeros_(part.bias)
 
 
 class Bert(nn.Module):

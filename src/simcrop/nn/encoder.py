@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import reduce
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from simcrop.nn.masking import Mask
@@ -30,6 +30,10 @@ class VisionFeatures:
     def pooled(self) -> Float[Tensor, "b d"]:
         """f^I = GAP(f_v): the mean of the patch features, without CLS."""
         return reduce(self.patches, "b v d -> b d", "mean")
+
+    def some(self, rows: Int[Tensor, " r"]) -> "VisionFeatures":
+        """Those of some volumes of the batch, without taps."""
+        return VisionFeatures(None if self.cls is None else self.cls[rows], self.patches[rows])
 
 
 class VisionEncoder(nn.Module):

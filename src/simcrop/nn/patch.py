@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from simcrop.errors import SimcropError
@@ -43,13 +43,18 @@ class PatchGrid:
         """Voxels in one patch."""
         return prod(self.patch)
 
+    def finer(self, scale: int) -> "PatchGrid":
+        """The same patches, in so many times as many voxels along each axis."""
+        (vx, vy, vz), (px, py, pz) = self.volume, self.patch
+        return PatchGrid((vx * scale, vy * scale, vz * scale), (px * scale, py * scale, pz * scale))
+
     def index(self, n: int) -> Triple:
         """Grid coordinates of patch number `n`."""
         _, gy, gz = self.shape
         return n // (gy * gz), n // gz % gy, n % gz
 
-    def split(self, volume: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n p"]:
-        """Volume to patches. `join` is its inverse."""
+    def split(self, volume: Shaped[Tensor, "b 1 x y z"]) -> Shaped[Tensor, "b n p"]:
+        """Volume, or its labels, to patches. `join` is its inverse."""
         (gx, gy, gz), (px, py, pz) = self.shape, self.patch
         return rearrange(
             volume,

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from simcrop.nn.bert import BertEncoder, BertShape
+from simcrop.nn.bert import BertEncoder, BertShape, init_as_bert
 from simcrop.nn.length_groups import run_in_groups
 from simcrop.nn.transformer import check_heads
 from simcrop.settings import Settings
@@ -44,10 +44,7 @@ class ReportDecoder(nn.Module):
             attention_probs_dropout_prob=0.0,
         )
         self.encoder = BertEncoder(shape)
-        for module in self.encoder.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
+        init_as_bert(self.encoder)
 
     def forward(
         self, fused: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"], lengths: Sequence[int] = ()

@@ -14,6 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from simcrop.errors import SimcropError
 
+NORM_EPS = 1e-6  # what is added to a variance, as ViTs do
+
 
 class Attention(nn.Module):
     """Multi-head self-attention."""
@@ -47,11 +49,11 @@ class Block(nn.Module):
     With `skip_attention` only the MLP, so that tokens do not see each other.
     """
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0) -> None:
+    def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0, norm_eps: float = NORM_EPS) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.norm1 = nn.LayerNorm(width, eps=norm_eps)
         self.attn = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.norm2 = nn.LayerNorm(width, eps=norm_eps)
         self.mlp = Mlp(width, int(width * mlp_ratio))
 
     def forward(self, x: Float[Tensor, "b n d"], skip_attention: bool = False) -> Float[Tensor, "b n d"]:
@@ -71,11 +73,13 @@ class Depths:
 class Transformer(nn.Module):
     """A stack of blocks and a final norm. With `recompute` activations are computed again in the backward pass."""
 
-    def __init__(self, width: int, depth: int, heads: int, mlp_ratio: float = 4.0) -> None:
+    def __init__(
+        self, width: int, depth: int, heads: int, mlp_ratio: float = 4.0, norm_eps: float = NORM_EPS
+    ) -> None:
         super().__init__()
         self.recompute = False
-        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(depth))
-        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, norm_eps) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=norm_eps)
         self.apply(init_linear)
 
     def forward(self, x: Float[Tensor, "b n d"], skip_attention: bool = False) -> Float[Tensor, "b n d"]:

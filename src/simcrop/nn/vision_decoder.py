@@ -32,17 +32,21 @@ class VisionDecoderSettings(Settings):
 
 
 class VisionDecoder(nn.Module):
-    """D_v of the paper. It reconstructs every patch, or the masked ones only."""
+    """D_v of the paper. It reconstructs every patch, or the masked ones only. `voxels`: of a patch of the target, where
+    that has more of them than the input.
+    """
 
     position: Tensor
 
-    def __init__(self, settings: VisionDecoderSettings, vision_width: int, grid: PatchGrid) -> None:
+    def __init__(
+        self, settings: VisionDecoderSettings, vision_width: int, grid: PatchGrid, voxels: int | None = None
+    ) -> None:
         super().__init__()
         self.embed = nn.Linear(vision_width, settings.dim)
         self.mask_token = nn.Parameter(torch.randn(settings.dim) * 0.02)
         self.register_buffer("position", sincos_3d(grid.shape, settings.dim), persistent=False)
         self.transformer = Transformer(settings.dim, settings.depth, settings.heads, settings.mlp_ratio)
-        self.voxels = nn.Linear(settings.dim, grid.voxels)
+        self.voxels = nn.Linear(settings.dim, grid.voxels if voxels is None else voxels)
         init_linear(self.embed)
         init_linear(self.voxels)
 

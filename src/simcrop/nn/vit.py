@@ -20,7 +20,7 @@ from simcrop.nn.masking import Mask
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.position import interpolate_positions, sincos_3d, sincos_hw
 from simcrop.nn.stem import StatisticsStem
-from simcrop.nn.transformer import Transformer, check_heads, init_linear
+from simcrop.nn.transformer import NORM_EPS, Transformer, check_heads, init_linear
 from simcrop.settings import Settings
 
 MIN_STD = 0.05  # 50 HU: where the cohort varies less than noise does, noise must not be blown up
@@ -37,6 +37,7 @@ class VisionSettings(Settings):
     zero. `cells`: boxes along each axis of a patch, of which statistics are taken.
     `windows`: our extension: each voxel is seen once per window, from -1 at its low end to 1 at its high end, so that
     "how much of this patch is fluid" is a sum. On the [-1, 1] scale of the input; none: the input as it is.
+    `norm_eps`: of the LayerNorms; imported encoders bring theirs.
     """
 
     depth: int = Field(default=8, ge=1)
@@ -49,6 +50,7 @@ class VisionSettings(Settings):
     stem: tuple[Literal["linear", "statistics", "conv"], ...] = ("linear",)
     cells: tuple[PositiveInt, PositiveInt, PositiveInt] = (1, 1, 1)
     windows: tuple[tuple[float, float], ...] = ()
+    norm_eps: float = Field(default=NORM_EPS, gt=0)
 
     @field_validator("windows")
     @classmethod
@@ -137,7 +139,9 @@ class ViT(VisionEncoder):
         else:
             self.register_buffer("position", code, persistent=False)
         self.cls_token = nn.Parameter(torch.randn(settings.dim) * 0.02) if settings.cls_token else None
-        self.transformer = Transformer(settings.dim, settings.depth, settings.heads, settings.mlp_ratio)
+        self.transformer = Transformer(
+            settings.dim, settings.depth, settings.heads, settings.mlp_ratio, settings.norm_eps
+        )
 
     def tokens(
         self,

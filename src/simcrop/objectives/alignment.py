@@ -17,11 +17,19 @@ from simcrop.nn.text_encoder import Pool
 from simcrop.nn.transformer import identity_linear
 from simcrop.objectives.cross_image import CrossImageSettings
 from simcrop.objectives.level import Level, LevelSettings
-from simcrop.objectives.method import ProjectionHead, Prompts
+from simcrop.objectives.method import Account, ProjectionHead
+from simcrop.objectives.needs import Prompts
 from simcrop.objectives.opposite import OppositeSettings
 from simcrop.objectives.own_image import OptionSettings, OwnImageTerm, OwnImageTerms
 from simcrop.objectives.prompts import PromptSettings, PromptTerm
 from simcrop.settings import Settings
+
+ACCOUNT = Account(  # of the whole method, whose own this alignment is
+    hides="75 % of patches, 75 % of words",
+    contrasts="each sentence's nearest patches with it, within a report",
+    reads="scan, report",
+    source="SimCroP, 2025",
+)
 
 
 class AlignSettings(Settings):

@@ -50,6 +50,10 @@ class CrossImageSettings(Settings):
     loss: Literal["softmax", "sigmoid"] = "softmax"
     stated_size: bool = False
 
+    def nearest(self, patches: int) -> int:
+        """How many of the patches that it sees are averaged."""
+        return visible_count(patches, 1 - self.top_share)
+
     @model_validator(mode="after")
     def sigmoid_has_no_direction(self) -> "CrossImageSettings":
         if self.loss == "sigmoid" and self.directions == "both":
@@ -113,7 +117,7 @@ class CrossImage(nn.Module):
 
     def most_of(self, patches: Float[Tensor, "b n e"]) -> int:
         """How many patches of an image are averaged at most."""
-        return visible_count(patches.shape[1], 1 - self.settings.top_share)
+        return self.settings.nearest(patches.shape[1])
 
     def patches_of(self, sentences: Sentences, most: int) -> int | Int[Tensor, " s"]:
         """How many patches each sentence is sought in: `most`, and no more than what it states the size of can fill."""

@@ -27,7 +27,8 @@ from simcrop.nn.masking import Mask, box_mask
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.prototype_head import PrototypeHead, PrototypeSettings
 from simcrop.objectives.draws import VIEW, Draws
-from simcrop.objectives.method import Account, Components, MethodSettings, Objective, Term
+from simcrop.objectives.method import Account, MethodSettings, Objective, Term
+from simcrop.objectives.needs import Components
 from simcrop.settings import Settings
 
 LARGE = 2  # views that the teacher sees, too

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from simcrop.data.samples.batch import Batch
 
-PATCHES, WORDS, VIEW, SKIP = range(4)  # what is drawn; a stream for each
+PATCHES, WORDS, VIEW, SKIP, MATCH = range(5)  # what is drawn; a stream for each
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Axes: b study, n all patches, p voxel of a patch. After He et al., Masked Autoencoders Are Scalable Vision Learners,
 2022. Encoder, decoder and target are SimCroP's, so that only the objective differs; MAE itself normalises the target
-(`mim.norm_pix`) and decodes with 8 layers of 512 features.
+(`mim.norm_pix`) and decodes with 8 layers of 512 features and 16 heads (`vision_decoder`). Its ImageNet weights start
+the encoder through `init.mae`.
 """
 
 from dataclasses import replace
@@ -16,7 +17,8 @@ from simcrop.nn.masking import random_mask
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
 from simcrop.objectives.draws import PATCHES, Draws
-from simcrop.objectives.method import Components, MethodSettings, Objective, Term
+from simcrop.objectives.method import Account, MethodSettings, Objective, Term
+from simcrop.objectives.needs import Components
 from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, preferred_patches, volume_loss
 
 
@@ -25,6 +27,7 @@ class MaeSettings(MethodSettings):
 
     name: ClassVar[str] = "mae"
     architecture: ClassVar[tuple[str, ...]] = ("vision", "vision_decoder")
+    account: ClassVar[Account] = Account(hides="75 % of the patches", source="He et al. 2022")
 
     vision_decoder: VisionDecoderSettings = VisionDecoderSettings()
     mim: MimSettings = MimSettings()

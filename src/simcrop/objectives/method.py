@@ -9,23 +9,22 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from simcrop.data.samples.batch import Batch, Unit
+from simcrop.data.samples.batch import Batch
 from simcrop.data.samples.dataset import Sample
-from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.samples.windows import WindowNeeds
-from simcrop.errors import SimcropError
 from simcrop.losses import Compared
 from simcrop.nn.encoder import VisionEncoder
-from simcrop.nn.patch import PatchGrid
-from simcrop.nn.text_encoder import Pool, TextEncoder
+from simcrop.nn.text_encoder import TextEncoder
 from simcrop.nn.vit import VisionSettings
+from simcrop.objectives.needs import Components, TextNeeds
 from simcrop.settings import Settings
 
+TOP_SHARE = 0.05  # of the patches: those that score a sentence
 # Added to features and multiplied with nothing: a table of positions, a token.
 STANDS_ALONE = re.compile(r"(^|[._])(position|token)(_\w+)?(\.weight)?$")
 
@@ -41,58 +40,6 @@ class Term:
     words: str
     compares_samples: bool = False
     aligns: bool = False
-
-
-@dataclass(frozen=True)
-class TextNeeds:
-    """What a method wants of the reports. `unit`: which texts meet the image, and `pool`: how each becomes one vector;
-    `centred`: their mean is known beforehand; `predicted`: whole reports come as word pieces, too, to be predicted
-    among all pieces of the tokenizer or among those that the cohort uses (`compact`); `skip_attention`: a sentence is
-    sought among patches that do not see each other; `opposites`: each comes turned round, too; `levels`: with the level
-    of the lungs that it names; `prompts`: the protocol whose sentences ask for labels, none where empty.
-    """
-
-    unit: Unit
-    pool: Pool
-    centred: bool = False
-    predicted: Literal["no", "full", "compact"] = "no"
-    skip_attention: bool = False
-    opposites: bool = False
-    levels: bool = False
-    prompts: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Prompts:
-    """Sentences that ask for labels. `features`: of those that say yes, and of those that say no; `rarer`: how many
-    studies lack each label for one that has it, 0 where all are alike and nothing can be learned.
-    """
-
-    features: Float[Tensor, "2 t l d"]
-    rarer: Float[Tensor, " l"]
-
-
-@dataclass(frozen=True, eq=False)
-class Components:
-    """What a method may be built from; it takes what it asked for. `vocabulary`: ids of the words that it may have to
-    predict, all when None; `center`: mean feature of the texts; `patch_mm`: edges of a patch; `prompts`: what asks for
-    labels.
-    """
-
-    grid: PatchGrid
-    text: TextEncoder | None = None
-    tokenizer: Tokenizer | None = None
-    vocabulary: Int[Tensor, " w"] | None = None
-    center: Float[Tensor, " e"] | None = None
-    patch_mm: tuple[float, float, float] | None = None
-    prompts: Prompts | None = None
-
-    @property
-    def reader(self) -> tuple[TextEncoder, Tokenizer]:
-        """The text side of a method that cannot do without."""
-        if self.text is None or self.tokenizer is None:
-            raise SimcropError("bad-setting", "this method learns from reports and needs a text encoder")
-        return self.text, self.tokenizer
 
 
 @dataclass(frozen=True)
@@ -247,6 +194,13 @@ class MethodSettings(Settings):
         return False
 
     @property
+    def fine_scale(self) -> int:
+        """How many times as fine as the input, along each axis, a batch carries every crop as well (`Batch.fine`); such
+        a cohort is stored at that spacing. At 1 it carries none.
+        """
+        return 1
+
+    @property
     def window_needs(self) -> WindowNeeds | None:
         """How windows are drawn from each scan, whose masks come as numbers of its `class_names`; None when a batch has
         one crop of each scan, and its mask as the data set has it.
@@ -286,6 +240,10 @@ class MethodSettings(Settings):
     def label_head(self) -> nn.Module | None:
         """From patch features to a score per label; None when it learns none."""
         return None
+
+    def scored(self, patches: int) -> int:
+        """Of so many patches, how many are averaged to score a sentence in a scan: as a rule a twentieth."""
+        return max(1, round(TOP_SHARE * patches))
 
     def boxes(self, patches: int) -> int:
         """Of so many patches, how many are shown as those nearest to a sentence: as a rule a tenth."""

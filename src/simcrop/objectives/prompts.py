@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from simcrop import losses
 from simcrop.data.samples.batch import Batch
-from simcrop.objectives.method import Prompts
+from simcrop.objectives.needs import Prompts
 from simcrop.objectives.own_image import Look, OptionSettings, OwnImageTerm
 from simcrop.objectives.supervised import known_label_loss, labels_of
 

@@ -18,7 +18,8 @@ from simcrop.losses import dice_ce
 from simcrop.nn.encoder import VisionEncoder
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.unetr import UnetrDecoder, UnetrSettings, tap
-from simcrop.objectives.method import Components, MethodSettings, Objective, Term
+from simcrop.objectives.method import Account, MethodSettings, Objective, Term
+from simcrop.objectives.needs import Components
 from simcrop.settings import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -71,6 +72,7 @@ class SegmentSettings(MethodSettings):
     verb: ClassVar[str] = "segment"
     kept: ClassVar[tuple[str, ...]] = ("vision.", "decoder.")
     architecture: ClassVar[tuple[str, ...]] = ("vision", "decoder")
+    account: ClassVar[Account] = Account(reads="window of a scan", needs="masks", source="Hatamizadeh 2022")
 
     decoder: UnetrSettings = UnetrSettings()
     loss: SegmentLossSettings = SegmentLossSettings()

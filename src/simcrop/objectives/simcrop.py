@@ -27,18 +27,11 @@ from simcrop.nn.report_decoder import ReportDecoder, ReportDecoderSettings
 from simcrop.nn.text_encoder import TextEncoder
 from simcrop.nn.transformer import check_heads
 from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
-from simcrop.objectives.alignment import AlignProjection, AlignSettings
+from simcrop.objectives.alignment import ACCOUNT, AlignProjection, AlignSettings
 from simcrop.objectives.cross_image import CrossImage
 from simcrop.objectives.draws import PATCHES, Draws
-from simcrop.objectives.method import (
-    Components,
-    MethodSettings,
-    Objective,
-    Parts,
-    Prompts,
-    Term,
-    TextNeeds,
-)
+from simcrop.objectives.method import MethodSettings, Objective, Parts, Term
+from simcrop.objectives.needs import Components, Prompts, TextNeeds
 from simcrop.objectives.opposite import Opposite
 from simcrop.objectives.own_image import Look
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
@@ -53,6 +46,7 @@ class SimCroPSettings(MethodSettings):
     name: ClassVar[str] = "simcrop"
     kept: ClassVar[tuple[str, ...]] = ("vision.", "projection.")
     architecture: ClassVar[tuple[str, ...]] = ("vision", "vision_decoder", "report_decoder", "fusion")
+    account: ClassVar = ACCOUNT
 
     vision_decoder: VisionDecoderSettings = VisionDecoderSettings()
     mim: MimSettings = MimSettings()
@@ -111,6 +105,11 @@ class SimCroPSettings(MethodSettings):
 
     def projection_head(self, text: TextEncoder) -> "AlignProjection":
         return AlignProjection(self.align, self.vision.dim, text.width_of(self.align.sent_pool))
+
+    def scored(self, patches: int) -> int:
+        """As many as training averaged, where it compared images: with more, what is small drowns."""
+        cross = self.align.cross_image
+        return cross.nearest(patches) if cross.enabled else super().scored(patches)
 
     def boxes(self, patches: int) -> int:
         """K of the paper counts visible patches only, so all patches hold as many more."""
@@ -264,9 +263,7 @@ class SimCroP(Objective):
         if len(shown.ids) == 0:
             return features.patches.sum() * 0.0
         if self.settings.mlm.share < 1:
-            read = drawn["read"]
-            cls = None if features.cls is None else features.cls[read]
-            features = VisionFeatures(cls, features.patches[read])
+            features = features.some(drawn["read"])
         states = self.text(shown.ids, shown.mask, shown.lengths)
         decoded = self.report_decoder(self.fusion(states, features), shown.mask, shown.lengths)
         return losses.masked_word_loss(

@@ -14,7 +14,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from simcrop.data.samples.batch import Batch
 from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
-from simcrop.objectives.method import Components, MethodSettings, Objective, Term
+from simcrop.objectives.method import Account, MethodSettings, Objective, Term
+from simcrop.objectives.needs import Components
 from simcrop.settings import Settings
 
 PatchPool = Literal["mean", "max", "attention"]
@@ -34,6 +35,7 @@ class SupervisedSettings(MethodSettings):
 
     name: ClassVar[str] = "supervised"
     kept: ClassVar[tuple[str, ...]] = ("vision.", "head.")
+    account: ClassVar[Account] = Account(needs="labels", source="ours, a ceiling")
 
     head: HeadSettings = HeadSettings()
 

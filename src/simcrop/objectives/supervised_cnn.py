@@ -6,6 +6,7 @@ No axes of its own: `supervised.py` with another encoder.
 from typing import ClassVar
 
 from simcrop.nn.cnn import CnnSettings
+from simcrop.objectives.method import Account
 from simcrop.objectives.supervised import SupervisedSettings
 
 
@@ -14,5 +15,6 @@ class SupervisedCnnSettings(SupervisedSettings):
 
     name: ClassVar[str] = "supervised-cnn"
     architecture: ClassVar[tuple[str, ...]] = ()
+    account: ClassVar[Account] = Account(needs="labels", source="ours, a ceiling: convolutions")
 
     vision: CnnSettings = CnnSettings()  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -17,6 +17,7 @@ from simcrop.phantom.layouts.cc_ccii import CC_CCII
 from simcrop.phantom.layouts.ct_rate import CT_RATE
 from simcrop.phantom.layouts.folder import FOLDER
 from simcrop.phantom.layouts.luna16 import LUNA16
+from simcrop.phantom.layouts.organ_texts import write_organ_texts
 from simcrop.phantom.layouts.rad_chestct import RAD_CHESTCT
 from simcrop.phantom.layouts.tree import Entry, Request, Tree, start_folder, write_file
 from simcrop.phantom.patient import draw_patient
@@ -31,6 +32,7 @@ TREES: dict[str, Tree] = {
     "folder": FOLDER,
 }
 RELEASES, DIFFICULTIES = ("v1", "v2"), get_args(Difficulty)
+WITH_ORGANS = ("ct-rate", "folder")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def write_cohort(out: Path, request: Request, workers: int = 1) -> int:
     written = map(write_share, shares) if workers == 1 else each(write_share, shares, workers, died)
     entries = in_order(written)
     TREES[request.layout].finish(out, entries)
+    if request.organs:
+        write_organ_texts(out, entries)
     truth = [sentence for entry in entries for sentence in entry.truth]
     write_file(out / "truth" / "sentences.jsonl", to_json_lines(truth).encode())
     volumes = sum(len(entry.volumes) for entry in entries)
@@ -80,6 +84,11 @@ def check_request(request: Request) -> None:
             raise SimcropError(
                 "bad-setting", f"phantom {name} must be one of {', '.join(known)}, got {value!r}"
             )
+    if request.organs and request.layout not in WITH_ORGANS:
+        raise SimcropError(
+            "bad-setting",
+            f"organ maps are written with the layouts {', '.join(WITH_ORGANS)}, not {request.layout}",
+        )
     if request.patients < 1:
         raise SimcropError(
             "bad-setting", f"a phantom cohort needs at least 1 patient, got {request.patients}"

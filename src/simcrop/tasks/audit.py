@@ -10,7 +10,6 @@ import polars as pl
 from simcrop.data.store.cohort import Cohort, open_cohort, read_facts
 from simcrop.errors import SimcropError
 from simcrop.evaluation.audit import PointingShift, Shift, Shifts, patient_mean, pointing_of, shifts_of
-from simcrop.evaluation.controls import TOP_SHARE
 from simcrop.evaluation.perturb import PERTURBATIONS
 from simcrop.evaluation.says_nothing import told_apart
 from simcrop.evaluation.truth import Truth
@@ -81,7 +80,7 @@ def audit(
     }
     with staged(out, "audit", settings, overwrite) as stage:
         network = load(folder)
-        k = top_k or max(1, round(TOP_SHARE * network.grid.count))
+        k = top_k or network.scored
         answered = answers_of(network, settings["model"], studies, asked, k)
         places = rows_in(cohort, studies)
         table = sentence_table(studies, places, asked, answered, network, truth)

@@ -3,8 +3,8 @@
 Axes: s text, t word piece, d features.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,9 @@ from simcrop.evaluation.protocol import Protocol, read_protocol
 from simcrop.evaluation.stated import claims_of, level_of, opposite_of
 from simcrop.files.digest import digest_of_files
 from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
-from simcrop.objectives.method import Components, TextNeeds
+from simcrop.objectives.needs import Components, TextNeeds
 from simcrop.objectives.texts import encode_texts
+from simcrop.tasks.organ_texts import ORGAN_TEXTS, organ_texts_of
 from simcrop.tasks.prompts import prompts_of, sides_of
 from simcrop.weights.embedded import text_encoder_folder
 
@@ -37,10 +38,13 @@ ALONE = DistributedContext(0, 1, torch.device("cpu"))
 
 @dataclass(frozen=True, eq=False)
 class TrainingInputs:
-    """`components` of the network, `texts` for its batches; `texts` is None when the method reads none."""
+    """`components` of the network, `texts` for its batches; `texts` is None when the method reads none. `facts`: where
+    they are from, for the records, where the reports alone do not say it.
+    """
 
     components: Components
     texts: Texts | None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def gather_inputs(
@@ -58,16 +62,18 @@ def gather_inputs(
         return TrainingInputs(Components(recipe.input.grid, patch_mm=recipe.input.patch_mm), None)
     reports = [Report(*both) for both in studies.index.select("findings", "impression").iter_rows()]
     kept = cohort.path / "sentences" if recipe.text.cache_sentences else None
-    texts = texts_of_all(reports, needs.unit, kept, context, show)
-    if not any(texts):
-        what = "a report" if needs.unit == "report" else "a sentence of findings"
+    stated = None if needs.organs is None else organ_texts_of(studies, reports, needs.organs)
+    texts = texts_of_all(reports, needs.unit, kept, context, show) if stated is None else stated.texts
+    if not any(texts if needs.unit else [report.text for report in reports]):
+        what = "a report" if needs.unit in {"report", None} else "a sentence of findings"
         raise SimcropError(
             "no-reports",
             f"{cohort.path}: none of its {len(studies)} studies{of_share(recipe)} has {what}, and {recipe.method} "
             "learns from reports; put them into reports.csv beside the scans and ingest again",
         )
     folder = text_encoder_folder(recipe.text.model)
-    tokenizer, text = Tokenizer.load(folder), read_text_encoder(folder, recipe.text.freeze)
+    tokenizer = Tokenizer.load(folder)
+    text = read_text_encoder(folder, recipe.text.freeze) if needs.encoder else None
     asking = read_protocol(needs.prompts) if needs.prompts else None
     asked = asked_of(needs, asking, recipe.label_names or ())
     bank = text_bank(texts, recipe, needs, text, tokenizer, kept, context, show, asked)
@@ -82,18 +88,23 @@ def gather_inputs(
         center_of(bank) if needs.centred else None,
         recipe.input.patch_mm,
         None if asking is None else prompts_of(asking, recipe.label_names or (), bank, studies),
+        studies.classes,
     )
     lengths = recipe.text.report_length, recipe.text_length
     places = [np.array(bank.ids(of_one), dtype=np.int32) for of_one in texts]
-    known = dict(zip(studies.index["id"].to_list(), places, strict=True))
+    ids = studies.index["id"].to_list()
+    known = dict(zip(ids, places, strict=True))
+    normal = None if stated is None else dict(zip(ids, stated.normal, strict=True))
     return TrainingInputs(
-        components, Texts(tokenizer, bank, *lengths, needs.unit, needs.predicted != "no", known)
+        components,
+        Texts(tokenizer, bank, *lengths, needs.unit, needs.predicted != "no", known, normal),
+        {} if stated is None else {ORGAN_TEXTS: stated.source},
     )
 
 
 def texts_of_all(
     reports: Sequence[Report],
-    unit: Unit,
+    unit: Unit | None,
     kept: Path | None,
     context: DistributedContext,
     show: Callable[[], Progress],
@@ -110,7 +121,7 @@ def text_bank(
     texts: Sequence[Sequence[str]],
     recipe: Recipe,
     needs: TextNeeds,
-    text: TextEncoder,
+    text: TextEncoder | None,
     tokenizer: Tokenizer,
     kept: Path | None,
     context: DistributedContext,
@@ -120,7 +131,7 @@ def text_bank(
     """All texts, each encoded once, on the devices that will train, when the text encoder is frozen; the name of the
     file in which features are `kept` tells what made them.
     """
-    if not recipe.text.freeze:
+    if text is None or needs.unit is None or not recipe.text.freeze:
         return build_bank(texts, None, asked=asked)
 
     @torch.no_grad()

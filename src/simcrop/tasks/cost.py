@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from simcrop.config import Recipe
 from simcrop.data.samples.batch import Batch
-from simcrop.objectives.method import Components, Objective
-from simcrop.tasks.typical import typical
+from simcrop.objectives.method import Objective
+from simcrop.tasks.typical import Typical, typical
 
 SCANS = 2  # in the step that is counted: fewer some methods cannot compare
 WEIGHT, HALF = 4, 2  # bytes of a number in fp32 and in bf16
@@ -34,7 +35,7 @@ class Cost:
     `forward_share`: how much of it is forward.
 
     `trained`, `total`: parameters that learn, and all of them, frozen text encoder and teacher included; `kept`: those
-    that a model for use keeps.
+    that a model for use keeps, but for the text encoder that it carries.
 
     `bytes_per_scan`: what the backward pass needs of the forward pass, but for the weights; `bytes_fixed`: weights, for
     those that learn also gradient and both moments of AdamW, in fp32, and a copy in bf16. Their sum over a batch is
@@ -58,31 +59,42 @@ def cost_of(recipe: Recipe) -> Cost:
     """Counted on tensors without numbers, so that a paper-sized recipe takes a second or two and little memory."""
     made = typical(recipe, SCANS)
     mode = FakeTensorMode(allow_non_fake_inputs=True)
+    objective = without_weights(made)
+    batch = objective.draw(made.batch, seed=0).to(torch.device("cpu")).each(mode.from_tensor)
     with mode:
-        objective = made.recipe.build(without_numbers(made.components)).train()
-    batch = objective.draw(made.batch, seed=0).to(torch.device("cpu"))
-    batch = batch.each(mode.from_tensor)
-    with mode:
-        forward, backward, kept = counted(objective, batch)
-    parameters = dict(objective.named_parameters())
-    trained = sum(p.numel() for p in parameters.values() if p.requires_grad)
-    total = sum(p.numel() for p in parameters.values())
+        forward, backward, kept = counted(objective.to_empty(device="cpu"), batch)
+    numbers = {name: t.numel() for name, t in objective.state_dict().items() if t.is_floating_point()}
+    trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
+    total = sum(numbers.values())
     return Cost(
         gflop_per_scan=(forward + backward) / SCANS / 1e9,
         forward_share=forward / (forward + backward),
         trained=trained,
         total=total,
-        kept=sum(p.numel() for name, p in parameters.items() if name.startswith(made.recipe.kept)),
+        kept=sum(count for name, count in numbers.items() if made.recipe.kept_as(name) is not None),
         bytes_per_scan=kept // SCANS,
         bytes_fixed=total * (WEIGHT + HALF) + trained * 3 * WEIGHT,
     )
 
 
-def without_numbers(components: Components) -> Components:
-    """The same with a text encoder of the same shapes."""
-    if components.text is not None:
-        components.text.to_empty(device="cpu")
-    return components
+def without_weights(made: Typical) -> Objective:
+    """The method in training, with shapes for weights."""
+    if made.components.text is not None:
+        made.components.text.to_empty(device="meta")
+    with NoWeights():
+        return made.recipe.build(made.components).train()
+
+
+class NoWeights(TorchFunctionMode):
+    """What layers make room for gets a shape alone, so that nothing is drawn or held for it. Numbers that decide how a
+    network is built, as ids of words, are there.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.empty and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)
 
 
 def counted(objective: Objective, batch: Batch) -> tuple[int, int, int]:

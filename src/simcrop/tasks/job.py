@@ -4,18 +4,25 @@ No axes or units.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+import torch
+
 from simcrop.config import Recipe
 from simcrop.data.samples.collate import Collate
+from simcrop.data.samples.dataset import refuse_whole
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.fit import Job
 from simcrop.engine.progress import Progress, silent
+from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
 from simcrop.files.digest import digest_of_files
 from simcrop.model.folder import describe_model
+from simcrop.nn.co_attention import CoAttention
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
 from simcrop.tasks.components import ALONE, gather_inputs
@@ -35,13 +42,15 @@ def prepare_job(
     context: DistributedContext = ALONE,
 ) -> tuple[Objective, Job]:
     """Network and data, joined for the engine. `begun`: a checkpoint will replace whatever the network starts as."""
+    refuse_whole(recipe.input.spec)
+    refuse_lone_sample(cohort, studies, recipe)
     inputs = gather_inputs(cohort, studies, recipe, context, show)
     objective = recipe.build(inputs.components)
     start = recorded_start(out) if begun else start_encoder(objective, recipe, studies, show)
     if not begun:
         objective.started()
     for module in objective.modules():
-        if isinstance(module, Transformer):
+        if isinstance(module, (Transformer, CoAttention)):
             module.recompute = recipe.engine.recompute
         if isinstance(module, Block) and recipe.engine.compile:
             module.compile()
@@ -69,8 +78,32 @@ def prepare_job(
         unreadable=recipe.data.unreadable,
         monitor=build_monitor(objective, cohort, recipe, inputs.components.tokenizer),
         start=start,
+        facts=inputs.facts,
     )
     return objective, job
+
+
+def refuse_lone_sample(cohort: Cohort, studies: Cohort, recipe: Recipe) -> None:
+    """Where a batch is one sample, before anything long begins: a term that compares samples would be nothing for ever.
+    What the terms are, the method itself says, built once more for one study.
+    """
+    if min(recipe.optim.batch, len(studies)) > 1:
+        return
+    said = studies.index.filter((pl.col("findings") != "") | (pl.col("impression") != ""))
+    one = replace(studies, index=(said if said.height else studies.index).head(1))
+    text = recipe.text.model_copy(update={"cache_sentences": False})
+    bare = recipe.model_copy(update={"text": text})
+    with torch.random.fork_rng(devices=[]):
+        terms = bare.build(gather_inputs(cohort, one, bare).components).terms
+    compared = [name for name, term in terms.items() if term.compares_samples]
+    if not compared:
+        return
+    lone = "optim.batch = 1" if recipe.optim.batch == 1 else f"{cohort.path}: one study to learn from"
+    raise SimcropError(
+        "lone-sample",
+        f"{lone}, and {recipe.method} compares the samples of a batch with one another ({', '.join(compared)}): "
+        "two are the least",
+    )
 
 
 def recorded_start(out: Path) -> dict[str, Any] | None:

@@ -1,6 +1,5 @@
 """`simcrop phantom`: a cohort with known truth, synthetic in a data set's raw layout or inserted into real scans."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 from simcrop.errors import SimcropError
@@ -21,13 +20,14 @@ def phantom(
     overwrite: bool = False,
     difficulty: str = "real",
     workers: int = 1,
+    organs: bool = False,
 ) -> int:
     """Write the cohort; the number of volumes. The same call continues one that was interrupted."""
     patients = PATIENTS if patients is None else patients
-    request = Request(layout or LAYOUT, patients, seed, size or SIZE, difficulty, release)
+    request = Request(layout or LAYOUT, patients, seed, size or SIZE, difficulty, release, organs)
     check_request(request)
     with unspoiled(out):
-        open_folder(out, "phantom", asdict(request), resume=not overwrite, overwrite=overwrite)
+        open_folder(out, "phantom", request.facts, resume=not overwrite, overwrite=overwrite)
         count = write_cohort(out, request, workers)
     write_metrics(out, {"patients": patients, "volumes": count})
     return count

@@ -12,7 +12,7 @@ from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
 from simcrop.errors import SimcropError
 from simcrop.evaluation.protocol import Protocol
-from simcrop.objectives.method import Prompts
+from simcrop.objectives.needs import Prompts
 
 
 def sides_of(asking: Protocol, labels: Sequence[str]) -> list[list[list[str]]]:

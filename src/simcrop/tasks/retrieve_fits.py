@@ -12,10 +12,9 @@ import numpy as np
 from simcrop.data.report import sentences
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
-from simcrop.evaluation.controls import TOP_SHARE
 from simcrop.evaluation.reports import read_reports
 from simcrop.files.embeddings import Embeddings, holds_texts, read_texts
-from simcrop.model import Model, load
+from simcrop.model import load
 from simcrop.tasks.feature_source import FromFiles, FromModel
 from simcrop.tasks.kept_scores import kept_scores
 from simcrop.tasks.retrieve_judged import cosines
@@ -48,7 +47,7 @@ def fits_by_model(
 ) -> Fits:
     """Every scan is looked at once; raises SimcropError of a method that reads no sentences."""
     network = load(source.folder)
-    k = patches_asked(network, top_k)
+    k = top_k or network.scored
     reports = read_reports(network, texts)
     chosen = drawn(len(reports.sentences), most, seed)
     holds = np.zeros((len(reports.sentences), len(asked)), dtype=bool)
@@ -105,15 +104,11 @@ def texts_of_files(path: str, texts: Path | None) -> tuple[Embeddings | None, st
     return (read_texts(Path(path)) if holds_texts(Path(path)) else None), path
 
 
-def patches_asked(model: Model, top_k: int | None) -> int:
-    return top_k or max(1, round(TOP_SHARE * model.grid.count))
-
-
 def typed_scores(source: FromModel, studies: Cohort, words: Sequence[str], top_k: int | None) -> np.ndarray:
     """`(sentence, s)` of sentences that somebody typed."""
     network = load(source.folder)
     vectors = network.encode(list(words)).cpu().numpy()
-    return kept_scores(network, source.digest, studies, vectors, patches_asked(network, top_k)).T
+    return kept_scores(network, source.digest, studies, vectors, top_k or network.scored).T
 
 
 def texts_of(studies: Cohort, text: str) -> list[str]:

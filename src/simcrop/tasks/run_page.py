@@ -12,6 +12,7 @@ from simcrop.figures.curves import draw_curves
 from simcrop.figures.page import Page
 from simcrop.objectives.method import Term
 from simcrop.tasks.folder import read_run
+from simcrop.tasks.organ_texts import ORGAN_TEXTS
 from simcrop.tasks.start_from import lines_of
 
 BLIND = 0.05  # other images that retrieve this little worse than the true ones say that nobody looks at these
@@ -55,6 +56,8 @@ def add_run(page: Page, run: Path, recipe: Recipe, terms: Mapping[str, Term], ro
     if start := (read_run(run) or {}).get("start"):
         page.section("Where it starts", f"{'; '.join(lines_of(start))}.")
         page.table(start_rows(start), ["", "names"])
+    if told := (read_run(run) or {}).get(ORGAN_TEXTS):
+        page.section("Texts of organs", f"Where they are from: {told}.")
     if found := differences(flat(recipe)):
         page.section("Not as in its source", f"In these settings the run differs from {recipe.claim.source}.")
         page.table([[line] for line in found], ["setting, here and there, and what mends it"])

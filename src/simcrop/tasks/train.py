@@ -130,6 +130,7 @@ def train_together(
         tell_differences(recipe, tell)
         if context.is_main and not begun:
             record_start(out, job.start, tell)
+            record_facts(out, job.facts, tell)
         tell(job.cut_short)
         progress = progress or show_progress(verb.name, context.is_main)
         fitted = fit(objective, job, context, continued, progress)
@@ -165,6 +166,14 @@ def record_start(out: Path, start: Mapping[str, Any] | None, tell: Tell) -> None
         write_json(out / RUN, {**(run or {}), "start": start})
         for line in lines_of(start):
             tell(line)
+
+
+def record_facts(out: Path, facts: Mapping[str, str], tell: Tell) -> None:
+    """What is to be known of a run beside its settings: into `run.json`, and told."""
+    if facts:
+        write_json(out / RUN, {**(read_run(out) or {}), **facts})
+        for words, fact in facts.items():
+            tell(f"{words.replace('_', ' ')}: {fact}")
 
 
 def refuse_tasks_that_know_nothing_of_each_other(environment: Mapping[str, str], verb: str) -> None:

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from simcrop.config import Recipe
 from simcrop.data.preprocess import triple
 from simcrop.data.samples.dataset import HERE, StudyCrops, derangement
+from simcrop.data.samples.fine import FineCrops, check_stored_finer
 from simcrop.data.samples.windows import StudyWindows, check_stored_at, numbers_of
 from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort
@@ -27,7 +28,7 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
         raise SimcropError(
             "no-studies", f"the cohort has no study in split {split!r}; it has {found or 'none at all'}"
         )
-    if recipe.window_needs is not None:
+    if recipe.window_needs is not None or (recipe.text_needs is not None and recipe.text_needs.organs):
         studies = with_masks(studies)
     if recipe.data.share == 1:
         return studies
@@ -48,21 +49,19 @@ def with_masks(studies: Cohort) -> Cohort:
 
 
 def samples_of(studies: Cohort, recipe: Recipe) -> Dataset:
-    """One crop of each scan, or windows, where the method wants them."""
+    """One crop of each scan, at a finer spacing as well, or windows, where the method wants them."""
     spec, needs = recipe.input.spec, recipe.window_needs
     if needs is not None:
         refuse_other_cuts(recipe)
         check_stored_at(studies[0], spec)
         return StudyWindows(studies, spec, needs, numbers_of(recipe.class_names, studies.classes))
-    return StudyCrops(
-        studies,
-        spec,
-        recipe.aug.crop == "random",
-        recipe.aug.flip_lr,
-        derangement(len(studies), recipe.seed) if recipe.data.mispaired else None,
-        recipe.wants_masks,
-        triple([n // 2 for n in recipe.input.patch]) if recipe.aug.crop == "shifted" else HERE,
-    )
+    scan_of = derangement(len(studies), recipe.seed) if recipe.data.mispaired else None
+    half = triple([n // 2 for n in recipe.input.patch]) if recipe.aug.crop == "shifted" else HERE
+    anywhere, flip = recipe.aug.crop == "random", recipe.aug.flip_lr
+    if recipe.fine_scale > 1:
+        check_stored_finer(studies[0], spec, recipe.fine_scale)
+        return FineCrops(studies, spec, recipe.fine_scale, anywhere, flip, scan_of, half)
+    return StudyCrops(studies, spec, anywhere, flip, scan_of, recipe.wants_masks, half)
 
 
 def refuse_other_cuts(recipe: Recipe) -> None:

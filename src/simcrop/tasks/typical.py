@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from simcrop.config import Recipe
+from simcrop.data.organs import parts_of_organs
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch
 from simcrop.data.samples.collate import Collate
 from simcrop.data.samples.dataset import Sample
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL, LEDGER_SCHEMA
-from simcrop.objectives.method import Components
+from simcrop.objectives.needs import Components
 from simcrop.tasks.components import gather_inputs
+from simcrop.tasks.organ_texts import read_said
 
 # Medians of the 1,521 different validation reports of CT-RATE, in word pieces of MiniLM's vocabulary: 15 sentences, 287
 # pieces of findings and 334 of findings and impression, [CLS] and [SEP] among them.
@@ -60,11 +62,12 @@ def typical(recipe: Recipe, scans: int) -> Typical:
 
 def made_up_cohort(recipe: Recipe, scans: int) -> Cohort:
     """Their index alone: nothing is stored anywhere."""
-    names = recipe.label_names or ()
+    names, scans_named = recipe.label_names or (), named_scans(recipe, scans)
     reports = [made_up_report(number) for number in range(scans)]
     index = pl.DataFrame(
         {
             "id": [f"made-up-{number}" for number in range(scans)],
+            "scan": scans_named,
             "patient": [str(number) for number in range(scans)],
             "findings": [report.findings for report in reports],
             "impression": [report.impression for report in reports],
@@ -77,8 +80,24 @@ def made_up_cohort(recipe: Recipe, scans: int) -> Cohort:
         recipe.input.window_hu,
         index,
         pl.DataFrame(schema=LEDGER_SCHEMA),
-        classes=dict(enumerate(recipe.class_names or CLASSES, 1)),
+        classes=dict(enumerate(classes_of(recipe), 1)),
     )
+
+
+def named_scans(recipe: Recipe, scans: int) -> list[str]:
+    """What they are called: as those of a JSON of texts, where the recipe names one."""
+    needs = recipe.text_needs
+    said = needs.organs.descriptions if needs is not None and needs.organs is not None else None
+    known = [] if said is None else list(read_said(said))
+    return [*known, *(f"made-up-{number}" for number in range(scans))][:scans]
+
+
+def classes_of(recipe: Recipe) -> tuple[str, ...]:
+    """Of the masks: those that are learned, or what the wanted organs are made of."""
+    needs = recipe.text_needs
+    if needs is None or needs.organs is None:
+        return recipe.class_names or CLASSES
+    return tuple(part for name in needs.organs.names for part in sorted(parts_of_organs()[name]))
 
 
 def made_up_report(number: int) -> Report:

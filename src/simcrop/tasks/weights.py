@@ -1,5 +1,7 @@
 """`simcrop weights import`: downloaded weights in a folder of their own that a recipe can name, or that is a model."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from simcrop.files.digest import digest_of_files
 from simcrop.model.folder import describe_model, save_model
 from simcrop.tasks.folder import staged, write_metrics
 from simcrop.weights.convert import check_source, convert
+from simcrop.weights.m3d import read_m3d
 from simcrop.weights.released import Released, read_released
 
 RELEASED = {
@@ -19,10 +22,42 @@ RELEASED = {
     "data_licence": "CT-RATE: CC BY-NC-SA 4.0, no redistribution",
     "code_licence": "the authors' repository: Apache-2.0; of the weights themselves: not stated in the file",
 }
-LACKS = (
-    "it holds no text side: embed, probe and fine-tuning (--set init.model={out}) take it; "
-    "ground, zero-shot and retrieve cannot"
-)
+M3D = {
+    "origin": "m3d",
+    "called": "an encoder of M3D-CLIP's official weights, imported without their text side,",
+    "trained_on": "M3D-Cap, as its paper says",
+    "data_licence": "M3D-Cap is pictures and reports of Radiopaedia: its terms, not stated in the file",
+    "code_licence": "of the weights themselves: not stated in the file",
+}
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A kind of file that becomes a model. `facts`: of its provenance; `sees`: how its input differs from the paper's,
+    beside its size; `use`: what takes it and what cannot.
+    """
+
+    read: Callable[[Path], Released]
+    facts: dict[str, str]
+    sees: dict[str, str]
+    use: str
+
+
+MODELS = {
+    "released": Foreign(
+        read_released,
+        RELEASED,
+        {},
+        "it holds no text side: embed, probe and fine-tuning (--set init.model={out}) take it; "
+        "ground, zero-shot and retrieve cannot",
+    ),
+    "m3d": Foreign(
+        read_m3d,
+        M3D,
+        {"fit": "resize", "scale": "minmax"},
+        "its text side is left aside: embed and probe take it; ground, zero-shot and retrieve cannot",
+    ),
+}
 
 
 def import_weights(kind: str, file: Path, out: Path, overwrite: bool = False) -> str:
@@ -30,11 +65,11 @@ def import_weights(kind: str, file: Path, out: Path, overwrite: bool = False) ->
     with staged(out, "weights import", {"kind": kind, "source": str(file)}, overwrite) as stage:
         check_source(kind, file)
         found: dict[str, Any] = {}
-        if kind == "released":
-            released = read_released(file)
+        if foreign := MODELS.get(kind):
+            released = foreign.read(file)
             found = accounted(released)
-            message = f"{described(released)}; {LACKS.format(out=out)}"
-            write_released(released, file, stage)
+            message = f"{described(released)}; {foreign.use.format(out=out)}"
+            write_model(released, foreign, file, stage)
         else:
             message = convert(kind, file, stage).replace(str(stage), str(out))
         (weights,) = stage.glob("*.safetensors")
@@ -44,18 +79,18 @@ def import_weights(kind: str, file: Path, out: Path, overwrite: bool = False) ->
     return message
 
 
-def write_released(released: Released, file: Path, folder: Path) -> None:
-    """A model folder with the paper's input, of a method that learns from volumes alone."""
+def write_model(released: Released, foreign: Foreign, file: Path, folder: Path) -> None:
+    """A model folder with the input that it learned from, of a method that learns from volumes alone."""
     encoder = released.encoder
     tree = {
         "method": "mae",
-        "input": {"shape": encoder.grid.volume, "patch": encoder.grid.patch},
+        "input": {"shape": encoder.grid.volume, "patch": encoder.grid.patch, **foreign.sees},
         "vision": encoder.settings.model_dump(),
     }
     recipe = build_recipe(tree, str(file))
     save_model({f"vision.{name}": tensor for name, tensor in encoder.state_dict().items()}, recipe, folder)
     left = {"notes": released.notes, "skipped": released.skipped_groups}
-    provenance = {**RELEASED, "sha256": digest_of_files(file), **left}
+    provenance = {**foreign.facts, "sha256": digest_of_files(file), **left}
     describe_model(recipe, None, None, provenance, folder)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
-from simcrop.evaluation.controls import TOP_SHARE
 from simcrop.evaluation.judgement import Judgement, judge
 from simcrop.evaluation.label_map import LabelMap, map_between, map_names, read_map
 from simcrop.evaluation.protocol import Protocol, read_protocol
@@ -82,7 +81,7 @@ def zero_shot(
     }
     with staged(out, "zero-shot", settings, overwrite) as stage:
         network = load(folder)
-        k = top_k or max(1, round(TOP_SHARE * network.grid.count))
+        k = top_k or network.scored
         asked = sorted(chosen.needed())
         prompts = prompts_of(network, asking, asked)
         found = kept_scores(network, settings["model"], cohort, prompts.vectors, k)

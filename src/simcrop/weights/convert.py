@@ -8,7 +8,7 @@ from simcrop.errors import SimcropError
 from simcrop.files.tensors import save_tensors
 from simcrop.weights.checkpoint import read_tensors
 
-KINDS = ("cxr-bert", "mae-imagenet", "released")  # the last becomes a model: `released.py`
+KINDS = ("cxr-bert", "mae-imagenet", "m3d", "released")  # the last two become models: `m3d.py`, `released.py`
 
 
 def check_source(kind: str, source: Path) -> None:

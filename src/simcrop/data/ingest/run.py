@@ -29,7 +29,8 @@ from simcrop.data.ingest.source import RawSource
 from simcrop.data.ingest.streamed import read_resampled
 from simcrop.data.ingest.target import Spacing, StoreSettings, check_target, clear, first_line, settings_of
 from simcrop.data.layouts import Listing, ListingOptions
-from simcrop.data.preprocess import InputSpec, Placement, cut_out, paper
+from simcrop.data.preprocess import InputSpec, Placement, cut_out, paper, preprocess
+from simcrop.data.readers import read_volume
 from simcrop.data.store.format import COHORT
 from simcrop.data.store.volume_file import Codec
 from simcrop.errors import SimcropError
@@ -63,7 +64,11 @@ class IngestResult:
 def prepare(
     path: str | Path, spec: InputSpec = paper, hint: Hint | None = None
 ) -> tuple["Tensor", Placement]:
-    """A file as the network sees it: what `preprocess(read_volume(path))` gives, without holding the whole raw scan."""
+    """A file as the network sees it: what `preprocess(read_volume(path))` gives, without holding the whole raw scan
+    unless it is to be resized whole.
+    """
+    if spec.fit == "resize":
+        return preprocess(read_volume(path, hint), spec)
     made = read_resampled(path, spec.spacing_mm, hint, spec.antialias)
     return cut_out(made.volume, made.source_shape, made.source_affine, spec)
 

@@ -8,20 +8,24 @@ No axes or units. Below the root, or below its `dataset/`, may lie:
     metadata/no_chest_{train,valid}.txt                                  volumes to leave out
     multi_abnormality_labels/{train,valid}_predicted_labels.csv          0 or 1 per finding
 
-Only the volumes are needed. Reconstructions of one scan share its report.
+Only the volumes are needed. Reconstructions of one scan share its report. A volume may have its organ map beside it,
+see `organ_maps`.
 """
 
 import os
 import re
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from simcrop.data.hounsfield import hint_from_ct_rate
+from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps
 from simcrop.data.layouts.raw import Listing, RawStudy, Refusal, brief
 from simcrop.data.layouts.table import Row, label_of, not_utf8, read_table
 from simcrop.data.report_leavings import clean_cell
 from simcrop.errors import SimcropError
 
 SPLITS = ("train", "valid")
+TREES = {f"{split}{fixed}": split for fixed in ("_fixed", "") for split in SPLITS}
 SUFFIX = ".nii.gz"
 NAME = re.compile(r"(?P<scan>(?P<patient>[A-Za-z0-9_-]+)_[A-Za-z]+)_[0-9]+")
 KEY, FINDINGS, IMPRESSION = "VolumeName", "Findings_EN", "Impressions_EN"
@@ -36,7 +40,9 @@ def list_ct_rate(source: Path) -> Listing:
             "no-scans",
             f"{source}: no dataset/train, dataset/valid, nor their _fixed twins, expected CT-RATE's root",
         )
-    volumes, refusals = find_volumes(source)
+    trees = {tree: nifti_below(source / "dataset" / tree) for tree in TREES}
+    map_of = organ_maps_of(path for paths in trees.values() for path in paths)
+    volumes, refusals = find_volumes(trees, set(map_of.values()))
     tables = Tables(source)
     studies = []
     for name in sorted(volumes):
@@ -47,16 +53,21 @@ def list_ct_rate(source: Path) -> Listing:
         else:
             studies.append(tables.study(name, *volumes[name]))
     refusals += tables.without_volume(volumes)
-    return Listing(tuple(studies), tuple(sorted(refusals, key=lambda r: (r.name, str(r.path)))))
+    listing = Listing(tuple(studies), tuple(sorted(refusals, key=lambda r: (r.name, str(r.path)))))
+    return with_organ_maps(listing, map_of)
 
 
-def find_volumes(source: Path) -> tuple[dict[str, tuple[Path, str, tuple[str, ...]]], list[Refusal]]:
+def find_volumes(
+    trees: Mapping[str, list[Path]], maps: Set[Path]
+) -> tuple[dict[str, tuple[Path, str, tuple[str, ...]]], list[Refusal]]:
     """Name -> file, split, notes. The repaired trees come first, so that a raw twin only leaves a note."""
     volumes: dict[str, tuple[Path, str, tuple[str, ...]]] = {}
     refusals = []
-    trees = [(f"{split}{fixed}", split) for fixed in ("_fixed", "") for split in SPLITS]
-    for tree, split in trees:
-        for path in nifti_below(source / "dataset" / tree):
+    for tree, paths in trees.items():
+        split = TREES[tree]
+        for path in paths:
+            if path in maps:
+                continue
             name = path.name.removesuffix(SUFFIX)
             first = volumes.setdefault(name, (path, split, ()))
             if first[0] == path:

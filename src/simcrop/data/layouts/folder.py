@@ -12,7 +12,7 @@ its name and its column names count without regard to case:
     label:NAME                       optional; 0, 1 or empty
 
 A scan that the table does not name may have its report beside it: `ct7.nii.gz` and `ct7.txt`; any may have its mask
-there, see `folder_masks`. Several DICOM series in
+there, see `folder_masks`, or its organ map, see `organ_maps`. Several DICOM series in
 one folder are one scan, of which the reader chooses one, see `readers.series_choice`. Folders of one PatientID are one
 patient's, see `persons`.
 """
@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simcrop.data.layouts.folder_masks import near, without_masks
+from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps
 from simcrop.data.layouts.persons import persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
 from simcrop.data.layouts.report_rows import find_table
@@ -43,6 +44,9 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     seen = alone(source) if source.is_file() else without_truth(root, survey(root))
     if seen.scans == [root]:
         seen.scans = near(root).scans  # DICOM slices, whose mask lies beside the folder
+    map_of = organ_maps_of(seen.scans)
+    maps = set(map_of.values())
+    seen = replace(seen, scans=[path for path in seen.scans if path not in maps])
     seen, marked = without_masks(root, seen)
     paths = seen.scans
     places = [path.relative_to(root) for path in paths]
@@ -64,7 +68,8 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     refusals += stray_reports(root, seen, taken, table is not None)
     told = marked.split_of or any(stated(table, joined, scan) for scan in scans)
     kind = "table" if told else "none"
-    return Listing(tuple(studies), tuple(refusals), split_kind=kind, classes=marked.classes)
+    listing = Listing(tuple(studies), tuple(refusals), split_kind=kind, classes=marked.classes)
+    return with_organ_maps(listing, map_of)
 
 
 def stated(table: ReportTable | None, joined: Joined, scan: Scan) -> bool:

@@ -19,6 +19,7 @@ from simcrop.data.layouts.decathlon import (
     name_of,
     read_json,
 )
+from simcrop.data.layouts.organ_maps import ENDING as ORGANS
 from simcrop.data.layouts.raw import Refusal, stem
 from simcrop.data.readers.find import Survey
 from simcrop.errors import SimcropError
@@ -87,8 +88,9 @@ def beside(scans: list[Path], marked: Marked) -> None:
 
 
 def near(scan: Path) -> Survey:
-    """Of the folder of one scan: its mask, and what says its classes. Only those the disk is asked for."""
-    masks = (scan.with_name(f"{stem(scan.name)}{ENDING}{ending}") for ending in PLACED)
+    """Of one scan: its mask, its organ map, and what says its classes. Only of those the disk is asked."""
+    masks = [scan.with_name(f"{stem(scan.name)}{ENDING}{ending}") for ending in PLACED]
+    masks.append(scan.with_name(f"{stem(scan.name)}{ORGANS}"))
     names = scan.with_name(NAMES)
     return Survey(
         [scan, *(path for path in masks if path.is_file())], documents=[names] if names.is_file() else []

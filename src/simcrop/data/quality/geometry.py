@@ -89,13 +89,16 @@ def sentence_of(found: list[Measure], row: int) -> str:
 
 def box_of(shape: tuple[int, ...], spacing_mm: tuple[float, ...], spec: InputSpec) -> np.ndarray:
     """Outer corners `(2, 3)` of the input in the middle of a stored scan, in mm from the scan's own outer corner."""
-    want = np.array(spec.shape) * spec.spacing_mm
-    low = (np.array(shape) * spacing_mm - want) / 2
+    whole = np.array(shape) * spacing_mm
+    want = whole if spec.fit == "resize" else np.array(spec.shape) * spec.spacing_mm
+    low = (whole - want) / 2
     return np.stack([low, low + want])
 
 
 def cut_by(cohort: Cohort, spec: InputSpec) -> dict[str, int]:
-    """Axis -> how many scans are longer than the input along it."""
+    """Axis -> how many scans are longer than the input along it; none is that is resized whole."""
+    if spec.fit == "resize":
+        return dict.fromkeys(AXES, 0)
     shapes = np.array(cohort.index["shape"].to_list()).reshape(-1, 3)
     # Half a voxel of slack: a scan of just the input's size loses nothing.
     beyond = (

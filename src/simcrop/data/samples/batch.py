@@ -1,6 +1,7 @@
 """What a training step works on: volumes, reports that will be masked and sentences, padded and flat.
 
-Axes: b study, x y z voxels (RAS+), t word piece, s sentence (of all reports, one after the other), d features, l label.
+Axes: b study, x y z voxels (RAS+), i j k the same at a finer spacing, t word piece, s sentence (of all reports, one
+after the other), d features, l label.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from simcrop.data.preprocess import unit_line
@@ -16,7 +17,7 @@ from simcrop.data.samples.tokenizer import Tokens
 from simcrop.device import send
 from simcrop.errors import SimcropError
 
-Unit = Literal["sentence", "findings", "report"]
+Unit = Literal["sentence", "findings", "report", "organ"]
 Change = Callable[[Tensor], Tensor]
 LEVELS = "lower", "middle", "upper"  # of the lungs, from the feet up
 
@@ -29,8 +30,9 @@ class Sentences:
     `image_index`: whose study of the batch it is; `sentence_id`: equal for equal sentences; `document_frequency`: in
     what share of the training reports it stands; `size_mm`: the length that it states, NaN where none; `level`: which
     of `LEVELS` it states, -1 where none. `opposite`: each of them turned round, row by row; where that cannot be, the
-    sentence itself; `claims`: 1 where it asserts a kind of finding, -1 where it denies one. None when the method does
-    not ask.
+    sentence itself; `claims`: 1 where it asserts a kind of finding, -1 where it denies one. Of texts about one organ
+    each, `organ`: its number in the method's order, and `normal`: whether the report leaves it at that. None when the
+    method does not ask.
     """
 
     image_index: Int[Tensor, " s"]
@@ -43,6 +45,8 @@ class Sentences:
     level: Int[Tensor, " s"] | None = None
     opposite: "Sentences | None" = None
     claims: Int[Tensor, "s k"] | None = None
+    organ: Int[Tensor, " s"] | None = None
+    normal: Bool[Tensor, " s"] | None = None
 
     def to(self, device: torch.device) -> "Sentences":
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -59,6 +63,8 @@ class Sentences:
             None if self.level is None else change(self.level),
             None if self.opposite is None else self.opposite.each(change),
             None if self.claims is None else change(self.claims),
+            None if self.organ is None else change(self.organ),
+            None if self.normal is None else change(self.normal),
         )
 
 
@@ -74,12 +80,14 @@ class Unread:
 class Batch:
     """`volume` in [-1, 1]; `report` whole, as long as nothing is drawn, and no word piece long when the method reads
     none; `labels` 0, 1 or NaN where unknown; `ids` name the studies in messages. `mask`: the data set's own label
-    volume, cut as the scan is, 0 outside of it; `extra`: what else a method has asked for, a row per study. None and
-    nothing when the method wants none. `unread`: studies that others of the batch stand in for; `seeds`: of everything
-    random about each study; `drawn`: what the method has drawn from them.
+    volume, cut as the scan is, 0 outside of it; `fine`: the crop at a multiple of its resolution, of which `volume` is
+    every so many voxels; `extra`: what else a method has asked for, a row per study. None and nothing when the method
+    wants none. `unread`: studies that others of the batch stand in for; `seeds`: of everything random about each study;
+    `drawn`: what the method has drawn from them.
 
-    From the loading process to the device a batch travels small: `volume` in HU, int16 as the store holds it, while
-    `window_hu` says what is yet to be mapped to [-1, 1], and `mask` as int16. `to` makes of both what a method reads.
+    From the loading process to the device a batch travels small: `volume` and `fine` in HU, int16 as the store holds
+    them, while `window_hu` says what is yet to be mapped to [-1, 1], and `mask` as int16. `to` makes of them what a
+    method reads.
     """
 
     ids: tuple[str, ...]
@@ -93,6 +101,7 @@ class Batch:
     seeds: tuple[int, ...] = ()
     drawn: Mapping[str, Tensor] = field(default_factory=dict)
     window_hu: tuple[float, float] | None = None
+    fine: Float[Tensor, "b 1 i j k"] | Int[Tensor, "b 1 i j k"] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -104,7 +113,8 @@ class Batch:
             there = replace(there, mask=there.mask.long())
         if there.window_hu is None:
             return there
-        return replace(there, volume=windowed(there.volume, there.window_hu), window_hu=None)
+        fine = None if there.fine is None else windowed(there.fine, there.window_hu)
+        return replace(there, volume=windowed(there.volume, there.window_hu), fine=fine, window_hu=None)
 
     def pin_memory(self) -> "Batch":
         """A copy in memory that a card reads by itself; the data loader asks for it."""
@@ -118,6 +128,7 @@ class Batch:
             sentences=self.sentences.each(change),
             labels=None if self.labels is None else change(self.labels),
             mask=None if self.mask is None else change(self.mask),
+            fine=None if self.fine is None else change(self.fine),
             extra={name: change(tensor) for name, tensor in self.extra.items()},
             drawn={name: change(tensor) for name, tensor in self.drawn.items()},
         )

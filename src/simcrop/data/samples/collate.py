@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from simcrop.data.report import Report
@@ -20,8 +20,12 @@ from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.errors import SimcropError
 
 
-def texts_of(report: Report, unit: Unit) -> list[str]:
-    """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said."""
+def texts_of(report: Report, unit: Unit | None) -> list[str]:
+    """What meets the image: every sentence of the findings, or one text per study; nothing where nothing is said, and
+    for a method that reads whole reports word by word alone.
+    """
+    if unit is None:
+        return []
     if unit == "sentence":
         return report.sentences
     text = report.text if unit == "report" else Report(report.findings, "").text
@@ -32,16 +36,18 @@ def texts_of(report: Report, unit: Unit) -> list[str]:
 class Texts:
     """How reports enter a batch. `bank`: every distinct text of the cohort. Lengths in word pieces, specials included;
     `predicted`: whole reports come as word pieces, too; `known`: of studies by id, the texts' places in the bank, so
-    that no report is split again in every epoch.
+    that no report is split again in every epoch; `normal`: of studies by id, where each text is about one organ, which
+    of the organs are so.
     """
 
     tokenizer: Tokenizer
     bank: SentenceBank
     report_length: int
     text_length: int
-    unit: Unit = "sentence"
+    unit: Unit | None = "sentence"
     predicted: bool = True
     known: Mapping[str, Int[np.ndarray, " s"]] = field(default_factory=dict)
+    normal: Mapping[str, Bool[np.ndarray, " s"]] | None = None
 
     def report(self, reports: list[Report]) -> Tokens:
         """Padded to the longest."""
@@ -53,6 +59,12 @@ class Texts:
         """Flat, those of one report after those of the other."""
         ids = [self.ids(sample) for sample in samples]
         sentences = self.stated(ids)
+        if self.normal is not None:
+            normal = np.concatenate([self.normal[sample.id] for sample in samples])
+            organ = torch.tensor(
+                [number for of_one in ids for number in range(len(of_one))], dtype=torch.long
+            )
+            return replace(sentences, organ=organ, normal=torch.from_numpy(normal))
         if self.bank.opposite is None:
             return sentences
         opposite, claims = self.stated([self.turned(of_one) for of_one in ids]), self.bank.claims
@@ -132,11 +144,18 @@ class Collate:
             extra={} if self.extra is None else self.extra(good),
             seeds=tuple(sample.seed for sample in good),
             window_hu=good[0].window_hu,
+            fine=fine_of(good),
         )
 
 
 def mask_of(sample: Sample) -> Int[Tensor, "1 x y z"]:
     return torch.zeros_like(sample.volume, dtype=torch.int16) if sample.mask is None else sample.mask
+
+
+def fine_of(samples: Sequence[Sample]) -> Tensor | None:
+    """Those of all samples, or of none."""
+    finer = [sample.fine for sample in samples if sample.fine is not None]
+    return torch.stack(finer) if finer else None
 
 
 def unread(studies: int) -> tuple[Tokens, Sentences]:

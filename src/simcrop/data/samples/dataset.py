@@ -29,6 +29,7 @@ from simcrop.data.samples.batch import Unread
 from simcrop.data.samples.reading import OTHERS, Draw, other_draw, read_patiently
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.volume import spacing_of
+from simcrop.data.whole_scan import resized, resized_placement
 from simcrop.errors import SimcropError
 
 HERE: Triple = (0, 0, 0)
@@ -38,7 +39,7 @@ HERE: Triple = (0, 0, 0)
 class Sample:
     """One study, read and cut; `mask` where the data set has one and it was asked for. `window_hu`: which HU of the
     volume become [-1, 1] on the device; None when it lies there already. `seed`: of all that is random about it;
-    `unread`: those that were to be read here before it.
+    `unread`: those that were to be read here before it; `fine`: the same crop at a multiple of its resolution.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Sample:
     window_hu: tuple[float, float] | None = None
     seed: int = 0
     unread: tuple[Unread, ...] = ()
+    fine: Int[Tensor, "1 i j k"] | Float[Tensor, "1 i j k"] | None = None
 
 
 class StudyCrops(Dataset):
@@ -84,7 +86,7 @@ class StudyCrops(Dataset):
     def read(self, draw: Draw) -> Sample:
         """Raises SimcropError where the scan or its label volume cannot be read."""
         study, scan = self.studies[draw.index], self.scan(draw.index)
-        flip = self.flip_lr and np.random.default_rng((draw.seed, 1)).random() < 0.5
+        flip = self.flipped(draw)
         back = self.back(draw)
         volume = cut_hu(scan, self.spec, self.random(draw), back)
         mask = cut_mask(scan, self.spec, self.random(draw), back) if self.masks else None
@@ -92,6 +94,10 @@ class StudyCrops(Dataset):
         labelled = None if mask is None else as_tensor(mask, flip)
         crop = as_tensor(volume, flip)
         return Sample(study.id, crop, report, study.labels, labelled, self.spec.window_hu, draw.seed)
+
+    def flipped(self, draw: Draw) -> bool:
+        """Whether left and right are exchanged."""
+        return self.flip_lr and bool(np.random.default_rng((draw.seed, 1)).random() < 0.5)
 
     def random(self, draw: Draw) -> np.random.Generator | None:
         """Says where the crop lies, anew for each call: what is cut with the same draw lies at the same place."""
@@ -136,7 +142,11 @@ def derangement(count: int, seed: int) -> list[int]:
 
 
 def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np.ndarray:
-    """One crop of a stored scan as the network sees it, float32 in [-1, 1]."""
+    """One crop of a stored scan as the network sees it, float32 in [-1, 1]; or the whole of it, resized from what is
+    stored.
+    """
+    if spec.fit == "resize" and random is None:
+        return resized(study.volume(), spec).numpy()
     return to_unit(cut_hu(study, spec, random), spec.window_hu)
 
 
@@ -146,6 +156,7 @@ def cut_hu(
     """The same in HU: int16 as stored, or float32 where the cohort's spacing is another and it is resampled now. It
     begins `back` voxels earlier.
     """
+    refuse_whole(spec)
     if is_stored_at(study, spec):
         check_alike(study, spec)
         return study.crop(earlier(stored_start(study, spec, random), back), spec.shape)
@@ -157,6 +168,8 @@ def placement_of(
     study: Study, spec: InputSpec, random: np.random.Generator | None = None, back: Triple = HERE
 ) -> Placement:
     """Where that crop lies in the scan's file, whatever spacing the cohort is stored at."""
+    if spec.fit == "resize":
+        return resized_placement(study.shape, study.affine, spec, (study.source_shape, study.source_affine))
     if is_stored_at(study, spec):
         return study.placement(spec, earlier(stored_start(study, spec, random), back))
     again = resample(study.volume(), spec.spacing_mm)
@@ -201,20 +214,32 @@ def check_alike(study: Study, spec: InputSpec) -> None:
         )
 
 
+def refuse_whole(spec: InputSpec) -> None:
+    """Where crops are drawn, of a model that sees every scan whole."""
+    if spec.fit == "resize":
+        raise SimcropError(
+            "bad-setting",
+            "input.fit = resize shows whole scans and leaves nothing to draw: embed and probe read them so; training "
+            "and further views (--views) want input.fit = crop",
+        )
+
+
 def earlier(start: Triple, back: Triple) -> Triple:
     return triple([at - n for at, n in zip(start, back, strict=True)])
 
 
-STARTS: dict[tuple[Path, str, Triple, InputSpec], Triple] = {}  # around lungs that were looked for once
+STARTS: dict[tuple[Path, str, Triple, InputSpec, int], Triple] = {}  # around lungs that were looked for once
 
 
-def stored_start(study: Study, spec: InputSpec, random: np.random.Generator | None) -> Triple:
-    """Where a crop begins in a stored scan. For the middle of the lungs the whole scan is read, once."""
+def stored_start(study: Study, spec: InputSpec, random: np.random.Generator | None, every: int = 1) -> Triple:
+    """Where a crop begins in a stored scan, of which one voxel in `every` counts along each axis. For the middle of
+    the lungs the whole scan is read, once.
+    """
     if random is not None or spec.centre == "scan":
-        return crop_start(study.shape, spec.shape, random)
-    key = study.path, study.checksum, study.shape, spec
+        return crop_start(triple([-(-n // every) for n in study.shape]), spec.shape, random)
+    key = study.path, study.checksum, study.shape, spec, every
     if key not in STARTS:
-        STARTS[key] = start_in(study.read(), spec)
+        STARTS[key] = start_in(study.read()[::every, ::every, ::every], spec)
     return STARTS[key]
 
 

@@ -103,6 +103,10 @@ class Tokenizer:
         return self.vocabulary.index(PAD)
 
     @cached_property
+    def unknown_id(self) -> int:
+        return self.vocabulary.index(UNKNOWN)
+
+    @cached_property
     def cls_id(self) -> int:
         return self.vocabulary.index(CLS)
 

@@ -18,7 +18,7 @@ from simcrop.figures.intervals import Bar
 from simcrop.figures.sweep import Swept, draw_sweep
 from simcrop.metrics import Interval
 
-CHOSEN_K, CHOSEN_RATIO = 64, 0.75
+CHOSEN_K, CHOSEN_RATIO = 64.0, 0.75
 BY_LABEL = "Every label, with 95 % intervals over patients and seeds"
 SWEPT = "Over K and over the share of hidden words"
 LABEL_WORDS = "Dots are means over seeds; the broken line is chance."

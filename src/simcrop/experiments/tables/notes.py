@@ -6,11 +6,11 @@ No axes; per cent and points.
 from collections.abc import Sequence
 
 from simcrop.experiments.tables.budget import Study
-from simcrop.experiments.tables.cells import BEST, Judged, Lead, in_percent
+from simcrop.experiments.tables.cells import BEST, Cell, Judged, Lead, in_percent
 from simcrop.experiments.tables.rows import BEYOND
 from simcrop.metrics import Interval
 
-OURS = "simcrop"
+OURS, PLUS = "simcrop", "simcrop-plus"
 TITLES = {
     "table1": "Table 1: linear probing, every method on one encoder",
     "table2": "Table 2: fine-tuned segmentation, every method on one encoder",
@@ -54,9 +54,9 @@ EXTENSION = (
 WHY = (
     "Why a column may be lost. All wrong answers of Eq. 4 are sentences of the same report, and every sentence picks "
     "its own patches, so that a fixed map from place to sentence satisfies it without looking at the scan "
-    "(docs/walkthrough.md): alignment as printed adds little that a probe could read. The row SimCroP plus has our "
-    "remedy, the cross-image term."
+    "(docs/walkthrough.md): alignment as printed may add little that a probe could read."
 )
+REMEDY = "The row SimCroP plus has our remedy, the cross-image term."
 WHY_DICE = "Fine-tuning changes every weight, which leaves little of where an encoder started."
 
 
@@ -132,7 +132,9 @@ def explanation(columns: Sequence[Judged], ours: str = OURS) -> list[str]:
     """What is known of why, where a column is not won."""
     lost = [of for of in columns if len(of.ranked) > 1 and of.of(ours) and own_mark(of, ours) != BEST]
     dice = [of for of in lost if of.column.metric == "dice"]
-    return [WHY] * (len(lost) > len(dice)) + [WHY_DICE] * bool(dice)
+    remedy = any(cell.row.key == PLUS for of in lost for cell in of.cells)
+    why = f"{WHY} {REMEDY}" if remedy else WHY
+    return [why] * (len(lost) > len(dice)) + [WHY_DICE] * bool(dice)
 
 
 def own_mark(of: Judged, ours: str) -> str:
@@ -141,28 +143,34 @@ def own_mark(of: Judged, ours: str) -> str:
 
 
 def sentence_of(of: Judged, ours: str) -> str:
-    """Of a column that SimCroP does not win: who is first, by how much, and whether that is beyond chance."""
-    cell, ranked = of.of(ours), of.ranked
-    assert cell is not None
-    if cell.place == 1:
-        lead = of.leads[0]
-        return (
-            f"{of.column.title}: {cell.row.name} is first, {points(lead.over)} ahead of {lead.second.name}, "
-            "not beyond chance."
-        )
-    first = ranked[0]
-    assert first.reached is not None
-    assert cell.reached is not None
-    lead = Lead(first.row, cell.row, in_percent(first.reached.over(cell.reached)))
-    beyond = "beyond chance" if lead.beyond_chance else "not beyond chance"
-    others = [other for other in ranked if other.row.group != BEYOND]
-    within = ""
-    if first.row.group == BEYOND and len(others) > 1:
-        within = f"; among the paper's methods {others.index(cell) + 1} of {len(others)}"
-    return (
-        f"{of.column.title}: {cell.row.name} does not win; {first.row.name} is first, {points(lead.over)} ahead of it, "
-        f"{beyond}. It is {cell.place} of {len(ranked)}{within}."
+    """Of a column that SimCroP does not win: who is first, by how much, and whether that is beyond chance; and where it
+    stands among the paper's methods, if one beyond the paper is first.
+    """
+    ranked = of.ranked
+    at = next(n for n, cell in enumerate(ranked) if cell.row.key == ours)
+    cell, first = ranked[at], ranked[0]
+    if at == 0:
+        return f"{of.column.title}: {cell.row.name} is first, {ahead(cell, ranked[1])}."
+    words = (
+        f"{of.column.title}: {cell.row.name} does not win; {first.row.name} is first, {ahead(first, cell)}. It is "
+        f"{at + 1} of {len(ranked)}"
     )
+    papers = [other for other in ranked if other.row.group != BEYOND]
+    if first.row.group != BEYOND or len(papers) < 2:
+        return f"{words}."
+    within = papers.index(cell)
+    one, two = (cell, papers[1]) if within == 0 else (papers[0], cell)
+    who = "" if within == 0 else f"behind {one.row.name}, which is "
+    return f"{words}; among the paper's methods {within + 1} of {len(papers)}, {who}{ahead(one, two)}."
+
+
+def ahead(first: Cell, second: Cell) -> str:
+    """`1.2 points [0.4, 2.1] ahead of MAE, beyond chance`."""
+    assert first.reached is not None
+    assert second.reached is not None
+    lead = Lead(first.row, second.row, in_percent(first.reached.over(second.reached)))
+    beyond = "beyond chance" if lead.beyond_chance else "not beyond chance"
+    return f"{points(lead.over)} ahead of {second.row.name}, {beyond}"
 
 
 def points(over: Interval) -> str:

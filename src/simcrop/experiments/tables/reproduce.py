@@ -6,7 +6,7 @@ is chosen.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,7 @@ class Tables:
         return {self.places.cohort(*of): self.patients.of(*of) for of in wanted(self.columns)}
 
     def with_steps(self, steps: int) -> Setup:
-        values = vars(self.setup) | {"budget": Budget(steps, max(1, steps // 2), self.patients.ct_rate)}
-        return Setup(**values)
+        return replace(self.setup, budget=Budget(steps, max(1, steps // 2), self.patients.ct_rate))
 
     def steps_in(self, minutes: float | None) -> int:
         """So many that this table takes about that long here; drawing and starting take their part."""

@@ -16,6 +16,7 @@ from simcrop.figures.grid import Entry, Heading, Line
 from simcrop.metrics import Interval
 
 BESIDE = 4  # columns whose ours, theirs and difference fit a page side by side
+WORDS = {"auroc": "AUROC", "accuracy": "accuracy", "dice": "Dice", "none": ""}
 CSV = (
     *("row", "group", "column", "dataset", "metric", "share", "value", "low", "high", "mark", "place"),
     *("seeds", "by_seed", "paper", "difference", "reason"),
@@ -39,50 +40,52 @@ def blocks_of(columns: Sequence[Judged]) -> list[Block]:
         return [Block("Ours", tuple(columns), beside=False)]
     if len(columns) <= BESIDE:
         return [Block("Ours beside the paper's", tuple(columns), beside=True)]
-    by_dataset = [tuple(of) for _, of in groupby(columns, lambda judged: judged.column.dataset)]
-    named = [Block(f"{title_of(of)}: ours beside the paper's", of, beside=True) for of in by_dataset]
+    by_dataset = [tuple(of) for _, of in groupby(columns, title_of)]
+    named = [Block(f"{title_of(of[0])}: ours beside the paper's", of, beside=True) for of in by_dataset]
     return [Block("Ours", tuple(columns), beside=False), *named]
 
 
-def title_of(columns: Sequence[Judged]) -> str:
-    """What their titles have in common: the data set."""
-    return columns[0].column.title.rsplit(" ", 2)[0]
+def title_of(of: Judged) -> str:
+    """Of a column without its share: the data set, and what is measured."""
+    title, word = of.column.title.removesuffix(share_of(of)).strip(), WORDS[of.column.metric]
+    return title if title.endswith(word) else f"{title}, {word}"
+
+
+def share_of(of: Judged) -> str:
+    return f"{100 * of.column.share:g} %"
 
 
 def headings_of(block: Block, rows: Sequence[Row]) -> list[Heading]:
     """Switches first, where rows have them."""
-    switches = [Heading("parts", ("SA", "IL", "WL"))] if rows[0].switches else []
-    titles = tuple(f"{of.column.title}, {word_of(of)}" for of in block.columns)
+    switches = [Heading("parts", ("SA", "IL", "WL"))] if differ_in_parts(rows) else []
     if not block.beside:
-        ours = [
-            Heading(f"{title_of(of)}, {word_of(of[0])}", tuple(f"{100 * one.column.share:g} %" for one in of))
-            for of in (
-                tuple(group) for _, group in groupby(block.columns, lambda judged: judged.column.dataset)
-            )
-        ]
-        return [*switches, *ours]
+        groups = [tuple(of) for _, of in groupby(block.columns, title_of)]
+        return [*switches, *(Heading(title_of(of[0]), tuple(map(share_of, of))) for of in groups)]
+    alone = len({title_of(of) for of in block.columns}) == 1
+    names = tuple(share_of(of) if alone else f"{title_of(of)}, {share_of(of)}" for of in block.columns)
     return [
         *switches,
-        Heading("ours", titles),
-        Heading("the paper's", titles, paper=True),
-        Heading("ours less the paper's", titles, paper=True),
+        Heading("ours", names),
+        Heading("the paper's", names, paper=True),
+        Heading("ours less the paper's", names, paper=True),
     ]
 
 
-def word_of(judged: Judged) -> str:
-    return {"auroc": "AUROC", "accuracy": "accuracy", "dice": "Dice", "none": ""}[judged.column.metric]
+def differ_in_parts(rows: Sequence[Row]) -> bool:
+    """Rows of Table 3, which are told apart by switches."""
+    return all(row.switches is not None for row in rows)
 
 
 def lines_of(block: Block, rows: Sequence[Row]) -> list[Line]:
-    lines, switched = [], bool(rows[0].switches)
+    lines, parts = [], differ_in_parts(rows)
     for n, row in enumerate(rows):
         cells = [of.cells[n] for of in block.columns]
-        entries = [Entry("✓" if on else "×") for on in (row.switches or ()) if switched]
+        entries = [Entry("✓" if on else "×") for on in row.switches or ()] if parts else []
         entries += [entry_of(cell) for cell in cells]
         if block.beside:
             entries += [Entry(one_digit(cell.paper)) for cell in cells]
             entries += [Entry(one_digit(cell.over_paper, sign="+")) for cell in cells]
-        lines.append(Line(row.name, tuple(entries), "" if switched else row.group))
+        lines.append(Line(row.name, tuple(entries), "" if parts else row.group))
     return lines
 
 
@@ -91,7 +94,7 @@ def entry_of(cell: Cell) -> Entry:
     found = cell.interval
     if found is None:
         return Entry("–")
-    few = f", {len(cell.seeds)} seed{'s' if len(cell.seeds) > 1 else ''}" if cell.reason else ""
+    few = f"\n{len(cell.seeds)} seed{'s' if len(cell.seeds) > 1 else ''}" if cell.reason else ""
     return Entry(one_digit(found.value), f"[{bounds(found)}]{few}", cell.mark)
 
 
@@ -122,7 +125,7 @@ def markdown_of(block: Block, rows: Sequence[Row]) -> list[str]:
 
 def marked(entry: Entry) -> str:
     text = {"best": f"**{entry.text}**", "second": f"<u>{entry.text}</u>"}.get(entry.kind, entry.text)
-    return f"{text} {entry.small}".strip()
+    return " ".join([text, *entry.small.split("\n")]).strip()
 
 
 def csv_of(columns: Sequence[Judged]) -> bytes:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from simcrop.phantom.findings.finding import LABELS
+from simcrop.phantom.grid import Grid
 from simcrop.phantom.layouts.formats import write_nifti
 from simcrop.phantom.layouts.metadata import METADATA_COLUMNS, metadata_row
+from simcrop.phantom.layouts.organ_texts import organ_texts
 from simcrop.phantom.layouts.tree import (
     Columns,
     Entry,
@@ -24,6 +26,7 @@ from simcrop.phantom.layouts.tree import (
     write_file,
     write_tables,
 )
+from simcrop.phantom.organ_maps import write_organ_map
 from simcrop.phantom.patient import Patient
 
 REPORT_COLUMNS = ("VolumeName", "ClinicalInformation_EN", "Technique_EN", "Findings_EN", "Impressions_EN")
@@ -50,17 +53,23 @@ def write(out: Path, request: Request, patients: list[Patient]) -> None:
     for patient in patients:
         paths = [scan_path(out, patient, volume, request.release) for volume in patient.volumes]
         masks = [mask_path(out, volume) for volume in patient.volumes]
+        grid = patient.grid(request.size)
+        if request.organs:
+            for path in paths:
+                write_organ_map(path, patient, grid, stored_affine(request, grid))
         if all(path.is_file() for path in [*paths, *masks]):
             continue
         scans, mask = patient.scans(request.size)
-        affine = patient.grid(request.size).affine
         for path, hu in zip(paths, scans, strict=True):
-            if request.release == "v2":
-                write_nifti(path, hu, affine)
-            else:
-                write_nifti(path, hu - np.int16(patient.intercept), np.eye(4))
+            stored = hu if request.release == "v2" else hu - np.int16(patient.intercept)
+            write_nifti(path, stored, stored_affine(request, grid))
         for path in masks:
-            write_nifti(path, mask, affine)
+            write_nifti(path, mask, grid.affine)
+
+
+def stored_affine(request: Request, grid: Grid) -> np.ndarray:
+    """As the headers of a release have it."""
+    return grid.affine if request.release == "v2" else np.eye(4)
 
 
 def scan_path(out: Path, patient: Patient, volume: str, release: str) -> Path:
@@ -79,7 +88,8 @@ def entry(request: Request, patient: Patient) -> Entry:
         rows[reports].append(dict(zip(REPORT_COLUMNS, (file_name, *texts), strict=True)))
         rows[labels].append({"VolumeName": file_name} | {label: str(int(label in kinds)) for label in LABELS})
         rows[metadata].append(metadata_row(patient, file_name, patient.grid(request.size)))
-    return Entry(patient.volumes, rows, truth_lines(patient.volumes, report))
+    organs = {f"{patient.name}_a": organ_texts(report, patient.findings)} if request.organs else {}
+    return Entry(patient.volumes, rows, truth_lines(patient.volumes, report), organs)
 
 
 def finish(out: Path, entries: list[Entry]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from simcrop.phantom.findings.finding import LABELS
 from simcrop.phantom.grid import Grid
 from simcrop.phantom.layouts.formats import slice_files, write_dicom, write_metaimage, write_nifti, write_nrrd
+from simcrop.phantom.layouts.organ_texts import organ_texts
 from simcrop.phantom.layouts.tree import (
     Entry,
     Request,
@@ -22,6 +23,7 @@ from simcrop.phantom.layouts.tree import (
     write_file,
     write_tables,
 )
+from simcrop.phantom.organ_maps import write_organ_map
 from simcrop.phantom.patient import Patient
 
 FILES = ("ct.nii.gz", "ct", "ct.nrrd", "ct.mhd")  # `ct` is a folder of DICOM slices
@@ -50,6 +52,8 @@ def write(out: Path, request: Request, patients: list[Patient]) -> None:
             text = f"Findings: {report.findings}\nImpression: {report.impression}\n"
             write_file(path.with_name("ct.txt"), text.encode())
         grid = patient.grid(request.size)
+        if request.organs:
+            write_organ_map(path, patient, grid, grid.affine)
         if all(part.is_file() for part in (*parts_of(path, grid), marked)):
             continue
         scans, mask = patient.scans(request.size)
@@ -80,7 +84,7 @@ def volume_of(patient: Patient) -> str:
     return f"{home(patient)}__ct"
 
 
-def entry(request: Request, patient: Patient) -> Entry:  # noqa: ARG001
+def entry(request: Request, patient: Patient) -> Entry:
     report, kinds, volumes = report_of(patient), kinds_of(patient), (volume_of(patient),)
     row: Row = {
         "file": f"{home(patient)}/{file_of(patient)}",
@@ -89,7 +93,9 @@ def entry(request: Request, patient: Patient) -> Entry:  # noqa: ARG001
         "patient": home(patient),
         "split": patient.split,
     } | {f"label:{label}": str(int(label in kinds)) for label in LABELS}
-    return Entry(volumes, {} if has_text(patient) else {TABLE: [row]}, truth_lines(volumes, report))
+    rows: dict[str, list[Row]] = {} if has_text(patient) else {TABLE: [row]}
+    organs = {volume_of(patient): organ_texts(report, patient.findings)} if request.organs else {}
+    return Entry(volumes, rows, truth_lines(volumes, report), organs)
 
 
 def finish(out: Path, entries: list[Entry]) -> None:

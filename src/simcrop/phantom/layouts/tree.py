@@ -9,7 +9,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from simcrop.data.organs import OrganText
 from simcrop.errors import SimcropError
 from simcrop.files.whole import writing
 from simcrop.phantom.patient import Patient
@@ -22,7 +24,9 @@ Columns = Mapping[str, tuple[str, ...]]  # path of a table below the root -> its
 
 @dataclass(frozen=True)
 class Request:
-    """What makes two phantom cohorts the same, to the last bit. `release` matters to CT-RATE alone."""
+    """What makes two phantom cohorts the same, to the last bit. `release` matters to CT-RATE alone; `organs`: label
+    maps of organs and what reports say of them lie beside the scans.
+    """
 
     layout: str
     patients: int
@@ -30,15 +34,24 @@ class Request:
     size: str
     difficulty: str = "real"
     release: str = "v2"
+    organs: bool = False
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As it is written down; what is not asked for leaves no word."""
+        return {name: value for name, value in asdict(self).items() if name != "organs" or value}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one patient adds: the ids its volumes get when ingested, rows by table, truth by sentence."""
+    """What one patient adds: the ids its volumes get when ingested, rows by table, truth by sentence, and by scan what
+    its report says of each organ, where that is asked for.
+    """
 
     volumes: tuple[str, ...]
     rows: dict[str, list[Row]] = field(default_factory=dict)
     truth: tuple[TruthSentence, ...] = ()
+    organs: dict[str, dict[str, OrganText]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ def mask_path(out: Path, volume: str) -> Path:
 def start_folder(out: Path, request: Request) -> None:
     """Mark `out` as this phantom's, and refuse a folder that holds anything else."""
     note = out / "truth" / "phantom.json"
-    text = json.dumps(asdict(request)) + "\n"
+    text = json.dumps(request.facts) + "\n"
     if note.is_file():
         if note.read_text() != text:
             raise SimcropError(
