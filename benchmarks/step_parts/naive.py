@@ -61,7 +61,8 @@ class ExplicitTextAttention(nn.Module):
         super().__init__()
         self.heads, self.query, self.key, self.value = ours.heads, ours.query, ours.key, ours.value
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, seen: None = None) -> Tensor:
+        del seen  # a text looks at itself
         parts = (self.query, self.key, self.value)
         q, k, v = (rearrange(part(x), "b t (h d) -> b h t d", h=self.heads) for part in parts)
         scores = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).masked_fill(~mask, float("-inf"))
