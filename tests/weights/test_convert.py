@@ -71,7 +71,7 @@ def test_checkpoint_without_tensors_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_kind_and_missing_file_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SimcropError, match=r"'bert'.*cxr-bert, mae-imagenet"):
+    with pytest.raises(SimcropError, match=r"'bert'.*cxr-bert, m3d, mae-imagenet, released"):
         convert("bert", tmp_path, tmp_path / "out")
     with pytest.raises(SimcropError, match="no such file"):
         convert("mae-imagenet", tmp_path / "nowhere.pth", tmp_path / "out")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from simcrop.figures.curves import WIDTH, panel, ticks, words
 from simcrop.figures.intervals import Bar
 
-NAMES, VALUES, TOP, LINE, BOTTOM = 156, 36, 30, 17, 22
+NAMES, VALUES, TOP, LINE, BOTTOM = 162, 36, 30, 17, 22
 OURS, THEIRS = "#3b7dd8", "#8a8f98"
 
 

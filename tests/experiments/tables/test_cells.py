@@ -141,7 +141,7 @@ def test_dice_is_the_mean_over_organs_of_the_scans_that_have_them(world: Any) ->
     ("skills", "marks"),
     [
         ((0.2, 1.5, 6.0), ("", "second", "best")),  # all apart
-        ((0.2, 3.0, 3.0), ("", "", "")),  # the first two are not told apart, so neither is the second
+        ((0.2, 3.0, 3.05), ("", "", "")),  # the first two are not told apart, so neither is the second
         ((1.0, 1.0, 6.0), ("", "", "best")),  # the others are not
         ((None, None, 6.0), ("", "", "")),  # nobody to be ahead of
         ((None, 1.0, 6.0), ("", "", "best")),
@@ -150,9 +150,9 @@ def test_dice_is_the_mean_over_organs_of_the_scans_that_have_them(world: Any) ->
 def test_marks_need_a_lead_beyond_chance(
     world: Any, skills: tuple[float | None, ...], marks: tuple[str, ...]
 ) -> None:
-    for row, skill in zip(ROWS, skills, strict=True):
+    for n, (row, skill) in enumerate(zip(ROWS, skills, strict=True)):
         for seed in (0, 1) if skill is not None else ():
-            world.probe(row.key, seed, "ct-rate", {1.0: world.scores(skill, seed)})
+            world.probe(row.key, seed, "ct-rate", {1.0: world.scores(skill, 10 * n + seed)})
     found = judged(world, CT_RATE_100)
     assert tuple(of.mark for of in found.cells) == marks
 

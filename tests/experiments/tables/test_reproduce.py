@@ -109,6 +109,7 @@ def test_a_table_that_was_stopped_goes_on_to_the_same_result(
     chosen = read_json(tmp_path / "whole" / "chosen.json")
     assert set(chosen) == {"mae", "simcrop"}
     assert all(of["pool"] in of["validation_auroc"] for of in chosen.values())
+    cells_are_what_the_jobs_found(tmp_path / "whole")
 
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "PlainProgress", Stopping)
@@ -129,6 +130,22 @@ def test_a_table_that_was_stopped_goes_on_to_the_same_result(
     assert table("halves", said.append, resume=True)
     assert not any(line.startswith(("pretrain", "probe", "segment", "goes on")) for line in said)
     refused_with_other_settings(table, tmp_path / "halves")
+
+
+def cells_are_what_the_jobs_found(out: Path) -> None:
+    """As their own metrics say; and what each row was given is known."""
+    found = read_json(out / "table1.json")
+    for cell in found["cells"]:
+        row, dataset, share = cell["row"], cell["dataset"], cell["share"]
+        if cell["metric"] == "dice":
+            value = read_json(out / f"segments/{row}/0/{dataset}-{round(100 * share)}/metrics.json")["dice"]
+        else:
+            shares = read_json(out / f"probes/{row}/0/{dataset}/metrics.json")["shares"]
+            value = shares[f"{share:g}"]["accuracy" if cell["metric"] == "accuracy" else "macro_auroc"]
+        assert cell["by_seed"] == [pytest.approx(100 * value)]
+    assert {of["row"]: of["steps"] for of in found["budget"]} == {"mae": STEPS, "simcrop": STEPS}
+    assert all(of["trained_parameters"] > of["encoder_parameters"] > 0 for of in found["budget"])
+    assert len(read_json(out / "machines.json")["machines"]) == 1
 
 
 def refused_with_other_settings(table: Callable[..., bool], out: Path) -> None:

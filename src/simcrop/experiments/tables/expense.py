@@ -20,8 +20,8 @@ NUMBER = 4  # bytes of a weight, and of a feature
 WAYS = 2  # of pooling, both of which are kept
 MOMENTS = 2  # of AdamW, in a checkpoint beside the weights
 GPU_GFLOPS = 790e3 * 0.4  # of an H200: 40 % of its dense bf16 limit
-CORE_GFLOPS = {"bf16": 290.0, "fp32": 100.0}  # measured with simcrop-tiny on one core, with AMX and without
-CORE_START_S = 8.0  # of a process, until its first step
+CORE_GFLOPS = {"bf16": 150.0, "fp32": 60.0}  # of a training or a look at scans, on one of two shared cores
+CORE_START_S = 15.0  # of a process, until its first step
 
 
 @dataclass(frozen=True)

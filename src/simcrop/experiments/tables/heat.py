@@ -102,11 +102,14 @@ def write_heat(
         page.section(row.name)
         lines += [f"## {row.name}", ""]
         reason = missing.get(dataset) or reason_of(row, seed, places, failed, about.phantoms)
+        asked = asked_of(places, row, seed, dataset) if about.phantoms and not reason else []
+        if about.phantoms and not reason and not asked:
+            reason = "no scan held out has a finding that another one lacks"
         if reason:
             page.table([[reason]], ["no picture"])
             lines += [f"No picture: {reason}.", ""]
         elif about.phantoms:
-            for number, seen in enumerate(asked_of(places, row, seed, dataset), 1):
+            for number, seen in enumerate(asked, 1):
                 page.picture(seen.pictures[0], seen.captions[0]).picture(seen.pictures[1], seen.captions[1])
                 lines += pictures_of(places, row, number, seen)
                 found.append(fields_of(row, seen))

@@ -87,7 +87,7 @@ def foot_of(columns: Sequence[Judged]) -> list[str]:
         if of.left_out:
             line += f"; left out, since not every row can be judged by them: {', '.join(of.left_out)}"
         if of.column.metric == "dice":
-            line += f"; organs that a scan lacks are left out ({of.absent}), a mask there counts as false"
+            line += f"; organs that a scan lacks are left out ({of.absent}); masks drawn there are counted in the JSON"
         lines.append(f"{line}.")
     return lines
 

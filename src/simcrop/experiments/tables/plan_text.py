@@ -7,7 +7,7 @@ from simcrop.config import Recipe
 from simcrop.experiments.tables.expense import CORE_GFLOPS, CORE_START_S, Expense, Sizes, total
 from simcrop.experiments.tables.jobs import Job
 
-DRAW_S = 0.3  # of a core, per phantom patient: drawn, and ingested
+DRAW_S = 0.2  # of a core, per phantom patient: drawn, and ingested
 
 
 def seconds_on_a_core(spent: Expense, jobs: int, precision: str) -> float:

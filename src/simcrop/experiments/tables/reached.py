@@ -22,11 +22,11 @@ Drawn = Callable[[Answers, np.ndarray], np.ndarray]  # counts (b, s) -> (b,)
 def judged_labels(metric: Metric, answers: Sequence[Answers]) -> np.ndarray:
     """Bool `(l,)`: what every row and seed can be judged by, so that all are means over the same."""
     if metric == "dice":
-        return np.asarray((answers[0].truth > 0).any(0))
+        return np.atleast_1d((answers[0].truth > 0).any(0))
     if metric == "accuracy":
         return np.ones(len(answers[0].names), bool)
     found = [label_aurocs(of, one.truth) for one in answers for of in one.values]
-    return np.asarray(~np.isnan(found).any(0))
+    return np.atleast_1d(~np.isnan(found).any(0))
 
 
 def reached(answers: Sequence[Answers], figure: Drawn) -> Reached:

@@ -31,7 +31,7 @@ from simcrop.experiments.tables.writing import write_table
 from simcrop.files.whole import read_json, write_json, write_whole
 from simcrop.tasks.folder import METRICS, check_folder, open_folder, read_run
 
-STEPS = 150  # of a pre-training on phantoms, unless a budget says otherwise
+STEPS = 125  # of a pre-training on phantoms, unless a budget says otherwise
 FEWEST = 10
 SEEDS = 3
 
