@@ -108,7 +108,8 @@ def test_guide_for_own_scans_has_a_row_for_every_layout() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_recipe_named_is_shipped(page: Path) -> None:
     named = re.findall(
-        r"\b(?:simcrop|mae|ct-clip|supervised|dino|labels-first)-(?:plus-tiny|plus|paper|tiny)\b",
+        r"\b(?:simcrop|mae|m3ae|mrm|m3d|fvlm|ct-clip|supervised|supervised-cnn|dino|labels-first)"
+        r"-(?:plus-tiny|plus|paper|tiny)\b",
         page.read_text(),
     )
     assert set(named) <= set(recipe_names())
