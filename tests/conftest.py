@@ -260,6 +260,7 @@ LONGEST = (
     "parallel/test_cluster.py",
     "benchmarks/test_step.py",
     "experiments/test_side_by_side.py",
+    "experiments/tables/test_reproduce.py",
     "experiments/test_segmentation.py",
     "experiments/test_natural.py",
     "experiments/test_extension.py",

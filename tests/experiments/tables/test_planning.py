@@ -151,7 +151,7 @@ def test_costs_add_up_and_grow_with_the_steps(setup: Setup) -> None:
     again = next(job for job in plan("table3", doubled) if job.folder == run.folder)
     twice = expense_of(again, encoder, sizes).gflop
     assert twice == pytest.approx(2 * expense_of(run, encoder, sizes).gflop)
-    lines = lines_of("table3", jobs, encoder, sizes, {"btcv": "not there"}, "the end")
+    lines = lines_of("table3", jobs, encoder, sizes, {"btcv": "not there"}, None, "the end")
     assert lines[0] == "table3: 6 jobs"
     assert any(line.startswith("simcrop") and "pretrain 2, probe 2, segment 2" in line for line in lines)
     assert lines[-2:] == ["no column btcv: not there", "the end"]

@@ -20,11 +20,13 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def test_a_cohort_serves_for_all_parts_or_has_one_for_each(tmp_path: Path) -> None:
-    text = "cohorts:\n  ct-rate: here\n  luna16: {classify: here, segment: .}\nmethods: [mae]\nweights: {mae: here}\n"
+    cohorts = "cohorts:\n  ct-rate: here\n  luna16: {classify: here, segment: .}\n"
+    text = f"{cohorts}methods: [mae]\nweights: {{mae: here}}\nfiles: {{organs.conclusions: here}}\n"
     found = read_sources(written(tmp_path, text))
     assert found.cohort("ct-rate", "segment") == tmp_path / "here"
     assert found.cohort("luna16", "segment") == tmp_path
     assert found.cohort("luna16", "pretrain") is None
+    assert found.files == {"organs.conclusions": tmp_path / "here"}
     assert "Synapse" in found.missing["btcv"]
     assert "ct-rate" not in found.missing
     assert found.start == (f"init.mae={tmp_path / 'here'}",)
@@ -41,6 +43,7 @@ BAD = {
     "cohorts: {ct-rate: here}\nmethods: [simcrob]": "unknown name 'simcrob' (method), did you mean simcrop?",
     "cohorts: {ct-rate: here}\nmethods: mae": "methods wants a list",
     "cohorts: {ct-rate: here}\nweights: {maes: here}": "did you mean mae?",
+    "cohorts: {ct-rate: here}\nfiles: {organ.conclusion: here}": "did you mean organs.conclusions?",
     "cohorts: [ct-rate]": "expected `name: value` lines",
     "cohorts: {": "is not YAML",
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.experiments.tables.jobs import Job, Pretrain, Probe, Segment, Transfer
+from simcrop.experiments.tables.rows import ORGAN_TEXTS
 from simcrop.tasks.methods import Cost, cost_of
 from simcrop.tasks.training_samples import training_studies
 
@@ -64,7 +65,7 @@ def opened(path: str) -> Cohort:
 
 
 def counted(recipe: Recipe) -> Cost:
-    """Recipes that differ in seed, length or start cost the same."""
+    """Recipes that differ in seed, length, start or files cost the same."""
     plain = recipe.model_copy(
         update={
             "seed": 0,
@@ -73,7 +74,11 @@ def counted(recipe: Recipe) -> Cost:
             "optim": type(recipe.optim)(),
         }
     )
-    return counted_once(plain.model_dump_json())
+    tree = plain.model_dump(mode="json")
+    for group, name in (setting.split(".") for setting in ORGAN_TEXTS):
+        if group in tree:
+            tree[group][name] = None
+    return counted_once(json.dumps(tree))
 
 
 @cache

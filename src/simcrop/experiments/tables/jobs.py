@@ -40,7 +40,8 @@ class Job:
 
     @property
     def name(self) -> str:
-        return f"{self.verb} {self.row}, seed {self.seed}, {self.folder.name}"
+        where = "" if self.folder.name == str(self.seed) else f", {self.folder.name}"
+        return f"{self.verb} {self.row}, seed {self.seed}{where}"
 
     @property
     def done(self) -> bool:

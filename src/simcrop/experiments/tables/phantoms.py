@@ -12,12 +12,14 @@ from simcrop.experiments.cohorts import SPACINGS
 from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.places import Places
+from simcrop.experiments.tables.rows import ORGAN_TEXTS
 from simcrop.experiments.tables.sources import Sources
 from simcrop.tasks.folder import METRICS
 from simcrop.tasks.ingest import ingest
 from simcrop.tasks.phantom import phantom
 
 SEEDS = 700  # of phantoms: none of another experiment
+TEXTS = ("desc_info.json", "conc_info.json")  # in the raw folder, findings and conclusions by organ
 PARTS = {
     "ct-rate": ("all", "choose"),
     "rad-chestct": ("all",),
@@ -55,7 +57,9 @@ def sources_of_phantoms(places: Places, methods: Sequence[str] = ()) -> Sources:
         every = places.cohort(dataset, "all")
         found = dict.fromkeys(("pretrain", "classify", "segment"), every)
         cohorts[dataset] = found | {part: places.cohort(dataset, part) for part in parts if part != "all"}
-    return Sources(cohorts, methods=tuple(methods), phantoms=True)
+    raw = places.raw("ct-rate", "all")
+    files = {name: raw / text for name, text in zip(ORGAN_TEXTS, TEXTS, strict=True)}
+    return Sources(cohorts, methods=tuple(methods), files=files, phantoms=True)
 
 
 def draw(columns: Sequence[Column], places: Places, patients: Patients, say: Say, workers: int = 2) -> None:
@@ -67,7 +71,8 @@ def draw(columns: Sequence[Column], places: Places, patients: Patients, say: Say
         count, seed = patients.of(dataset, part), SEEDS + drawn_seeds().index((dataset, part))
         say(f"phantoms: {dataset}, {part}, {count} patients")
         raw = places.raw(dataset, part)
-        phantom(raw, dataset, count, seed, "tiny", difficulty="easy", workers=workers)
+        organs = dataset == "ct-rate"  # maps of organs and texts by organ, which one method reads
+        phantom(raw, dataset, count, seed, "tiny", difficulty="easy", workers=workers, organs=organs)
         ingest(raw, dataset, out, workers, SPACINGS["tiny"])
 
 

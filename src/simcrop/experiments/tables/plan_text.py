@@ -16,31 +16,34 @@ def seconds_on_a_core(spent: Expense, jobs: int, precision: str) -> float:
 
 
 def lines_of(
-    table: str, jobs: Sequence[Job], encoder: Recipe, sizes: Sizes, missing: Mapping[str, str], end: str
+    table: str,
+    jobs: Sequence[Job],
+    encoder: Recipe,
+    sizes: Sizes,
+    missing: Mapping[str, str],
+    precision: str | None,
+    end: str,
 ) -> list[str]:
-    """One line per row, the sums, and the data sets that are not there; `end`: how long it takes here."""
+    """One line per row, the sums, and the data sets that are not there. `precision`: of cores, whose hours are then
+    said, or None for those of a GPU; `end`: how long it takes here.
+    """
     rows = list(dict.fromkeys(job.row for job in jobs))
-    width = max(map(len, [*rows, "row"]))
-    lines = [f"{table}: {len(jobs)} jobs", f"{'row':{width}}  {'GPU hours':>9}  {'disk':>8}  left to do"]
-    for row in rows:
-        mine = [job for job in jobs if job.row == row]
-        left = [job for job in mine if not job.done]
+    width, unit = max(map(len, [*rows, "row"])), "core" if precision else "GPU"
+
+    def line(name: str, left: Sequence[Job]) -> str:
         spent = total(left, encoder, sizes)
-        words = counts(left) + (f" ({sum(job.begun for job in left)} begun)" if any_begun(left) else "")
-        lines.append(
-            f"{row:{width}}  {spent.gpu_hours:9.2f}  {size_words(spent.bytes_on_disk):>8}  {words or 'nothing'}"
-        )
+        took = seconds_on_a_core(spent, len(left), precision) / 3600 if precision else spent.gpu_hours
+        begun = sum(job.begun for job in left)
+        words = (counts(left) or "nothing") + (f" ({begun} begun)" if begun else "")
+        return f"{name:{width}}  {took:10.2f}  {size_words(spent.bytes_on_disk):>8}  {words}"
+
+    lines = [f"{table}: {len(jobs)} jobs", f"{'row':{width}}  {unit + ' hours':>10}  {'disk':>8}  left to do"]
     left = [job for job in jobs if not job.done]
-    spent = total(left, encoder, sizes)
-    lines.append(
-        f"{'all':{width}}  {spent.gpu_hours:9.2f}  {size_words(spent.bytes_on_disk):>8}  {counts(left)}"
-    )
-    lines.append("GPU hours: operations counted, at 40 % of an H200's dense bf16 limit.")
+    lines += [line(row, [job for job in left if job.row == row]) for row in rows]
+    lines.append(line("all", left))
+    if not precision:
+        lines.append("GPU hours: operations counted, at 40 % of an H200's dense bf16 limit.")
     return [*lines, *(f"no column {name}: {why}" for name, why in missing.items()), *([end] if end else [])]
-
-
-def any_begun(jobs: Sequence[Job]) -> bool:
-    return any(job.begun for job in jobs)
 
 
 def counts(jobs: Sequence[Job]) -> str:

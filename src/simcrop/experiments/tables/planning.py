@@ -129,7 +129,9 @@ def recipe_of(
     length = halved(base) if half else ()
     if setup.budget is not None:
         length = setup.budget.training(0.5 if half else 1.0)
-    arm = Arm(row.name, row.recipe[setup.size], row.changes(setup.size), row.trained, base=base)
+    files = [f"{name}={setup.sources.files[name]}" for name in row.files if name in setup.sources.files]
+    changes = (*row.changes(setup.size), *files)
+    arm = Arm(row.name, row.recipe[setup.size], changes, row.trained, base=base)
     return arm.recipe, tuple(arm.overrides(seed, (*text, *length, *setup.common)))
 
 

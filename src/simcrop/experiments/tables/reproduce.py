@@ -188,7 +188,8 @@ class Tables:
                 f"about {minutes:.0f} minutes here, {self.at_once} at once"
             )
         missing = {c.dataset: why for c in self.columns if (why := self.setup.sources.missing.get(c.dataset))}
-        return lines_of(self.table, jobs, self.encoder, self.sizes, missing, end)
+        precision = best_precision() if end else None
+        return lines_of(self.table, jobs, self.encoder, self.sizes, missing, precision, end)
 
     def command(self) -> list[str]:
         """The same command, for a script."""

@@ -4,7 +4,7 @@ A row names its recipe per size; what it shares with the others comes from the r
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Size = Literal["paper", "tiny"]
@@ -20,6 +20,7 @@ class Row:
     has the first half of its steps, before its own.
     `weights`: the name under `weights:` of a finished model that is judged instead of one of ours. `paper`: key of the
     paper's values, empty where it has none. `switches`: SA, IL, WL of Table 3.
+    `files`: settings that name a file of the data.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Row:
     weights: str | None = None
     paper: str = ""
     switches: tuple[bool, bool, bool] | None = None
+    files: tuple[str, ...] = ()
     sized: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def changes(self, size: Size) -> tuple[str, ...]:
@@ -53,6 +55,7 @@ def method(key: str, name: str, group: str) -> Row:
     return Row(key, name, group, recipes(key), paper=key)
 
 
+ORGAN_TEXTS = ("organs.descriptions", "organs.conclusions")
 SIMCROP = Row("simcrop", "SimCroP", OURS, recipes("simcrop"), paper="simcrop", switches=(True, True, True))
 RANDOM = Row("random", "Random init", "", recipes("simcrop"), trained=False, paper="random")
 SUPERVISED = Row("supervised", "Labels alone", BEYOND, recipes("supervised"))
@@ -72,7 +75,7 @@ PAPER_ROWS = (
         weights="m3d",
         paper="m3d",
     ),
-    method("fvlm", "fVLM", VLP),
+    replace(method("fvlm", "fVLM", VLP), files=ORGAN_TEXTS),
     SIMCROP,
 )
 BEYOND_ROWS = (

@@ -15,10 +15,10 @@ from simcrop.config import load_recipe
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
 from simcrop.experiments.tables.columns import DATASETS, Column
-from simcrop.experiments.tables.rows import BASE, ROWS, Row, Size, row_of
+from simcrop.experiments.tables.rows import BASE, ORGAN_TEXTS, ROWS, Row, Size, row_of
 
 PARTS = ("pretrain", "classify", "segment")
-GROUPS = ("cohorts", "methods", "weights")
+GROUPS = ("cohorts", "methods", "weights", "files")
 WEIGHTS = {"mae": "init.mae", "text": "text.model", "m3d": ""}  # what each is to a recipe
 FROM = {
     "ct-rate": "Hugging Face, ibrahimhamamci/CT-RATE",
@@ -36,13 +36,15 @@ SEGMENT_RECIPES: Mapping[Size, Mapping[str, str]] = {
 @dataclass(frozen=True)
 class Sources:
     """`cohorts`: data set -> part -> cohort; `missing`: why a data set has none; `methods`: keys of the rows that are
-    wanted, all if empty; `weights`: name -> file or folder. `phantoms`: whether they were drawn for the tables.
+    wanted, all if empty; `weights`: name -> file or folder; `files`: the setting that wants a file -> that
+    file. `phantoms`: whether they were drawn for the tables.
     """
 
     cohorts: Mapping[str, Mapping[str, Path]]
     missing: Mapping[str, str] = field(default_factory=dict)
     methods: tuple[str, ...] = ()
     weights: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
     phantoms: bool = False
 
     def cohort(self, dataset: str, part: str) -> Path | None:
@@ -81,6 +83,7 @@ def read_sources(file: Path) -> Sources:
             "bad-data-file", f"{file}: no ct-rate under `cohorts`, and every method is pre-trained on it"
         )
     weights = named(groups.get("weights") or {}, file, "weights", WEIGHTS)
+    files = named(groups.get("files") or {}, file, "files", ORGAN_TEXTS)
     return Sources(
         cohorts,
         {
@@ -90,6 +93,7 @@ def read_sources(file: Path) -> Sources:
         },
         methods_of(groups.get("methods") or [], file),
         {name: existing(path, file, name) for name, path in weights.items()},
+        {name: existing(path, file, name) for name, path in files.items()},
     )
 
 
