@@ -107,8 +107,8 @@ def test_the_choice_reads_the_validation_cohort_alone(setup: Setup) -> None:
 
 
 def test_real_data_has_the_papers_settings_and_no_column_that_is_missing(tmp_path: Path) -> None:
-    parts = ("pretrain", "classify", "segment")
-    cohorts = {name: {part: tmp_path / name for part in parts} for name in ("ct-rate", "luna16")}
+    parts: list[str] = ["pretrain", "classify", "segment"]
+    cohorts = {name: dict.fromkeys(parts, tmp_path / name) for name in ("ct-rate", "luna16")}
     missing = {name: "not there" for name in DATASETS if name not in cohorts}
     sources = Sources(
         cohorts, missing, ("mae", "simcrop", "labels-first"), {"mae": tmp_path / "mae.safetensors"}
