@@ -8,7 +8,7 @@ import pytest
 
 from simcrop.config import flat, recipe_names
 from simcrop.errors import SimcropError
-from simcrop.experiments.tables.columns import TABLES
+from simcrop.experiments.tables.columns import DATASETS, TABLES
 from simcrop.experiments.tables.expense import expense_of, total
 from simcrop.experiments.tables.jobs import Job, Pretrain, Probe, Segment, Transfer, Untrained
 from simcrop.experiments.tables.phantoms import Patients, sources_of_phantoms
@@ -26,12 +26,10 @@ SHIPPED = [key for key, row in EVERY_ROW.items() if {*row.recipe.values()} <= {*
 SHARED = ("input.", "vision.", "optim.", "aug.", "engine.precision")
 
 
-def setup_at(out: Path, seeds: int = 2, **sources: object) -> Setup:
-    places = Places(out)
-    found = Sources(sources_of_phantoms(places).cohorts, methods=tuple(SHIPPED), phantoms=True)
-    return Setup(
-        places, found if not sources else Sources(**sources), "tiny", tuple(range(seeds)), Budget(20, 10, 48)
-    )  # type: ignore[arg-type]
+def setup_at(out: Path) -> Setup:
+    """Two seeds on phantoms."""
+    sources = sources_of_phantoms(Places(out), SHIPPED)
+    return Setup(Places(out), sources, "tiny", (0, 1), Budget(20, 10, 48))
 
 
 @pytest.fixture
@@ -109,11 +107,9 @@ def test_the_choice_reads_the_validation_cohort_alone(setup: Setup) -> None:
 
 
 def test_real_data_has_the_papers_settings_and_no_column_that_is_missing(tmp_path: Path) -> None:
-    cohorts = {
-        name: dict.fromkeys(("pretrain", "classify", "segment"), tmp_path / name)
-        for name in ("ct-rate", "luna16")
-    }
-    missing = dict.fromkeys(("rad-chestct", "cc-ccii", "btcv"), "not there")
+    parts: list[str] = ["pretrain", "classify", "segment"]
+    cohorts = {name: dict.fromkeys(parts, tmp_path / name) for name in ("ct-rate", "luna16")}
+    missing = {name: "not there" for name in DATASETS if name not in cohorts}
     sources = Sources(
         cohorts, missing, ("mae", "simcrop", "labels-first"), {"mae": tmp_path / "mae.safetensors"}
     )

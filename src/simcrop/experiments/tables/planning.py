@@ -177,7 +177,9 @@ def choices(table: str, setup: Setup) -> list[Probe]:
     found: list[Probe] = []
     for row in setup.sources.rows(table):
         model = setup.sources.weights[row.weights] if row.weights else setup.places.run(row.key, seed)
+        after = (model,)
         for pool in POOLS:
             folder = setup.places.choice(row.key, pool)
-            found.append(Probe(row.key, seed, folder, cohort, model, (1.0,), pool, after=(model,)))
+            found.append(Probe(row.key, seed, folder, cohort, model, (1.0,), pool, after=after))
+            after = (folder,)  # the features of both are kept in one file, which one job makes
     return found

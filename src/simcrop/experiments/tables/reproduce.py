@@ -12,6 +12,7 @@ from typing import Any
 
 from simcrop.config import Recipe, load_recipe
 from simcrop.engine.precision import best_precision
+from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.tables.budget import record_machine
@@ -81,7 +82,8 @@ def reproduce_table(
         write_whole(script, array_script(table, jobs, work.command(), places.out).encode())
         say(f"sbatch {script}")
         return True
-    return work.run(only or jobs, on, say)
+    with stop_requests():
+        return work.run(only or jobs, on, say)
 
 
 def selected(jobs: Sequence[Job], only: str) -> list[Job]:
