@@ -235,7 +235,8 @@ def test_its_tokens_lie_all_over_the_scan(
     file = save(tmp_path / "ct.nii.gz", scan(0))
     words = "embed", model_folder, file, "--tokens", "--format", "npz", "--out", tmp_path / "out"
     assert simcrop(*words).code == 0
-    found = np.load(tmp_path / "out/ct.npz")
+    with np.load(tmp_path / "out/ct.npz") as stored:
+        found = dict(stored)
     affine, lengths = np.diag([-2.0, -2.5, 4.0, 1.0]), scan(0).shape
     ends = np.sort(apply_affine(affine, [np.full(3, -0.5), np.array(lengths) - 0.5]), axis=0)
     half = (ends[1] - ends[0]) / (2 * np.array(GRID[::-1]))
