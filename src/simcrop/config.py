@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, create_model
 
 from simcrop.claim import ClaimSettings
 from simcrop.engine.checkpoint import CheckpointSettings
-from simcrop.engine.fit import EngineSettings
+from simcrop.engine.job import EngineSettings
 from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
 from simcrop.groups import AugSettings, DataSettings, InitSettings, InputSettings, TextSettings

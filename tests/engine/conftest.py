@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from simcrop.engine.checkpoint import CheckpointSettings
-from simcrop.engine.fit import EngineSettings, Job
+from simcrop.engine.job import EngineSettings, Job
 from simcrop.engine.optim import OptimSettings
 from simcrop.engine.order import SampleDraw
 

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
-from simcrop.engine.fit import Job, fit
+from simcrop.engine.fit import fit
+from simcrop.engine.job import Job
 
 pytestmark = pytest.mark.limit(600)
 PROGRAM = """
@@ -32,7 +33,8 @@ from conftest import LineData, Sum, collate, describe
 from safetensors.torch import save_file
 from simcrop.engine.checkpoint import CheckpointSettings
 from simcrop.engine.distributed import join_distributed, leave_distributed
-from simcrop.engine.fit import EngineSettings, Job, fit
+from simcrop.engine.fit import fit
+from simcrop.engine.job import EngineSettings, Job
 from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.distributed import DistributedContext
-from simcrop.engine.fit import Job, fit
+from simcrop.engine.fit import fit
+from simcrop.engine.job import Job
 from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError
 

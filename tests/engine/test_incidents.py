@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from simcrop.engine.checkpoint import CheckpointSettings, checkpoints
 from simcrop.engine.distributed import DistributedContext
-from simcrop.engine.fit import Job, fit, restore
+from simcrop.engine.fit import fit, restore
 from simcrop.engine.incidents import Incidents, agree_on_unread, earlier_incidents
+from simcrop.engine.job import Job
 from simcrop.engine.journal import read_journal
 from simcrop.engine.optim import build_optimizer
 from simcrop.errors import SimcropError

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from simcrop.engine.distributed import DistributedContext
-from simcrop.engine.fit import Job, fit
+from simcrop.engine.fit import fit
+from simcrop.engine.job import Job
 from simcrop.engine.moments import Moments
 
 ALONE = DistributedContext(0, 1, torch.device("cpu"))

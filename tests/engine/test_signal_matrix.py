@@ -20,7 +20,8 @@ from torch import nn
 
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.distributed import DistributedContext
-from simcrop.engine.fit import Job, fit
+from simcrop.engine.fit import fit
+from simcrop.engine.job import Job
 from simcrop.engine.stop import STOP_SIGNALS
 
 pytestmark = pytest.mark.limit(120)

@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.distributed import DistributedContext
-from simcrop.engine.fit import Job, fit
+from simcrop.engine.fit import fit
+from simcrop.engine.job import Job
 from simcrop.engine.journal import read_journal
 from simcrop.engine.order import SampleDraw
 from simcrop.engine.stop import STOP_SIGNALS, stop_requests

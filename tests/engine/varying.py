@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from simcrop.engine.checkpoint import CheckpointSettings
 from simcrop.engine.distributed import DistributedContext
-from simcrop.engine.fit import EngineSettings, Job, fit
+from simcrop.engine.fit import fit
+from simcrop.engine.job import EngineSettings, Job
 from simcrop.engine.optim import OptimSettings
 from simcrop.engine.order import SampleDraw
 from simcrop.objectives.method import Term

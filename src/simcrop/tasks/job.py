@@ -16,7 +16,7 @@ from simcrop.data.samples.collate import Collate
 from simcrop.data.samples.dataset import refuse_whole
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.distributed import DistributedContext
-from simcrop.engine.fit import Job
+from simcrop.engine.job import Job
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor

@@ -1,0 +1,88 @@
+"""One optimiser step: rate, gradient, norm, and what is done where the loss is not finite. No axes or units."""
+
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import nn
+
+from simcrop.engine.distributed import DistributedContext
+from simcrop.engine.gradient import Gradient
+from simcrop.engine.incidents import Incidents
+from simcrop.engine.job import Job
+from simcrop.engine.journal import Row
+from simcrop.engine.moments import Moments
+from simcrop.engine.optim import head_only, learning_rate
+from simcrop.engine.precision import settled
+from simcrop.errors import SimcropError
+
+
+class Stepper:
+    """One optimiser step on the micro-batches of one global batch."""
+
+    def __init__(
+        self,
+        objective: nn.Module,
+        wrapped: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        job: Job,
+        context: DistributedContext,
+        incidents: Incidents,
+    ) -> None:
+        self.objective, self.wrapped, self.optimizer = objective, wrapped, optimizer
+        self.job, self.context, self.incidents = job, context, incidents
+        half = settled(job.engine.precision, context.device) == "bf16"
+        self.gradient = Gradient(objective, wrapped, job.share(context), job.seed, half, context)
+        self.weights = self.gradient.weights
+        self.moments = Moments(objective, job.steps, job.optim.epochs, context)
+        self.parameters = [p for p in objective.parameters() if p.requires_grad]
+        self.steps_per_epoch = job.order.count / job.optim.batch
+
+    def step(self, step: int, micro: list[Any]) -> Row:
+        """What the journal says of this step."""
+        lr = learning_rate(self.job.optim, step, self.job.steps, self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["scale"]
+        self.optimizer.zero_grad(set_to_none=True)
+        self.moments.begin(step)
+        sums = self.gradient.backward(step, micro)
+        if head_only(self.job.optim, step, self.job.steps, self.steps_per_epoch):
+            self.rest()
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        # Here alone the engine waits for the device in a step: to know whether the loss is finite.
+        *means, size = torch.cat([self.context.mean(sums), norm.float()[None]]).tolist()
+        if skipped := self.refuse_non_finite(step, means, size, micro):
+            return {"lr": lr, "skipped": skipped}
+        if self.job.optim.clip_grad is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.job.optim.clip_grad, norm)
+        self.optimizer.step()
+        self.moments.end(step)
+        return {
+            **dict(zip(["loss", *self.weights], means, strict=True)),
+            "lr": lr,
+            "grad_norm": size,
+        }
+
+    def rest(self) -> None:
+        """Without a gradient a parameter stays as it is, and so does what the optimiser knows of it."""
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"] if group["late"] else ():
+                parameter.grad = None
+
+    def refuse_non_finite(self, step: int, means: list[float], norm: float, micro: list[Any]) -> list[str]:
+        """The studies of a step that all processes skip, since the loss or a gradient of any is not finite; none where
+        all is well. Every process stops when no more may be skipped, and the message names the studies.
+        """
+        bad = not (all(map(isfinite, means)) and isfinite(norm))
+        if not self.context.any_rank(bad):
+            return []
+        studies = self.context.all_gather([name for batch in micro for name in batch.ids])
+        if self.incidents.skipped < self.job.engine.skip_non_finite:
+            self.incidents.skipped += 1
+            return studies
+        terms = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.weights, means[1:], strict=True))
+        raise SimcropError(
+            "non-finite-loss",
+            f"step {step + 1}: the loss is not finite ({terms}, gradient norm {norm:.4g}) on studies "
+            f"{', '.join(studies)}; the newest checkpoint is intact",
+        )
