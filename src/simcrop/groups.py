@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from simcrop.data.preprocess import Centre, Fit, InputSpec, Scale
+from simcrop.data.preprocess import Centre, Fit, InputSpec, Scale, paper
 from simcrop.data.samples.tokenizer import REPORT_LENGTH, SENTENCE_LENGTH
 from simcrop.nn.patch import PatchGrid
 from simcrop.settings import Settings
@@ -23,13 +23,13 @@ class InputSettings(Settings):
     of a whole scan the range of its own values in it. Training takes crops; the others are for imported encoders.
     """
 
-    spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
-    shape: Triple = (224, 224, 112)
-    window_hu: tuple[float, float] = (-1000.0, 1000.0)
-    antialias: bool = False
-    centre: Centre = "scan"
-    fit: Fit = "crop"
-    scale: Scale = "window"
+    spacing_mm: tuple[float, float, float] = paper.spacing_mm
+    shape: Triple = paper.shape
+    window_hu: tuple[float, float] = paper.window_hu
+    antialias: bool = paper.antialias
+    centre: Centre = paper.centre
+    fit: Fit = paper.fit
+    scale: Scale = paper.scale
     patch: Triple = (16, 16, 8)
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ No axes or units.
 
 import argparse
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from struct import error as StructError
@@ -83,3 +83,20 @@ def tensors_in(content: object) -> Mapping[str, Any]:
         if isinstance(content.get(name), Mapping):
             return tensors_in(content[name])
     return {name: value for name, value in content.items() if isinstance(name, str)}
+
+
+def prefix_of(found: Collection[str], stem: str, names: str, path: Path) -> str:
+    """What stands before the names of the one encoder in a file, such as `module.` or `vision_encoder.`; mostly
+    nothing. `stem`: a name that every such encoder has; `names`: how such names are called.
+    """
+    wanted = re.compile(rf"(?:^|.*\.)(?={re.escape(stem)}$)")
+    prefixes = sorted({match[0] for name in found if (match := wanted.match(name))})
+    if len(prefixes) > 1:
+        some = ", ".join(f"{prefix}{stem.split('.')[0]}" for prefix in prefixes[:3])
+        raise SimcropError(
+            "weights-mismatch", f"{path} holds more than one encoder: {some}; keep one of them"
+        )
+    if not prefixes:
+        some = ", ".join(sorted(found)[:3])
+        raise SimcropError("weights-mismatch", f"{path} holds no {names}: no {stem} among {some}, ...")
+    return prefixes[0]

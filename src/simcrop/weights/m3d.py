@@ -25,12 +25,11 @@ from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state
 from simcrop.nn.patch import PatchGrid
 from simcrop.nn.vit import VisionSettings
-from simcrop.weights.checkpoint import read_tensors
+from simcrop.weights.checkpoint import prefix_of, read_tensors
 from simcrop.weights.released import WRAPPERS, Released
 
 STEM, STEM_BIAS = (f"patch_embedding.patch_embeddings.1.{kind}" for kind in ("weight", "bias"))
 POSITION = "patch_embedding.position_embeddings"
-ENCODER = re.compile(rf"(?:^|.*\.)(?={re.escape(STEM)}$)")
 # Of later MONAI's blocks, which no picture passes through, and of a classifier behind the encoder.
 ASIDE = re.compile(r"blocks\.\d+\.(?:norm_cross_attn|cross_attn)\.|classification_head\.")
 OURS = {
@@ -93,7 +92,7 @@ def read_m3d(path: Path) -> Released:
     canonical = {WRAPPERS.sub("", name): name for name in found}
     if len(canonical) < len(found):
         raise SimcropError("weights-mismatch", f"{path} holds the same tensors under two names")
-    prefix = prefix_of(canonical, path)
+    prefix = prefix_of(canonical, STEM, "encoder with M3D-CLIP's names", path)
     names = {name.removeprefix(prefix): of for name, of in canonical.items() if name.startswith(prefix)}
     theirs = {name: found[of] for name, of in names.items()}
     refuse_unlike(theirs, path)
@@ -101,22 +100,6 @@ def read_m3d(path: Path) -> Released:
     load_state(encoder, state_of(theirs), None, f"{path}: the weights")
     renamed = {names[name]: ours_of(name) for name in PUBLISHED.shapes}
     return Released(encoder, renamed, sorted(set(found) - set(renamed)), list(NOTES))
-
-
-def prefix_of(found: Mapping[str, str], path: Path) -> str:
-    """What stands before the encoder's names: `vision_encoder.` in the whole model, nothing in the encoder alone."""
-    prefixes = sorted({match[0] for name in found if (match := ENCODER.match(name))})
-    if len(prefixes) > 1:
-        some = ", ".join(f"{prefix}patch_embedding" for prefix in prefixes[:3])
-        raise SimcropError(
-            "weights-mismatch", f"{path} holds more than one encoder: {some}; keep one of them"
-        )
-    if not prefixes:
-        some = ", ".join(sorted(found)[:3])
-        raise SimcropError(
-            "weights-mismatch", f"{path} holds no encoder with M3D-CLIP's names: no {STEM} among {some}, ..."
-        )
-    return prefixes[0]
 
 
 def refuse_unlike(theirs: Mapping[str, Tensor], path: Path) -> None:

@@ -14,7 +14,7 @@ Axes: d features, n patch (x slowest, z fastest), x y z voxels of a patch (right
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,13 +28,13 @@ from simcrop.files.tensors import load_state
 from simcrop.nn.patch import PatchGrid, Triple
 from simcrop.nn.position import sincos_3d, sincos_hw
 from simcrop.nn.vit import VisionSettings, ViT
-from simcrop.weights.checkpoint import read_tensors
+from simcrop.weights.checkpoint import prefix_of, read_tensors
 
 DEPTHS = (8, 12)  # of the paper, and of the public downstream code
 HEAD = 64  # features of an attention head in every ViT of the family; the keys do not tell
 PATCH, PATCHES = (16, 16, 8), (14, 14, 14)  # of the paper, where a file does not tell
 WRAPPERS = re.compile(r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-STEM = re.compile(r"(?:^|.*\.)(?=patch_embed\.proj\.weight$)")
+STEM = "patch_embed.proj.weight"
 BLOCK = tuple(
     f"{part}.{kind}"
     for part in ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
@@ -84,7 +84,7 @@ def read_released(path: Path) -> Released:
     canonical = {timm_name(name): name for name in found}
     if len(canonical) < len(found):
         raise SimcropError("weights-mismatch", f"{path} holds the same tensors under two names")
-    prefix = prefix_of(canonical, path)
+    prefix = prefix_of(canonical, STEM, "3D ViT with timm's names", path)
     names = {name.removeprefix(prefix): of for name, of in canonical.items() if name.startswith(prefix)}
     theirs = {name: found[of] for name, of in names.items()}
     depth = depth_of(theirs, path)
@@ -110,23 +110,6 @@ def read_released(path: Path) -> Released:
 def timm_name(name: str) -> str:
     """As timm says it: without what wrappers put in between; a linear patch embedding has no `proj` of its own."""
     return re.sub(r"(^|\.)patch_embed\.(weight|bias)$", r"\1patch_embed.proj.\2", WRAPPERS.sub("", name))
-
-
-def prefix_of(found: Collection[str], path: Path) -> str:
-    """What stands before the encoder's names, such as `module.` or `vision_encoder.`; mostly nothing."""
-    prefixes = sorted({match[0] for name in found if (match := STEM.match(name))})
-    if len(prefixes) > 1:
-        some = ", ".join(f"{prefix}patch_embed" for prefix in prefixes[:3])
-        raise SimcropError(
-            "weights-mismatch", f"{path} holds more than one encoder: {some}; keep one of them"
-        )
-    if not prefixes:
-        some = ", ".join(sorted(found)[:3])
-        raise SimcropError(
-            "weights-mismatch",
-            f"{path} holds no 3D ViT with timm's names: no patch_embed.proj.weight among {some}, ...",
-        )
-    return prefixes[0]
 
 
 def depth_of(theirs: Mapping[str, Tensor], path: Path) -> int:

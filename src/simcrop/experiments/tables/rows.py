@@ -16,11 +16,10 @@ VISIBLE = {"paper": 686, "tiny": 128}  # patches that a masked volume shows: K i
 @dataclass(frozen=True)
 class Row:
     """`name` as printed. `recipe`: by size. `settings`: changes to it; `sized`: those that depend on the size. Not
-    `trained`: the random start. `starts_from`: key of the row whose recipe
-    has the first half of its steps, before its own.
-    `weights`: the name under `weights:` of a finished model that is judged instead of one of ours. `paper`: key of the
-    paper's values, empty where it has none. `switches`: SA, IL, WL of Table 3.
-    `files`: settings that name a file of the data.
+    `trained`: the random start. `starts_from`: key of the row whose recipe has the first half of its steps, before its
+    own. `weights`: the name under `weights:` of a finished model that is judged instead of one of ours. `paper`: key of
+    the paper's values, empty where it has none. `switches`: SA, IL, WL of Table 3. `files`: settings that name a file
+    of the data.
     """
 
     key: str

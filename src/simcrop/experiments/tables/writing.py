@@ -4,6 +4,7 @@ No axes; per cent. The same folders give the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,20 @@ from simcrop.files.whole import write_json, write_whole
 BUDGET = ("method", "steps", "scans seen", "parameters of the encoder", "parameters trained", "pooling")
 
 
+@dataclass(frozen=True, eq=False)
+class Told:
+    """All that a table says: who was judged (`rows`) by what (`columns`), with what budget, and the `words` around it
+    by their place. `drawn`: of a figure.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    columns: Sequence[Judged]
+    given: Sequence[Given]
+    words: Mapping[str, list[str]]
+    drawn: Drawn | None
+
+
 def write_table(
     name: str,
     rows: Sequence[Row],
@@ -77,8 +92,9 @@ def write_table(
     results = results_of(name, rows, judged, given, study, seeds, parts) | (drawn.fields if drawn else {})
     write_json(places.table(name, "json"), results)
     write_whole(places.table(name, "csv"), drawn.csv if drawn else csv_of(judged))
-    write_markdown(places.table(name, "md"), name, rows, judged, given, parts, drawn)
-    write_page(places.table(name, "html"), name, rows, judged, given, parts, drawn)
+    told = Told(name, rows, judged, given, parts, drawn)
+    write_markdown(places.table(name, "md"), told)
+    write_page(places.table(name, "html"), told)
     return results
 
 
@@ -165,49 +181,36 @@ def column_fields(of: Judged) -> dict[str, Any]:
     }
 
 
-def write_markdown(
-    path: Path,
-    name: str,
-    rows: Sequence[Row],
-    judged: Sequence[Judged],
-    given: Sequence[Given],
-    parts: Mapping[str, list[str]],
-    drawn: Drawn | None,
-) -> None:
-    lines = [f"# {TITLES[name]}", "", *parts["caption"], ""]
-    if parts["found"]:
-        lines += ["## What it says", "", *(f"- {line}" for line in parts["found"]), ""]
+def write_markdown(path: Path, told: Told) -> None:
+    words, drawn = told.words, told.drawn
+    lines = [f"# {TITLES[told.name]}", "", *words["caption"], ""]
+    if words["found"]:
+        lines += ["## What it says", "", *(f"- {line}" for line in words["found"]), ""]
     if drawn:
         lines += [f"## {drawn.title}", "", drawn.words, "", *drawn.markdown, ""]
-    for block in blocks_of(judged):
-        lines += [f"## {block.title}", "", *markdown_of(block, rows), ""]
-    for paragraph in (*parts["reading"], *parts["open"]):
+    for block in blocks_of(told.columns):
+        lines += [f"## {block.title}", "", *markdown_of(block, told.rows), ""]
+    for paragraph in (*words["reading"], *words["open"]):
         lines += [paragraph, ""]
-    lines += [*(f"- {line}" for line in parts["foot"]), ""]
-    lines += ["## Budget", "", *parts["budget"], "", *markdown(BUDGET, budget_rows(given)), ""]
+    lines += [*(f"- {line}" for line in words["foot"]), ""]
+    lines += ["## Budget", "", *words["budget"], "", *markdown(BUDGET, budget_rows(told.given)), ""]
     write_whole(path, "\n".join(lines).encode())
 
 
-def write_page(
-    path: Path,
-    name: str,
-    rows: Sequence[Row],
-    judged: Sequence[Judged],
-    given: Sequence[Given],
-    parts: Mapping[str, list[str]],
-    drawn: Drawn | None,
-) -> None:
-    page = Page(TITLES[name], " ".join(parts["caption"]))
+def write_page(path: Path, told: Told) -> None:
+    words, drawn = told.words, told.drawn
+    page = Page(TITLES[told.name], " ".join(words["caption"]))
     if drawn:
         page.section(drawn.title, drawn.words).drawing(drawn.drawing)
-    for n, block in enumerate(blocks_of(judged)):
+    for n, block in enumerate(blocks_of(told.columns)):
         page.section(block.title)
-        page.drawing(draw_grid(headings_of(block, rows), lines_of(block, rows), "method"))
+        page.drawing(draw_grid(headings_of(block, told.rows), lines_of(block, told.rows), "method"))
         if n == 0:
-            page.section("What it says", "\n\n".join(parts["found"])) if parts["found"] else None
-            page.section("How to read it", "\n\n".join([*parts["reading"], *parts["open"]]))
-    page.section("By whom it was judged", "\n\n".join(parts["foot"]))
-    page.section("Budget", " ".join(parts["budget"])).table(budget_rows(given), BUDGET)
+            if words["found"]:
+                page.section("What it says", "\n\n".join(words["found"]))
+            page.section("How to read it", "\n\n".join([*words["reading"], *words["open"]]))
+    page.section("By whom it was judged", "\n\n".join(words["foot"]))
+    page.section("Budget", " ".join(words["budget"])).table(budget_rows(told.given), BUDGET)
     page.write(path)
 
 
