@@ -27,7 +27,7 @@ class OrganText:
     @property
     def text(self) -> str:
         """The conclusion, then the description, as sentences of one line."""
-        return " ".join(f"{part}" for part in map(ended, (self.conclusion, self.description)) if part)
+        return " ".join(filter(None, map(ended, (self.conclusion, self.description))))
 
     @property
     def is_normal(self) -> bool:
