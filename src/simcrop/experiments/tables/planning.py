@@ -96,7 +96,8 @@ def jobs_of(row: Row, seed: int, columns: Sequence[Column], setup: Setup, pool: 
             folder, cohort = setup.places.transfer(row.key, seed), where(setup, column.dataset, "classify")
             before = [setup.places.probe(row.key, seed, dataset) for dataset in probed]
             yield Transfer(row.key, seed, folder, cohort, heads, after=tuple(before))
-        elif column.task == "heat":
+        elif column.task == "heat" and not setup.sources.phantoms:
+            # Of phantoms the truth is at hand, and the page itself asks.
             folder, cohort = setup.places.heat(row.key, seed), where(setup, column.dataset, "classify")
             yield Ground(row.key, seed, folder, cohort, model, after=after)
 
