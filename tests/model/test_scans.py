@@ -36,9 +36,8 @@ def model(toy_tree: dict[str, Any]) -> Model:
 @pytest.fixture
 def paths(tmp_path: Path, scan: Callable, save: Callable) -> list[Path]:
     """Five scans, of which no two are alike."""
-    return [
-        save(tmp_path / "scans" / f"{seed}.nii.gz", scan(seed) + np.int16(90 * seed)) for seed in range(5)
-    ]
+    rolled = [np.roll(scan(n), 2 * n, axis=0) for n in range(5)]
+    return [save(tmp_path / "scans" / f"{n}.nii.gz", hu) for n, hu in enumerate(rolled)]
 
 
 @pytest.fixture
