@@ -91,7 +91,7 @@ def test_when_all_or_none_are_there_the_vectors_still_have_their_width(model: Mo
     assert (found.vectors.shape, len(found), len(found.refused)) == ((0, 36), 0, 2)
 
 
-@pytest.mark.limit(120)
+@pytest.mark.limit(300)
 def test_processes_read_the_same_and_outlive_a_scan_that_ends_its_reader(
     model: Model, paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
