@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from simcrop.data.volume import Volume
     from simcrop.errors import SimcropError
     from simcrop.evaluation.nearest import nearest
-    from simcrop.model import Heat, Model, load
+    from simcrop.model import Embeddings, Heat, Model, PatchTokens, Refused, load
+    from simcrop.model.plain_encoder import Encoder, encoder
     from simcrop.model.segmenter import Segmentation, Segmenter, load_segmenter
     from simcrop.tasks.cohort_features import cohort_features
 
@@ -25,6 +26,11 @@ _HOMES = {
     "load": "simcrop.model",
     "Model": "simcrop.model",
     "Heat": "simcrop.model",
+    "PatchTokens": "simcrop.model",
+    "Embeddings": "simcrop.model",
+    "Refused": "simcrop.model",
+    "encoder": "simcrop.model.plain_encoder",
+    "Encoder": "simcrop.model.plain_encoder",
     "load_segmenter": "simcrop.model.segmenter",
     "Segmenter": "simcrop.model.segmenter",
     "Segmentation": "simcrop.model.segmenter",
@@ -36,14 +42,19 @@ _HOMES = {
 
 __all__ = [
     "Cohort",
+    "Embeddings",
+    "Encoder",
     "Heat",
     "Model",
+    "PatchTokens",
+    "Refused",
     "Segmentation",
     "Segmenter",
     "SimcropError",
     "Study",
     "Volume",
     "cohort_features",
+    "encoder",
     "load",
     "load_segmenter",
     "losses",

@@ -15,6 +15,7 @@ from torch import Tensor
 from simcrop.config import build_recipe
 from simcrop.data.volume import Volume
 from simcrop.model import Model, load
+from simcrop.model.plain_encoder import encoder
 from simcrop.nn.position import sincos_hw
 from simcrop.nn.vit import ViT
 from simcrop.tasks.pretrain import untrained
@@ -64,6 +65,9 @@ def test_an_imported_model_embeds_what_their_network_gives(
     model = load(tmp_path / "model", "cpu")
     slow = slowly(state, torch.from_numpy(scan(model) / 1000)).mean(0).numpy()
     np.testing.assert_allclose(embedded(model, scan(model)), slow, atol=2e-6)
+    tuned = encoder(tmp_path / "model")
+    tokens = tuned(tuned.prepare(Volume(scan(model), np.diag([1.5, 1.5, 3.0, 1.0])))[None])
+    np.testing.assert_allclose(tokens[0].mean(0).detach().numpy(), slow, atol=2e-6)
     assert model.recipe.vision.depth == depth
     assert np.abs(slow).max() > 0.1
 

@@ -86,6 +86,14 @@ class Placement:
         mm = apply_affine(self.affine, corners)
         return np.stack([mm.min(0), mm.max(0)])
 
+    def centres_mm(self, grid: tuple[int, ...]) -> np.ndarray:
+        """The middle of every patch of a grid of so many along x, y and z, `(n, 3)` RAS+ mm, the last axis fastest;
+        also of those that lie beside the scan, which `holds_scan` tells.
+        """
+        patch = np.floor_divide(self.spec.shape, grid)
+        index = np.stack(np.meshgrid(*map(np.arange, grid), indexing="ij"), axis=-1).reshape(-1, 3)
+        return apply_affine(self.affine, index * patch + (patch - 1) / 2).astype(np.float32)
+
     def to_source(self, patches: np.ndarray) -> np.ndarray:
         """Spread one value per patch, `(gx, gy, gz)`, over the source grid; NaN where the input did not reach.
 

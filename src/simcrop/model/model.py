@@ -1,11 +1,11 @@
 """The network of a trained model: the encoder and what its method leaves behind for use.
 
-Axes: b scan, n patch, s sentence, x y z voxels, d features, e features shared with texts, l label.
-A model carries and enforces its preprocessing.
+Axes: b scan, n patch (gx slowest, gz fastest), s sentence, x y z voxels (right, front, up), d features, e features
+shared with texts, l label. A model carries and enforces its preprocessing. Nothing learns here, but in `plain_encoder`.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -17,10 +17,11 @@ from torch.nn.functional import normalize
 from simcrop.config import Recipe
 from simcrop.data.preprocess import InputSpec, preprocess
 from simcrop.data.samples.tokenizer import Tokenizer
-from simcrop.data.volume import Volume
 from simcrop.engine.precision import settled
 from simcrop.errors import SimcropError
-from simcrop.model.seen import Heat, Seen
+from simcrop.model.embeddings import Embeddings, sorted_out
+from simcrop.model.scans import Scan, ahead, in_batches, listed, volume_of
+from simcrop.model.seen import Heat, PatchTokens, Seen, check_pool, pooled
 from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.objectives.method import ProjectionHead
 from simcrop.objectives.texts import encode_texts
@@ -28,7 +29,11 @@ from simcrop.objectives.texts import encode_texts
 
 class Model(nn.Module):
     """An encoder and, where the method has them, a projection head with the text encoder, or a head for labels; nothing
-    that only training needs. `called`: what it is for the person who asks too much of it.
+    that only training needs. `simcrop.load` makes one. `grid`: where the patches lie in the input; `called`: what it is
+    for the person who asks too much of it.
+
+    A scan is a path to whatever `simcrop.read_volume` reads, or a `Volume`, in HU and with its affine. One that cannot
+    be used raises SimcropError, with a `reason` that can be counted and a `sentence`.
     """
 
     def __init__(
@@ -44,23 +49,58 @@ class Model(nn.Module):
         self.text = text
         self.eval()
 
-    def look(self, volume: Volume) -> Seen:
-        """A scan to be asked: `seen = model.look(volume)`, then `seen.ground(sentences)` as often as wanted."""
-        tensor, placement = preprocess(volume, self.spec)
+    def look(self, scan: Scan) -> Seen:
+        """A scan to be asked: `seen = model.look(scan)`, then `seen.ground(sentences)` as often as wanted."""
+        tensor, placement = preprocess(volume_of(scan), self.spec)
         return Seen(self, tensor[None], placement)
 
-    def embed(self, volume: Volume, pool: Literal["mean", "max"] = "mean") -> np.ndarray:
-        """One float32 vector for a scan: its patch features' mean or largest values, `(768,)` at paper size."""
-        return self.look(volume).embed(pool)
+    def embed(self, scan: Scan, pool: str = "mean") -> np.ndarray:
+        """One float32 vector for a scan, `(768,)` at paper size: the mean of its patches' features, the paper's
+        f^I = GAP(f_v), or with `max` the largest value of each.
+        """
+        check_pool(pool)
+        return self.look(scan).embed(pool)
 
-    def ground(self, volume: Volume, sentences: Sequence[str], top_k: int | None = None) -> list[Heat]:
-        """Where each sentence is seen: cosine similarity of its feature with every patch."""
+    def embed_many(
+        self, scans: Iterable[Scan], batch: int = 8, workers: int = 1, pool: str = "mean"
+    ) -> Embeddings:
+        """The vectors of many scans, `(s, d)` in their order, those of `embed` but for rounding; a scan that cannot be
+        read is listed under `refused` with its reason, and the rest goes on.
+
+        While `batch` scans are encoded, the next are read: by one thread, or by so many processes (`workers`), which is
+        faster and outlives a file that ends its reader. A script then calls it below `if __name__ == "__main__":`. In
+        memory are the inputs of three batches and a whole scan for each worker; `scans` may be a generator.
+        """
+        check_pool(pool)
+        check_counts(batch=batch, workers=workers)
+        vectors, names, places, refused = [np.zeros((0, self.vision.width), np.float32)], [], [], []
+        with closing(ahead(listed(scans), self.spec, max(batch, workers), workers)) as found:
+            for read, failed in in_batches(found, batch):
+                refused += failed
+                if read:
+                    inputs = torch.from_numpy(np.stack([scan.input for scan in read]))
+                    vectors.append(pooled(self.features_of(inputs), pool))
+                    names += [scan.name for scan in read]
+                    places += [scan.place for scan in read]
+        return sorted_out(np.concatenate(vectors), names, places, refused)
+
+    def tokens(self, scan: Scan) -> PatchTokens:
+        """The features of all patches of a scan, `(n, d)`, the centre of each in RAS+ mm of the scan's own file, and
+        which of them hold some of the scan and not only the air around it.
+        """
+        return self.look(scan).tokens
+
+    def ground(self, scan: Scan, sentences: Sequence[str], top_k: int | None = None) -> list[Heat]:
+        """Where each sentence is seen: cosine similarity of its feature with every patch (Eq. 2), on the scan's own
+        grid, and the `top_k` nearest patches; as many as the model was trained with (Eq. 3) when not given. Raises
+        SimcropError (`no-sentences`) of a model that was trained without reports.
+        """
         _ = self.reader  # a model that cannot is refused before it works
-        return self.look(volume).ground(sentences, top_k)
+        return self.look(scan).ground(sentences, top_k)
 
-    def scores(self, volume: Volume) -> dict[str, float]:
-        """Probability of each label by its name."""
-        return self.look(volume).scores()
+    def scores(self, scan: Scan) -> dict[str, float]:
+        """Probability of each label by its name. Raises SimcropError (`no-labels`) of a model that was taught none."""
+        return self.look(scan).scores()
 
     @torch.no_grad()
     def features_of(self, volumes: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b n d"]:
@@ -127,6 +167,7 @@ class Model(nn.Module):
 
     @property
     def spec(self) -> InputSpec:
+        """Its preprocessing: spacing in mm, voxels of the input, the window in HU that becomes [-1, 1]."""
         return self.recipe.input.spec
 
     @property
@@ -147,3 +188,9 @@ class Model(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.vision.device
+
+
+def check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise SimcropError("bad-setting", f"{name} wants a whole number from 1 on, got {count}")

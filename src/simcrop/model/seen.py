@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from einops import einsum, rearrange, reduce, repeat
@@ -17,9 +17,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from simcrop.data.preprocess import Placement
+from simcrop.errors import SimcropError
 from simcrop.nn.patch import PatchGrid
 
 AIR = -1.0  # of the input
+POOLS = ("mean", "max")
 
 
 @runtime_checkable
@@ -61,6 +63,30 @@ class Heat:
     scores: np.ndarray
 
 
+def pooled(features: Float[Tensor, "b n d"], pool: str) -> np.ndarray:
+    """One float32 vector per scan, `(b, d)`."""
+    check_pool(pool)
+    return reduce(features, "b n d -> b d", "max" if pool == "max" else "mean").float().cpu().numpy()
+
+
+def check_pool(pool: str) -> None:
+    if pool not in POOLS:
+        raise SimcropError("bad-setting", f"pool wants {' or '.join(POOLS)}, got {pool!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class PatchTokens:
+    """All patches of one scan. `features`: float32 `(n, d)`; `centres_mm`: the middle of each, `(n, 3)` in RAS+ mm of
+    the scan's own file; `inside`: bool `(n,)`, false for a patch that holds no voxel of the scan, only the air that it
+    was padded with; `grid`: patches along x, y and z, so that `features.reshape(*grid, -1)` is a picture.
+    """
+
+    features: np.ndarray
+    centres_mm: np.ndarray
+    inside: np.ndarray
+    grid: tuple[int, int, int]
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """A scan as `model` sees it: `volume` in [-1, 1] and where it lies in the file. Features and regions are computed
@@ -84,9 +110,18 @@ class Seen:
             return self.model.regions_of(self.volume)[0]
         return self.model.projected(self.features[None])[0]
 
-    def embed(self, pool: Literal["mean", "max"] = "mean") -> np.ndarray:
-        """One float32 vector: the patch features' mean or largest values, `(768,)` at paper size."""
-        return reduce(self.features, "n d -> d", pool).float().cpu().numpy()
+    def embed(self, pool: str = "mean") -> np.ndarray:
+        """One float32 vector: the patch features' `mean`, or the largest value of each (`max`); `(768,)` at paper size.
+        Raises SimcropError for another `pool`.
+        """
+        return pooled(self.features[None], pool)[0]
+
+    @property
+    def tokens(self) -> PatchTokens:
+        """The features of all patches, and where in the patient each of them lies."""
+        features, grid = self.features.float().cpu().numpy(), self.model.grid.shape
+        inside = self.placement.holds_scan(grid).reshape(-1)
+        return PatchTokens(features, self.placement.centres_mm(grid), inside, grid)
 
     def similarity(self, sentences: Sequence[str]) -> Float[Tensor, "s n"]:
         """Cosine of every sentence with every patch."""

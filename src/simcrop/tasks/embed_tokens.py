@@ -6,7 +6,6 @@ Axes: n patch (gx slowest, gz fastest), d features; centres in RAS+ mm of the sc
 from pathlib import Path
 
 import numpy as np
-from nibabel.affines import apply_affine
 
 from simcrop.data.preprocess import Placement
 from simcrop.data.samples.dataset import placement_of
@@ -47,7 +46,4 @@ def write_tokens_of_all(model: Model, cohort: Cohort, out: Path, form: str) -> l
 
 def centres(placement: Placement, grid: PatchGrid) -> tuple[np.ndarray, np.ndarray]:
     """The middle of every patch `(n, 3)`, and `(n,)` which hold a voxel of the scan and not only padding around it."""
-    index = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1).reshape(-1, 3)
-    middles = index * grid.patch + (np.array(grid.patch) - 1) / 2
-    inside = placement.holds_scan(grid.shape).reshape(-1)
-    return apply_affine(placement.affine, middles).astype(np.float32), inside
+    return placement.centres_mm(grid.shape), placement.holds_scan(grid.shape).reshape(-1)
