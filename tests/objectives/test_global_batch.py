@@ -4,6 +4,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from simcrop.engine.distributed import DistributedContext
+from simcrop.engine.distributed import DistributedContext, Sharding
 from simcrop.engine.gradient import Gradient
 from simcrop.engine.order import RankShare, step_seed
+from simcrop.engine.sharding import is_part
 from simcrop.objectives.method import Objective
 
 STUDIES = (
@@ -73,8 +75,13 @@ def made(build_parts: Callable, name: str, size: int) -> tuple[Objective, list[A
 
 def found(objective: Objective, terms: dict[str, Tensor]) -> dict[str, Tensor]:
     """Terms, gradients, and what is kept between steps, by name."""
-    gradients = {n: p.grad.clone() for n, p in objective.named_parameters() if p.grad is not None}
+    gradients = {n: whole_of(p.grad) for n, p in objective.named_parameters() if p.grad is not None}
     return {f"term {name}": term.detach() for name, term in terms.items()} | gradients | kept(objective)
+
+
+def whole_of(tensor: Any) -> Tensor:
+    """Of one that is spread over processes, all of it."""
+    return tensor.full_tensor() if is_part(tensor) else tensor.clone()
 
 
 def kept(objective: Objective) -> dict[str, Tensor]:
@@ -91,10 +98,12 @@ def whole(objective: Objective, batch: Any) -> dict[str, Tensor]:
     return found(objective, terms)
 
 
-def cut(objective: Objective, parts: list[Any], context: DistributedContext) -> dict[str, Tensor]:
+def cut(
+    objective: Objective, parts: list[Any], context: DistributedContext, sharding: Sharding = "none"
+) -> dict[str, Tensor]:
     """What the engine makes of this process's micro-batches."""
     share = RankShare(context.rank, context.world, len(parts[0]))
-    wrapped = context.wrap(objective, objective.skips_parameters)
+    wrapped = context.wrap(objective, objective.skips_parameters, sharding)
     sums = Gradient(objective, wrapped, share, SEED, False, context).backward(STEP, parts)
     objective.ends(0.0, 1, context.total)
     return found(objective, dict(zip(objective.terms, context.mean(sums)[1:], strict=True)))
@@ -150,10 +159,11 @@ def compute(rank: int, world: int, folder: Path, builds: dict[str, Callable]) ->
     """In a process of its own: its share of every method's batch."""
     with joined(rank, world, folder / "meeting") as context:
         for name, build in builds.items():
-            objective, parts = build()
-            mine = len(parts) // world
-            result = cut(objective, parts[rank * mine : (rank + 1) * mine], context)
-            torch.save(result, folder / f"{name}-{rank}.pt")
+            for sharding in ("none", "full"):
+                objective, parts = build()
+                mine = len(parts) // world
+                result = cut(objective, parts[rank * mine : (rank + 1) * mine], context, sharding)
+                torch.save(result, folder / f"{name}-{sharding}-{rank}.pt")
 
 
 @pytest.mark.parametrize(("world", "size"), [(2, 4), (4, 1)])
@@ -171,8 +181,8 @@ def test_any_number_of_processes_gives_the_loss_and_gradient_of_the_whole(
     for name in METHODS:
         objective, (batch,) = made(build_parts, name, 8)
         expected = whole(objective, batch)
-        for rank in range(world):
-            alike(torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True), expected)
+        for rank, sharding in product(range(world), ("none", "full")):
+            alike(torch.load(tmp_path / f"{name}-{sharding}-{rank}.pt", weights_only=True), expected)
 
 
 def test_what_is_random_belongs_to_the_sample_and_the_step(build_parts: Callable) -> None:
