@@ -102,7 +102,7 @@ class Spread:
         self.context, self.may_skip = context, may_skip
         trained = [p for p in module.parameters() if p.requires_grad]
         self.loose = [p for p in trained if not is_part(p)]
-        self.zeros: dict[int, Tensor] = {}
+        self.zeros: dict[int, list[Tensor]] = {}
         self.waits = False
 
     def __call__(self, *given: Any) -> Any:
@@ -113,17 +113,17 @@ class Spread:
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
-        """Gradients are added up here, and averaged with those of a later micro-batch."""
+        """Another micro-batch follows. Parts are averaged all the same: a sum of whole gradients would fill the memory
+        that is to be saved.
+        """
         self.waits = True
-        self.module.set_requires_gradient_sync(False)
         try:
             yield
         finally:
             self.waits = False
-            self.module.set_requires_gradient_sync(True)
 
     def backward(self, ends: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
-        """As `torch.autograd.backward`, with the mean over processes unless that waits."""
+        """As `torch.autograd.backward`, with the mean over processes."""
         if self.may_skip:
             self.reach_all()
         torch.autograd.backward(ends, gradients)
@@ -135,7 +135,8 @@ class Spread:
         """Zeros for whatever lies whole here at this moment, so that each process brings a gradient of it."""
         for number, parameter in enumerate(self.module.parameters()):
             if parameter.requires_grad and not is_part(parameter) and parameter.grad is None:
-                self.zeros[number] = parameter.grad = torch.zeros_like(parameter)
+                parameter.grad = torch.zeros_like(parameter)
+                self.zeros.setdefault(number, []).append(parameter.grad)
 
     def average_loose(self) -> None:
         if not self.loose:
@@ -148,7 +149,8 @@ class Spread:
     def forget_unreached(self) -> None:
         """Zeros that nowhere anything was added to are no gradient: the optimiser leaves such a parameter alone."""
         zeros, self.zeros = self.zeros, {}
-        reached = self.context.sum([int(zero._version > 0) for zero in zeros.values()]) if zeros else []
+        mine = [int(any(zero._version > 0 for zero in of_one)) for of_one in zeros.values()]
+        reached = self.context.sum(mine) if mine else []
         parameters = list(self.module.parameters())
         for number, times in zip(zeros, reached, strict=True):
             if times == 0:
