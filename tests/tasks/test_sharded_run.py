@@ -103,6 +103,10 @@ def alike(one: Path, other: Path) -> None:
     ours, theirs = load_file(one), load_file(other)
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
+        if name.endswith(
+            ("qkv.bias", "key.bias")
+        ):  # has no gradient but what is rounded, which Adam makes large
+            continue
         torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
