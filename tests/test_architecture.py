@@ -91,9 +91,11 @@ def test_an_arrow_that_is_not_on_the_page_is_seen(tmp_path: Path) -> None:
     assert table("| `losses` | pure | `errors` `data.store` |")["losses"] == {"errors", "data.store"}
 
 
-def test_only_one_file_speaks_to_other_processes() -> None:
-    speaking = {p.name for p in FILES if any(name.startswith("torch.distributed") for name in imports(p))}
-    assert speaking == {"distributed.py"}
+def test_only_three_files_of_the_engine_speak_to_other_processes() -> None:
+    speaking = {p for p in FILES if any(name.startswith("torch.distributed") for name in imports(p))}
+    assert speaking == {
+        SOURCE / "engine" / name for name in ("distributed.py", "sharding.py", "shard_files.py")
+    }
 
 
 def test_nothing_imports_torchvision_or_pickle_and_torchvision_is_not_there() -> None:

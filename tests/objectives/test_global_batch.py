@@ -4,18 +4,27 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
+import torch.distributed.fsdp  # once, before processes are forked
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
+from torch.utils.data import TensorDataset
 
-from simcrop.engine.distributed import DistributedContext
+from simcrop.engine.checkpoint import CheckpointSettings
+from simcrop.engine.distributed import DistributedContext, Sharding
 from simcrop.engine.gradient import Gradient
+from simcrop.engine.incidents import Incidents
+from simcrop.engine.job import EngineSettings, Job
+from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.engine.order import RankShare, step_seed
+from simcrop.engine.sharding import is_part
+from simcrop.engine.stepper import Stepper
 from simcrop.objectives.method import Objective
 
 STUDIES = (
@@ -58,6 +67,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
 }
 SEED, STEP = 5, 7
+SHARDINGS: tuple[Sharding, ...] = ("none", "full")
 
 
 def made(build_parts: Callable, name: str, size: int) -> tuple[Objective, list[Any]]:
@@ -73,8 +83,13 @@ def made(build_parts: Callable, name: str, size: int) -> tuple[Objective, list[A
 
 def found(objective: Objective, terms: dict[str, Tensor]) -> dict[str, Tensor]:
     """Terms, gradients, and what is kept between steps, by name."""
-    gradients = {n: p.grad.clone() for n, p in objective.named_parameters() if p.grad is not None}
+    gradients = {n: whole_of(p.grad) for n, p in objective.named_parameters() if p.grad is not None}
     return {f"term {name}": term.detach() for name, term in terms.items()} | gradients | kept(objective)
+
+
+def whole_of(tensor: Any) -> Tensor:
+    """Of one that is spread over processes, all of it."""
+    return tensor.full_tensor() if is_part(tensor) else tensor.clone()
 
 
 def kept(objective: Objective) -> dict[str, Tensor]:
@@ -91,13 +106,29 @@ def whole(objective: Objective, batch: Any) -> dict[str, Tensor]:
     return found(objective, terms)
 
 
-def cut(objective: Objective, parts: list[Any], context: DistributedContext) -> dict[str, Tensor]:
+def cut(
+    objective: Objective, parts: list[Any], context: DistributedContext, wrapped: Any = None
+) -> dict[str, Tensor]:
     """What the engine makes of this process's micro-batches."""
     share = RankShare(context.rank, context.world, len(parts[0]))
-    wrapped = context.wrap(objective, objective.skips_parameters)
+    wrapped = wrapped or context.wrap(objective, objective.skips_parameters)
     sums = Gradient(objective, wrapped, share, SEED, False, context).backward(STEP, parts)
     objective.ends(0.0, 1, context.total)
     return found(objective, dict(zip(objective.terms, context.mean(sums)[1:], strict=True)))
+
+
+def curve(objective: Objective, parts: list[Any], context: DistributedContext, wrapped: Any) -> Tensor:
+    """Loss, terms and gradient norm of two steps from there on."""
+    micro = len(parts[0])
+    optim = OptimSettings(
+        lr=1e-3, batch=micro * len(parts) * context.world, epochs=2, warmup_epochs=1, clip_grad=0.5
+    )
+    engine = EngineSettings(precision="fp32", micro_batch=micro)
+    places = TensorDataset(torch.zeros(optim.batch))
+    job = Job(places, None, Path(), lambda _: None, SEED, optim, engine, CheckpointSettings())
+    stepper = Stepper(objective, wrapped, build_optimizer(objective, optim), job, context, Incidents())
+    rows = [stepper.step(step, parts) for step in range(job.steps)]
+    return torch.tensor([[row[name] for name in ("loss", *objective.terms, "grad_norm")] for row in rows])
 
 
 def alike(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
@@ -147,32 +178,45 @@ def joined(rank: int, world: int, meeting: Path) -> Iterator[DistributedContext]
 
 
 def compute(rank: int, world: int, folder: Path, builds: dict[str, Callable]) -> None:
-    """In a process of its own: its share of every method's batch."""
+    """In a process of its own: its share of every method's batch, with and without all parameters in it."""
     with joined(rank, world, folder / "meeting") as context:
-        for name, build in builds.items():
-            objective, parts = build()
+        for name, sharding in product(builds, SHARDINGS):
+            objective, parts = builds[name]()
             mine = len(parts) // world
-            result = cut(objective, parts[rank * mine : (rank + 1) * mine], context)
-            torch.save(result, folder / f"{name}-{rank}.pt")
+            parts = parts[rank * mine : (rank + 1) * mine]
+            wrapped = context.wrap(objective, objective.skips_parameters, sharding)
+            trained = [p for p in objective.parameters() if p.requires_grad]
+            here = sum((p.to_local() if is_part(p) else p).numel() for p in trained)  # type: ignore[operator]
+            result = cut(objective, parts, context, wrapped) if world == 2 else {}
+            result["curve"] = curve(objective, parts, context, wrapped)
+            result["share"] = torch.tensor(here / sum(p.numel() for p in trained))
+            torch.save(result, folder / f"{name}-{sharding}-{rank}.pt")
 
 
 @pytest.mark.parametrize(("world", "size"), [(2, 4), (4, 1)])
-def test_any_number_of_processes_gives_the_loss_and_gradient_of_the_whole(
+def test_any_number_of_processes_learns_what_one_learns(
     build_parts: Callable, tmp_path: Path, world: int, size: int
 ) -> None:
+    """Loss and gradient, and the loss after some steps: whether each holds all parameters, or its share of them."""
     builds = {name: partial(made, build_parts, name, size) for name in METHODS}
     forked = multiprocessing.get_context("fork")
     running = [forked.Process(target=compute, args=(rank, world, tmp_path, builds)) for rank in range(world)]
     for process in running:
         process.start()
     for process in running:
-        process.join(60)
+        process.join(100)
     assert [process.exitcode for process in running] == [0] * world
     for name in METHODS:
         objective, (batch,) = made(build_parts, name, 8)
-        expected = whole(objective, batch)
-        for rank in range(world):
-            alike(torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True), expected)
+        expected = whole(objective, batch) if world == 2 else {}
+        expected["curve"] = curve(
+            objective, [batch], DistributedContext(0, 1, torch.device("cpu")), objective
+        )
+        for rank, sharding in product(range(world), SHARDINGS):
+            result = torch.load(tmp_path / f"{name}-{sharding}-{rank}.pt", weights_only=True)
+            share = float(result.pop("share"))
+            assert share == 1 if sharding == "none" else share == pytest.approx(1 / world, rel=0.15)
+            alike(result, expected)
 
 
 def test_what_is_random_belongs_to_the_sample_and_the_step(build_parts: Callable) -> None:

@@ -179,14 +179,20 @@ def test_settings_that_teach_nothing_may_change_when_a_run_goes_on(
     free: dict[str, dict[str, Any]] = {
         "data": {"workers": 1, "unreadable": 0.5},
         "checkpoint": {"every": 7, "keep": 5},
-        "engine": {**tree["engine"], "monitor": 0, "recompute": True, "skip_non_finite": 3},
+        "engine": {
+            **tree["engine"],
+            "monitor": 0,
+            "recompute": True,
+            "skip_non_finite": 3,
+            "sharding": "full",
+        },
         "text": {**tree["text"], "cache_sentences": False},
     }
     assert pretrain(toy_cohort, build_recipe({**tree, **free}, "toy"), tmp_path / "run", resume=True).finished
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     (continued,) = run["continued"]
     assert continued["settings_before"]["data.workers"] == 0
-    assert len(continued["settings_before"]) == 8
+    assert len(continued["settings_before"]) == 9
     assert run["settings"]["engine.skip_non_finite"] == 3
 
 

@@ -3,9 +3,11 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -13,9 +15,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from simcrop.engine.sharding import Together, is_part, together_of
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
-from simcrop.files.whole import StoreError, flush, flush_folder
+from simcrop.files.whole import StoreError, flush, flush_folder, writing
 from simcrop.settings import Settings
 
 STATE = "state.json"  # lies in a checkpoint and in no model folder
@@ -50,49 +53,82 @@ class TrainingState:
     step: int
     weights: dict[str, Tensor]
     optimizer: dict[str, Tensor]
+    together: Together | None = None
 
     def copied_to_cpu(self) -> "TrainingState":
         """The same values where no step will change them."""
         weights, optimizer = (
-            {name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
+            {name: self.copied(tensor) for name, tensor in tensors.items() if self.brings(tensor)}
             for tensors in (self.weights, self.optimizer)
         )
-        return TrainingState(self.step, weights, optimizer)
+        return TrainingState(self.step, weights, optimizer, self.together)
+
+    def copied(self, tensor: Tensor) -> Tensor:
+        if self.together is not None and is_part(tensor):
+            return shard_files().on_cpu(tensor, self.together)
+        return tensor.to("cpu", copy=True)
+
+    def brings(self, tensor: Tensor) -> bool:
+        """Whether it is for this process to write: its part, and what is whole everywhere if it is the main one."""
+        return self.is_main or is_part(tensor)
+
+    @property
+    def is_main(self) -> bool:
+        return self.together is None or self.together.rank == 0
+
+    def meeting(self) -> AbstractContextManager[None]:
+        """What fails in it fails in all processes that write together."""
+        return nullcontext() if self.together is None else shard_files().failing_together(self.together)
+
+    def write(self, folder: Path) -> None:
+        for name, tensors in (("model", self.weights), ("optimizer", self.optimizer)):
+            path = folder / f"{name}.safetensors"
+            if self.together is None:
+                save_tensors(tensors, path)
+            else:
+                shard_files().write_parts(tensors, path, self.together)
 
 
 def training_state(module: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> TrainingState:
-    """Gathered in every process, since a module that is spread over them can be read by all of them only."""
-    return TrainingState(step, trained_state(module), optimizer_state(module, optimizer))
+    """In every process: the whole, or of a module that is spread over them each its part."""
+    weights, remembered = trained_state(module), optimizer_state(module, optimizer)
+    return TrainingState(step, weights, remembered, together_of(module))
 
 
 def save_checkpoint(folder: Path, state: TrainingState, describe: Describe, keep: int) -> Path:
     """Write `folder/step-XXXXXXXX` beside itself under another name, have it on disk, then rename it; drop old ones.
 
-    By one process. `describe` finds `state.json` in the folder that it describes, and so can tell it from a model's.
+    By one process, or by all where each has its part of the state. `describe` finds `state.json` in the folder that it
+    describes, and so can tell it from a model's.
     """
     final = folder / f"step-{state.step:08d}"
     partial = folder / f"{final.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        save_tensors(state.weights, partial / "model.safetensors")
-        save_tensors(state.optimizer, partial / "optimizer.safetensors")
-        (partial / STATE).write_text(json.dumps({"step": state.step}))
-        describe(partial)
-        flush_folder(partial)
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-        flush(folder)
+        with state.meeting():
+            if state.is_main:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+        state.write(partial)
+        with state.meeting():
+            if state.is_main:
+                (partial / STATE).write_text(json.dumps({"step": state.step}))
+                describe(partial)
+                flush_folder(partial)
+                shutil.rmtree(final, ignore_errors=True)
+                partial.rename(final)
+                flush(folder)
     except (StoreError, OSError) as error:
         # A disk that is full stays full unless the half-written checkpoint goes; the older ones are whole.
-        shutil.rmtree(partial, ignore_errors=True)
+        if state.is_main:
+            shutil.rmtree(partial, ignore_errors=True)
         raise SimcropError(
             "write-failed",
             f"{final}: the checkpoint cannot be written: {in_one_line(error.__cause__ or error)}; "
             "earlier checkpoints are whole, free some space and continue with --resume",
         ) from error
-    for old in checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
+    if state.is_main:
+        for old in checkpoints(folder)[:-keep]:
+            shutil.rmtree(old)
     return final
 
 
@@ -105,8 +141,11 @@ def checkpoints(folder: Path) -> list[Path]:
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Weights and optimiser state back in place; the number of steps done."""
     try:
-        weights, state = (load_file(path / f"{name}.safetensors") for name in ("model", "optimizer"))
         step = int(json.loads((path / STATE).read_text())["step"])
+        if together_of(module) is not None:
+            shard_files().read_parts(path, module, optimizer, trained_state(module))
+            return step
+        weights, state = (load_file(path / f"{name}.safetensors") for name in ("model", "optimizer"))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise SimcropError(
             "bad-checkpoint",
@@ -118,6 +157,24 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
         of, kind = name.rsplit(".", 1)
         optimizer.state[trained[of]][kind] = tensor.to(trained[of].device)
     return step
+
+
+def describe_beside(folder: Path, describe: Describe) -> None:
+    """What lies beside the checkpoints in `folder` and belongs to all of them, while one process has all of it."""
+    partial = folder / "step-00000000.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with writing(partial):
+            partial.mkdir(parents=True)
+            (partial / STATE).write_text(json.dumps({"step": 0}))
+            describe(partial)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def shard_files() -> Any:
+    """How parts are written and read, which takes long to import."""
+    return import_module("simcrop.engine.shard_files")
 
 
 def in_one_line(error: BaseException) -> str:

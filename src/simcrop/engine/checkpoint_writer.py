@@ -17,10 +17,12 @@ class CheckpointWriter:
     def __init__(self, thread: ThreadPoolExecutor, folder: Path, describe: Describe, keep: int) -> None:
         self.thread, self.folder, self.describe, self.keep = thread, folder, describe, keep
         self.running: Future[Path] | None = None
+        self.together = False
 
     def write(self, state: TrainingState) -> None:
         """Copies `state`, which the next step changes, and begins to write it."""
         self.wait()
+        self.together = state.together is not None
         copied = state.copied_to_cpu()
         self.running = self.thread.submit(save_checkpoint, self.folder, copied, self.describe, self.keep)
 
@@ -31,8 +33,10 @@ class CheckpointWriter:
             running.result()
 
     def check(self) -> None:
-        """Raises what the writing failed with, if it did."""
-        if self.running is not None and self.running.done():
+        """Raises what the writing failed with, if it did. Processes that write together are told by `wait` alone, which
+        all of them call after the same step.
+        """
+        if self.running is not None and self.running.done() and not self.together:
             self.wait()
 
 

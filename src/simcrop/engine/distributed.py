@@ -1,4 +1,6 @@
-"""One process or many: which one this is, and what all of them agree on. Nothing else imports `torch.distributed`."""
+"""One process or many: which one this is, and what all of them agree on. `torch.distributed` is imported here and where
+parameters are spread (`sharding.py`, `shard_files.py`).
+"""
 
 import gc
 import os
@@ -6,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import signature
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 
 from simcrop.errors import SimcropError
 
+Sharding = Literal["none", "full"]
 PATIENCE = timedelta(minutes=30)  # for a process that is late: the first look at a large cohort, a slow disk
 
 
@@ -87,13 +90,18 @@ class DistributedContext:
         if self.world > 1:
             dist.barrier()
 
-    def wrap(self, module: nn.Module, may_skip: bool = False) -> nn.Module:
-        """The module, its gradients averaged over all processes. `may_skip`: some parameters may stay unused.
+    def wrap(self, module: nn.Module, may_skip: bool = False, sharding: Sharding = "none") -> Any:
+        """The module, its gradients averaged over all processes. `may_skip`: some parameters may stay unused;
+        `sharding`: whether each process holds all of it or its part.
 
         Buffers are alike everywhere from the start and are not sent again in every step.
         """
         if self.world == 1:
             return module
+        if sharding == "full":
+            from simcrop.engine.sharding import spread
+
+            return spread(module, self, may_skip)
         ddp = nn.parallel.DistributedDataParallel
         renamed = "forward_sync_buffers" in signature(ddp).parameters  # from torch 2.13 on
         buffers: dict[str, Any] = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}

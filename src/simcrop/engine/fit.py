@@ -52,7 +52,7 @@ def fit(
     share = job.share(context)
     accumulate = len(share.of(job.order.draws(0)))
     # Wrapped first: a wrapper may put other parameters in place of these, which optimiser and checkpoint must know.
-    wrapped = context.wrap(objective, getattr(objective, "skips_parameters", False))
+    wrapped = context.wrap(objective, getattr(objective, "skips_parameters", False), job.engine.sharding)
     optimizer = build_optimizer(objective, job.optim)
     done = restore(objective, optimizer, job, resume, context)
     journal = Journal(job.folder / "journal.jsonl", done) if context.is_main else None
@@ -132,9 +132,9 @@ def save(
     context: DistributedContext,
     wait: bool,
 ) -> None:
-    """Every process gives its part; one writes, behind the training unless all are to `wait` for it."""
+    """Every process gives its part; one writes, or each its own, behind the training unless all are to `wait`."""
     state = training_state(objective, optimizer, step)
-    if context.is_main:
+    if context.is_main or state.together:
         writer.write(state)
     if wait:
         writer.wait()

@@ -24,7 +24,7 @@ class Gradient:
     def __init__(
         self,
         objective: nn.Module,
-        wrapped: nn.Module,
+        wrapped: Any,
         share: RankShare,
         seed: int,
         half: bool,
@@ -32,6 +32,8 @@ class Gradient:
     ) -> None:
         self.objective: Any = objective
         self.wrapped: Any = wrapped
+        # A module that is spread over processes has its own way to do it.
+        self.pull: Callable[..., None] = getattr(wrapped, "backward", torch.autograd.backward)
         self.share, self.seed, self.half, self.context = share, seed, half, context
         self.weights: dict[str, float] = {name: term.weight for name, term in self.objective.terms.items()}
         self.compares = any(term.compares_samples for term in self.objective.terms.values())
@@ -60,7 +62,7 @@ class Gradient:
                         means[name] += part.detach()
                         ends.append((part * self.weights[name], None))
                 ends = [(end, gradient) for end, gradient in ends if end.requires_grad]
-                torch.autograd.backward([end for end, _ in ends], [gradient for _, gradient in ends])
+                self.pull([end for end, _ in ends], [gradient for _, gradient in ends])
         values = torch.stack([terms.get(name, means[name]).float() for name in self.weights])
         loss = (values * values.new_tensor(list(self.weights.values()))).sum()
         return torch.cat([loss[None], values])

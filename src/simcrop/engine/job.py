@@ -10,7 +10,7 @@ from pydantic import Field
 from torch.utils.data import Dataset
 
 from simcrop.engine.checkpoint import CheckpointSettings, Describe
-from simcrop.engine.distributed import DistributedContext
+from simcrop.engine.distributed import DistributedContext, Sharding
 from simcrop.engine.monitor import Monitor
 from simcrop.engine.optim import OptimSettings
 from simcrop.engine.order import RankShare, SampleOrder
@@ -23,6 +23,9 @@ class EngineSettings(Settings):
     """`precision`: of the products; auto is bf16 where the device has instructions for it, and fp32 elsewhere. A run
     keeps what it began with.
 
+    `sharding`: of parameters and optimiser over processes: `none`, each holds them all (DDP), or `full`, each holds its
+    part and more is sent to and fro (FSDP2).
+
     `micro_batch`: samples per forward pass and process, all of the process's share when not set; what is learned stays
     the same, but where samples are compared each micro-batch is looked at twice. `recompute`: less memory for about an
     eighth more time. `compile`: transformer blocks as compiled kernels, faster on a card after a slow first step; a
@@ -31,9 +34,10 @@ class EngineSettings(Settings):
     `skip_non_finite`: so many steps of a run whose loss or gradient is not finite change nothing; the next ends it.
     """
 
-    free: ClassVar = frozenset({"micro_batch", "recompute", "monitor", "skip_non_finite"})
+    free: ClassVar = frozenset({"sharding", "micro_batch", "recompute", "monitor", "skip_non_finite"})
 
     precision: Literal["auto"] | Precision = "auto"
+    sharding: Sharding = "none"
     micro_batch: int | None = Field(default=None, ge=1)
     recompute: bool = False
     compile: bool = False

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from simcrop.engine.sharding import brought_together
+
 # Named figures of the objective as it stands.
 Monitor = Callable[[], dict[str, float]]
 
@@ -22,7 +24,7 @@ def monitored(objective: nn.Module, monitor: Monitor, device: torch.device) -> d
     devices = [device] if device.type == "cuda" else []
     training = objective.training
     objective.eval()
-    with torch.random.fork_rng(devices), torch.no_grad():
+    with torch.random.fork_rng(devices), torch.no_grad(), brought_together(objective):
         figures = monitor()
     objective.train(training)
     return figures

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from simcrop.engine.sharding import is_part
 from simcrop.settings import Settings
 
 POWER = 0.9  # of the schedule poly
@@ -61,15 +62,16 @@ def build_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.A
     trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     depths = {name: depth_of(name) for name, _ in trained}
     top = max((depth for depth in depths.values() if depth is not None), default=0)
-    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool, bool], list[nn.Parameter]] = {}
     for name, parameter in trained:
         depth = depths[name]
         slower = 1.0 if depth is None else (settings.layer_decay or 1.0) ** (top + 1 - depth)
         decay, scale = settings.weight_decay if decays(name, parameter) else 0.0, rate_of(name) * slower
-        groups.setdefault((decay, scale, starts_late(name)), []).append(parameter)
+        key = (decay, scale, starts_late(name), is_part(parameter))  # parts are stepped with parts alone
+        groups.setdefault(key, []).append(parameter)
     listed = [
         {"params": p, "weight_decay": decay, "scale": scale, "late": late}
-        for (decay, scale, late), p in sorted(groups.items(), key=lambda group: group[0], reverse=True)
+        for (decay, scale, late, _), p in sorted(groups.items(), key=lambda group: group[0], reverse=True)
     ]
     return torch.optim.AdamW(listed, lr=settings.lr, betas=settings.betas, fused=True)
 

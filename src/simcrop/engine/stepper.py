@@ -14,6 +14,7 @@ from simcrop.engine.journal import Row
 from simcrop.engine.moments import Moments
 from simcrop.engine.optim import head_only, learning_rate
 from simcrop.engine.precision import settled
+from simcrop.engine.sharding import clip, total_norm
 from simcrop.errors import SimcropError
 
 
@@ -23,7 +24,7 @@ class Stepper:
     def __init__(
         self,
         objective: nn.Module,
-        wrapped: nn.Module,
+        wrapped: Any,
         optimizer: torch.optim.Optimizer,
         job: Job,
         context: DistributedContext,
@@ -48,13 +49,13 @@ class Stepper:
         sums = self.gradient.backward(step, micro)
         if head_only(self.job.optim, step, self.job.steps, self.steps_per_epoch):
             self.rest()
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        norm = total_norm([p.grad for p in self.parameters if p.grad is not None])
         # Here alone the engine waits for the device in a step: to know whether the loss is finite.
         *means, size = torch.cat([self.context.mean(sums), norm.float()[None]]).tolist()
         if skipped := self.refuse_non_finite(step, means, size, micro):
             return {"lr": lr, "skipped": skipped}
         if self.job.optim.clip_grad is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.job.optim.clip_grad, norm)
+            clip(self.parameters, self.job.optim.clip_grad, norm)
         self.optimizer.step()
         self.moments.end(step)
         return {

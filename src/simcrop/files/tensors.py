@@ -3,7 +3,7 @@
 No axes or units. Nothing is ever unpickled.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -50,19 +50,30 @@ def load_state(
     (`what` does not fit); flaw 9 of the public code was to let them pass.
     """
     own = module.state_dict()
-    wanted = set(own if names is None else names)
-    missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
+    wanted = own if names is None else names
+    refuse_misfit(
+        {name: tensor.shape for name, tensor in state.items()},
+        {name: own[name].shape for name in wanted},
+        what,
+    )
+    with torch.no_grad():
+        for name, tensor in state.items():
+            own[name].copy_(tensor)
+
+
+def refuse_misfit(
+    found: Mapping[str, Sequence[int]], wanted: Mapping[str, Sequence[int]], what: str = "the weights"
+) -> None:
+    """Names with shapes, as they were found and as they are wanted: SimcropError where they differ in anything."""
+    missing, extra = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
     if missing or extra:
         raise SimcropError(
             "weights-mismatch",
             f"{what} do not fit: {len(missing)} missing {missing[:3]}, {len(extra)} unknown {extra[:3]}",
         )
-    for name, tensor in state.items():
-        if own[name].shape != tensor.shape:
+    for name, shape in found.items():
+        if tuple(shape) != tuple(wanted[name]):
             raise SimcropError(
                 "weights-mismatch",
-                f"{what} do not fit: {name} is {tuple(tensor.shape)}, expected {tuple(own[name].shape)}",
+                f"{what} do not fit: {name} is {tuple(shape)}, expected {tuple(wanted[name])}",
             )
-    with torch.no_grad():
-        for name, tensor in state.items():
-            own[name].copy_(tensor)

@@ -25,4 +25,6 @@ def follow(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
     """Each weight keeps `momentum` of itself and takes the rest from the leader's."""
     own = dict(follower.named_buffers())
     for name, parameter in leader.named_parameters():
-        own[name].lerp_(parameter, 1 - momentum)
+        # Where the leader is spread over processes, one whole weight at a time.
+        whole = getattr(parameter, "full_tensor", parameter.detach)()
+        own[name].lerp_(whole, 1 - momentum)

@@ -77,6 +77,12 @@ class Objective(nn.Module):
         """Whether some trained parameters get no gradient."""
         return False
 
+    @property
+    def runs_always(self) -> list[nn.Module]:
+        """Parts that all processes run equally often in a step, whatever lies in their batches."""
+        parts = [self.vision, getattr(self, "vision_decoder", None)]
+        return [part for part in parts if part is not None]
+
     def rate_of(self, name: str) -> float:
         """Factor of the learning rate of a parameter, as of heads that learn faster than what they sit on."""
         del name

@@ -19,12 +19,13 @@ from torch import Tensor
 from simcrop.claim import differences, refuse_missing
 from simcrop.config import Recipe, flat, free_settings
 from simcrop.data.store.cohort import Cohort, open_cohort
-from simcrop.engine.checkpoint import Describe, checkpoints, trained_state
+from simcrop.engine.checkpoint import Describe, checkpoints, describe_beside, trained_state
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
 from simcrop.engine.fit import Fitted, fit
 from simcrop.engine.journal import Row, read_journal
 from simcrop.engine.precision import settled
 from simcrop.engine.progress import Progress, show_progress
+from simcrop.engine.sharding import gather_whole
 from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
@@ -131,9 +132,13 @@ def train_together(
         if context.is_main and not begun:
             record_start(out, job.start, tell)
             record_facts(out, job.facts, tell)
+        if context.is_main and context.world > 1 and recipe.engine.sharding == "full":
+            describe_beside(out / "checkpoints", job.describe)
         tell(job.cut_short)
         progress = progress or show_progress(verb.name, context.is_main)
         fitted = fit(objective, job, context, continued, progress)
+        if fitted.finished:
+            gather_whole(objective)
         trained = trained_state(objective)  # gathered by all, written by one
         if context.is_main and fitted.finished:
             rows = read_journal(out / "journal.jsonl")
