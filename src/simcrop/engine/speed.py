@@ -52,7 +52,7 @@ class Speed:
             "data_wait": round(waited / seconds, 4),
             "of_limit": share,
             "peak_gb": round(peak_bytes(self.context.device) / 1e9, 3),
-            "left_s": round(left),
+            "left_s": round(left, 1),
         }
 
 

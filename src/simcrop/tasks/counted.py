@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from simcrop.config import Recipe, build_recipe
+from simcrop.objectives.method import MethodSettings
 from simcrop.tasks.cost import Cost, cost_of
 
 ORGAN_TEXTS = ("organs.descriptions", "organs.conclusions")  # files, which do not change what a step costs
@@ -27,7 +28,7 @@ def counted(recipe: Recipe) -> Cost:
 
 def tree_of(recipe: Recipe) -> dict[str, Any]:
     """The settings that decide what a step costs."""
-    shared = set(Recipe.model_fields) - COUNTED
+    shared = set(Recipe.model_fields) - set(MethodSettings.model_fields) - COUNTED
     tree = {name: value for name, value in recipe.model_dump(mode="json").items() if name not in shared}
     for group, name in (setting.split(".") for setting in ORGAN_TEXTS):
         if group in tree:

@@ -4,13 +4,11 @@ What there is, nobody has said: a machine is assumed (`speeds.yaml`), and its fi
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from simcrop.experiments.scale.asked import Asked
+from simcrop.experiments.scale.feeding import Feeding
+from simcrop.experiments.scale.memory import Memory
 from simcrop.experiments.speeds import speeds
-
-if TYPE_CHECKING:
-    from simcrop.experiments.scale.plan import Feeding, Memory
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Part:
 
 
 def parts_of(
-    asked: Asked, feeding: "Feeding", memory: "Memory", gradients_gb: float, step_seconds: float
+    asked: Asked, feeding: Feeding, memory: Memory, gradients_gb: float, step_seconds: float
 ) -> tuple[Part, ...]:
     """The fullest first."""
     machine = speeds().machine
@@ -39,7 +37,7 @@ def parts_of(
     sent = 2 * (asked.gpus - 1) / asked.gpus * gradients_gb / step_seconds
     parts = (
         Part("disk", feeding.gb_per_s * together, machine.disk_gb_per_s, "GB/s", "each machine"),
-        Part("cores", feeding.cores, machine.cores_per_gpu, "cores", "each GPU"),
+        Part("cores", feeding.cores, float(machine.cores_per_gpu), "cores", "each GPU"),
         Part("GPU memory", memory.used_gb, memory.free_gb, "GB", "each GPU"),
         Part(
             "network",

@@ -6,18 +6,15 @@ No axes. GB and MB are 10^9 and 10^6 bytes; hours are of one core, one GPU, or b
 from dataclasses import dataclass
 from math import ceil, prod
 
-from simcrop.config import load_recipe
 from simcrop.experiments.scale.asked import Asked
 from simcrop.experiments.scale.breaking import Part, parts_of
+from simcrop.experiments.scale.feeding import Feeding, feeding_of, finer
+from simcrop.experiments.scale.memory import Memory, memory_of
 from simcrop.experiments.scale.tables import TableHours, hours_of_tables
-from simcrop.experiments.speeds import line, speeds
+from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.expense import NUMBER, checkpoint_bytes
 from simcrop.tasks.cost import Cost
 from simcrop.tasks.counted import counted
-
-FREE = 0.9  # of a GPU's memory: the rest is torch's own, and gaps
-GIB_TO_GB = 2**30 / 1e9
-PAPER = "simcrop-paper"  # at which memory was measured
 
 
 @dataclass(frozen=True)
@@ -29,23 +26,6 @@ class IngestHours:
     cores: int
     hours: float
     waits_for: str
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Of one GPU, in GB. `largest`: scans at once that fit, 0 where not even one does; `micro_batch`: how many are
-    taken at once, so that the share of a GPU is whole.
-    """
-
-    free_gb: float
-    fixed_gb: float
-    scan_gb: float
-    largest: int
-    micro_batch: int
-
-    @property
-    def used_gb(self) -> float:
-        return self.fixed_gb + max(1, self.micro_batch) * self.scan_gb
 
 
 @dataclass(frozen=True)
@@ -66,15 +46,6 @@ class Pretraining:
     gpu_hours: float
     hours: float
     hours_at_limit: float
-
-
-@dataclass(frozen=True)
-class Feeding:
-    """What one GPU eats, with a codec: GB/s from disk, and cores that read."""
-
-    codec: str
-    gb_per_s: float
-    cores: float
 
 
 @dataclass(frozen=True)
@@ -112,10 +83,7 @@ def plan_of(asked: Asked) -> Plan:
     memory = memory_of(asked, cost)
     spent = pretraining_of(asked, cost, memory)
     each = spent.volumes_per_s / asked.gpus
-    feeding = tuple(
-        Feeding(name, each * of.mb * finer(asked) / 1e3, each * of.milliseconds / 1e3)
-        for name, of in known.codecs.by_name.items()
-    )
+    feeding = feeding_of(asked, each)
     gradients = NUMBER * cost.trained / 1e9
     ways = {one.codec: parts_of(asked, one, memory, gradients, spent.step_seconds) for one in feeding}
     codec = min(ways, key=lambda name: ways[name][0].load)
@@ -148,11 +116,6 @@ def machines(asked: Asked) -> int:
     return ceil(asked.gpus / speeds().machine.gpus)
 
 
-def finer(asked: Asked) -> float:
-    """Stored voxels over those at the spacing that was measured."""
-    return prod(speeds().codecs.spacing_mm) / prod(asked.recipe.input.spacing_mm)
-
-
 def ingest_of(asked: Asked) -> IngestHours:
     of, machine = speeds().ingest, speeds().machine
     cores = asked.gpus * machine.cores_per_gpu
@@ -162,22 +125,6 @@ def ingest_of(asked: Asked) -> IngestHours:
     return IngestHours(
         core_hours, raw_gb / 1e3, cores, max(by_cores, by_disk), "cores" if by_cores >= by_disk else "disk"
     )
-
-
-def memory_of(asked: Asked, cost: Cost) -> Memory:
-    """Counted, and as much more per scan as was measured more than counted at the paper's size."""
-    _, measured = line(list(speeds().training.peak_gib))
-    more = measured * 2**30 / counted_of_paper().bytes_per_scan
-    free, fixed = FREE * asked.device.memory_gb, cost.bytes_fixed / 1e9
-    scan = more * cost.bytes_per_scan / 1e9
-    largest = max(0, int((free - fixed) / scan))
-    wanted = asked.recipe.engine.micro_batch or asked.batch
-    micro = max((n for n in range(1, min(largest, wanted) + 1) if asked.batch % n == 0), default=0)
-    return Memory(free, fixed, scan, largest, micro)
-
-
-def counted_of_paper() -> Cost:
-    return counted(load_recipe(PAPER))
 
 
 def pretraining_of(asked: Asked, cost: Cost, memory: Memory) -> Pretraining:

@@ -6,13 +6,14 @@ Pre-trainings see the scans that were asked for; what is judged are the paper's 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from simcrop.config import load_recipe
 from simcrop.experiments.scale.asked import Asked
 from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.expense import Sizes, expense_of, hours_on
-from simcrop.experiments.tables.jobs import Job, Pretrain
+from simcrop.experiments.tables.jobs import Pretrain
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.planning import Setup, plan
 from simcrop.experiments.tables.rows import SIMCROP
@@ -21,6 +22,7 @@ from simcrop.experiments.tables.sources import PARTS, Sources
 TABLES = ("table1", "table2", "table3", "fig2", "fig3")
 SEEDS = 3  # alike in what they cost
 ALL = "all"
+PAPER = SIMCROP.recipe["paper"]
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,35 @@ class TableHours:
 
 
 def hours_of_tables(asked: Asked) -> tuple[TableHours, ...]:
-    setup, sizes = made_up(asked.scans)
+    """Of each, and of all. Epochs that were asked for are those of every pre-training."""
+    longer = asked.recipe.optim.epochs / load_recipe(PAPER).optim.epochs
+    return tuple(
+        summed(name, works, longer, asked.kind, asked.gpus) for name, works in works_of(asked.scans).items()
+    )
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job: whose, and 10^9 operations."""
+
+    row: str
+    trains: bool
+    gflop: float
+
+
+@cache
+def works_of(scans: int) -> dict[str, list[Work]]:
+    """By table, with one seed."""
+    setup, sizes = made_up(scans)
+    encoder = load_recipe(PAPER)
     by_table = {name: plan(name, setup) for name in TABLES}
     every = {job.folder: job for jobs in by_table.values() for job in jobs}
-    spent = {folder: hours(job, asked, sizes) for folder, job in every.items()}
-    lists = {**by_table, ALL: list(every.values())}
-    return tuple(summed(name, jobs, spent, asked.gpus) for name, jobs in lists.items())
+    works = {
+        folder: Work(job.row, isinstance(job, Pretrain), expense_of(job, encoder, sizes).gflop)
+        for folder, job in every.items()
+    }
+    lists = {name: [works[job.folder] for job in jobs] for name, jobs in by_table.items()}
+    return {**lists, ALL: list(works.values())}
 
 
 def made_up(scans: int) -> tuple[Setup, Sizes]:
@@ -55,18 +80,11 @@ def made_up(scans: int) -> tuple[Setup, Sizes]:
     return Setup(Places(Path("tables")), Sources(cohorts), "paper", (0,)), sizes
 
 
-def hours(job: Job, asked: Asked, sizes: Sizes) -> float:
-    """Of one GPU. Epochs that were asked for are those of every pre-training."""
-    base = load_recipe(SIMCROP.recipe["paper"])
-    longer = asked.recipe.optim.epochs / base.optim.epochs if isinstance(job, Pretrain) else 1.0
-    return longer * hours_on(asked.kind, expense_of(job, base, sizes).gflop)
-
-
-def summed(name: str, jobs: Sequence[Job], spent: dict[Path, float], gpus: int) -> TableHours:
+def summed(name: str, works: Sequence[Work], longer: float, kind: str, gpus: int) -> TableHours:
     """Of all seeds. As long as all of them, shared; at least as long as the longest row, whose jobs wait in turn."""
     chains: dict[str, float] = defaultdict(float)
-    for job in jobs:
-        chains[job.row] += spent[job.folder]
+    for work in works:
+        chains[work.row] += hours_on(kind, work.gflop * (longer if work.trains else 1.0))
     whole = SEEDS * sum(chains.values())
-    trainings = SEEDS * sum(isinstance(job, Pretrain) for job in jobs)
-    return TableHours(name, SEEDS * len(jobs), trainings, whole, max(whole / gpus, *chains.values()))
+    trainings = SEEDS * sum(work.trains for work in works)
+    return TableHours(name, SEEDS * len(works), trainings, whole, max(whole / gpus, *chains.values()))
