@@ -10,9 +10,11 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
@@ -60,9 +62,10 @@ def ceilings(clock: Clock, repeats: int, size: str) -> dict[str, float]:
 
 
 def agreement(device: torch.device, changes: list[str]) -> dict[str, Any]:
-    """Loss and gradients of a small network against fp32 on the processor: relative errors."""
+    """Loss and gradients of a small network against float64 on the processor: relative errors."""
     recipe = load_recipe("simcrop-tiny", [*SMALL, *changes])
-    exact = gradients(make_setup(recipe, 384, torch.device("cpu"), studies=3), "fp32")
+    with in_float64():
+        exact = gradients(doubled(make_setup(recipe, 384, torch.device("cpu"), studies=3)), "fp32")
     found: dict[str, Any] = {}
     for precision in precisions(device):
         loss, gradient = gradients(make_setup(recipe, 384, device, studies=3), precision)
@@ -76,6 +79,19 @@ def agreement(device: torch.device, changes: list[str]) -> dict[str, Any]:
 def precisions(device: torch.device) -> list[str]:
     """Those that the device has instructions for; others would say nothing about it, slowly."""
     return ["fp32", "bf16"] if settled("auto", device) == "bf16" else ["fp32"]
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """What a network holds in fp32 on purpose is then held in float64."""
+    with patch.object(Tensor, "float", Tensor.double):
+        yield
+
+
+def doubled(setup: Setup) -> Setup:
+    """The same network and batch with every number in float64."""
+    batch = setup.cached.each(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+    return replace(setup, objective=setup.objective.double(), cached=batch)
 
 
 def gradients(setup: Setup, precision: str) -> tuple[float, Tensor]:

@@ -175,3 +175,41 @@ def test_milliseconds_and_how_much_faster_are_those_of_the_planted_work(
     assert report["milliseconds"] == {"nii.gz float32": 6000, "ours, raw": 3000}
     assert report["faster_than_nii_gz_float32"]["ours, raw"] == {"median": 2, "least": 1, "most": 3}
     assert report["mb"] == {name: round(path.stat().st_size / 1e6, 2) for name, path in files.items()}
+
+
+def test_cores_that_feed_a_gpu_are_told_from_the_most_processes_that_were_measured(
+    small_input: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small_input.store(some_hu(), tmp_path)
+    rate = {".b2nd": 50.0, ".npy": 200.0}
+    monkeypatch.setattr(small_input.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(
+        small_input,
+        "volumes_per_s",
+        lambda path, _, processes, __: processes * rate[path.suffix] * (1.0 if processes == 1 else 0.9),
+    )
+    report = small_input.feeding(some_hu(), tmp_path, Namespace(workers=[1, 4, 16], volumes=5))
+    assert (report["cores_here"], report["left_out"], report["eaten_by_an_h200"]) == (4, [16], 587)
+    assert report["lz4"]["volumes_per_s"] == {"1": 50.0, "4": 180.0}
+    assert report["lz4"]["cores_for_an_h200"] == 14  # 587 / 45, and never less
+    assert report["raw"]["cores_for_an_h200"] == 4
+    assert report["fewest_cores"] == "raw"
+    mb = (tmp_path / "scan.npy").stat().st_size / 1e6
+    assert report["raw"]["disk_gb_per_s_for_an_h200"] == round(587 * mb / 1e3, 2)
+
+
+def test_what_no_core_is_there_for_is_left_out_and_has_no_number(
+    small_input: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small_input.store(some_hu(), tmp_path)
+    monkeypatch.setattr(small_input.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    report = small_input.feeding(some_hu(), tmp_path, Namespace(workers=[2], volumes=5))
+    assert report["left_out"] == [2]
+    assert report["lz4"]["volumes_per_s"] == {}
+    assert "cores_for_an_h200" not in report["lz4"]
+    assert report["fewest_cores"] is None
+
+
+def test_a_loading_process_reads_for_real(small_input: ModuleType, tmp_path: Path) -> None:
+    small_input.store(some_hu(), tmp_path)
+    assert small_input.volumes_per_s(tmp_path / "scan.npy", some_hu().shape, 1, 2) > 0

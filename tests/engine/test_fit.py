@@ -14,6 +14,7 @@ from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.fit import fit
 from simcrop.engine.job import Job
 from simcrop.engine.journal import read_journal
+from simcrop.engine.speed import TIMINGS
 from simcrop.errors import SimcropError
 
 Build = Callable[..., Job]
@@ -70,7 +71,7 @@ def test_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(toy: Toy, j
     assert fit(resumed, run, ALONE, resume=True).finished
     assert same(resumed, whole)
     rows, straight = (read_journal(run.folder.parent / n / "journal.jsonl") for n in ("broken", "whole"))
-    times = {"volumes_per_s": 0, "data_wait": 0}
+    times = dict.fromkeys(TIMINGS, 0)
     assert [{**row, **times} for row in rows] == [{**row, **times} for row in straight]
 
 

@@ -19,6 +19,7 @@ from simcrop.config import build_recipe
 from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
+from simcrop.engine.speed import TIMINGS
 from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.tasks.pretrain import pretrain
@@ -131,12 +132,16 @@ def test_run_folder_holds_what_was_promised_and_its_model_embeds(
     names = {p.name for p in (tmp_path / "run").iterdir()}
     assert {"run.json", "journal.jsonl", "metrics.json", "checkpoints", "model", "report.html"} <= names
     page = (tmp_path / "run" / "report.html").read_text()
-    assert all(word in page for word in ("align.top_k", "Eq. 6", "<svg"))
+    assert all(word in page for word in ("align.top_k", "Eq. 6", "<svg", "GB at the peak"))
     row = read_journal(tmp_path / "run" / "journal.jsonl")[-1]
-    promised = {"step", "epoch", "loss", "volume", "align", "report", "lr", "volumes_per_s", "data_wait"}
+    promised = {"step", "epoch", "loss", "volume", "align", "report", "lr", *TIMINGS}
     assert promised <= set(row)
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["flops_per_sample"] > 0
+    assert row["of_limit"] > 0, "a toy, too, can be counted"
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["steps"] == 3
+    assert metrics["peak_gb"] == row["peak_gb"]
     assert metrics["loss_last"] == pytest.approx(row["loss"])
     feature = load(tmp_path / "run").embed(open_cohort(toy_cohort)[0].volume())
     assert feature.shape == (36,)

@@ -11,6 +11,7 @@ from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, z
 from simcrop.cli.loading import loading
 from simcrop.cli.methods import methods
 from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Rescale, Resume, Set
+from simcrop.cli.plan import plan
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.segment import segment
 from simcrop.cli.segment_predict import segment_predict
@@ -155,6 +156,7 @@ app.command()(retrieve)
 app.command()(similar)
 app.command()(audit)
 app.command()(methods)
+app.command()(plan)
 
 
 @app.command()

@@ -25,7 +25,8 @@ from simcrop.engine.loading import lost_workers, micro_batches
 from simcrop.engine.memory import give_back_memory
 from simcrop.engine.monitor import monitored, monitored_steps
 from simcrop.engine.optim import build_optimizer
-from simcrop.engine.progress import Pace, Progress, silent
+from simcrop.engine.progress import Progress, silent
+from simcrop.engine.speed import Speed, in_words
 from simcrop.engine.stepper import Stepper
 from simcrop.engine.stop import steps_to_save, stop_requests
 from simcrop.errors import SimcropError
@@ -59,7 +60,7 @@ def fit(
     incidents = earlier_incidents(journal.earlier if journal else [], context)
     stepper = Stepper(objective, wrapped, optimizer, job, context, incidents)
     last: Row = {}
-    pace = Pace("steps")
+    speed = Speed(job, context)
     step, stopping = done, False
     monitored_at = monitored_steps(job.steps, job.engine.monitor)
 
@@ -87,17 +88,13 @@ def fit(
                 "step": step,
                 "epoch": round(job.order.epoch(step), 4),
                 **last,
-                "volumes_per_s": round(job.optim.batch / seconds, 4),
-                "data_wait": round(waited / seconds, 4),
+                **speed.figures(step, seconds, waited),
             }
             if job.monitor is not None and step in monitored_at:
                 row["monitored"] = monitored(objective, job.monitor, context.device)
             if journal is not None:
                 journal.write(row)
-            speed, wait = row["volumes_per_s"], row["data_wait"]
-            words = f"loss {last['loss']:.3f}" if "loss" in last else "skipped: loss not finite"
-            words += f"  {speed:.2f} volumes/s  waiting for data {wait:.0%}  {pace(step, job.steps)}"
-            progress(step, job.steps, words)
+            progress(step, job.steps, in_words(row))
             stopping = context.any_rank(asked.stop)
             writer.check()
             if stopping or step % job.checkpoint.every == 0 or step == job.steps:

@@ -49,7 +49,8 @@ class EngineSettings(Settings):
 class Job:
     """One training run. `dataset[draw]` gives a sample, `collate` a batch with `.ids` and `.to(device)`, `monitor`
     figures that no batch gives. `unreadable`: what share of the data set may turn out to be so; a batch names what was
-    replaced in `.unread`. For the records, `start`: its first weights, and `facts`: what else is to be known of it.
+    replaced in `.unread`. `flops`: of a sample, forward and backward, where they were counted. For the records,
+    `start`: its first weights, and `facts`: what else is to be known of it.
     """
 
     dataset: Dataset
@@ -63,6 +64,7 @@ class Job:
     workers: int = 0
     unreadable: float = 0.0
     monitor: Monitor | None = None
+    flops: float | None = None
     start: dict[str, Any] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 

@@ -59,10 +59,15 @@ class Pace:
         self.before: int | None = None
 
     def __call__(self, done: int, total: int) -> str:
+        rate, left = self.measured(done, total)
+        return f"{rate:.3g} {self.unit}/s, {clock_time(left)} left"
+
+    def measured(self, done: int, total: int) -> tuple[float, float]:
+        """Units per second, and the seconds that are left."""
         if self.before is None:
             self.before = done - 1
         rate = (done - self.before) / max(self.clock() - self.started, 1e-9)
-        return f"{rate:.3g} {self.unit}/s, {clock_time((total - done) / rate)} left"
+        return rate, (total - done) / rate
 
 
 def clock_time(seconds: float) -> str:

@@ -37,12 +37,15 @@ def write_run_page(
 
 
 def run_figures(rows: list[Row], metrics: Mapping[str, Any]) -> dict[str, object]:
-    """What a run is in four numbers."""
+    """What a run is in a few numbers."""
+    share, peak = metrics.get("of_limit"), metrics.get("peak_gb")
     return {
         "steps": rows[-1]["step"],
         "loss, last tenth": metrics["loss_last"],
         "volumes per second": metrics["volumes_per_s"],
+        **({"of the device's limit": f"{share:.0%}"} if share is not None else {}),
         "waiting for data": f"{metrics['data_wait']:.1%}",
+        **({"GB at the peak": round(peak, 2)} if peak is not None else {}),
     }
 
 
@@ -128,5 +131,8 @@ def summary(rows: list[Row], terms: Sequence[str]) -> dict[str, Any]:
         out[f"{name}_last"] = sum(row[name] for row in learned[-tenth:]) / tenth
     out["volumes_per_s"] = sorted(row["volumes_per_s"] for row in rows)[len(rows) // 2]
     out["data_wait"] = sum(row["data_wait"] for row in rows) / len(rows)
+    shares = sorted(row["of_limit"] for row in rows if row.get("of_limit") is not None)
+    out["of_limit"] = shares[len(shares) // 2] if shares else None
+    out["peak_gb"] = max((row["peak_gb"] for row in rows if "peak_gb" in row), default=None)
     out |= rows[-1].get("monitored", {})
     return out

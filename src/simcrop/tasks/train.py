@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from simcrop.tasks.components import with_known_classes, with_known_labels
 from simcrop.tasks.folder import RUN, check_folder, open_folder, read_run, reserved, unspoiled
 from simcrop.tasks.job import prepare_job
 from simcrop.tasks.start_from import lines_of
+from simcrop.tasks.step_flops import step_flops
 from simcrop.tasks.training_samples import training_studies
 
 Tell = Callable[[str], None]
@@ -135,6 +136,7 @@ def train_together(
         if context.is_main and context.world > 1 and recipe.engine.sharding == "full":
             describe_beside(out / "checkpoints", job.describe)
         tell(job.cut_short)
+        job = replace(job, flops=step_flops(recipe, out)) if context.is_main else job
         progress = progress or show_progress(verb.name, context.is_main)
         fitted = fit(objective, job, context, continued, progress)
         if fitted.finished:

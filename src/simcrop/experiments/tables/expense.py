@@ -3,26 +3,24 @@
 No axes. A count leaves out reading, judging masks, fitting heads and starting processes.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
 
-from simcrop.config import Recipe, build_recipe
+from simcrop.config import Recipe
 from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.jobs import Job, Pretrain, Probe, Segment, Transfer
-from simcrop.experiments.tables.rows import ORGAN_TEXTS
-from simcrop.tasks.methods import Cost, cost_of
+from simcrop.tasks.cost import Cost
+from simcrop.tasks.counted import counted
 from simcrop.tasks.training_samples import training_studies
 
 NUMBER = 4  # bytes of a weight, and of a feature
 WAYS = 2  # of pooling, both of which are kept
 MOMENTS = 2  # of AdamW, in a checkpoint beside the weights
-GPU_GFLOPS = 790e3 * 0.4  # of an H200: 40 % of its dense bf16 limit
-CORE_GFLOPS = {"bf16": 150.0, "fp32": 60.0}  # of a training or a look at scans, on one of two shared cores
-CORE_START_S = 15.0  # of a process, until its first step
+GPU = "h200"  # whose hours are said
 
 
 @dataclass(frozen=True)
@@ -35,10 +33,17 @@ class Expense:
 
     @property
     def gpu_hours(self) -> float:
-        return self.gflop / GPU_GFLOPS / 3600
+        return hours_on(GPU, self.gflop)
 
 
-Sizes = Mapping[Path, int]  # scans of cohorts that are not drawn yet
+def hours_on(kind: str, gflop: float) -> float:
+    """On one card, at the share of its product limit that a step of the paper's batch was measured at."""
+    known = speeds()
+    tflops = known.product_tflops(known.device(kind)) * known.training.share(known.training.largest)
+    return gflop / (tflops * 1e3) / 3600
+
+
+Sizes = Mapping[Path, int]  # scans of cohorts that are not there yet: all, or those to learn from
 
 
 def total(jobs: Sequence[Job], encoder: Recipe, sizes: Sizes) -> Expense:
@@ -51,8 +56,8 @@ def expense_of(job: Job, encoder: Recipe, sizes: Sizes) -> Expense:
     if isinstance(job, Pretrain | Segment):
         recipe = job.built
         cost = counted(recipe)
-        weights = (1 + MOMENTS) * cost.trained * recipe.checkpoint.keep + cost.kept
-        return Expense(cost.gflop_per_scan * samples_seen(recipe, job), NUMBER * weights)
+        on_disk = checkpoint_bytes(cost) * recipe.checkpoint.keep + NUMBER * cost.kept
+        return Expense(cost.gflop_per_scan * samples_seen(recipe, job, sizes), on_disk)
     if isinstance(job, Probe | Transfer):
         scans = sizes[job.cohort] if job.cohort in sizes else len(opened(str(job.cohort)))
         return Expense(scans * looking(encoder), scans * NUMBER * WAYS * vision(encoder)[1])
@@ -64,34 +69,21 @@ def opened(path: str) -> Cohort:
     return open_cohort(path)
 
 
-def counted(recipe: Recipe) -> Cost:
-    """Recipes that differ in seed, length, start or files cost the same."""
-    plain = recipe.model_copy(
-        update={
-            "seed": 0,
-            "init": type(recipe.init)(),
-            "data": type(recipe.data)(),
-            "optim": type(recipe.optim)(),
-        }
-    )
-    tree = plain.model_dump(mode="json")
-    for group, name in (setting.split(".") for setting in ORGAN_TEXTS):
-        if group in tree:
-            tree[group][name] = None
-    return counted_once(json.dumps(tree))
+def checkpoint_bytes(cost: Cost) -> int:
+    """Of one: what learns, and both moments."""
+    return NUMBER * (1 + MOMENTS) * cost.trained
 
 
-@cache
-def counted_once(text: str) -> Cost:
-    return cost_of(build_recipe(json.loads(text), "a recipe"))
-
-
-def samples_seen(recipe: Recipe, job: Job) -> int:
+def samples_seen(recipe: Recipe, job: Job, sizes: Sizes) -> int:
     """Scans, or windows of scans, with repetition."""
     if recipe.optim.steps is not None:
         return recipe.optim.batch * recipe.optim.steps
+    if job.cohort in sizes:
+        studies = round(sizes[job.cohort] * recipe.data.share)
+    else:
+        studies = len(training_studies(opened(str(job.cohort)), recipe))
     per_scan = recipe.window_needs.per_scan if recipe.window_needs is not None else 1
-    return recipe.optim.epochs * len(training_studies(opened(str(job.cohort)), recipe)) * per_scan
+    return recipe.optim.epochs * studies * per_scan
 
 
 def looking(recipe: Recipe) -> float:

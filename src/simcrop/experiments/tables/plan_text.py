@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from simcrop.config import Recipe
-from simcrop.experiments.tables.expense import CORE_GFLOPS, CORE_START_S, Expense, Sizes, total
+from simcrop.experiments.speeds import speeds
+from simcrop.experiments.tables.expense import GPU, Expense, Sizes, total
 from simcrop.experiments.tables.jobs import Job
-
-DRAW_S = 0.2  # of a core, per phantom patient: drawn, and ingested
 
 
 def seconds_on_a_core(spent: Expense, jobs: int, precision: str) -> float:
     """Of jobs at toy size, one after the other."""
-    return spent.gflop / CORE_GFLOPS[precision] + CORE_START_S * jobs
+    cores = speeds().cores
+    return spent.gflop / cores.gflop_per_s(precision) + cores.start_s * jobs
 
 
 def lines_of(
@@ -42,7 +42,10 @@ def lines_of(
     lines += [line(row, [job for job in left if job.row == row]) for row in rows]
     lines.append(line("all", left))
     if not precision:
-        lines.append("GPU hours: operations counted, at 40 % of an H200's dense bf16 limit.")
+        share = speeds().training.share(speeds().training.largest)
+        lines.append(
+            f"GPU hours: operations counted, at {share:.0%} of the product limit of an {GPU.upper()}."
+        )
     return [*lines, *(f"no column {name}: {why}" for name, why in missing.items()), *([end] if end else [])]
 
 

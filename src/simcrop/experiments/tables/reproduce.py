@@ -15,13 +15,14 @@ from simcrop.engine.precision import best_precision
 from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
+from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.budget import record_machine
 from simcrop.experiments.tables.columns import COLUMNS
 from simcrop.experiments.tables.expense import Sizes, total
 from simcrop.experiments.tables.jobs import Job, Training
 from simcrop.experiments.tables.phantoms import Patients, draw, sources_of_phantoms, wanted
 from simcrop.experiments.tables.places import Places
-from simcrop.experiments.tables.plan_text import DRAW_S, lines_of, seconds_on_a_core
+from simcrop.experiments.tables.plan_text import lines_of, seconds_on_a_core
 from simcrop.experiments.tables.planning import POOLS, Budget, Setup, choices, plan
 from simcrop.experiments.tables.recorded import read_failures, refuse_other_recipes, write_failures
 from simcrop.experiments.tables.rows import SIMCROP, Size
@@ -169,7 +170,7 @@ class Tables:
         """What is left, on as many cores as there are."""
         left = [job for job in jobs if not job.done]
         to_draw = [of for of in wanted(self.columns) if not (self.places.cohort(*of) / METRICS).exists()]
-        drawing = DRAW_S * sum(self.patients.of(*of) for of in to_draw)
+        drawing = speeds().cores.draw_s * sum(self.patients.of(*of) for of in to_draw)
         work = seconds_on_a_core(total(left, self.encoder, self.sizes), len(left), best_precision())
         return (drawing + work) / self.at_once
 

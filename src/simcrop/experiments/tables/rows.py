@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from simcrop.tasks.counted import ORGAN_TEXTS
+
 Size = Literal["paper", "tiny"]
 SSL, VLP, OURS, BEYOND = "3D Med-SSL", "3D Med-VLP", "ours", "beyond the paper"
 BASE = "simcrop"  # key of the row whose input, encoder and optimiser all others have
@@ -54,7 +56,6 @@ def method(key: str, name: str, group: str) -> Row:
     return Row(key, name, group, recipes(key), paper=key)
 
 
-ORGAN_TEXTS = ("organs.descriptions", "organs.conclusions")
 SIMCROP = Row("simcrop", "SimCroP", OURS, recipes("simcrop"), paper="simcrop", switches=(True, True, True))
 RANDOM = Row("random", "Random init", "", recipes("simcrop"), trained=False, paper="random")
 SUPERVISED = Row("supervised", "Labels alone", BEYOND, recipes("supervised"))

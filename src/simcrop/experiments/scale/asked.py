@@ -1,0 +1,74 @@
+"""What is planned: so many scans, so many GPUs of a kind, a recipe. What cannot be is one line. No axes or units."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simcrop.config import Recipe, load_recipe
+from simcrop.errors import SimcropError
+from simcrop.experiments.speeds import Device, speeds
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`recipe` with the epochs that were asked for; `scans`: to pre-train on."""
+
+    scans: int
+    gpus: int
+    kind: str
+    recipe: Recipe
+    recipe_name: str
+
+    @property
+    def device(self) -> Device:
+        return speeds().device(self.kind)
+
+    @property
+    def batch(self) -> int:
+        """On one GPU in a step."""
+        return self.recipe.optim.batch // self.gpus
+
+    @property
+    def samples(self) -> int:
+        """Scans that are seen, with repetition."""
+        optim = self.recipe.optim
+        every = optim.epochs * self.scans
+        return every if optim.steps is None else min(every, optim.steps * optim.batch)
+
+
+def asked(
+    scans: int, gpus: str, recipe: str, epochs: int | None = None, changes: Sequence[str] = ()
+) -> Asked:
+    """Raises SimcropError."""
+    if scans < 1:
+        raise SimcropError("bad-setting", f"--scans {scans}: there must be one at least")
+    if epochs is not None and epochs < 1:
+        raise SimcropError("bad-setting", f"--epochs {epochs}: there must be one at least")
+    count, kind = cards(gpus)
+    speeds().device(kind)
+    built = load_recipe(recipe, list(changes))
+    if built.verb != "pretrain":
+        raise SimcropError(
+            "bad-setting", f"--recipe {recipe} is trained by `simcrop {built.verb}`: plan is for pretrain"
+        )
+    if epochs is not None:  # the warm-up, which need not fit any more, costs what any other step costs
+        built = built.model_copy(update={"optim": built.optim.model_copy(update={"epochs": epochs})})
+    if built.optim.batch % count:
+        more = -(-built.optim.batch // count) * count
+        raise SimcropError(
+            "bad-setting",
+            f"--gpus {gpus}: optim.batch = {built.optim.batch} cannot be shared by {count} GPUs; "
+            f"--set optim.batch={more}, for example",
+        )
+    return Asked(scans, count, kind, built, recipe)
+
+
+def cards(words: str) -> tuple[int, str]:
+    """`8xh200`."""
+    found = re.fullmatch(r"(-?\d+)x(\S+)", words.strip().lower())
+    if not found:
+        raise SimcropError("bad-setting", f"--gpus {words}: expected a number, x and a kind, such as 8xh200")
+    count = int(found[1])
+    if count < 1:
+        raise SimcropError("bad-setting", f"--gpus {words}: there must be one at least")
+    return count, found[2]

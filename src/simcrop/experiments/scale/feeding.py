@@ -1,0 +1,29 @@
+"""What a GPU eats: bytes from disk and cores that read, by codec. No axes; GB of 10^9 bytes."""
+
+from dataclasses import dataclass
+from math import prod
+
+from simcrop.experiments.scale.asked import Asked
+from simcrop.experiments.speeds import speeds
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """What one GPU eats, with a codec: GB/s from disk, and cores that read."""
+
+    codec: str
+    gb_per_s: float
+    cores: float
+
+
+def feeding_of(asked: Asked, volumes_per_s: float) -> tuple[Feeding, ...]:
+    """With each codec, at so many volumes a second on one GPU."""
+    return tuple(
+        Feeding(name, volumes_per_s * of.mb * finer(asked) / 1e3, volumes_per_s * of.milliseconds / 1e3)
+        for name, of in speeds().codecs.by_name.items()
+    )
+
+
+def finer(asked: Asked) -> float:
+    """Stored voxels over those at the spacing that was measured."""
+    return prod(speeds().codecs.spacing_mm) / prod(asked.recipe.input.spacing_mm)
