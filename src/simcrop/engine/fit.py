@@ -26,6 +26,7 @@ from simcrop.engine.memory import give_back_memory
 from simcrop.engine.monitor import monitored, monitored_steps
 from simcrop.engine.optim import build_optimizer
 from simcrop.engine.progress import Pace, Progress, silent
+from simcrop.engine.sinks import opened
 from simcrop.engine.stepper import Stepper
 from simcrop.engine.stop import steps_to_save, stop_requests
 from simcrop.errors import SimcropError
@@ -71,6 +72,7 @@ def fit(
         micro_batches(
             job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers
         ) as batches,
+        opened(job.sinks, journal) as sinks,  # after the loading processes, which must not inherit them
         checkpoint_writer(job.folder / "checkpoints", job.describe, job.checkpoint.keep) as writer,
     ):
         while step < job.steps and not stopping:
@@ -94,6 +96,8 @@ def fit(
                 row["monitored"] = monitored(objective, job.monitor, context.device)
             if journal is not None:
                 journal.write(row)
+            for sink in sinks:
+                sink.write(row)
             speed, wait = row["volumes_per_s"], row["data_wait"]
             words = f"loss {last['loss']:.3f}" if "loss" in last else "skipped: loss not finite"
             words += f"  {speed:.2f} volumes/s  waiting for data {wait:.0%}  {pace(step, job.steps)}"
