@@ -49,7 +49,9 @@ def told(run: Job, shelves: list[Shelf], times: int = 1) -> Job:
     return replace(run, sinks=(put_up,) * times)
 
 
-def test_every_sink_is_told_what_the_journal_is_and_closed(toy: Toy, job: Build, shelves: list[Shelf]) -> None:
+def test_every_sink_is_told_what_the_journal_is_and_closed(
+    toy: Toy, job: Build, shelves: list[Shelf]
+) -> None:
     run = told(job("a"), shelves, times=2)
     fit(toy(), run, ALONE)
     rows = read_journal(run.folder / "journal.jsonl")
@@ -62,6 +64,7 @@ def test_after_a_kill_a_sink_is_given_the_rows_up_to_the_checkpoint(
     toy: Toy, job: Build, shelves: list[Shelf]
 ) -> None:
     def die(done: int, total: int, words: str) -> None:
+        del total, words
         if done == 10:
             raise Killed
 
@@ -77,7 +80,7 @@ def test_after_a_kill_a_sink_is_given_the_rows_up_to_the_checkpoint(
 
 def test_a_process_that_has_no_journal_opens_no_sink(tmp_path: Path) -> None:
     def refuse(earlier: Sequence[Row]) -> Shelf:
-        raise AssertionError
+        raise AssertionError(earlier)
 
     with opened([refuse], None) as sinks:
         assert sinks == []

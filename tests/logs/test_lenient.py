@@ -31,7 +31,7 @@ class Shelf:
 
 
 def lenient(shelf: Any, told: list[str], earlier: list[Row]) -> Lenient:
-    return Lenient("tensorboard", lambda folder: shelf, Path("x"), told.append, earlier)
+    return Lenient("tensorboard", lambda _: shelf, Path("x"), told.append, earlier)
 
 
 def test_what_the_journal_kept_is_written_before_what_comes(rows: list[Row]) -> None:
@@ -59,7 +59,7 @@ def test_a_full_disk_is_one_line_and_nothing_after_it(rows: list[Row], kept: int
 
 def test_a_sink_that_cannot_be_opened_is_one_line(rows: list[Row]) -> None:
     told: list[str] = []
-    sink = Lenient("wandb", lambda folder: Shelf(broken=True), Path("x"), told.append, [])
+    sink = Lenient("wandb", lambda _: Shelf(broken=True), Path("x"), told.append, [])
     sink.write(rows[0])
     sink.close()
     (line,) = told
@@ -69,7 +69,7 @@ def test_a_sink_that_cannot_be_opened_is_one_line(rows: list[Row]) -> None:
 def test_ctrl_c_is_no_failure_of_a_sink(rows: list[Row]) -> None:
     class Stopped(Shelf):
         def write(self, row: Row) -> None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(row)
 
     with pytest.raises(KeyboardInterrupt):
         lenient(Stopped(), [], rows)

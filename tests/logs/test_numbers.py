@@ -17,10 +17,22 @@ def test_of_studies_only_how_many_there_are_is_told(rows: list[dict[str, Any]]) 
 
 
 def test_a_group_that_is_not_known_is_kept_back_since_its_keys_may_be_studies() -> None:
-    row = {"step": 1, "loss": 2, "worst": {"train_9_a_1": 0.5}, "study": "train_9_a_1", "ids": ["x"], "on": True}
+    row = {
+        "step": 1,
+        "loss": 2,
+        "worst": {"train_9_a_1": 0.5},
+        "study": "train_9_a_1",
+        "ids": ["x"],
+        "on": True,
+    }
     assert numbers_of(row) == {"loss": 2.0}
 
 
 def test_settings_that_are_words_stay_here() -> None:
-    settings = {"optim.lr": 0.1, "text.model": "/home/somebody/bert", "aug.flip_lr": True, "input.shape": (1, 2)}
+    settings = {
+        "optim.lr": 0.1,
+        "text.model": "/home/somebody/bert",
+        "aug.flip_lr": True,
+        "input.shape": (1, 2),
+    }
     assert plain_settings(settings) == {"optim.lr": 0.1, "aug.flip_lr": True}

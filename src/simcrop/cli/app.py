@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from simcrop.cli.doctor import doctor
 from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
 from simcrop.cli.loading import loading
 from simcrop.cli.methods import methods
@@ -155,6 +156,7 @@ app.command()(retrieve)
 app.command()(similar)
 app.command()(audit)
 app.command()(methods)
+app.command()(doctor)
 
 
 @app.command()

@@ -7,7 +7,6 @@ from simcrop.engine.journal import Row
 from simcrop.engine.sinks import Sink
 from simcrop.errors import printable
 
-
 # Opens a sink that is empty: whatever it wrote into its folder before is gone.
 Begin = Callable[[Path], Sink]
 
@@ -45,15 +44,22 @@ class Lenient:
             act()
         except Exception as error:  # noqa: BLE001
             # Other people's code, which raises what it likes; curves are not worth a run.
-            self.tell(f"log.{self.name} is given up: {words_of(error)}; the run goes on, journal.jsonl has all")
+            self.tell(
+                f"log.{self.name} is given up: {words_of(error)}; the run goes on, journal.jsonl has all"
+            )
             self.close_quietly()
 
     def close_quietly(self) -> None:
         """What can still be let go of, without a second line."""
         sink, self.sink = self.sink, None
-        self.tell = lambda line: None
+        self.tell = unheard
         if sink is not None:
             self.attempt(sink.close)
+
+
+def unheard(line: str) -> None:
+    """Of a sink that was given up already."""
+    del line
 
 
 def words_of(error: Exception) -> str:

@@ -29,7 +29,9 @@ class MLflow:
         entities: Any = import_module("mlflow.entities")
         tracking: Any = import_module("mlflow.tracking")
         shutil.rmtree(folder, ignore_errors=True)
-        (folder / ".trash").mkdir(parents=True)  # which a process that had this store open before takes for given
+        (folder / ".trash").mkdir(
+            parents=True
+        )  # which a process that had this store open before takes for given
         self.metric = entities.Metric
         self.client = tracking.MlflowClient(tracking_uri=folder.absolute().as_uri())
         experiment = self.client.create_experiment(EXPERIMENT)

@@ -34,9 +34,7 @@ class TensorBoard:
             unless_begun.pop_all()
 
     def write(self, row: Row) -> None:
-        values = [
-            self.summary.Value(tag=name, simple_value=value) for name, value in numbers_of(row).items()
-        ]
+        values = [self.summary.Value(tag=name, simple_value=value) for name, value in numbers_of(row).items()]
         self.put(self.event(wall_time=time.time(), step=row["step"], summary=self.summary(value=values)))
 
     def put(self, event: Any) -> None:

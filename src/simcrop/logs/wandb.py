@@ -16,9 +16,17 @@ from simcrop.logs.numbers import numbers_of
 
 PROJECT = "simcrop"
 SILENT = {
-    **{"mode": "offline", "console": "off", "silent": True, "save_code": False},
-    **{"disable_git": True, "disable_code": True, "x_disable_meta": True, "x_disable_stats": True},
-    **{"x_disable_machine_info": True, "x_save_requirements": False, "host": ""},
+    "mode": "offline",
+    "console": "off",
+    "silent": True,
+    "save_code": False,
+    "disable_code": True,
+    "disable_git": True,
+    "host": "",
+    "x_disable_machine_info": True,
+    "x_disable_meta": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
     "reinit": "create_new",  # or a run that the caller has open, online perhaps, would be taken for ours
 }
 
@@ -34,7 +42,11 @@ class Wandb:
         folder.mkdir(parents=True)
         chosen = self.wandb.Settings(root_dir=str(folder.parent), **SILENT)
         self.run = self.wandb.init(
-            project=PROJECT, id=known or uuid.uuid4().hex[:12], name=name, config=dict(settings), settings=chosen
+            project=PROJECT,
+            id=known or uuid.uuid4().hex[:12],
+            name=name,
+            config=dict(settings),
+            settings=chosen,
         )
 
     def write(self, row: Row) -> None:
