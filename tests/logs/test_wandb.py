@@ -2,7 +2,11 @@
 
 import getpass
 import json
+import os
 import struct
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,3 +102,77 @@ def test_no_name_of_a_study_of_this_machine_or_of_its_user_is_kept(tmp_path: Pat
     assert {run.host for run in runs} == {""}
     kept = {path.name for path in (tmp_path / "wandb").rglob("*") if path.is_file()}
     assert not kept & {"requirements.txt", "wandb-metadata.json", "output.log"}
+
+
+def services() -> list[int]:
+    """The library's own processes below this one."""
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    stats = {pid: words_of(pid) for pid in pids}
+    mine = ["(wandb-core)", str(os.getpid())]
+    return [pid for pid, words in stats.items() if words[1:4:2] == mine and words[2] != "Z"]
+
+
+def words_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()
+    except OSError:
+        return []
+
+
+def test_a_closed_run_leaves_no_process_behind(tmp_path: Path, rows: list[Row]) -> None:
+    sink = Wandb(tmp_path / "wandb", "first", {})
+    assert len(services()) == 1
+    sink.write(rows[0])
+    sink.close()
+    assert services() == []
+
+
+# In a process of its own: the library never asks what became of its service, which Python tells at the very end.
+KILLED = """
+import os, signal, sys, time
+from functools import partial
+from pathlib import Path
+
+from simcrop.logs.lenient import Lenient
+from simcrop.logs.wandb import Wandb
+
+def parent(path):
+    try:
+        name, state, parent = path.read_text().split()[1:4]
+    except OSError:
+        return 0
+    return int(parent) if name == "(wandb-core)" else 0
+
+told = []
+sink = Lenient("wandb", partial(Wandb, name="first", settings={}), Path(sys.argv[1]), told.append, [])
+(service,) = [path for path in Path("/proc").glob("[0-9]*/stat") if parent(path) == os.getpid()]
+os.kill(int(service.parent.name), signal.SIGKILL)
+deadline = time.monotonic() + 20
+while not told and time.monotonic() < deadline:
+    sink.write({"step": 1, "loss": 2.0})
+sink.close()
+print(*told, sep=chr(10))
+"""
+
+
+def test_a_service_that_is_killed_is_one_line_also_at_the_end(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", KILLED, str(tmp_path / "wandb")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("log.wandb is given up: ")
+    assert line.endswith("; the run goes on, journal.jsonl has all")
+
+
+def test_a_run_that_the_caller_has_open_stays_his(tmp_path: Path, rows: list[Row]) -> None:
+    import wandb
+
+    theirs = wandb.init(mode="offline", dir=tmp_path / "theirs", settings=wandb.Settings(silent=True))
+    write(tmp_path / "run" / "wandb", rows)
+    deadline = time.monotonic() + 20
+    while len(messages(tmp_path / "run" / "wandb")) < len(rows) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [row["_step"] for row in history(tmp_path / "run" / "wandb")] == [1, 2, 3, 4, 5, 6]
+    assert wandb.run is theirs
+    theirs.log({"mine": 1})
+    theirs.finish()

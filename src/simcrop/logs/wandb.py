@@ -7,6 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -41,21 +42,30 @@ class Wandb:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         chosen = self.wandb.Settings(root_dir=str(folder.parent), **SILENT)
-        self.run = self.wandb.init(
-            project=PROJECT,
-            id=known or uuid.uuid4().hex[:12],
-            name=name,
-            config=dict(settings),
-            settings=chosen,
-        )
+        with ExitStack() as unless_begun:
+            unless_begun.callback(self.end_service)
+            self.run: Any = self.wandb.init(
+                project=PROJECT,
+                id=known or uuid.uuid4().hex[:12],
+                name=name,
+                config=dict(settings),
+                settings=chosen,
+            )
+            unless_begun.pop_all()
 
     def write(self, row: Row) -> None:
         self.run.log(numbers_of(row), step=row["step"])
 
     def close(self) -> None:
-        self.run.finish()
-        # It returns before the file is whole; the process that writes it ends when it is. Left alone where the caller
-        # has a run of his own, which ends with his program.
+        try:
+            self.run.finish()
+        finally:
+            self.end_service()
+
+    def end_service(self) -> None:
+        """The library's own process writes the file, which is whole when that has ended and not before. It stays where
+        the caller has a run of his own, and ends with his program.
+        """
         if self.wandb.run is None:
             self.wandb.teardown()
 
