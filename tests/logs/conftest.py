@@ -1,11 +1,8 @@
-"""Rows as a journal has them, and what a test of a sink needs installed."""
+"""Rows as a journal has them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from simcrop.logs.choice import is_installed
 
 
 @pytest.fixture
@@ -18,12 +15,3 @@ def rows() -> list[dict[str, Any]]:
     made[3]["unread"] = {"train_9_a_1": "truncated-file", "train_7_a_2": "gone"}
     made[4] = {"step": 5, "epoch": 1.25, "lr": 1e-3, "skipped": ["train_9_a_1"]}
     return made
-
-
-@pytest.fixture
-def needs() -> Callable[[str], None]:
-    def skip(extra: str) -> None:
-        if not is_installed(extra):
-            pytest.skip(f"EXTRA MISSING: pip install 'simcrop[{extra}]'")
-
-    return skip
