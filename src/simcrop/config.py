@@ -14,7 +14,7 @@ from simcrop.engine.checkpoint import CheckpointSettings
 from simcrop.engine.job import EngineSettings
 from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
-from simcrop.groups import AugSettings, DataSettings, InitSettings, InputSettings, TextSettings
+from simcrop.groups import AugSettings, DataSettings, InitSettings, InputSettings, LogSettings, TextSettings
 from simcrop.objectives.method import MethodSettings
 from simcrop.objectives.registry import methods
 from simcrop.settings import Settings
@@ -34,6 +34,7 @@ class Recipe(MethodSettings):
     optim: OptimSettings = OptimSettings()
     engine: EngineSettings = EngineSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+    log: LogSettings = LogSettings()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The class is made when it is asked for, so another process makes its own."""

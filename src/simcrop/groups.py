@@ -131,3 +131,20 @@ class DataSettings(Settings):
     def empty_means_all(cls, value: object) -> object:
         """`--set data.split=` and a bare `split:` are nothing to YAML."""
         return "" if value is None else value
+
+
+class LogSettings(Settings):
+    """Where a run's curves are written beside its journal, into `logs/` of the run folder and nowhere else; each needs
+    an extra of the package. W&B: `offline` alone, so that nothing is sent unless somebody sends it.
+    """
+
+    free: ClassVar = frozenset({"tensorboard", "wandb", "mlflow"})
+
+    tensorboard: bool = False
+    wandb: Literal["offline"] | None = None
+    mlflow: bool = False
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Names of those that were asked for."""
+        return tuple(name for name in ("tensorboard", "wandb", "mlflow") if getattr(self, name))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from simcrop.cli.doctor import doctor
 from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
 from simcrop.cli.loading import loading
 from simcrop.cli.methods import methods
@@ -157,6 +158,7 @@ app.command()(similar)
 app.command()(audit)
 app.command()(methods)
 app.command()(plan)
+app.command()(doctor)
 
 
 @app.command()

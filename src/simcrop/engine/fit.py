@@ -26,6 +26,7 @@ from simcrop.engine.memory import give_back_memory
 from simcrop.engine.monitor import monitored, monitored_steps
 from simcrop.engine.optim import build_optimizer
 from simcrop.engine.progress import Progress, silent
+from simcrop.engine.sinks import opened
 from simcrop.engine.speed import Speed, in_words
 from simcrop.engine.stepper import Stepper
 from simcrop.engine.stop import steps_to_save, stop_requests
@@ -72,6 +73,7 @@ def fit(
         micro_batches(
             job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers
         ) as batches,
+        opened(job.sinks, journal) as sinks,  # after the loading processes, which must not inherit them
         checkpoint_writer(job.folder / "checkpoints", job.describe, job.checkpoint.keep) as writer,
     ):
         while step < job.steps and not stopping:
@@ -94,6 +96,8 @@ def fit(
                 row["monitored"] = monitored(objective, job.monitor, context.device)
             if journal is not None:
                 journal.write(row)
+            for sink in sinks:
+                sink.write(row)
             progress(step, job.steps, in_words(row))
             stopping = context.any_rank(asked.stop)
             writer.check()

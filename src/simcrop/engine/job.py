@@ -1,6 +1,6 @@
 """One training run, as the engine is told of it: data, folder, settings. Steps and batches, no units."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -15,6 +15,7 @@ from simcrop.engine.monitor import Monitor
 from simcrop.engine.optim import OptimSettings
 from simcrop.engine.order import RankShare, SampleOrder
 from simcrop.engine.precision import Precision
+from simcrop.engine.sinks import OpenSink
 from simcrop.errors import SimcropError
 from simcrop.settings import Settings
 
@@ -49,8 +50,9 @@ class EngineSettings(Settings):
 class Job:
     """One training run. `dataset[draw]` gives a sample, `collate` a batch with `.ids` and `.to(device)`, `monitor`
     figures that no batch gives. `unreadable`: what share of the data set may turn out to be so; a batch names what was
-    replaced in `.unread`. `flops`: of a sample, forward and backward, where they were counted. For the records,
-    `start`: its first weights, and `facts`: what else is to be known of it.
+    replaced in `.unread`. `flops`: of a sample, forward and backward, where they were counted; `sinks`: what is told
+    every row beside the journal. For the records, `start`: its first weights, and `facts`: what else is to be known of
+    it.
     """
 
     dataset: Dataset
@@ -65,6 +67,7 @@ class Job:
     unreadable: float = 0.0
     monitor: Monitor | None = None
     flops: float | None = None
+    sinks: Sequence[OpenSink] = ()
     start: dict[str, Any] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 

@@ -30,6 +30,7 @@ from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import flush_folder, write_json, writing
+from simcrop.logs.choice import refuse_missing_logs, sinks_of
 from simcrop.model.folder import save_model
 from simcrop.objectives.method import Objective
 from simcrop.tasks.components import with_known_classes, with_known_labels
@@ -85,6 +86,7 @@ def train(
     refuse_tasks_that_know_nothing_of_each_other(os.environ, verb.name)
     refuse_recipe_of_other_verb(verb, recipe)
     refuse_missing(flat(recipe))
+    refuse_missing_logs(recipe.log.sinks)
     with stop_requests():
         cohort = open_cohort(cohort_path)
         studies = verb.choose(cohort, recipe)
@@ -130,6 +132,7 @@ def train_together(
         continued = context.any_rank(continued)
         tell = partial(say, verb.name) if context.is_main else silence
         tell_differences(recipe, tell)
+        job = replace(job, sinks=sinks_of(recipe.log.sinks, out, flat(recipe), tell))
         if context.is_main and not begun:
             record_start(out, job.start, tell)
             record_facts(out, job.facts, tell)
