@@ -14,6 +14,7 @@ from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Rescale, Resume, Se
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.segment import segment
 from simcrop.cli.segment_predict import segment_predict
+from simcrop.cli.sharing import bundle, export, push
 from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
 from simcrop.errors import SimcropError
@@ -155,6 +156,9 @@ app.command()(retrieve)
 app.command()(similar)
 app.command()(audit)
 app.command()(methods)
+app.command()(export)
+app.command()(push)
+app.command()(bundle)
 
 
 @app.command()
