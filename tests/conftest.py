@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ("limits", "signatures", "marking", "segmenters", "lungs")  # in tests/waiting, tests/marking
+# In tests/waiting, tests/marking, tests/sharing.
+pytest_plugins = ("limits", "signatures", "marking", "segmenters", "lungs", "hub_here", "small_models")
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 

@@ -7,25 +7,23 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 from simcrop.errors import SimcropError
 from simcrop.hub.address import HubId
 
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
-
+Api = Any  # the client's HfApi, which is not imported before somebody asks for the hub
 LOGIN = "log in with `hf auth login`, or give a token as HF_TOKEN"
 EXTRA = "pip install simcrop[hub]"
 
 
-def client() -> "HfApi":
+def client() -> Api:
     """Of the hub, or of the one that HF_ENDPOINT names."""
     try:
         from huggingface_hub import HfApi
         from huggingface_hub.utils import disable_progress_bars, logging
-    except ImportError as error:
-        raise SimcropError("missing-package", f"hf:// ids need huggingface_hub: {EXTRA}") from error
+    except ImportError:
+        raise SimcropError("missing-package", f"hf:// ids need huggingface_hub: {EXTRA}") from None
     if not sys.stderr.isatty():
         disable_progress_bars()
     logging.set_verbosity_error()
@@ -41,31 +39,34 @@ def one_line(of: HubId, doing: str) -> Iterator[None]:
         yield
     except SimcropError:
         raise
-    except errors.RevisionNotFoundError as error:
-        raise SimcropError("no-revision", f"{of}: there is no revision {of.revision!r}") from error
-    except errors.GatedRepoError as error:
+    except errors.RevisionNotFoundError:
+        raise SimcropError("no-revision", f"{of}: there is no revision {of.revision!r}") from None
+    except errors.GatedRepoError:
         raise SimcropError(
             "no-access", f"{of}: its owner grants access one by one: ask for it on its page, then {LOGIN}"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
+        ) from None
+    except errors.RepositoryNotFoundError:
         raise SimcropError(
             "no-access", f"{of}: there is no such model, or it is private; to see a private one, {LOGIN}"
-        ) from error
-    except errors.LocalTokenNotFoundError as error:
-        raise SimcropError("no-access", f"{of}: {doing} needs a token: {LOGIN}") from error
+        ) from None
+    except errors.LocalTokenNotFoundError:
+        raise SimcropError("no-access", f"{of}: {doing} needs a token: {LOGIN}") from None
     except errors.HfHubHTTPError as error:
-        raise refused(of, doing, error.response.status_code) from error
-    except errors.OfflineModeIsEnabled as error:
+        raise refused(of, doing, error.response.status_code) from None
+    except errors.OfflineModeIsEnabled:
         raise SimcropError(
             "hub-unreachable", f"{of}: {doing} needs a network, and HF_HUB_OFFLINE forbids it"
-        ) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        status = status_of(error)
-        raise refused(of, doing, status) if status else unreachable(of, doing) from error
+        ) from None
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in {"httpx", "httpx2", "httpcore", "requests"}:
-            raise
-        raise unreachable(of, doing) from error
+        if status := status_of(error):
+            raise refused(of, doing, status) from None
+        if any(is_of_the_network(cause) for cause in causes(error)):
+            raise unreachable(of, doing) from None
+        if isinstance(error, ValueError | RuntimeError):
+            raise SimcropError(
+                "hub-refused", f"{of}: {doing} failed, the hub's answer was not understood"
+            ) from None
+        raise  # such as a disk that is full
 
 
 def refused(of: HubId, doing: str, status: int) -> SimcropError:
@@ -83,12 +84,22 @@ def unreachable(of: HubId, doing: str) -> SimcropError:
     )
 
 
-def status_of(error: BaseException) -> int | None:
-    """The number of an answer that another error hides."""
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error itself, and those that led to it."""
     cause: BaseException | None = error
     while cause is not None:
-        status = getattr(getattr(cause, "response", None), "status_code", None)
-        if isinstance(status, int):
-            return status
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return None
+
+
+def status_of(error: BaseException) -> int | None:
+    """The number of an answer that another error hides."""
+    answers = (getattr(getattr(cause, "response", None), "status_code", None) for cause in causes(error))
+    return next((status for status in answers if isinstance(status, int)), None)
+
+
+def is_of_the_network(error: BaseException) -> bool:
+    """Whoever is asked, and however the client says it."""
+    client_says = type(error).__module__.partition(".")[0] in {"httpx", "httpx2", "httpcore", "requests"}
+    nothing_here = type(error).__name__ in {"LocalEntryNotFoundError", "IncompleteSnapshotError"}
+    return client_says or nothing_here or isinstance(error, ConnectionError | TimeoutError)

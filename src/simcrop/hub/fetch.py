@@ -6,15 +6,11 @@ No axes or units. Which commit it is is settled when it is first asked for, and 
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from simcrop.errors import SimcropError
 from simcrop.hub.address import HubId, parse_hub_id
-from simcrop.hub.client import client, one_line
+from simcrop.hub.client import Api, client, one_line
 from simcrop.hub.harmless import READ, refuse_configs_that_name_code, refuse_harmful
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
 
 NEEDED = ("config.json", "model.safetensors")
 
@@ -36,12 +32,14 @@ def fetched_from(asked: HubId, endpoint: str) -> Path:
         except Exception as error:  # noqa: BLE001
             folder = fetched_before(asked, api, error)
         else:
-            folder = snapshot(asked.name, commit, api)
+            folder = snapshot(asked, api)  # by its branch, which the cache then knows, too
+            if folder.name != commit:
+                raise SimcropError("hub-changed", f"{asked} was changed while it was fetched: run this again")
     refuse_configs_that_name_code(folder, asked)
     return folder
 
 
-def commit_of(asked: HubId, api: "HfApi") -> str:
+def commit_of(asked: HubId, api: Api) -> str:
     """Which commit it is, once the names of all its files have been looked at."""
     info = api.model_info(asked.name, revision=asked.revision)
     names = [sibling.rfilename for sibling in info.siblings or ()]
@@ -52,18 +50,20 @@ def commit_of(asked: HubId, api: "HfApi") -> str:
     return info.sha
 
 
-def snapshot(name: str, revision: str | None, api: "HfApi", here: bool = False) -> Path:
+def snapshot(asked: HubId, api: Api, here: bool = False) -> Path:
     """What may be read of it, in the cache; `here`: only if it is there."""
     return Path(
-        api.snapshot_download(name, revision=revision, allow_patterns=list(READ), local_files_only=here)
+        api.snapshot_download(
+            asked.name, revision=asked.revision, allow_patterns=list(READ), local_files_only=here
+        )
     )
 
 
-def fetched_before(asked: HubId, api: "HfApi", error: Exception) -> Path:
+def fetched_before(asked: HubId, api: Api, error: Exception) -> Path:
     """Where the hub cannot be reached, what was fetched while it could; its own answers are never overruled."""
     if getattr(getattr(error, "response", None), "status_code", 500) < 500:
         raise error
     try:
-        return snapshot(asked.name, asked.revision, api, here=True)
+        return snapshot(asked, api, here=True)
     except Exception:  # noqa: BLE001
         raise error from None

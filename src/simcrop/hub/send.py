@@ -5,15 +5,11 @@ A repository that is public never takes what was meant to be private, and one th
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from simcrop.errors import SimcropError
 from simcrop.hub.address import HubId
-from simcrop.hub.client import LOGIN, client, one_line
+from simcrop.hub.client import LOGIN, Api, client, one_line
 from simcrop.hub.harmless import SENT, refuse_harmful
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
 
 DOING = "sending it"
 
@@ -44,7 +40,7 @@ def refuse_without_token(to: HubId) -> None:
         raise SimcropError("no-access", f"{to}: {DOING} needs a token: {LOGIN}")
 
 
-def is_ready(to: HubId, private: bool, api: "HfApi") -> bool:
+def is_ready(to: HubId, private: bool, api: Api) -> bool:
     """Whether the repository is there. Raises SimcropError where it may not take this model."""
     from huggingface_hub.errors import RepositoryNotFoundError
 

@@ -194,7 +194,7 @@ def inputs(recipe: Recipe) -> list[str]:
     ]
 
 
-def by(numbers: Sequence[float]) -> str:
+def by(numbers: Sequence[int | float]) -> str:
     return " x ".join(f"{number:g}" for number in numbers)
 
 
