@@ -10,8 +10,15 @@ from typing import Any
 
 import pytest
 
-# In tests/waiting, tests/marking, tests/sharing.
-pytest_plugins = ("limits", "signatures", "marking", "segmenters", "lungs", "hub_here", "small_models")
+pytest_plugins = (
+    "limits",
+    "signatures",
+    "marking",
+    "segmenters",
+    "lungs",
+    "hub_here",
+    "small_models",
+)  # in tests/*
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 

@@ -9,7 +9,12 @@ import pytest
 import simcrop as package
 from simcrop.data.readers import read_volume
 
-pytestmark = pytest.mark.usefixtures("logged_in")
+pytestmark = [
+    pytest.mark.usefixtures("logged_in"),
+    pytest.mark.filterwarnings(
+        "ignore:Use 'content=:DeprecationWarning"
+    ),  # the client's, about its own client
+]
 LICENCE = ("--licence", "apache-2.0")
 
 
