@@ -106,6 +106,7 @@ def test_words_that_are_no_place_stay(words: str) -> None:
 def test_settings_that_name_a_place_are_not_told_however_it_is_written() -> None:
     architecture = {
         "text": {"model": "bert"},
+        "mlm": {"replace": "bert"},  # which is said of something else
         "init": {"mae": "ward 7.safetensors", "model": None},
         "organs": {"descriptions": "d.json"},
         "claim": {"values": {"init.mae": "ward 7.safetensors"}},
@@ -115,6 +116,8 @@ def test_settings_that_name_a_place_are_not_told_however_it_is_written() -> None
     )
     assert "ward 7" not in json.dumps(found)
     assert found["architecture"]["organs"]["descriptions"] == NOT_RECORDED
+    assert found["architecture"]["text"]["model"] == NOT_RECORDED
+    assert found["architecture"]["mlm"]["replace"] == "bert"
     assert found["architecture"]["init"]["model"] is None
     assert found["provenance"]["start"]["parent"]["source"] == NOT_RECORDED
     known = {"architecture": {"init": {"model": "hf://lab/model"}}, "provenance": None}

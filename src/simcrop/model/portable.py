@@ -68,7 +68,10 @@ def without_places(config: dict[str, Any]) -> dict[str, Any]:
         if value not in NO_PLACE and not is_hub_id(value):
             settings[name] = NOT_RECORDED
             found.append(str(value))
-    places = tuple(sorted((place for place in found if place != NOT_RECORDED), key=len, reverse=True))
+    # Elsewhere, too, but for a bare word, which may be said of something else.
+    places = tuple(
+        sorted((of for of in found if of != NOT_RECORDED and not of.isidentifier()), key=len)[::-1]
+    )
     provenance = config.get("provenance")
     return {
         **config,
