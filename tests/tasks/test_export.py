@@ -184,3 +184,23 @@ def test_command_in_the_record_names_options_alone(verb: str) -> None:
         f"--licence={SECRET}",
     ]
     assert redacted(argv) == ["simcrop", "--debug", "--out", "--licence"]
+
+
+def test_segmentation_leaves_with_what_it_was_judged_by(
+    simcrop: Callable, segmenter_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/model").symlink_to(segmenter_folder)
+    dice = {f"dice{bound}:liver": value for bound, value in (("", 0.9), ("_low", 0.85), ("_high", 0.95))}
+    judged = {"segmentation_scans": 6, "segmentation_patients": 5, "split_hash": "ab" * 32, **dice}
+    (tmp_path / "run/metrics.json").write_text(json.dumps({**judged, "training": {"steps": 5}}))
+    words = (*LICENCE, "--data-licence", "CC BY 4.0", "--out", tmp_path / "out")
+    ran = simcrop("export", tmp_path / "run", *words)
+    assert ran.code == 0, ran.err
+    card = (tmp_path / "out/README.md").read_text()
+    assert head_of(card)["pipeline_tag"] == "image-segmentation"
+    assert "marks left lung, liver" in card
+    assert "| dice:liver | 0.900 (0.850 to 0.950) |" in card
+    assert "scans: 6; patients: 5" in card
+    assert simcrop("bundle", tmp_path / "out", "--out", tmp_path / "bundle").code == 0
+    assert package.load_segmenter(tmp_path / "bundle").names == ("left lung", "liver")

@@ -79,6 +79,19 @@ def read_results(folder: Path, digests: Collection[str]) -> Results:
     )
 
 
+def judged_by_itself(metrics: Mapping[str, Any]) -> Iterator[Results]:
+    """Of a segmentation, which was judged as soon as it was trained."""
+    if "segmentation_scans" in metrics:
+        yield Results(
+            "Segmentation of scans held out",
+            f"surface Dice (nsd) within {metrics.get('nsd_tolerance_mm')} mm",
+            tuple(with_intervals(metrics)),
+            f"scans: {metrics['segmentation_scans']}; patients: {metrics.get('segmentation_patients')}",
+            split_of(metrics.get("split_hash")),
+            "",
+        )
+
+
 def how_of(verb: str, metrics: Mapping[str, Any]) -> str:
     """Which of its ways."""
     if verb == "probe":
@@ -110,7 +123,7 @@ def figures_of(verb: str, metrics: Mapping[str, Any]) -> Iterator[Figure]:
 def figure(of: Mapping[str, Any], key: str, name: str) -> Iterator[Figure]:
     """One, where it is a number."""
     if isinstance(value := of.get(key), int | float):
-        yield Figure(name, value, of.get(f"{key}_low"), of.get(f"{key}_high"))
+        yield Figure(name, value, of.get(low_of(key)), of.get(low_of(key, "_high")))
 
 
 def with_intervals(metrics: Any, path: tuple[str, ...] = ()) -> Iterator[Figure]:
@@ -125,8 +138,14 @@ def with_intervals(metrics: Any, path: tuple[str, ...] = ()) -> Iterator[Figure]
     for key, value in metrics.items():
         if isinstance(value, dict | list):
             yield from with_intervals(value, (*path, key))
-        elif f"{key}_low" in metrics:
+        elif low_of(key) in metrics:
             yield from figure(metrics, key, ", ".join((*path, key)))
+
+
+def low_of(key: str, bound: str = "_low") -> str:
+    """`dice:liver` has `dice_low:liver`."""
+    name, colon, of = key.partition(":")
+    return f"{name}{bound}{colon}{of}"
 
 
 def people_of(metrics: Mapping[str, Any]) -> str:

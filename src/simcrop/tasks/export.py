@@ -14,7 +14,7 @@ from simcrop.model.folder import CONFIG, WEIGHTS, model_folder, read_config
 from simcrop.model.onnx_encoder import refuse_without_onnx, write_onnx
 from simcrop.model.portable import write_portable
 from simcrop.tasks.card import CARD, CardOptions, Told, licences_of, write_card
-from simcrop.tasks.card_results import read_results
+from simcrop.tasks.card_results import judged_by_itself, read_results
 from simcrop.tasks.cohort_features import model_digest
 from simcrop.tasks.folder import METRICS, staged, write_metrics
 
@@ -40,7 +40,8 @@ def export(
     origin = config.get("provenance") or {}
     licence, data_licence = licences_of(options, origin)
     digests = {model_digest(folder), str(origin.get("exported_from"))}
-    results = [read_results(of, digests) for of in options.results]
+    metrics = metrics_of_run(folder)
+    results = [*judged_by_itself(metrics), *(read_results(of, digests) for of in options.results)]
     if is_inside(out, folder):
         raise SimcropError("bad-out", f"{out} lies in the model that is exported; choose another --out")
     settings = {"model": model_digest(folder), "licence": licence, "data_licence": data_licence, "onnx": onnx}
@@ -57,7 +58,7 @@ def export(
             licence,
             data_licence,
             results,
-            trained_of(folder),
+            trained_of(metrics),
             onnx,
         )
         write_whole(stage / CARD, write_card(told).encode())
@@ -75,16 +76,20 @@ def figures(stage: Path, parameters: int, differs: float | None) -> dict[str, An
     }
 
 
-def trained_of(folder: Path) -> dict[str, Any]:
-    """What a run found while it trained; nothing of a model that lies alone."""
-    for above in (folder.parent, folder.parent.parent):  # of `model/`, or of a checkpoint
+def metrics_of_run(folder: Path) -> dict[str, Any]:
+    """What a run found, beside its `model/` or above its checkpoints; nothing of a model that lies alone."""
+    for above in (folder.parent, folder.parent.parent):
         try:
-            metrics = read_json(above / METRICS)
+            return read_json(above / METRICS)
         except (OSError, ValueError):
             continue
-        found = metrics.get("training", metrics)  # of a segmentation
-        return found if isinstance(found, dict) and "steps" in found else {}
     return {}
+
+
+def trained_of(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The part that is about its training."""
+    found = metrics.get("training", metrics)  # of a segmentation
+    return found if isinstance(found, dict) and "steps" in found else {}
 
 
 def is_inside(out: Path, folder: Path) -> bool:
