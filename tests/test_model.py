@@ -271,11 +271,6 @@ def test_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "file")
 
 
-def test_hub_id_says_what_to_do_instead() -> None:
-    with pytest.raises(SimcropError, match="download the model"):
-        load("hf://someone/model")
-
-
 def test_public_name_gives_the_model(folder: Path) -> None:
     assert isinstance(simcrop.load(folder), Model)
 

@@ -72,18 +72,6 @@ def test_run_that_has_no_checkpoint_yet_holds_no_model(simcrop: Callable, line, 
     assert "holds no model" in refusal
 
 
-def test_hub_id_opens_no_connection_and_says_what_to_do(
-    simcrop: Callable, line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("a connection was opened")
-
-    monkeypatch.setattr("socket.socket.connect", refuse)
-    refusal = simcrop("ground", "hf://lab/model", line.scan, *ASK, "--out", tmp_path / "out").refusal
-    assert "hf:" in refusal
-    assert "download" in refusal
-
-
 def test_folder_of_many_scans_is_sent_to_ingest(simcrop: Callable, line, tmp_path: Path) -> None:
     refusal = simcrop("embed", line.run, line.scan.parent, "--out", tmp_path / "out").refusal
     assert "simcrop ingest" in refusal

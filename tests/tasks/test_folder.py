@@ -29,11 +29,13 @@ def words_of(line) -> dict[str, tuple[object, ...]]:
         "embed": ("embed", line.run, line.scan, "--out"),
         "ground": ("ground", line.run, line.scan, *ASK, "--out"),
         "weights": ("weights", "import", "mae-imagenet", line.run / "model/model.safetensors", "--out"),
+        "export": ("export", line.run, "--licence", "apache-2.0", "--out"),
+        "bundle": ("bundle", line.run, "--out"),
         "demo": ("demo", "--out"),
     }
 
 
-VERBS = ["phantom", "ingest", "pretrain", "embed", "ground", "weights", "demo"]
+VERBS = ["phantom", "ingest", "pretrain", "embed", "ground", "weights", "export", "bundle", "demo"]
 
 
 @pytest.mark.parametrize("more", [(), ("--overwrite",)])

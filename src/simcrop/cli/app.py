@@ -16,6 +16,7 @@ from simcrop.cli.plan import plan
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.segment import segment
 from simcrop.cli.segment_predict import segment_predict
+from simcrop.cli.sharing import bundle, export, push
 from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
 from simcrop.errors import SimcropError
@@ -159,6 +160,9 @@ app.command()(audit)
 app.command()(methods)
 app.command()(plan)
 app.command()(doctor)
+app.command()(export)
+app.command()(push)
+app.command()(bundle)
 
 
 @app.command()

@@ -20,6 +20,9 @@ from simcrop.engine.checkpoint import STATE, checkpoints
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
 from simcrop.files.whole import write_json
+from simcrop.hub.address import is_hub_id
+from simcrop.hub.fetch import fetched
+from simcrop.model.manifest import verify
 from simcrop.model.model import Model
 from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
 from simcrop.weights.embedded import text_encoder_folder
@@ -78,8 +81,8 @@ def for_use(trained: Mapping[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
 
 
 def load(path: str | Path, device: str | torch.device = AUTO) -> Model:
-    """A model in eval mode from a model folder, or from a run folder (its newest model); on the first CUDA device where
-    there is one, unless another `device` is asked for.
+    """A model in eval mode from a model folder, from a run folder (its newest model), or from the hub by its id
+    `hf://owner/name`; on the first CUDA device where there is one, unless another `device` is asked for.
     """
     where = choose_device(device)
     folder = model_folder(Path(path))
@@ -104,8 +107,10 @@ def called_in(config: dict[str, Any]) -> str:
 
 
 def read_text_side(folder: Path, config: dict[str, Any]) -> tuple[TextEncoder, Tokenizer]:
-    """The text encoder of a model folder, embedded or its own, and the tokenizer that belongs to it."""
-    embedded = config["text_encoder"] == "minilm"
+    """The text encoder of a model folder, embedded or its own, and the tokenizer that belongs to it. A bundle carries
+    the embedded one along.
+    """
+    embedded = config["text_encoder"] == "minilm" and not (folder / "text" / CONFIG).is_file()
     text_folder = text_encoder_folder("minilm") if embedded else text_folder_of(folder)
     tokenizer = Tokenizer.load(folder / "tokenizer")
     if tokenizer.fingerprint != config["tokenizer"]:
@@ -114,17 +119,17 @@ def read_text_side(folder: Path, config: dict[str, Any]) -> tuple[TextEncoder, T
 
 
 def model_folder(path: Path) -> Path:
-    """The folder itself, `model/` in it, or its newest checkpoint."""
+    """The folder itself, `model/` in it, or its newest checkpoint; of a hub id where it was fetched to. One that says
+    what it consists of is held to it.
+    """
+    if is_hub_id(path):
+        path = fetched(path)
     if not path.is_dir():
-        hint = (
-            "hub ids are not read yet, download the model and give its folder"
-            if str(path).startswith("hf:")
-            else "no such folder"
-        )
-        raise SimcropError("bad-model", f"{path} is not a model or run folder: {hint}")
+        raise SimcropError("bad-model", f"{path} is not a model or run folder: no such folder")
     candidates = [path, path / "model", *reversed(checkpoints(path / "checkpoints"))]
     for folder in candidates:
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+            verify(folder)
             return folder
     raise SimcropError(
         "bad-model", f"{path} holds no model: expected config.json and model.safetensors in it or in model/"

@@ -33,6 +33,8 @@ EXTRAS = {
     "tensorboard": ("tensorboard", "curves in TensorBoard, log.tensorboard=true"),
     "wandb": ("wandb", "curves in W&B, log.wandb=offline"),
     "mlflow": ("mlflow", "curves in MLflow, log.mlflow=true"),
+    "hub": ("huggingface_hub", "models at hf:// ids, simcrop push"),
+    "onnx": ("onnxruntime", "encoders as ONNX, simcrop export --onnx"),
 }
 
 

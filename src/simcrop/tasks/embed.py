@@ -69,7 +69,8 @@ def embed(
         if tokens:
             raise SimcropError("bad-setting", "--tokens is done on one machine, without --ray")
         check_cluster(ray)
-    weights = model_folder(Path(model)) / "model.safetensors"
+    model = str(model_folder(Path(model)))
+    weights = Path(model) / "model.safetensors"
     scans = read_source(source, parse_rescale(rescale))
     settings = {
         "model": digest_of_files(weights),

@@ -26,6 +26,7 @@ from simcrop.nn.co_attention import CoAttention
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
 from simcrop.tasks.components import ALONE, gather_inputs
+from simcrop.tasks.data_source import data_of
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.start import start_encoder
 from simcrop.tasks.start_from import origin_of
@@ -58,7 +59,7 @@ def prepare_job(
     provenance = {
         "cohort": digest_of_files(cohort.path / "studies.parquet"),
         "studies": len(studies),
-        "data_licence": "not stated by the cohort",
+        **data_of(cohort.path),
         **({"start": origin_of(start)} if start else {}),
     }
 

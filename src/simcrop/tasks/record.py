@@ -17,6 +17,7 @@ from simcrop.claim import differences
 
 PRIVATE = {"--sentence", "--report"}
 NAMELESS = "--pseudonymise"
+TRAVELLING = {"export", "bundle"}  # verbs whose folders are made for others
 PACKAGES = (
     "torch",
     "numpy",
@@ -44,8 +45,11 @@ def describe_run(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def redacted(argv: list[str]) -> list[str]:
-    """The command line without the sentences asked for and the report's place; with pseudonyms only the options."""
-    if NAMELESS in argv:
+    """The command line without the sentences asked for and the report's place; with pseudonyms, and of what is made for
+    others, only the options.
+    """
+    verb = next((word for word in argv[1:] if not word.startswith("-")), "")
+    if NAMELESS in argv or verb in TRAVELLING:
         return [Path(argv[0]).name, *(word.split("=", 1)[0] for word in argv[1:] if word.startswith("--"))]
     out: list[str] = []
     for i, word in enumerate(argv):

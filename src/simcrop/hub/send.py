@@ -1,0 +1,58 @@
+"""A folder as a model of the hub: its harmless files, in one commit. No axes or units.
+
+A repository that is public never takes what was meant to be private, and one that holds code or pickles takes nothing.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from simcrop.errors import SimcropError
+from simcrop.hub.address import HubId
+from simcrop.hub.client import LOGIN, Api, client, one_line
+from simcrop.hub.harmless import SENT, refuse_harmful
+
+DOING = "sending it"
+
+
+def send(folder: Path, to: HubId, private: bool, without: Sequence[str] = ()) -> str:
+    """Make the repository where there is none, and commit what may travel, but for `without`: the commit's id."""
+    refuse_harmful([p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()], folder)
+    api = client()
+    with one_line(to, DOING):
+        refuse_without_token(to)
+        if not is_ready(to, private, api):
+            api.create_repo(to.name, private=private, exist_ok=False)
+        done = api.upload_folder(
+            repo_id=to.name,
+            folder_path=folder,
+            allow_patterns=list(SENT),
+            ignore_patterns=list(without),
+            commit_message="A model, by simcrop",
+        )
+    return str(done.oid)
+
+
+def refuse_without_token(to: HubId) -> None:
+    """Whose value is never looked at here."""
+    from huggingface_hub import get_token
+
+    if not get_token():
+        raise SimcropError("no-access", f"{to}: {DOING} needs a token: {LOGIN}")
+
+
+def is_ready(to: HubId, private: bool, api: Api) -> bool:
+    """Whether the repository is there. Raises SimcropError where it may not take this model."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        info = api.model_info(to.name)
+    except RepositoryNotFoundError:
+        return False
+    if private and not info.private:
+        raise SimcropError(
+            "public-repository",
+            f"{to} is there already and public, and --private was asked for: nothing was sent; make it private on its "
+            "page, or choose another name",
+        )
+    refuse_harmful([sibling.rfilename for sibling in info.siblings or ()], to)
+    return True

@@ -1,0 +1,35 @@
+"""What a model says of the data that it learned from: whose they are, and by which licence. No axes or units.
+
+The layout of a cohort says whose it is; a phantom is written in the layouts of others and is nobody's.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from simcrop.data.store.cohort import read_facts
+from simcrop.tasks.folder import read_run
+
+NOT_STATED = "not stated by the cohort"
+PHANTOM, INSERTED = "phantom", "phantom findings in real scans"
+PHANTOM_LICENCE = "made by `simcrop phantom`: drawn bodies, no patient, no licence needed"
+LICENCES = {"ct-rate": "CT-RATE: CC BY-NC-SA 4.0, no redistribution"}
+
+
+def data_of(cohort: Path) -> dict[str, Any]:
+    """Of a cohort's folder, for the provenance of a model: nothing of where it lies."""
+    facts = read_facts(cohort)
+    layout, made = str(facts.get("layout") or ""), phantom_kind(str(facts.get("source") or ""))
+    licence = PHANTOM_LICENCE if made == PHANTOM else None if made else LICENCES.get(layout)
+    return {
+        "layout": layout,
+        **({"made_by": made} if made else {}),
+        "data_licence": str(facts.get("licence") or licence or NOT_STATED),
+    }
+
+
+def phantom_kind(source: str) -> str | None:
+    """Whether scans were drawn, wholly or in part, as far as the place tells that they were ingested from."""
+    if not source or not (Path(source) / "truth" / "phantom.json").is_file():
+        return None
+    run = read_run(Path(source)) or {}
+    return INSERTED if "background" in run.get("settings", {}) else PHANTOM
