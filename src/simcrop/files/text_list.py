@@ -17,8 +17,8 @@ from jaxtyping import Int64, UInt8
 class TextList(Sequence[str]):
     """`content`: UTF-8; `starts`: where each text begins, and the end of the last."""
 
-    content: UInt8[np.ndarray, " n"]
-    starts: Int64[np.ndarray, " u_and_one"]
+    content: UInt8[np.ndarray, " _"]
+    starts: Int64[np.ndarray, " _"]
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "TextList":

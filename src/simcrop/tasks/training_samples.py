@@ -57,18 +57,18 @@ def samples_of(studies: Cohort, recipe: Recipe, rows: Sequence[Study] | None = N
     studies, where loading processes share them.
     """
     spec, needs = recipe.input.spec, recipe.window_needs
-    rows = rows or studies
+    each: Cohort | Sequence[Study] = studies if rows is None else rows
     if needs is not None:
         refuse_other_cuts(recipe)
         check_stored_at(studies[0], spec)
-        return StudyWindows(rows, spec, needs, numbers_of(recipe.class_names, studies.classes))
+        return StudyWindows(each, spec, needs, numbers_of(recipe.class_names, studies.classes))
     scan_of = derangement(len(studies), recipe.seed) if recipe.data.mispaired else None
     half = triple([n // 2 for n in recipe.input.patch]) if recipe.aug.crop == "shifted" else HERE
     anywhere, flip = recipe.aug.crop == "random", recipe.aug.flip_lr
     if recipe.fine_scale > 1:
         check_stored_finer(studies[0], spec, recipe.fine_scale)
-        return FineCrops(rows, spec, recipe.fine_scale, anywhere, flip, scan_of, half)
-    return StudyCrops(rows, spec, anywhere, flip, scan_of, recipe.wants_masks, half)
+        return FineCrops(each, spec, recipe.fine_scale, anywhere, flip, scan_of, half)
+    return StudyCrops(each, spec, anywhere, flip, scan_of, recipe.wants_masks, half)
 
 
 def shared_index(studies: Cohort, recipe: Recipe, context: DistributedContext) -> Sequence[Study] | None:

@@ -17,8 +17,8 @@ class ByStudy(Mapping[str, np.ndarray]):
     """`ids` in order; `starts`: where the numbers of each begin in `flat`, and the end of the last."""
 
     ids: TextList
-    starts: Int64[np.ndarray, " b_and_one"]
-    flat: Shaped[np.ndarray, " s"]
+    starts: Int64[np.ndarray, " _"]
+    flat: Shaped[np.ndarray, " _"]
 
     @classmethod
     def of(cls, ids: Sequence[str], values: Sequence[np.ndarray], dtype: type) -> "ByStudy":

@@ -1,7 +1,7 @@
 """The index of some studies in one file that is mapped: loading processes read a row when they read its scan.
 
-No axes. A row is JSON, one after the other. The file is whole or absent, is named after the cohort and the studies in it,
-and holds what the cohort's own index holds, reports too.
+No axes. A row is JSON, one after the other. The file is whole or absent, is named after the cohort and the studies in
+it, and holds what the cohort's own index holds, reports too.
 """
 
 import json
