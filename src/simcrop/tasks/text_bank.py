@@ -33,6 +33,7 @@ from simcrop.nn.text_encoder import TextEncoder
 from simcrop.objectives.needs import TextNeeds
 from simcrop.objectives.texts import encode_texts
 from simcrop.tasks.organ_texts import ORGAN_TEXTS, organ_texts_of
+from simcrop.tasks.split_together import split_together
 from simcrop.tasks.training_samples import of_share
 from simcrop.weights.embedded import text_encoder_folder
 
@@ -148,7 +149,13 @@ class Gathering:
             return [texts_of(report, self.needs.unit) for report in reports]
         tell = told(self.show, "reports split into sentences")
         tell(0, len(reports))  # a word before the first of them: what is kept takes seconds to read
-        return split_reports([report.findings for report in reports], self.folder, self.context.is_main, tell)
+        findings, first = [report.findings for report in reports], self.context.is_main
+        if not first:
+            self.context.barrier()  # what the first has kept need not be split again
+        sentences = split_reports(findings, self.folder, first, tell, split_together)
+        if first:
+            self.context.barrier()
+        return sentences
 
     def bank(self, texts: Sequence[Sequence[str]]) -> SentenceBank:
         """All texts, each encoded once, on the devices that will train, when the text encoder is frozen."""
