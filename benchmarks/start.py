@@ -66,7 +66,7 @@ def main() -> None:
         chosen.json.write_text(text + "\n")
 
 
-def write_index(cohort: Path, studies: int) -> int:
+def write_index(cohort: Path, studies: int, sentences: float = SENTENCES, new: float = NEW) -> int:
     """A cohort without a voxel: its tables alone; the number of distinct sentences in it."""
     draw = random.Random(0)
     said: list[str] = []
@@ -74,8 +74,8 @@ def write_index(cohort: Path, studies: int) -> int:
     rows = []
     for study in range(studies):
         findings = []
-        for _ in range(round(draw.gauss(SENTENCES, 4))):
-            old = bool(said) and draw.random() >= NEW
+        for _ in range(round(draw.gauss(sentences, 4))):
+            old = bool(said) and draw.random() >= new
             findings.append(draw.choice(said) if old else new_sentence(draw, distinct))
             said.append(findings[-1])
         rows.append(row(f"train_{study}_a_1", f"train_{study}", " ".join(findings), draw.choice(said)))

@@ -24,18 +24,20 @@ def micro_batches(
     dataset: Dataset, collate: Any, order: SampleOrder, share: RankShare, steps: range, workers: int
 ) -> Iterator[Iterator[Any]]:
     """The micro-batches of this process, step after step; its loading processes end with the block."""
+    sampler = MicroBatchSampler(order, share, steps.start, steps.stop)
+    pinned = torch.cuda.is_available()
+    with loaded(dataset, workers, batch_sampler=sampler, collate_fn=collate, pin_memory=pinned) as batches:
+        yield batches
+
+
+@contextmanager
+def loaded(dataset: Dataset, workers: int, **how: Any) -> Iterator[Iterator[Any]]:
+    """What a data loader makes of it; with `batch_size=None` one item after the other."""
     # A signal to the whole process group must not meet a loading process before it has learned to ignore it.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         batches = iter(
-            DataLoader(
-                dataset,
-                batch_sampler=MicroBatchSampler(order, share, steps.start, steps.stop),
-                collate_fn=collate,
-                num_workers=workers,
-                pin_memory=torch.cuda.is_available(),
-                worker_init_fn=leave_signals_to_parent,
-            )
+            DataLoader(dataset, num_workers=workers, worker_init_fn=leave_signals_to_parent, **how)
         )
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)

@@ -23,3 +23,13 @@ def digest_of_names(names: Iterable[str]) -> str:
 def digest_of_bytes(content: bytes) -> str:
     """SHA-256."""
     return hashlib.sha256(content).hexdigest()
+
+
+def digest_of_texts(texts: Iterable[str | None]) -> str:
+    """SHA-256 of texts in their order; where one ends and the next begins counts, too."""
+    digest = hashlib.sha256()
+    for text in texts:
+        raw = b"" if text is None else text.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    return digest.hexdigest()

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -68,10 +68,12 @@ def sound_records(path: Path) -> tuple[list[bytes], np.ndarray]:
             records = np.fromfile(file, record, size // record.itemsize)
     except (OSError, struct.error):
         return [], np.zeros((0, 0), np.float32)
-    raw, step = memoryview(records.tobytes()), record.itemsize
+    raw: Any = memoryview(records.view(np.uint8))  # type: ignore[arg-type]
+    step = record.itemsize
     parts = [raw[start : start + step] for start in range(0, len(raw), step)]
     sound = [row for row, part in enumerate(parts) if checksum(part[:-4]) == part[-4:]]
-    return [bytes(parts[row][:NAME_BYTES]) for row in sound], records["vector"][sound]
+    whole = records["vector"] if len(sound) == len(records) else records["vector"][sound]  # not one copy more
+    return [bytes(parts[row][:NAME_BYTES]) for row in sound], whole
 
 
 def record_of(d: int) -> np.dtype:

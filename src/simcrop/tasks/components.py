@@ -5,18 +5,13 @@ Axes: s text, t word piece, d features.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from simcrop.config import Recipe, nearest
-from simcrop.data.report import Report
-from simcrop.data.samples.batch import Unit
-from simcrop.data.samples.collate import Texts, texts_of
-from simcrop.data.samples.split_reports import split_reports
-from simcrop.data.samples.text_features import Asked, SentenceBank, build_bank
+from simcrop.data.samples.collate import Texts
+from simcrop.data.samples.text_features import Asked, SentenceBank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.distributed import DistributedContext
@@ -24,15 +19,13 @@ from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.evaluation.protocol import Protocol, read_protocol
 from simcrop.evaluation.stated import claims_of, level_of, opposite_of
-from simcrop.files.digest import digest_of_files
-from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
+from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.objectives.needs import Components, TextNeeds
-from simcrop.objectives.texts import encode_texts
-from simcrop.tasks.organ_texts import ORGAN_TEXTS, organ_texts_of
 from simcrop.tasks.prompts import prompts_of, sides_of
+from simcrop.tasks.text_bank import Gathering
+from simcrop.tasks.training_samples import of_share
 from simcrop.weights.embedded import text_encoder_folder
 
-REPORTS_AT_ONCE, SENTENCES_AT_ONCE = 32, 256
 ALONE = DistributedContext(0, 1, torch.device("cpu"))
 
 
@@ -60,118 +53,25 @@ def gather_inputs(
     needs = recipe.text_needs
     if needs is None:
         return TrainingInputs(Components(recipe.input.grid, patch_mm=recipe.input.patch_mm), None)
-    reports = [Report(*both) for both in studies.index.select("findings", "impression").iter_rows()]
-    kept = cohort.path / "sentences" if recipe.text.cache_sentences else None
-    stated = None if needs.organs is None else organ_texts_of(studies, reports, needs.organs)
-    texts = texts_of_all(reports, needs.unit, kept, context, show) if stated is None else stated.texts
-    if not any(texts if needs.unit else [report.text for report in reports]):
-        what = "a report" if needs.unit in {"report", None} else "a sentence of findings"
-        raise SimcropError(
-            "no-reports",
-            f"{cohort.path}: none of its {len(studies)} studies{of_share(recipe)} has {what}, and {recipe.method} "
-            "learns from reports; put them into reports.csv beside the scans and ingest again",
-        )
     folder = text_encoder_folder(recipe.text.model)
     tokenizer = Tokenizer.load(folder)
     text = read_text_encoder(folder, recipe.text.freeze) if needs.encoder else None
     asking = read_protocol(needs.prompts) if needs.prompts else None
     asked = asked_of(needs, asking, recipe.label_names or ())
-    bank = text_bank(texts, recipe, needs, text, tokenizer, kept, context, show, asked)
-    vocabulary = None
-    if needs.predicted == "compact":
-        vocabulary = pieces_used(reports, tokenizer, recipe.text.report_length, show)
+    kept = Gathering(cohort, studies, recipe, needs, tokenizer, text, asked, context, show).texts()
     components = Components(
         recipe.input.grid,
         text,
         tokenizer,
-        vocabulary,
-        center_of(bank) if needs.centred else None,
+        kept.vocabulary,
+        center_of(kept.bank) if needs.centred else None,
         recipe.input.patch_mm,
-        None if asking is None else prompts_of(asking, recipe.label_names or (), bank, studies),
+        None if asking is None else prompts_of(asking, recipe.label_names or (), kept.bank, studies),
         studies.classes,
     )
-    lengths = recipe.text.report_length, recipe.text_length
-    places = [np.array(bank.ids(of_one), dtype=np.int32) for of_one in texts]
-    ids = studies.index["id"].to_list()
-    known = dict(zip(ids, places, strict=True))
-    normal = None if stated is None else dict(zip(ids, stated.normal, strict=True))
-    return TrainingInputs(
-        components,
-        Texts(tokenizer, bank, *lengths, needs.unit, needs.predicted != "no", known, normal),
-        {} if stated is None else {ORGAN_TEXTS: stated.source},
-    )
-
-
-def texts_of_all(
-    reports: Sequence[Report],
-    unit: Unit | None,
-    kept: Path | None,
-    context: DistributedContext,
-    show: Callable[[], Progress],
-) -> list[list[str]]:
-    """What of each report meets the image; sentences from where they are `kept`, which one process writes."""
-    if unit != "sentence":
-        return [texts_of(report, unit) for report in reports]
-    tell = told(show, "reports split into sentences")
-    tell(0, len(reports))  # a word before the first of them: what is kept takes seconds to read
-    return split_reports([report.findings for report in reports], kept, context.is_main, tell)
-
-
-def text_bank(
-    texts: Sequence[Sequence[str]],
-    recipe: Recipe,
-    needs: TextNeeds,
-    text: TextEncoder | None,
-    tokenizer: Tokenizer,
-    kept: Path | None,
-    context: DistributedContext,
-    show: Callable[[], Progress],
-    asked: Asked,
-) -> SentenceBank:
-    """All texts, each encoded once, on the devices that will train, when the text encoder is frozen; the name of the
-    file in which features are `kept` tells what made them.
-    """
-    if text is None or needs.unit is None or not recipe.text.freeze:
-        return build_bank(texts, None, asked=asked)
-
-    @torch.no_grad()
-    def encode(chunk: list[str]) -> Tensor:
-        tokens = tokenizer.encode(chunk, recipe.text_length).to(context.device)
-        return encode_texts(tokens, text.to(context.device), needs.pool).float().cpu()
-
-    weights = digest_of_files(text_encoder_folder(recipe.text.model) / "model.safetensors")[:12]
-    kind = "" if needs.unit == "sentence" else f"-{needs.unit}"
-    cache = kept / f"{weights}-{needs.pool}-{recipe.text_length}{kind}.vectors" if kept else None
-    at_once = SENTENCES_AT_ONCE if needs.unit == "sentence" else REPORTS_AT_ONCE
-    try:
-        return build_bank(texts, encode, cache, at_once, context, told(show, "texts encoded"), asked)
-    finally:
-        text.cpu()  # where the rest of the network is built; the engine moves all of it
-
-
-def pieces_used(
-    reports: Sequence[Report], tokenizer: Tokenizer, length: int, show: Callable[[], Progress]
-) -> Tensor:
-    """Ids of all word pieces that the reports hold, in their order."""
-    tell, used = told(show, "reports read for their words"), set[int]()
-    for start in range(0, len(reports), SENTENCES_AT_ONCE):
-        some = reports[start : start + SENTENCES_AT_ONCE]
-        tokens = tokenizer.encode([report.text for report in some], length)
-        used.update(tokens.ids[tokens.mask].unique().tolist())
-        tell(start + len(some), len(reports))
-    return torch.tensor(sorted(used))
-
-
-def told(show: Callable[[], Progress], words: str) -> Callable[[int, int], None]:
-    """A progress that always says the same beside its count, and is not shown before there is something to count."""
-    shown: list[Progress] = []
-
-    def tell(done: int, total: int) -> None:
-        if not shown:
-            shown.append(show())
-        shown[0](done, total, words)
-
-    return tell
+    lengths, predicted = (recipe.text.report_length, recipe.text_length), needs.predicted != "no"
+    texts = Texts(tokenizer, kept.bank, *lengths, needs.unit, predicted, kept.known, kept.normal, kept.mapped)
+    return TrainingInputs(components, texts, kept.facts)
 
 
 def center_of(bank: SentenceBank) -> Tensor:
@@ -234,9 +134,3 @@ def with_known_classes(recipe: Recipe, studies: Cohort) -> Recipe:
     recipe = recipe.model_copy(update=recipe.class_settings(names))
     _ = recipe.window_needs  # refused now, where the classes do not go with how windows are varied
     return recipe
-
-
-def of_share(recipe: Recipe) -> str:
-    """For a refusal that a larger share might not meet."""
-    share = recipe.data.share
-    return f" that data.share = {share:g} leaves (a larger share leaves more)" if share < 1 else ""

@@ -30,7 +30,7 @@ from simcrop.tasks.data_source import data_of
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.start import start_encoder
 from simcrop.tasks.start_from import origin_of
-from simcrop.tasks.training_samples import samples_of
+from simcrop.tasks.training_samples import samples_of, shared_index
 
 
 def prepare_job(
@@ -67,7 +67,7 @@ def prepare_job(
         describe_model(recipe, inputs.components.text, inputs.components.tokenizer, provenance, folder)
 
     job = Job(
-        dataset=samples_of(studies, recipe),
+        dataset=samples_of(studies, recipe, shared_index(studies, recipe, context)),
         collate=Collate(inputs.texts, recipe.label_names or (), recipe.wants_masks, recipe.extra),
         folder=out,
         describe=describe,

@@ -3,6 +3,7 @@
 No axes or units.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -14,7 +15,10 @@ from simcrop.data.samples.dataset import HERE, StudyCrops, derangement
 from simcrop.data.samples.fine import FineCrops, check_stored_finer
 from simcrop.data.samples.windows import StudyWindows, check_stored_at, numbers_of
 from simcrop.data.split import some_patients
-from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.cohort import Cohort, Study
+from simcrop.data.store.format import KEPT
+from simcrop.data.store.kept_index import found_index, index_file, keep_index
+from simcrop.engine.distributed import DistributedContext
 from simcrop.errors import SimcropError
 from simcrop.groups import AugSettings
 
@@ -48,20 +52,35 @@ def with_masks(studies: Cohort) -> Cohort:
     return replace(studies, index=marked)
 
 
-def samples_of(studies: Cohort, recipe: Recipe) -> Dataset:
-    """One crop of each scan, at a finer spacing as well, or windows, where the method wants them."""
+def samples_of(studies: Cohort, recipe: Recipe, rows: Sequence[Study] | None = None) -> Dataset:
+    """One crop of each scan, at a finer spacing as well, or windows, where the method wants them. `rows`: the same
+    studies, where loading processes share them.
+    """
     spec, needs = recipe.input.spec, recipe.window_needs
+    each: Cohort | Sequence[Study] = studies if rows is None else rows
     if needs is not None:
         refuse_other_cuts(recipe)
         check_stored_at(studies[0], spec)
-        return StudyWindows(studies, spec, needs, numbers_of(recipe.class_names, studies.classes))
+        return StudyWindows(each, spec, needs, numbers_of(recipe.class_names, studies.classes))
     scan_of = derangement(len(studies), recipe.seed) if recipe.data.mispaired else None
     half = triple([n // 2 for n in recipe.input.patch]) if recipe.aug.crop == "shifted" else HERE
     anywhere, flip = recipe.aug.crop == "random", recipe.aug.flip_lr
     if recipe.fine_scale > 1:
         check_stored_finer(studies[0], spec, recipe.fine_scale)
-        return FineCrops(studies, spec, recipe.fine_scale, anywhere, flip, scan_of, half)
-    return StudyCrops(studies, spec, anywhere, flip, scan_of, recipe.wants_masks, half)
+        return FineCrops(each, spec, recipe.fine_scale, anywhere, flip, scan_of, half)
+    return StudyCrops(each, spec, anywhere, flip, scan_of, recipe.wants_masks, half)
+
+
+def shared_index(studies: Cohort, recipe: Recipe, context: DistributedContext) -> Sequence[Study] | None:
+    """Their rows in a file that every process maps, which one writes; None where nothing is kept beside the cohort."""
+    if not recipe.text.cache_sentences:
+        return None
+    path = index_file(studies.path / KEPT, studies)
+    found = found_index(path, studies)
+    if context.any_rank(found is None):
+        found = keep_index(path, studies) if context.is_main else found
+        context.barrier()
+    return found or found_index(path, studies)
 
 
 def refuse_other_cuts(recipe: Recipe) -> None:
@@ -71,3 +90,9 @@ def refuse_other_cuts(recipe: Recipe) -> None:
             "bad-setting",
             f"{recipe.method} draws windows of scans: aug, data.mispaired and input.centre are not about them",
         )
+
+
+def of_share(recipe: Recipe) -> str:
+    """For a refusal that a larger share might not meet."""
+    share = recipe.data.share
+    return f" that data.share = {share:g} leaves (a larger share leaves more)" if share < 1 else ""

@@ -46,15 +46,15 @@ def test_image_indices_by_hand() -> None:
 
 def test_bank_holds_every_sentence_once_with_its_document_frequency_and_feature() -> None:
     bank = build_bank(REPORTS, encode, chunk=2)
-    assert sorted(bank.index) == ["a nodule.", "clear.", "no effusion."]
+    assert list(bank.texts) == ["a nodule.", "clear.", "no effusion."]
     assert bank.document_frequency[
         bank.ids(["no effusion.", "a nodule.", "clear."])
     ].tolist() == pytest.approx([2 / 3, 1 / 3, 1 / 3])
     assert bank.features is not None
-    for text in bank.index:
-        assert torch.equal(bank.features[bank.index[text]], encode([text])[0])
+    for text in bank.texts:
+        assert torch.equal(bank.features[bank.id(text)], encode([text])[0])
     assert bank.center() is not None
-    torch.testing.assert_close(bank.center(), encode(sorted(bank.index)).mean(0))
+    torch.testing.assert_close(bank.center(), encode(list(bank.texts)).mean(0))
 
 
 def test_bank_of_a_trained_encoder_holds_no_features() -> None:
@@ -66,7 +66,7 @@ def test_bank_of_a_trained_encoder_holds_no_features() -> None:
 
 def test_cohort_without_a_sentence_has_an_empty_bank() -> None:
     bank = build_bank([[], []], encode)
-    assert bank.index == {}
+    assert list(bank.texts) == []
     assert bank.center() is not None
     assert not bank.center().isnan().any()  # type: ignore[union-attr]
 

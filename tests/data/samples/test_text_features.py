@@ -35,7 +35,7 @@ class Counted:
 
 def right(bank: SentenceBank) -> bool:
     assert bank.features is not None
-    return torch.equal(bank.features, encode(bank.texts))
+    return torch.equal(bank.features, encode(list(bank.texts)))
 
 
 def test_only_new_sentences_are_encoded_and_none_is_forgotten(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_is_asked_besides_is_encoded_after_what_reports_say(tmp_path: Path)
     asked = Asked(turn.get, lambda text: (len(text), 0), {"a nodule.": "upper"}.get, ("is there?", "clear."))
     cache = tmp_path / "kept.vectors"
     bank = build_bank(REPORTS, encode, cache, asked=asked)
-    assert bank.texts == ["a nodule.", "clear.", "no effusion.", "effusion.", "is there?"]
+    assert list(bank.texts) == ["a nodule.", "clear.", "no effusion.", "effusion.", "is there?"]
     assert right(bank)
     assert bank.document_frequency[3:].tolist() == [0, 0]
     assert bank.opposite is not None

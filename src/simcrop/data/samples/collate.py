@@ -6,6 +6,8 @@ Axes: b study, x y z voxels (RAS+), s sentence, l label.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +17,11 @@ from torch import Tensor
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch, Sentences, Unit, image_indices
 from simcrop.data.samples.dataset import Sample
+from simcrop.data.samples.kept_texts import opened_texts
 from simcrop.data.samples.text_features import SentenceBank
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.errors import SimcropError
+from simcrop.files.mapped import Mapped
 
 
 def texts_of(report: Report, unit: Unit | None) -> list[str]:
@@ -37,7 +41,7 @@ class Texts:
     """How reports enter a batch. `bank`: every distinct text of the cohort. Lengths in word pieces, specials included;
     `predicted`: whole reports come as word pieces, too; `known`: of studies by id, the texts' places in the bank, so
     that no report is split again in every epoch; `normal`: of studies by id, where each text is about one organ, which
-    of the organs are so.
+    of the organs are so; `mapped`: the file that holds all of these texts, read as it is used.
     """
 
     tokenizer: Tokenizer
@@ -48,6 +52,14 @@ class Texts:
     predicted: bool = True
     known: Mapping[str, Int[np.ndarray, " s"]] = field(default_factory=dict)
     normal: Mapping[str, Bool[np.ndarray, " s"]] | None = None
+    mapped: Mapped | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        """A loading process that is started afresh gets the name of the file, and opens it itself."""
+        if self.mapped is None:
+            return super().__reduce_ex__(protocol)
+        how = self.tokenizer, self.report_length, self.text_length, self.unit, self.predicted
+        return reopened, (self.mapped.path, *how)
 
     def report(self, reports: list[Report]) -> Tokens:
         """Padded to the longest."""
@@ -56,7 +68,17 @@ class Texts:
         return self.tokenizer.encode([report.text for report in reports], self.report_length)
 
     def sentences(self, samples: Sequence[Sample]) -> Sentences:
-        """Flat, those of one report after those of the other."""
+        """Flat, those of one report after those of the other. A loading process keeps no more of the file in memory
+        than the texts of one batch.
+        """
+        try:
+            return self.said(samples)
+        finally:
+            if self.mapped is not None:
+                self.mapped.release()
+
+    def said(self, samples: Sequence[Sample]) -> Sentences:
+        """As the batch has them: copies."""
         ids = [self.ids(sample) for sample in samples]
         sentences = self.stated(ids)
         if self.normal is not None:
@@ -99,13 +121,23 @@ class Texts:
 
     def ids(self, sample: Sample) -> Int[np.ndarray, " s"]:
         """Where the texts of one study stand in the bank."""
-        if sample.id in self.known:
-            return self.known[sample.id]
+        known = self.known.get(sample.id)
+        if known is not None:
+            return known
         return np.array(self.bank.ids(texts_of(sample.report, self.unit)), dtype=np.int32)
 
     def tokens(self, ids: Int[Tensor, " s"]) -> Tokens:
         """Texts of the bank as word pieces."""
         return self.tokenizer.encode([self.bank.texts[i] for i in ids.tolist()], self.text_length)
+
+
+def reopened(
+    file: Path, tokenizer: Tokenizer, report_length: int, text_length: int, unit: Unit | None, predicted: bool
+) -> Texts:
+    """As they were in the process that has kept them."""
+    kept = opened_texts(file)
+    how = report_length, text_length, unit, predicted
+    return Texts(tokenizer, kept.bank, *how, kept.known, kept.normal, kept.mapped)
 
 
 # Further tensors of a batch, by name.

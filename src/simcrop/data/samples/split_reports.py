@@ -4,7 +4,7 @@ No axes. Kept under a digest of the report's findings, in a file named after the
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +20,12 @@ Tell = Callable[[int, int], None]  # how many are done, of how many
 
 RULES = sorted(Path(report.__file__).parent.glob("report*.py"))
 EVERY = 256  # reports between two words about progress
+Split = Callable[[Sequence[str]], Iterable[list[str]]]
+
+
+def one_by_one(findings: Sequence[str]) -> Iterator[list[str]]:
+    """The sentences of each."""
+    return (report.sentences(text) for text in findings)
 
 
 def split_reports(
@@ -27,19 +33,21 @@ def split_reports(
     folder: Path | None,
     write: bool = True,
     tell: Tell | None = None,
+    split: Split = one_by_one,
 ) -> list[list[str]]:
     """The sentences of each. What `folder` does not hold is split now, and kept there unless not to `write`.
 
-    `tell` hears how many reports are done, of how many.
+    `split` gives the sentences of many in their order. `tell` hears how many reports are done, of how many.
     """
     path = folder / f"split-{digest_of_files(*RULES)[:12]}.parquet" if folder else None
     known = read_split(path)
     digests = [digest_of(text) for text in findings]
     new = {digest: text for digest, text in zip(digests, findings, strict=True) if digest not in known}
-    for done, (digest, text) in enumerate(new.items(), len(findings) - len(new)):
+    sentences = zip(new, split(list(new.values())), strict=True)
+    for done, (digest, of_one) in enumerate(sentences, len(findings) - len(new)):
         if tell is not None and done % EVERY == 0:
             tell(done, len(findings))
-        known[digest] = report.sentences(text)
+        known[digest] = of_one
     if tell is not None:
         tell(len(findings), len(findings))
     if new and write and path is not None:

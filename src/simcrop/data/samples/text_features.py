@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -20,6 +20,7 @@ from torch import Tensor
 from simcrop.data.samples.batch import LEVELS
 from simcrop.data.samples.split_reports import Tell
 from simcrop.data.stated_size import stated_size_mm
+from simcrop.files.text_list import TextList
 from simcrop.files.vectors import append_vectors, read_vectors
 from simcrop.files.whole import StoreError
 
@@ -79,7 +80,7 @@ class SentenceBank:
     batch.
     """
 
-    index: dict[str, int]
+    texts: TextList
     document_frequency: Float[Tensor, " u"]
     size_mm: Float[Tensor, " u"]
     features: Float[Tensor, "u d"] | None
@@ -88,14 +89,22 @@ class SentenceBank:
     claims: Int[Tensor, "u k"] | None = None
     level: Int[Tensor, " u"] | None = None
 
-    @cached_property
-    def texts(self) -> list[str]:
-        """The sentences by their ids."""
-        return list(self.index)
-
     def ids(self, sentences: Sequence[str]) -> list[int]:
-        """Where each sentence stands in the bank."""
-        return [self.index[sentence] for sentence in sentences]
+        """Where each sentence stands in the bank. Raises KeyError of one that it does not hold."""
+        return [self.id(sentence) for sentence in sentences]
+
+    def places(self, reports: Sequence[Sequence[str]]) -> list[Int[np.ndarray, " s"]]:
+        """The same for all texts of many reports, which is sooner done at once."""
+        place = {text: i for i, text in enumerate(self.texts)}
+        return [np.array([place[text] for text in report], np.int32) for report in reports]
+
+    def id(self, sentence: str) -> int:
+        """Both those that reports say and those that they do not are in order."""
+        for low, high in ((0, self.said), (self.said, len(self.texts))):
+            place = self.texts.place(sentence, low, high)
+            if place is not None:
+                return place
+        raise KeyError(sentence)
 
     def center(self) -> Float[Tensor, " d"] | None:
         """Mean feature over the distinct sentences of the reports, for `align.center_text`."""
@@ -133,7 +142,7 @@ def build_bank(
     )
     claims = torch.tensor([asked.claims_of(text) for text in texts]) if asked.claims_of else None
     level = torch.tensor([number_of(asked.level_of(text)) for text in texts]) if asked.level_of else None
-    return SentenceBank(index, frequency, sizes, features, len(own), opposite, claims, level)
+    return SentenceBank(TextList.of(texts), frequency, sizes, features, len(own), opposite, claims, level)
 
 
 def number_of(level: str | None) -> int:
