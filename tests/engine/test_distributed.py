@@ -131,11 +131,12 @@ def test_signal_to_one_process_stops_both_after_the_same_step(two: Path) -> None
     assert told(two, 0)["stopped"] == told(two, 1)["stopped"] == [5, False]
 
 
-def test_nan_in_one_process_stops_both_with_the_studies_of_both(two: Path) -> None:
+def test_nan_in_one_process_stops_both_with_its_rank_and_its_studies(two: Path) -> None:
     for rank in (0, 1):
         assert told(two, rank)["reason"] == "non-finite-loss"
-        for index in told(two, rank)["draws"]:
-            assert f"line-{index}" in told(two, rank)["sentence"]
+        sound, broken = told(two, rank)["draws"]
+        assert f"on rank 1 of 2, studies line-{broken};" in told(two, rank)["sentence"]
+        assert f"line-{sound}" not in told(two, rank)["sentence"]
 
 
 def test_one_process_alone_agrees_with_itself() -> None:

@@ -149,6 +149,22 @@ def own_card() -> torch.device:
     return device
 
 
+def shared_store() -> Any:
+    """Where all processes read and write without waiting for one another, through a connection of its own. It outlives
+    any of them where torchrun has started them; else it lies in the first.
+    """
+    store = dist.distributed_c10d._get_default_store()
+    return store.clone() if hasattr(store, "clone") else store
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether an operation of all processes failed because another is gone or does not answer."""
+    if isinstance(error, (dist.DistBackendError, dist.DistNetworkError, dist.DistStoreError)):
+        return True
+    words = ("gloo", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+
+
 def leave_distributed() -> None:
     """Close what `join_distributed` opened."""
     if dist.is_available() and dist.is_initialized():
