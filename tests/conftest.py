@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ("limits", "signatures", "marking", "segmenters", "lungs")  # in tests/waiting, tests/marking
+pytest_plugins = (
+    "limits",
+    "signatures",
+    "marking",
+    "segmenters",
+    "lungs",
+    "forks",
+)  # in tests/waiting, tests/marking
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 

@@ -19,11 +19,11 @@ class SimcropError(Exception):
         return type(self), (self.reason, self.sentence)
 
 
-class Agreed(SimcropError):
+class AgreedError(SimcropError):
     """Which all processes of a run raise together, in the same words."""
 
 
-class Told(SimcropError):
+class ToldError(SimcropError):
     """Which another process of the run tells: this one ends likewise, without a word."""
 
 

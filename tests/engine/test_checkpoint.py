@@ -109,7 +109,10 @@ def test_partial_checkpoint_of_a_killed_run_is_ignored_and_replaced(tmp_path: Pa
     assert [p.name for p in checkpoints(tmp_path)] == ["step-00000005"]
     save(tmp_path, module, optimizer, 10)
     assert not torn.exists()
-    assert json.loads((tmp_path / "step-00000010" / "state.json").read_text()) == {"step": 10, "format": FORMAT}
+    assert json.loads((tmp_path / "step-00000010" / "state.json").read_text()) == {
+        "step": 10,
+        "format": FORMAT,
+    }
 
 
 def test_description_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:

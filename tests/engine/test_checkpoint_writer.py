@@ -130,7 +130,10 @@ def test_run_goes_on_when_the_disk_is_full_says_so_once_and_tries_again(
     rows = read_journal(run.folder / "journal.jsonl")
     failed = [row["checkpoint_failed"] for row in rows if "checkpoint_failed" in row]
     assert failed == [{f"step-{step:08d}": "write-failed"} for step in (8, 12, 20)]
-    assert [path.name for path in checkpoints(run.folder / "checkpoints")] == ["step-00000016", "step-00000024"]
+    assert [path.name for path in checkpoints(run.folder / "checkpoints")] == [
+        "step-00000016",
+        "step-00000024",
+    ]
     monkeypatch.undo()
     fit(whole, job("whole", steps=24, epochs=200), ALONE)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), disturbed.parameters(), strict=True))

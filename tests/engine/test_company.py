@@ -1,10 +1,10 @@
-"""Two processes: whatever ends one ends both, in one line that names the rank; and a step that hangs shows its stacks."""
+"""Two processes: whatever ends one ends both, in one line that names the rank; a step that hangs shows its stacks."""
 
 import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.fit import fit
 from simcrop.engine.job import Job
+from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError
 
 pytestmark = pytest.mark.limit(120)
@@ -68,10 +69,13 @@ FAULTS = {
     ),
     "memory": (
         torch.OutOfMemoryError("CUDA out of memory"),
-        "error: rank 1 of 2: out of memory: lower engine.micro_batch (3 now) or set engine.recompute=true; --resume then "
-        "goes on from the newest checkpoint",
+        "error: rank 1 of 2: out of memory: lower engine.micro_batch (3 now) or set engine.recompute=true; "
+        "--resume then goes on from the newest checkpoint",
     ),
-    "system": (OSError(5, "Input/output error", "/scans/3"), "error: rank 1 of 2: /scans/3: Input/output error"),
+    "system": (
+        OSError(5, "Input/output error", "/scans/3"),
+        "error: rank 1 of 2: /scans/3: Input/output error",
+    ),
     "fault": (
         KeyError("words of a report"),
         "error: rank 1 of 2: a fault in simcrop, KeyError; --debug shows the trace, which may quote your data",
@@ -104,8 +108,42 @@ def test_scan_that_rank_1_cannot_read_is_told_once_with_rank_and_study(
     work = trained(toy, replace(run, collate=collate), lambda: None)
     with ranks(2, work, tmp_path) as both:
         assert codes(both) == [2, 2]
-    rank = next(r for s in range(9) for r in (0, 1) if lost in [d.index for d in run.order.draws(s)][3 * r :][:3])
+    rank = next(
+        r for s in range(9) for r in (0, 1) if lost in [d.index for d in run.order.draws(s)][3 * r :][:3]
+    )
     assert lines(tmp_path) == [f"error: rank {rank} of 2: study line-{lost}: gone"]
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A line that cannot be read, and is replaced."""
+
+    id: str
+    error: SimcropError
+
+
+@pytest.mark.parametrize("allowed", [1 / 11, 0.0])
+def test_scan_that_rank_1_replaces_is_in_the_journal_or_ends_both_above_the_share(
+    toy: Toy, job: Build, tmp_path: Path, allowed: float
+) -> None:
+    run = job("a")
+    lost = f"line-{run.order.draws(0)[-1].index}"
+    gone = Gone(f"other-{lost}", SimcropError("corrupt-volume", f"study other-{lost}: damaged"))
+
+    def collate(samples: list[Any]) -> Any:
+        batch = run.collate(samples)
+        object.__setattr__(batch, "unread", (gone,) if lost in batch.ids else ())
+        return batch
+
+    work = trained(toy, replace(run, collate=collate, unreadable=allowed), lambda: None)
+    with ranks(2, work, tmp_path) as both:
+        assert codes(both) == ([0, 0] if allowed else [2, 2])
+    if allowed:
+        assert read_journal(run.folder / "journal.jsonl")[0]["unread"] == {gone.id: "corrupt-volume"}
+        assert lines(tmp_path) == []
+    else:
+        (line,) = lines(tmp_path)
+        assert line.startswith(f"error: rank 1 of 2: study other-{lost}: damaged; 1 of 11 cannot be read")
 
 
 def test_loss_that_is_not_finite_is_told_once(toy: Toy, job: Build, tmp_path: Path) -> None:
@@ -131,7 +169,9 @@ def test_last_checkpoint_that_cannot_be_written_ends_both(
     assert last.startswith("error: rank 0 of 2: step-00000003: the checkpoint cannot be written: no space;")
 
 
-def test_setting_that_all_refuse_is_told_once_and_blames_no_rank(toy: Toy, job: Build, tmp_path: Path) -> None:
+def test_setting_that_all_refuse_is_told_once_and_blames_no_rank(
+    toy: Toy, job: Build, tmp_path: Path
+) -> None:
     with ranks(2, trained(toy, job("a", batch=7), lambda: None), tmp_path) as both:
         assert codes(both) == [2, 2]
     assert lines(tmp_path) == ["error: optim.batch = 7 cannot be shared by 2 processes in micro-batches of 3"]
@@ -154,7 +194,9 @@ def test_rank_that_is_killed_is_named_by_the_other(toy: Toy, job: Build, tmp_pat
         os.kill(both[rank].pid, signal.SIGKILL)
         assert codes(both)[1 - rank] == 2
     (line,) = lines(tmp_path)
-    assert line.startswith(f"error: rank {rank} of 2 ended without a word, killed perhaps or for lack of memory")
+    assert line.startswith(
+        f"error: rank {rank} of 2 ended without a word, killed perhaps or for lack of memory"
+    )
     assert "--resume" in line
 
 

@@ -54,7 +54,10 @@ def test_too_little_memory_is_one_line_that_says_what_to_lower(error: Exception,
 
 
 def test_loading_process_without_memory_is_no_matter_of_the_batch() -> None:
-    with pytest.raises(SimcropError, match=r"out of memory: lower data\.workers;"), memory.memory_errors(6, False):
+    with (
+        pytest.raises(SimcropError, match=r"out of memory: lower data\.workers;"),
+        memory.memory_errors(6, False),
+    ):
         raise MemoryError("Caught MemoryError in DataLoader worker process 0.")
 
 

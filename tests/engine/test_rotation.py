@@ -58,7 +58,7 @@ def test_what_goes_loses_its_name_first_and_leftovers_go_too(
     with monkeypatch.context() as killed:
 
         def die(path: Path) -> None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(path)
 
         killed.setattr("shutil.rmtree", die)
         with pytest.raises(KeyboardInterrupt):

@@ -23,7 +23,10 @@ def test_tells_once_for_each_time_it_stands_still(tmp_path: Path, capfd: pytest.
     assert text.count("no step for 2 minutes after step") == 2
     assert "in test_tells_once_for_each_time_it_stands_still" in text
     lines = capfd.readouterr().err.splitlines()
-    assert lines[1] == f"no step for 2 minutes after step 7; where each process is, say the stacks-*.txt in {tmp_path}"
+    assert (
+        lines[1]
+        == f"no step for 2 minutes after step 7; where each process is, say the stacks-*.txt in {tmp_path}"
+    )
     assert len(lines) == 2
 
 

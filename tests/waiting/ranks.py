@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import torch._dynamo  # noqa: F401, an optimiser and DDP would import it in each process
 import torch.distributed as dist
 
 from simcrop.cli.app import sentence_of
 from simcrop.engine.company import in_company
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
-from simcrop.errors import Told
+from simcrop.errors import ToldError
 
 Work = Callable[[DistributedContext], bool]  # true when it is finished
 
@@ -41,7 +42,7 @@ def be_rank(rank: int, world: int, port: int, log: Path, work: Work) -> None:
             leave_distributed()
     except KeyboardInterrupt:
         code = 130
-    except Told:
+    except ToldError:
         code = 2
     except Exception as error:  # noqa: BLE001
         sys.stderr.write(f"error: {sentence_of(error)}\n")

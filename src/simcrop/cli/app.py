@@ -16,7 +16,7 @@ from simcrop.cli.segment import segment
 from simcrop.cli.segment_predict import segment_predict
 from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
-from simcrop.errors import SimcropError, Told
+from simcrop.errors import SimcropError, ToldError
 
 # Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
 UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -230,7 +230,7 @@ def main(argv: list[str] | None = None) -> None:
         # and its trace may quote a report. Whoever wants it asks for it.
         if debug:
             typer.echo(traceback.format_exc(), err=True)
-        if isinstance(error, Told):
+        if isinstance(error, ToldError):
             sys.exit(2)
         fail(sentence_of(error), 2)
     if code == INTERRUPTED:  # Typer, too, turns Ctrl-C into this code

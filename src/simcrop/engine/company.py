@@ -14,7 +14,7 @@ from typing import Any
 
 from simcrop.engine.distributed import DistributedContext, is_lost_connection, shared_store
 from simcrop.engine.stop import steps_to_save, stop_requests
-from simcrop.errors import Agreed, SimcropError, Told
+from simcrop.errors import AgreedError, SimcropError, ToldError
 
 BEAT_S = 1.0  # between two signs of life
 SILENT = 3  # beats that a process that lives does not miss
@@ -30,7 +30,7 @@ def at_rank(rank: int, world: int, sentence: str) -> str:
 
 @contextmanager
 def in_company(context: DistributedContext) -> Iterator[None]:
-    """A block that all processes run. An error in any ends it in all: one raises it, the others `Told`."""
+    """A block that all processes run. An error in any ends it in all: one raises it, the others `ToldError`."""
     if context.world == 1:
         yield
         return
@@ -40,7 +40,10 @@ def in_company(context: DistributedContext) -> Iterator[None]:
             try:
                 yield
             except (Exception, KeyboardInterrupt) as error:
-                with stop_requests() as asked, steps_to_save(asked):  # a launcher's signal must not cut it short
+                with (
+                    stop_requests() as asked,
+                    steps_to_save(asked),
+                ):  # a launcher's signal must not cut it short
                     ending = company.ending(error)
                 if ending is error:
                     raise
@@ -69,14 +72,16 @@ class Company:
 
     def named(self, error: BaseException) -> SimcropError:
         """With the rank in it. What is no sentence of ours may quote a report, so its kind must do."""
-        if isinstance(error, Agreed):
+        if isinstance(error, AgreedError):
             return error
         if isinstance(error, SimcropError):
             return SimcropError(error.reason, at_rank(self.rank, self.world, error.sentence))
         if isinstance(error, OSError):
             where = f"{error.filename}: " if error.filename else ""
             return SimcropError("system", at_rank(self.rank, self.world, f"{where}{error.strerror or error}"))
-        fault = f"a fault in simcrop, {type(error).__name__}; --debug shows the trace, which may quote your data"
+        fault = (
+            f"a fault in simcrop, {type(error).__name__}; --debug shows the trace, which may quote your data"
+        )
         return SimcropError("fault", at_rank(self.rank, self.world, fault))
 
     def first(self, reason: str, sentence: str) -> dict[str, Any]:
@@ -93,7 +98,7 @@ class Company:
             return None
         if failure["reason"] == INTERRUPTED:
             return KeyboardInterrupt()
-        return Told(failure["reason"], failure["sentence"])
+        return ToldError(failure["reason"], failure["sentence"])
 
     def what_others_did(self) -> BaseException:
         """A connection broke: another process has failed and said so, or was killed and is silent from now on."""
@@ -103,7 +108,9 @@ class Company:
             if (failure := self.failure()) is not None and (told := self.told(failure)) is not None:
                 return told
             time.sleep(BEAT_S / 10)
-        silent = [rank for rank, (old, new) in enumerate(zip(before, self.beats(), strict=True)) if old == new]
+        silent = [
+            rank for rank, (old, new) in enumerate(zip(before, self.beats(), strict=True)) if old == new
+        ]
         lost = self.lost([rank for rank in silent if rank != self.rank])
         return self.told(self.first(lost.reason, lost.sentence)) or lost
 
@@ -146,6 +153,8 @@ class Company:
                     continue
                 since = since or time.monotonic()
                 if time.monotonic() - since > PATIENCE_S:
-                    os._exit(2)  # it waits for what will not come: a read, or a collective that cannot be ended
+                    os._exit(
+                        2
+                    )  # it waits for what will not come: a read, or a collective that cannot be ended
         except RuntimeError:  # the store is gone, and whoever waits for its processes will see it
             return

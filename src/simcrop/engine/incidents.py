@@ -10,7 +10,7 @@ from typing import Any
 from simcrop.engine.company import at_rank
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.journal import Row
-from simcrop.errors import Agreed, SimcropError
+from simcrop.errors import AgreedError, SimcropError
 
 
 @dataclass
@@ -43,11 +43,11 @@ def agree_on_unread(
     errors, unread = context.all_gather(errors), context.all_gather(unread)
     if errors:
         rank, first = errors[0]
-        raise Agreed(first.reason, at_rank(rank, context.world, first.sentence))
+        raise AgreedError(first.reason, at_rank(rank, context.world, first.sentence))
     earlier.unread |= {one.id for _, one in unread}
     found, (rank, last) = len(earlier.unread), unread[-1]
     if found > share * count:
-        raise Agreed(
+        raise AgreedError(
             last.error.reason,
             f"{at_rank(rank, context.world, last.error.sentence)}; {found} of {count} cannot be read, and "
             f"data.unreadable = {share:g} of them may be replaced by others",

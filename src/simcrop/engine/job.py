@@ -15,7 +15,7 @@ from simcrop.engine.monitor import Monitor
 from simcrop.engine.optim import OptimSettings
 from simcrop.engine.order import RankShare, SampleOrder
 from simcrop.engine.precision import Precision
-from simcrop.errors import Agreed
+from simcrop.errors import AgreedError
 from simcrop.settings import Settings
 
 
@@ -92,5 +92,5 @@ class Job:
         micro = self.engine.micro_batch or per_process
         if rest or per_process % micro:
             shared = f"cannot be shared by {context.world} processes in micro-batches of {micro}"
-            raise Agreed("bad-setting", f"optim.batch = {self.optim.batch} {shared}")
+            raise AgreedError("bad-setting", f"optim.batch = {self.optim.batch} {shared}")
         return RankShare(context.rank, context.world, micro)

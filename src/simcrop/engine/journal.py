@@ -21,13 +21,14 @@ class Journal:
         self.path, self.file, self.waiting = path, path.open("ab", buffering=0), b""
 
     def write(self, row: Row) -> None:
-        self.waiting += as_line(row)
+        rest = self.waiting + as_line(row)
         try:
-            while self.waiting:
-                self.waiting = self.waiting[self.file.write(self.waiting) :]
+            while rest:
+                rest = rest[self.file.write(rest) :]
         except OSError as error:
             if error.errno not in FULL:
                 raise
+        self.waiting = rest  # now alone: a checkpoint that is being written looks at it meanwhile
 
     def secure(self) -> None:
         """All rows survive a power cut, or StoreError: a checkpoint is worth nothing without the rows before it."""

@@ -1,7 +1,7 @@
 """Freed memory goes back to the system after every step, so that a run on a processor holds what one step needs.
 
 Batches differ in size: tensors of one step do not fit into the gaps that those of another left, and a heap that is
-never trimmed grows for hours. Only glibc (Linux) can be asked; anywhere else nothing happens. Where it does not suffice,
+never trimmed grows for hours. Only glibc (Linux) can be asked; anywhere else nothing happens. Where memory runs out,
 one line says which settings ask for less.
 """
 
@@ -16,7 +16,11 @@ import torch
 
 from simcrop.errors import SimcropError
 
-SHORT = ("not enough memory", "allocate memory", "out of memory")  # what torch says of a processor's, and of CUDA's own
+SHORT = (
+    "not enough memory",
+    "allocate memory",
+    "out of memory",
+)  # what torch says of a processor's, and of CUDA's own
 
 
 @cache

@@ -41,7 +41,9 @@ def rotate(folder: Path, settings: CheckpointSettings) -> None:
     """
     found = {int(path.name.removeprefix("step-")): path for path in checkpoints(folder)}
     for step in superfluous(list(found), settings.keep, settings.keep_every):
-        found[step].rename(found[step].with_name(found[step].name + DROPPED))  # else half of it may look whole
+        found[step].rename(
+            found[step].with_name(found[step].name + DROPPED)
+        )  # else half of it may look whole
     for kind in (DROPPED, ".partial"):
         for left in folder.glob(f"step-*{kind}"):
             shutil.rmtree(left)

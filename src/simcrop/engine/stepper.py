@@ -14,7 +14,7 @@ from simcrop.engine.journal import Row
 from simcrop.engine.moments import Moments
 from simcrop.engine.optim import head_only, learning_rate
 from simcrop.engine.precision import settled
-from simcrop.errors import Agreed
+from simcrop.errors import AgreedError
 
 
 class Stepper:
@@ -90,7 +90,7 @@ class Stepper:
         several = blamed and self.context.world > 1
         whose = f"rank {', '.join(map(str, blamed))} of {self.context.world}, " if several else ""
         terms = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.weights, means[1:], strict=True))
-        raise Agreed(
+        raise AgreedError(
             "non-finite-loss",
             f"step {step + 1}: the loss is not finite ({terms}, gradient norm {norm:.4g}) on {whose}studies "
             f"{', '.join(studies)}; the newest checkpoint is intact",

@@ -92,7 +92,9 @@ def train(
                 studies = verb.choose(cohort, recipe)
                 recipe = with_known_classes(with_known_labels(recipe, studies), studies)
                 recipe = with_precision(recipe, out, context, resume)
-                return train_together(verb, cohort, studies, recipe, out, context, resume, overwrite, progress)
+                return train_together(
+                    verb, cohort, studies, recipe, out, context, resume, overwrite, progress
+                )
         finally:
             leave_distributed()
 
