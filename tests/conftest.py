@@ -10,14 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = (
-    "limits",
-    "signatures",
-    "marking",
-    "segmenters",
-    "lungs",
-    "forks",
-)  # in tests/waiting, tests/marking
+pytest_plugins = ("limits", "signatures", "forks", "marking", "segmenters", "lungs")  # tests/waiting, marking
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 

@@ -153,8 +153,6 @@ class Company:
                     continue
                 since = since or time.monotonic()
                 if time.monotonic() - since > PATIENCE_S:
-                    os._exit(
-                        2
-                    )  # it waits for what will not come: a read, or a collective that cannot be ended
+                    os._exit(2)  # it waits for what will not come: a read, or an operation of all
         except RuntimeError:  # the store is gone, and whoever waits for its processes will see it
             return

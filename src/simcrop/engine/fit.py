@@ -72,12 +72,12 @@ def fit(
         steps_to_save(asked),
         lost_workers(),
         memory_errors(share.micro, job.engine.recompute),
-        micro_batches(
-            job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers
-        ) as batches,
         checkpoint_writer(
             job.folder / "checkpoints", job.describe, job.checkpoint, journal.secure if journal else None
         ) as writer,
+        micro_batches(
+            job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers
+        ) as batches,
         watched(job.folder, context.rank, job.engine.stalled_minutes, context.is_main) as watchdog,
     ):
         while step < job.steps and not stopping:

@@ -1,10 +1,9 @@
 """The journal of a run: one JSON object per step, one line each, in `journal.jsonl`."""
 
-import os
 from pathlib import Path
 
 from simcrop.files.lines import Line, as_line, read_lines
-from simcrop.files.whole import FULL, StoreError, write_whole, writing
+from simcrop.files.whole import FULL, StoreError, flush, write_whole, writing
 
 Row = Line
 
@@ -35,7 +34,7 @@ class Journal:
         if self.waiting:
             raise StoreError("disk-full", f"{self.path}: the disk is full or a quota is reached")
         with writing(self.path):
-            os.fsync(self.file.fileno())
+            flush(self.path)
 
     def close(self) -> None:
         self.file.close()
