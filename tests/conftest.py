@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ("extras", "limits", "signatures", "marking", "segmenters", "lungs", "hub_here", "small_models")
+pytest_plugins = ("waiting_for", "marking", "segmenters", "lungs", "hub_here", "small_models")
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 

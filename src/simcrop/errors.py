@@ -19,6 +19,14 @@ class SimcropError(Exception):
         return type(self), (self.reason, self.sentence)
 
 
+class AgreedError(SimcropError):
+    """Which all processes of a run raise together, in the same words."""
+
+
+class ToldError(SimcropError):
+    """Which another process of the run tells: this one ends likewise, without a word."""
+
+
 def printable(text: str) -> str:
     """One line that any terminal, table and JSON can hold: names of files may be bytes that are no text."""
     line = " ".join(text.split())

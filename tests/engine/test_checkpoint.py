@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from simcrop.engine.checkpoint import (
+    FORMAT,
     checkpoints,
     load_checkpoint,
     load_trained_state,
@@ -44,9 +45,9 @@ def train(module: Small, optimizer: torch.optim.Optimizer, first: int, last: int
         optimizer.step()
 
 
-def save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, step: int, keep: int = 2) -> Path:
+def save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> Path:
     state = training_state(module, optimizer, step)
-    return save_checkpoint(folder, state, lambda p: (p / "config.json").write_text("{}") and None, keep)
+    return save_checkpoint(folder, state, lambda p: (p / "config.json").write_text("{}") and None)
 
 
 def test_training_goes_on_from_a_checkpoint_to_the_bit(tmp_path: Path) -> None:
@@ -88,12 +89,12 @@ def test_missing_unknown_or_misshapen_weights_are_refused_by_name() -> None:
             load_trained_state(Small(1), wrong)
 
 
-def test_only_the_newest_are_kept_and_listed_oldest_first(tmp_path: Path) -> None:
+def test_whole_ones_are_listed_oldest_first(tmp_path: Path) -> None:
     module = Small(0)
     optimizer = build_optimizer(module, OptimSettings())
-    for step in (5, 10, 100, 115):
-        save(tmp_path, module, optimizer, step, keep=3)
-    assert [p.name for p in checkpoints(tmp_path)] == ["step-00000010", "step-00000100", "step-00000115"]
+    for step in (100, 5, 10):
+        save(tmp_path, module, optimizer, step)
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-00000005", "step-00000010", "step-00000100"]
     assert checkpoints(tmp_path / "nowhere") == []
 
 
@@ -108,7 +109,10 @@ def test_partial_checkpoint_of_a_killed_run_is_ignored_and_replaced(tmp_path: Pa
     assert [p.name for p in checkpoints(tmp_path)] == ["step-00000005"]
     save(tmp_path, module, optimizer, 10)
     assert not torn.exists()
-    assert json.loads((tmp_path / "step-00000010" / "state.json").read_text()) == {"step": 10}
+    assert json.loads((tmp_path / "step-00000010" / "state.json").read_text()) == {
+        "step": 10,
+        "format": FORMAT,
+    }
 
 
 def test_description_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:
@@ -119,7 +123,7 @@ def test_description_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:
 
     state = training_state(module, build_optimizer(module, OptimSettings()), 3)
     with pytest.raises(SimcropError, match="No space"):
-        save_checkpoint(tmp_path, state, fails, 2)
+        save_checkpoint(tmp_path, state, fails)
     assert checkpoints(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -150,3 +154,33 @@ def test_damaged_checkpoint_is_one_line(tmp_path: Path, name: str) -> None:
     (path / name).write_bytes((path / name).read_bytes()[:-3])
     with pytest.raises(SimcropError, match="damaged"):
         load_checkpoint(path, module, optimizer)
+
+
+def test_checkpoint_of_a_newer_program_is_refused_before_its_files_are_read(tmp_path: Path) -> None:
+    module = Small(0)
+    optimizer = build_optimizer(module, OptimSettings())
+    path = save(tmp_path, module, optimizer, 1)
+    (path / "state.json").write_text(json.dumps({"step": 1, "format": FORMAT + 1}))
+    (path / "model.safetensors").unlink()
+    with pytest.raises(SimcropError, match="update simcrop") as refused:
+        load_checkpoint(path, module, optimizer)
+    assert str(path) in refused.value.sentence
+    assert "\n" not in refused.value.sentence
+
+
+def test_checkpoint_without_a_format_is_of_the_first(tmp_path: Path) -> None:
+    module = Small(0)
+    optimizer = build_optimizer(module, OptimSettings())
+    path = save(tmp_path, module, optimizer, 7)
+    (path / "state.json").write_text('{"step": 7}')
+    assert load_checkpoint(path, module, optimizer) == 7
+
+
+def test_checkpoint_of_another_network_is_one_line_that_names_it(tmp_path: Path) -> None:
+    other = nn.Linear(3, 5)
+    path = save(tmp_path, other, build_optimizer(other, OptimSettings()), 1)
+    module = Small(0)
+    with pytest.raises(SimcropError, match="another method") as refused:
+        load_checkpoint(path, module, build_optimizer(module, OptimSettings()))
+    assert str(path) in refused.value.sentence
+    assert "token" in refused.value.sentence

@@ -3,21 +3,31 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from simcrop.engine import checkpoint_writer as writing
-from simcrop.engine.checkpoint import TrainingState, checkpoints, load_checkpoint, training_state
+from simcrop.engine.checkpoint import (
+    CheckpointSettings,
+    TrainingState,
+    checkpoints,
+    load_checkpoint,
+    training_state,
+)
 from simcrop.engine.checkpoint_writer import checkpoint_writer
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.fit import fit
+from simcrop.engine.journal import read_journal
 from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.errors import SimcropError
 
+SETTINGS = CheckpointSettings(keep=2)
 ALONE = DistributedContext(0, 1, torch.device("cpu"))
 
 
@@ -58,7 +68,7 @@ def test_steps_taken_while_the_disk_works_are_not_in_the_checkpoint(
     gate, (module, optimizer) = Gate(monkeypatch), module_and_optimizer()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     moments = training_state(module, optimizer, 4).copied_to_cpu().optimizer
-    with checkpoint_writer(tmp_path, describe, 2) as writer:
+    with checkpoint_writer(tmp_path, describe, SETTINGS) as writer:
         writer.write(training_state(module, optimizer, 4))
         assert gate.begun.wait(20)
         optimizer.step()  # the training goes on
@@ -82,27 +92,78 @@ def test_one_checkpoint_at_most_is_on_its_way_and_the_last_is_waited_for(
     assert names == ["step-00000008", "step-00000009"]
 
 
-def test_what_fails_behind_the_training_stops_it_in_the_same_one_line(
+class FullDisk:
+    """Takes no checkpoint of these steps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
+        self.asked: list[int] = []
+        save = writing.save_checkpoint
+
+        def perhaps(folder: Path, state: TrainingState, *rest: Any) -> Path:
+            self.asked.append(state.step)
+            if state.step in steps:
+                raise SimcropError("write-failed", f"step {state.step} cannot be written: no space")
+            return save(folder, state, *rest)
+
+        monkeypatch.setattr(writing, "save_checkpoint", perhaps)
+
+
+def slowly(done: int, total: int, words: str) -> None:
+    """Progress that gives the disk time to refuse before the next step is done."""
+    del done, total, words
+    time.sleep(0.02)
+
+
+def test_run_goes_on_when_the_disk_is_full_says_so_once_and_tries_again(
+    toy: Callable, job: Callable, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    disk, run = FullDisk(monkeypatch, 8, 12, 20), job("a", every=4, steps=24, epochs=200)
+    whole, disturbed = toy(), toy()
+    assert fit(disturbed, run, ALONE, progress=slowly).finished
+    assert disk.asked == [4, 8, 12, 16, 20, 24]
+    told = capfd.readouterr().err.splitlines()
+    assert [line.split(";")[0] for line in told] == [
+        "step 8 cannot be written: no space",  # and not again for 12
+        "step 20 cannot be written: no space",
+    ]
+    assert all("the run goes on" in line for line in told)
+    rows = read_journal(run.folder / "journal.jsonl")
+    failed = [row["checkpoint_failed"] for row in rows if "checkpoint_failed" in row]
+    assert failed == [{f"step-{step:08d}": "write-failed"} for step in (8, 12, 20)]
+    assert [path.name for path in checkpoints(run.folder / "checkpoints")] == [
+        "step-00000016",
+        "step-00000024",
+    ]
+    monkeypatch.undo()
+    fit(whole, job("whole", steps=24, epochs=200), ALONE)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), disturbed.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_checkpoint_that_is_the_last_must_be_written(
+    toy: Callable, job: Callable, stop_at: Callable, stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FullDisk(monkeypatch, 6, 8)
+    run = job("a", every=4, steps=8, epochs=200)
+    progress = stop_at(6) if stopped else slowly
+    with pytest.raises(SimcropError, match=rf"step {6 if stopped else 8} .*no space; .*--resume"):
+        fit(toy(), run, ALONE, progress=progress)
+    assert [path.name for path in checkpoints(run.folder / "checkpoints")] == ["step-00000004"]
+
+
+def test_checkpoint_is_due_by_the_clock_as_well(
     toy: Callable, job: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*args: object) -> Path:
-        state = args[1]
-        assert isinstance(state, TrainingState)
-        raise SimcropError("write-failed", f"step {state.step} cannot be written")
+    disk = FullDisk(monkeypatch)
+    run = job("a", every=1000, steps=6, epochs=200)
+    settings = CheckpointSettings(every=5, minutes=0.05 / 60)
 
-    run = job("a", every=4, epochs=200)
-    done: list[int] = []
-
-    def patient(step: int, total: int, words: str) -> None:
+    def slow(done: int, total: int, words: str) -> None:
         del total, words
-        done.append(step)
-        if step > 4:
-            time.sleep(0.05)
+        time.sleep(0.06 if done == 2 else 0)
 
-    monkeypatch.setattr(writing, "save_checkpoint", full)
-    with pytest.raises(SimcropError, match="step 4 cannot be written"):
-        fit(toy(), run, ALONE, progress=patient)
-    assert done[-1] <= 8  # told at the next step, and at the next checkpoint at the latest
+    fit(toy(), replace(run, checkpoint=settings), ALONE, progress=slow)
+    assert {2, 5, 6} <= set(disk.asked)
 
 
 def test_error_of_the_training_is_told_before_that_of_the_disk(
@@ -114,7 +175,7 @@ def test_error_of_the_training_is_told_before_that_of_the_disk(
     monkeypatch.setattr(writing, "save_checkpoint", full)
 
     def train(fails: bool) -> None:
-        with checkpoint_writer(tmp_path, describe, 2) as writer:
+        with checkpoint_writer(tmp_path, describe, SETTINGS) as writer:
             writer.write(training_state(*module_and_optimizer(), 4))
             if fails:
                 raise ValueError("the training's own")
@@ -141,7 +202,7 @@ def test_all_of_a_checkpoint_is_on_disk_before_it_gets_its_name(
 
     monkeypatch.setattr(os, "fsync", flushed)
     monkeypatch.setattr(os, "rename", renamed)
-    with checkpoint_writer(tmp_path, describe, 2) as writer:
+    with checkpoint_writer(tmp_path, describe, SETTINGS) as writer:
         writer.write(training_state(*module_and_optimizer(), 3))
     named = events.index("step-00000003!")
     inside = {"model.safetensors", "optimizer.safetensors", "state.json", "config.json"}

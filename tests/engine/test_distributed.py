@@ -17,9 +17,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
+from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed, own_card
 from simcrop.engine.fit import fit
 from simcrop.engine.job import Job
+from simcrop.errors import SimcropError, ToldError
 
 pytestmark = pytest.mark.limit(600)
 PROGRAM = """
@@ -131,11 +132,12 @@ def test_signal_to_one_process_stops_both_after_the_same_step(two: Path) -> None
     assert told(two, 0)["stopped"] == told(two, 1)["stopped"] == [5, False]
 
 
-def test_nan_in_one_process_stops_both_with_the_studies_of_both(two: Path) -> None:
+def test_nan_in_one_process_stops_both_with_its_rank_and_its_studies(two: Path) -> None:
     for rank in (0, 1):
         assert told(two, rank)["reason"] == "non-finite-loss"
-        for index in told(two, rank)["draws"]:
-            assert f"line-{index}" in told(two, rank)["sentence"]
+        sound, broken = told(two, rank)["draws"]
+        assert f"on rank 1 of 2, studies line-{broken};" in told(two, rank)["sentence"]
+        assert f"line-{sound}" not in told(two, rank)["sentence"]
 
 
 def test_one_process_alone_agrees_with_itself() -> None:
@@ -156,3 +158,17 @@ def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) 
     context = join_distributed()
     leave_distributed()
     assert (context.rank, context.world) == (0, 1)
+
+
+@pytest.mark.parametrize(("place", "kind"), [(0, SimcropError), (1, ToldError)])
+def test_more_processes_than_cards_are_refused_on_all_and_told_by_one(
+    place: int, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", str(place))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(
+        SimcropError, match=r"2 processes .* torch sees 1: torchrun --nproc-per-node 1"
+    ) as refused:
+        own_card()
+    assert type(refused.value) is kind

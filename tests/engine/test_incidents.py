@@ -17,7 +17,7 @@ from simcrop.engine.incidents import Incidents, agree_on_unread, earlier_inciden
 from simcrop.engine.job import Job
 from simcrop.engine.journal import read_journal
 from simcrop.engine.optim import build_optimizer
-from simcrop.errors import SimcropError
+from simcrop.errors import AgreedError, SimcropError
 
 pytestmark = pytest.mark.limit(300)
 Build = Callable[..., Job]
@@ -143,13 +143,13 @@ def two(*theirs: list[Any]) -> Two:
     return Two(0, 2, torch.device("cpu"), theirs=iter(theirs))
 
 
-def test_what_happens_in_another_process_counts_here() -> None:
-    told = agree_on_unread([], Incidents(), 11, 0.5, two([], [gone("a")]))
+def test_what_happens_in_another_process_counts_here_and_is_told_with_its_rank() -> None:
+    told = agree_on_unread([], Incidents(), 11, 0.5, two([], [(1, gone("a"))]))
     assert told == {"unread": {"a": "corrupt-volume"}}
-    with pytest.raises(SimcropError, match="study b: damaged; 2 of 11"):
-        agree_on_unread([], Incidents({"a"}), 11, 0.1, two([], [gone("b")]))
-    with pytest.raises(SimcropError, match="no setting"):
-        agree_on_unread([], Incidents(), 11, 1.0, two([SimcropError("bad-setting", "no setting")], []))
+    with pytest.raises(AgreedError, match="rank 1 of 2: study b: damaged; 2 of 11"):
+        agree_on_unread([], Incidents({"a"}), 11, 0.1, two([], [(1, gone("b"))]))
+    with pytest.raises(AgreedError, match="rank 1 of 2: no setting"):
+        agree_on_unread([], Incidents(), 11, 1.0, two([(1, SimcropError("bad-setting", "no setting"))], []))
     assert earlier_incidents([{"step": 1, "skipped": ["a"]}], two([])).skipped == 1
 
 

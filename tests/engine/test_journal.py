@@ -1,8 +1,13 @@
 """The journal: whole lines only, and none from after the checkpoint that a run resumes from."""
 
+import resource
+import signal
 from pathlib import Path
 
+import pytest
+
 from simcrop.engine.journal import Journal, read_journal
+from simcrop.files.whole import StoreError
 
 
 def written(path: Path, steps: int) -> Path:
@@ -50,3 +55,45 @@ def test_new_run_starts_an_empty_journal(tmp_path: Path) -> None:
 
 def test_no_journal_has_no_rows(tmp_path: Path) -> None:
     assert read_journal(tmp_path / "nothing.jsonl") == []
+
+
+def test_rows_that_a_full_disk_refuses_are_written_once_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, 0)
+    journal.write({"step": 1})
+    journal.secure()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    try:
+        journal.write({"step": 2})
+        journal.write({"step": 3})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == b'{"step": 1}\n{"step":'  # what there was room for
+    with pytest.raises(StoreError, match=r"journal\.jsonl: the disk is full"):
+        journal.secure()
+    journal.write({"step": 4})
+    journal.secure()
+    journal.close()
+    assert [row["step"] for row in read_journal(path)] == [1, 2, 3, 4]
+
+
+def test_row_that_is_being_written_is_none_that_the_disk_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal.jsonl", 0)
+
+    class Meanwhile:
+        """A file in whose writing a checkpoint asks whether all rows are there."""
+
+        def write(self, line: bytes, file=journal.file) -> int:
+            monkeypatch.setattr(journal, "file", file)
+            journal.secure()
+            return file.write(line)
+
+    monkeypatch.setattr(journal, "file", Meanwhile())
+    journal.write({"step": 1})
+    assert read_journal(tmp_path / "journal.jsonl") == [{"step": 1}]
+    journal.close()

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from simcrop.engine import memory
+from simcrop.errors import SimcropError
 
 SCRIPT = Path(__file__).with_name("varying.py")
 SETTLED = 20  # steps after which the largest batches have been seen
@@ -29,3 +31,42 @@ def test_memory_is_flat_over_a_hundred_steps_of_varying_batches(tmp_path: Path) 
 def test_where_there_is_no_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "trim", lambda: None)
     memory.give_back_memory()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: 8 TB"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+@pytest.mark.parametrize("recompute", [False, True])
+def test_too_little_memory_is_one_line_that_says_what_to_lower(error: Exception, recompute: bool) -> None:
+    with pytest.raises(SimcropError) as told, memory.memory_errors(6, recompute):
+        raise error
+    assert told.value.reason == "out-of-memory"
+    assert "lower engine.micro_batch (6 now)" in told.value.sentence
+    assert ("engine.recompute=true" in told.value.sentence) is not recompute
+    assert "\n" not in told.value.sentence
+
+
+def test_loading_process_without_memory_is_no_matter_of_the_batch() -> None:
+    with (
+        pytest.raises(SimcropError, match=r"out of memory: lower data\.workers;"),
+        memory.memory_errors(6, False),
+    ):
+        raise MemoryError("Caught MemoryError in DataLoader worker process 0.")
+
+
+def test_a_true_request_beyond_all_memory_is_recognised() -> None:
+    with pytest.raises(SimcropError, match="out of memory"), memory.memory_errors(1, False):
+        torch.empty(2**60, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), FileNotFoundError(2, "gone")])
+def test_other_errors_pass(error: Exception) -> None:
+    with pytest.raises(type(error), match=r"shapes differ|gone"), memory.memory_errors(6, False):
+        raise error

@@ -265,9 +265,8 @@ def test_a_share_that_leaves_no_report_is_named(
     bare.with_columns(gone.then(0).otherwise(pl.col("sentences")).alias("sentences")).write_parquet(
         tmp_path / "cohort/studies.parquet"
     )
-    with pytest.raises(
-        SimcropError, match=r"none of its \d+ studies that data\.share = 0\.2 leaves .* has a"
-    ):
+    none = r"none of its \d+ studies that data\.share = 0\.2 leaves .* has a"
+    with pytest.raises(SimcropError, match=none):
         pretrain(tmp_path / "cohort", recipe, tmp_path / "run")
 
 
@@ -282,9 +281,8 @@ def test_share_of_the_patients_is_whole_patients_of_the_split(
     assert len(taken) == round(len(patients) / 2)
     assert set(half.index["id"]) == {study.id for study in every if study.patient in taken}
     assert pretrain(toy_cohort, recipe, tmp_path / "run").finished
-    assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["provenance"][
-        "studies"
-    ] == len(half)
+    config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
+    assert config["provenance"]["studies"] == len(half)
 
 
 def test_centred_text_needs_a_frozen_encoder(toy_cohort: Path, tree: dict[str, Any], tmp_path: Path) -> None:

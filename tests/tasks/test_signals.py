@@ -2,127 +2,19 @@
 nothing disturbed. One server that has imported everything forks for each run, since an import takes seconds.
 """
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from select import select
 from typing import Any
 
 import pytest
 import yaml
+from forks import Forks, alive, await_true, children, kill_group, torchrun
 
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
 
 pytestmark = pytest.mark.limit(600)
-PATIENCE = 90.0  # seconds before something that does not come counts as a failure
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
-SERVER = """
-import json, os, signal, sys
-
-import torch._dynamo  # an optimiser would import it in each run
-import torch.distributed.run as torchrun
-import simcrop.tasks.pretrain
-from simcrop.cli.app import main
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-for line in sys.stdin:
-    kind, *rest = json.loads(line)
-    if kind == "start":
-        log, *words = rest
-        child = os.fork()
-        if child == 0:
-            os.setsid()
-            nobody, file = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-            for to, of in enumerate((nobody, file, file)):
-                os.dup2(of, to)
-            if words[0] == "torchrun":
-                torchrun.main(words[1:])
-                os._exit(0)
-            sys.argv = ["simcrop", *words]
-            main(words)
-        print(child, flush=True)
-    else:
-        print(os.waitstatus_to_exitcode(os.waitpid(rest[0], 0)[1]), flush=True)
-"""
-
-
-class Forks:
-    """Runs of the command line, each the leader of a process group of its own."""
-
-    def __init__(self) -> None:
-        self.server = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=ONE_THREAD,
-        )
-
-        self.begun: set[int] = set()
-
-    def ask(self, *words: object) -> int:
-        assert self.server.stdin is not None
-        assert self.server.stdout is not None
-        self.server.stdin.write(json.dumps(words) + "\n")
-        self.server.stdin.flush()
-        assert select([self.server.stdout], [], [], PATIENCE)[0], f"waited {PATIENCE} s for {words[0]}"
-        return int(self.server.stdout.readline())
-
-    def start(self, log: Path, *words: object) -> int:
-        """The number of the process."""
-        process = self.ask("start", *map(str, (log, *words)))
-        self.begun.add(process)
-        return process
-
-    def end(self, process: int) -> int:
-        """Its exit code, once its whole group is gone."""
-        code = self.ask("wait", process)
-        await_true(lambda: not alive(process), "the group to end")
-        self.begun.remove(process)
-        return code
-
-    def close(self) -> None:
-        """Whatever is left of all runs ends, too."""
-        for process in self.begun:
-            kill_group(process)
-        with self.server:  # its pipes are closed, too
-            self.server.kill()
-
-
-def alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def kill_group(group: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-
-
-def await_true(happened: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
-        time.sleep(0.02)
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    forks = Forks()
-    try:
-        yield forks
-    finally:
-        forks.close()
 
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
@@ -197,23 +89,17 @@ def test_run_that_is_stopped_in_every_way_ends_with_the_bytes_of_an_undisturbed_
     assert sum(row["loss"] for row in rows[-10:]) < 0.8 * sum(row["loss"] for row in rows[:10])
 
 
-def torchrun(forks: Forks, log: Path, words: list[str], *options: str) -> int:
-    two = ("torchrun", "--standalone", "--nproc-per-node", "2", *options)
-    return forks.start(log, *two, "-m", "simcrop", *words)
-
-
-def children(process: int) -> list[int]:
-    return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+def leave_text_out(recipe: Path) -> None:
+    """Its encoder would be seconds of imports in each of several processes."""
+    tree = yaml.safe_load(recipe.read_text())
+    kept = ("input", "vision", "vision_decoder", "optim", "checkpoint", "engine")
+    recipe.write_text(yaml.safe_dump({"method": "mae"} | {name: tree[name] for name in kept}))
 
 
 def test_torchrun_passes_signals_on_and_its_processes_save_once(
     words: list[str], forks: Forks, tmp_path: Path
 ) -> None:
-    # Without text, whose encoder would be seconds of imports in each of four processes.
-    recipe = Path(words[-1])
-    tree = yaml.safe_load(recipe.read_text())
-    kept = ("input", "vision", "vision_decoder", "optim", "checkpoint", "engine")
-    recipe.write_text(yaml.safe_dump({"method": "mae"} | {name: tree[name] for name in kept}))
+    leave_text_out(Path(words[-1]))
     every = [f"--set={name}" for name in ("checkpoint.every=1", "checkpoint.keep=500", "optim.steps=500")]
     all_of_them, agent_alone = tmp_path / "all", tmp_path / "agent"
     handled = ("--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
@@ -264,3 +150,34 @@ def check_stopped(run: Path, errors: str, ranks: list[int]) -> None:
     assert "SIGKILL" not in errors
     await_true(lambda: not any(map(alive, ranks)), "the processes and theirs to end")
     assert newest(run) == rows_of(run)[-1]["step"] < 500
+
+
+def test_rank_that_is_killed_is_one_line_and_torchrun_starts_all_again_from_the_checkpoint(
+    words: list[str], forks: Forks, tmp_path: Path
+) -> None:
+    leave_text_out(Path(words[-1]))
+    run, straight = tmp_path / "run", tmp_path / "straight"
+    log, other = tmp_path / "run.log", tmp_path / "straight.log"
+    agent = torchrun(forks, log, [*words, "--out", str(run), "--resume"], "--max-restarts", "1")
+    undisturbed = torchrun(forks, other, [*words, "--out", str(straight)])
+    try:
+        await_true(lambda: newest(run) >= 8, "a checkpoint")
+        killed = children(agent)[1]
+        os.kill(killed, signal.SIGKILL)
+        begun = newest(run)
+        assert forks.end(agent) == 0, log.read_text()
+        assert forks.end(undisturbed) == 0, other.read_text()
+    finally:
+        for one in forks.begun.intersection((agent, undisturbed)):
+            for rank in children(one):
+                kill_group(rank)
+    told = [line for line in log.read_text().splitlines() if "error: " in line]
+    assert len(told) == 1, log.read_text()
+    assert "rank 1 of 2 ended without a word" in told[0]
+    assert 8 <= begun < 50
+    first, second = (one / "model/model.safetensors" for one in (run, straight))
+    assert first.read_bytes() == second.read_bytes()
+    rows = [
+        [{n: v for n, v in r.items() if n in ("step", "loss")} for r in rows_of(o)] for o in (run, straight)
+    ]
+    assert rows[0] == rows[1]

@@ -19,7 +19,7 @@ from simcrop.cli.segment_predict import segment_predict
 from simcrop.cli.sharing import bundle, export, push
 from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
-from simcrop.errors import SimcropError
+from simcrop.errors import SimcropError, ToldError
 
 # Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
 UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -238,6 +238,8 @@ def main(argv: list[str] | None = None) -> None:
         # and its trace may quote a report. Whoever wants it asks for it.
         if debug:
             typer.echo(traceback.format_exc(), err=True)
+        if isinstance(error, ToldError):
+            sys.exit(2)
         fail(sentence_of(error), 2)
     if code == INTERRUPTED:  # Typer, too, turns Ctrl-C into this code
         fail(f"interrupted; {CONTINUING.get(words[0], 'nothing was stored')}", INTERRUPTED)

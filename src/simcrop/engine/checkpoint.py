@@ -22,17 +22,22 @@ from simcrop.files.whole import StoreError, flush, flush_folder, writing
 from simcrop.settings import Settings
 
 STATE = "state.json"  # lies in a checkpoint and in no model folder
+FORMAT = 1  # of the files in a checkpoint, told in `state.json`; a higher number is for those that this cannot read
 
 Describe = Callable[[Path], None]
 
 
 class CheckpointSettings(Settings):
-    """`every` in steps; the newest `keep` are kept. A run of the paper's size takes 137,518 steps."""
+    """One after `every` steps or so many `minutes`, whichever comes first. The newest `keep` are kept, and one after
+    each multiple of `keep_every` steps for good. A run of the paper's size takes 137,518 steps.
+    """
 
-    free: ClassVar = frozenset({"every", "keep"})
+    free: ClassVar = frozenset({"every", "minutes", "keep", "keep_every"})
 
     every: int = Field(default=2000, ge=1)
+    minutes: float | None = Field(default=30, gt=0)
     keep: int = Field(default=2, ge=1)
+    keep_every: int | None = Field(default=None, ge=1)
 
 
 def trained_state(module: nn.Module) -> dict[str, Tensor]:
@@ -95,23 +100,26 @@ def training_state(module: nn.Module, optimizer: torch.optim.Optimizer, step: in
     return TrainingState(step, weights, remembered, together_of(module))
 
 
-def save_checkpoint(folder: Path, state: TrainingState, describe: Describe, keep: int) -> Path:
-    """Write `folder/step-XXXXXXXX` beside itself under another name, have it on disk, then rename it; drop old ones.
+def save_checkpoint(
+    folder: Path, state: TrainingState, describe: Describe, before: Callable[[], None] = lambda: None
+) -> Path:
+    """Write `folder/step-XXXXXXXX` beside itself under another name, have it on disk, then rename it.
 
     By one process, or by all where each has its part of the state. `describe` finds `state.json` in the folder that it
-    describes, and so can tell it from a model's.
+    describes, and so can tell it from a model's. `before`: done first; where it fails, there is no checkpoint.
     """
     final = folder / f"step-{state.step:08d}"
     partial = folder / f"{final.name}.partial"
     try:
         with state.meeting():
+            before()
             if state.is_main:
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir(parents=True)
         state.write(partial)
         with state.meeting():
             if state.is_main:
-                (partial / STATE).write_text(json.dumps({"step": state.step}))
+                (partial / STATE).write_text(json.dumps({"step": state.step, "format": FORMAT}))
                 describe(partial)
                 flush_folder(partial)
                 shutil.rmtree(final, ignore_errors=True)
@@ -123,12 +131,8 @@ def save_checkpoint(folder: Path, state: TrainingState, describe: Describe, keep
             shutil.rmtree(partial, ignore_errors=True)
         raise SimcropError(
             "write-failed",
-            f"{final}: the checkpoint cannot be written: {in_one_line(error.__cause__ or error)}; "
-            "earlier checkpoints are whole, free some space and continue with --resume",
+            f"{final}: the checkpoint cannot be written: {in_one_line(error.__cause__ or error)}",
         ) from error
-    if state.is_main:
-        for old in checkpoints(folder)[:-keep]:
-            shutil.rmtree(old)
     return final
 
 
@@ -141,7 +145,7 @@ def checkpoints(folder: Path) -> list[Path]:
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Weights and optimiser state back in place; the number of steps done."""
     try:
-        step = int(json.loads((path / STATE).read_text())["step"])
+        step = read_step(path)
         if together_of(module) is not None:
             shard_files().read_parts(path, module, optimizer, trained_state(module))
             return step
@@ -151,7 +155,12 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
             "bad-checkpoint",
             f"{path}: the checkpoint is damaged; delete this folder and --resume continues from the one before",
         ) from error
-    load_trained_state(module, weights)
+    try:
+        load_trained_state(module, weights)
+    except SimcropError as error:
+        raise SimcropError(
+            "other-checkpoint", f"{path}: a checkpoint of another method or network: {error.sentence}"
+        ) from error
     trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
     for name, tensor in state.items():
         of, kind = name.rsplit(".", 1)
@@ -175,6 +184,17 @@ def describe_beside(folder: Path, describe: Describe) -> None:
 def shard_files() -> Any:
     """How parts are written and read, which takes long to import."""
     return import_module("simcrop.engine.shard_files")
+
+
+def read_step(path: Path) -> int:
+    """How many steps lie behind a checkpoint. Raises SimcropError where its files are newer than this program."""
+    state = json.loads((path / STATE).read_text())
+    if (number := int(state.get("format", 1))) > FORMAT:
+        raise SimcropError(
+            "newer-format",
+            f"{path}: a checkpoint of format {number}, this simcrop reads up to {FORMAT}: update simcrop",
+        )
+    return int(state["step"])
 
 
 def in_one_line(error: BaseException) -> str:

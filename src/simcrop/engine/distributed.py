@@ -14,7 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from simcrop.errors import SimcropError
+from simcrop.engine.meeting import meeting
+from simcrop.errors import SimcropError, ToldError
 
 Sharding = Literal["none", "full"]
 PATIENCE = timedelta(minutes=30)  # for a process that is late: the first look at a large cohort, a slow disk
@@ -136,25 +137,42 @@ def join_distributed() -> DistributedContext:
     if world == 1:
         return DistributedContext(rank, world, device)
     if not dist.is_initialized():
-        if cuda:
-            dist.init_process_group("nccl", device_id=device, timeout=PATIENCE)
-        else:
-            dist.init_process_group("gloo", timeout=PATIENCE)
+        store, *_ = next(dist.rendezvous("env://", timeout=PATIENCE))
+        store = dist.PrefixStore(meeting(store, rank, world, PATIENCE.total_seconds()), store)
+        of_cards: dict[str, Any] = {"backend": "nccl", "device_id": device} if cuda else {"backend": "gloo"}
+        dist.init_process_group(store=store, rank=rank, world_size=world, timeout=PATIENCE, **of_cards)
     return DistributedContext(rank, world, device, dist.new_group(backend="gloo") if cuda else None)
 
 
 def own_card() -> torch.device:
     """The card of this process, by its place on this machine."""
     place, cards = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-    if place >= cards:
-        raise SimcropError(
+    here = max(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), place + 1)
+    if here > cards:  # for all of this machine, so that those with a card wait for nobody; one tells it
+        raise (ToldError if place else SimcropError)(
             "no-device",
-            f"process {place + 1} of this machine has no card of its own, torch sees {cards}: "
+            f"{here} processes on this machine have no card each, torch sees {cards}: "
             f"torchrun --nproc-per-node {cards}",
         )
     device = torch.device("cuda", place)
     torch.cuda.set_device(device)
     return device
+
+
+def shared_store() -> Any:
+    """Where all processes read and write without waiting for one another, through a connection of its own where this
+    torch has such. It outlives any of them where torchrun has started them; else it lies in the first.
+    """
+    store: Any = dist.distributed_c10d._get_default_store()
+    return store.clone() if hasattr(store, "clone") else store
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether an operation of all processes failed because another is gone or does not answer."""
+    if isinstance(error, (dist.DistBackendError, dist.DistNetworkError, dist.DistStoreError)):
+        return True
+    words = ("gloo", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 def leave_distributed() -> None:

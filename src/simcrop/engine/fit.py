@@ -22,14 +22,16 @@ from simcrop.engine.incidents import agree_on_unread, earlier_incidents
 from simcrop.engine.job import Job
 from simcrop.engine.journal import Journal, Row
 from simcrop.engine.loading import lost_workers, micro_batches
-from simcrop.engine.memory import give_back_memory
+from simcrop.engine.memory import give_back_memory, memory_errors
 from simcrop.engine.monitor import monitored, monitored_steps
 from simcrop.engine.optim import build_optimizer
 from simcrop.engine.progress import Progress, silent
+from simcrop.engine.rotation import Due
 from simcrop.engine.sinks import opened
 from simcrop.engine.speed import Speed, in_words
 from simcrop.engine.stepper import Stepper
 from simcrop.engine.stop import steps_to_save, stop_requests
+from simcrop.engine.watchdog import watched
 from simcrop.errors import SimcropError
 
 
@@ -63,6 +65,7 @@ def fit(
     last: Row = {}
     speed = Speed(job, context)
     step, stopping = done, False
+    due = Due(job.checkpoint)
     monitored_at = monitored_steps(job.steps, job.engine.monitor)
 
     with (
@@ -70,11 +73,15 @@ def fit(
         stop_requests() as asked,
         steps_to_save(asked),
         lost_workers(),
+        memory_errors(share.micro, job.engine.recompute),
+        checkpoint_writer(
+            job.folder / "checkpoints", job.describe, job.checkpoint, *([journal.secure] if journal else [])
+        ) as writer,
         micro_batches(
             job.dataset, job.collate, job.order, share, range(done, job.steps), job.workers
         ) as batches,
         opened(job.sinks, journal) as sinks,  # after the loading processes, which must not inherit them
-        checkpoint_writer(job.folder / "checkpoints", job.describe, job.checkpoint.keep) as writer,
+        watched(job.folder, context.rank, job.engine.stalled_minutes, context.is_main) as watchdog,
     ):
         while step < job.steps and not stopping:
             started = time.perf_counter()
@@ -91,6 +98,7 @@ def fit(
                 "epoch": round(job.order.epoch(step), 4),
                 **last,
                 **speed.figures(step, seconds, waited),
+                **writer.failures(),
             }
             if job.monitor is not None and step in monitored_at:
                 row["monitored"] = monitored(objective, job.monitor, context.device)
@@ -99,9 +107,12 @@ def fit(
             for sink in sinks:
                 sink.write(row)
             progress(step, job.steps, in_words(row))
-            stopping = context.any_rank(asked.stop)
-            writer.check()
-            if stopping or step % job.checkpoint.every == 0 or step == job.steps:
+            watchdog.step(step)
+            # The clock of the main process decides for all.
+            stops, late = context.sum([asked.stop, context.is_main and due.by_clock()])
+            stopping = stops > 0
+            if stopping or late or due.by_step(step) or step == job.steps:
+                due.begun()
                 save(objective, optimizer, writer, step, context, wait=stopping or step == job.steps)
     return Fitted(step, step == job.steps, last)
 

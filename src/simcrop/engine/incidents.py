@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from simcrop.engine.company import at_rank
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.journal import Row
-from simcrop.errors import SimcropError
+from simcrop.errors import AgreedError, SimcropError
 
 
 @dataclass
@@ -35,19 +36,20 @@ def agree_on_unread(
     A micro-batch may be an error in place of a batch. Raises in every process what happened in any: an error that no
     other sample can make good, or more unread samples than `share` of all `count`.
     """
-    errors = [batch for batch in micro if isinstance(batch, SimcropError)]
-    unread = [one for batch in micro for one in getattr(batch, "unread", ())]
+    errors = [(context.rank, batch) for batch in micro if isinstance(batch, SimcropError)]
+    unread = [(context.rank, one) for batch in micro for one in getattr(batch, "unread", ())]
     if not context.any_rank(bool(errors or unread)):
         return {}
     errors, unread = context.all_gather(errors), context.all_gather(unread)
     if errors:
-        raise errors[0]
-    earlier.unread |= {one.id for one in unread}
-    found, last = len(earlier.unread), unread[-1].error
+        rank, first = errors[0]
+        raise AgreedError(first.reason, at_rank(rank, context.world, first.sentence))
+    earlier.unread |= {one.id for _, one in unread}
+    found, (rank, last) = len(earlier.unread), unread[-1]
     if found > share * count:
-        raise SimcropError(
-            last.reason,
-            f"{last.sentence}; {found} of {count} cannot be read, and data.unreadable = {share:g} of them may be "
-            "replaced by others",
+        raise AgreedError(
+            last.error.reason,
+            f"{at_rank(rank, context.world, last.error.sentence)}; {found} of {count} cannot be read, and "
+            f"data.unreadable = {share:g} of them may be replaced by others",
         )
-    return {"unread": {one.id: one.error.reason for one in unread}}
+    return {"unread": {one.id: one.error.reason for _, one in unread}}

@@ -16,7 +16,7 @@ from simcrop.engine.optim import OptimSettings
 from simcrop.engine.order import RankShare, SampleOrder
 from simcrop.engine.precision import Precision
 from simcrop.engine.sinks import OpenSink
-from simcrop.errors import SimcropError
+from simcrop.errors import AgreedError
 from simcrop.settings import Settings
 
 
@@ -33,9 +33,12 @@ class EngineSettings(Settings):
     processor needs a C++ compiler for it. `monitor`: how often a run is measured in the course of its training, the
     last time at its end, where its method has something to measure.
     `skip_non_finite`: so many steps of a run whose loss or gradient is not finite change nothing; the next ends it.
+    `stalled_minutes`: a step that takes longer has every process write where it is; 0 never.
     """
 
-    free: ClassVar = frozenset({"sharding", "micro_batch", "recompute", "monitor", "skip_non_finite"})
+    free: ClassVar = frozenset(
+        {"sharding", "micro_batch", "recompute", "monitor", "skip_non_finite", "stalled_minutes"}
+    )
 
     precision: Literal["auto"] | Precision = "auto"
     sharding: Sharding = "none"
@@ -44,6 +47,7 @@ class EngineSettings(Settings):
     compile: bool = False
     monitor: int = Field(default=5, ge=0)
     skip_non_finite: int = Field(default=0, ge=0)
+    stalled_minutes: float = Field(default=20, ge=0)
 
 
 @dataclass(frozen=True)
@@ -99,5 +103,5 @@ class Job:
         micro = self.engine.micro_batch or per_process
         if rest or per_process % micro:
             shared = f"cannot be shared by {context.world} processes in micro-batches of {micro}"
-            raise SimcropError("bad-setting", f"optim.batch = {self.optim.batch} {shared}")
+            raise AgreedError("bad-setting", f"optim.batch = {self.optim.batch} {shared}")
         return RankShare(context.rank, context.world, micro)

@@ -3,21 +3,38 @@
 from pathlib import Path
 
 from simcrop.files.lines import Line, as_line, read_lines
-from simcrop.files.whole import write_whole
+from simcrop.files.whole import FULL, StoreError, flush, write_whole, writing
 
 Row = Line
 
 
 class Journal:
-    """Appends rows; on resume forgets those that came after the checkpoint. `earlier`: those that are kept."""
+    """Appends rows; on resume forgets those that came after the checkpoint. `earlier`: those that are kept.
+
+    What a full disk does not take waits in memory, so that no row is missing once there is room again.
+    """
 
     def __init__(self, path: Path, keep_until_step: int) -> None:
         self.earlier = [row for row in read_journal(path) if row["step"] <= keep_until_step]
         write_whole(path, b"".join(map(as_line, self.earlier)))
-        self.file = path.open("ab", buffering=0)
+        self.path, self.file, self.waiting = path, path.open("ab", buffering=0), b""
 
     def write(self, row: Row) -> None:
-        self.file.write(as_line(row))
+        rest = self.waiting + as_line(row)
+        try:
+            while rest:
+                rest = rest[self.file.write(rest) :]
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+        self.waiting = rest  # now alone: a checkpoint that is being written looks at it meanwhile
+
+    def secure(self) -> None:
+        """All rows survive a power cut, or StoreError: a checkpoint is worth nothing without the rows before it."""
+        if self.waiting:
+            raise StoreError("disk-full", f"{self.path}: the disk is full or a quota is reached")
+        with writing(self.path):
+            flush(self.path)
 
     def close(self) -> None:
         self.file.close()

@@ -4,7 +4,7 @@ from math import isfinite
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.gradient import Gradient
@@ -15,7 +15,7 @@ from simcrop.engine.moments import Moments
 from simcrop.engine.optim import head_only, learning_rate
 from simcrop.engine.precision import settled
 from simcrop.engine.sharding import clip, total_norm
-from simcrop.errors import SimcropError
+from simcrop.errors import AgreedError
 
 
 class Stepper:
@@ -52,7 +52,7 @@ class Stepper:
         norm = total_norm([p.grad for p in self.parameters if p.grad is not None])
         # Here alone the engine waits for the device in a step: to know whether the loss is finite.
         *means, size = torch.cat([self.context.mean(sums), norm.float()[None]]).tolist()
-        if skipped := self.refuse_non_finite(step, means, size, micro):
+        if skipped := self.refuse_non_finite(step, sums, means, size, micro):
             return {"lr": lr, "skipped": skipped}
         if self.job.optim.clip_grad is not None:
             clip(self.parameters, self.job.optim.clip_grad, norm)
@@ -70,9 +70,12 @@ class Stepper:
             for parameter in group["params"] if group["late"] else ():
                 parameter.grad = None
 
-    def refuse_non_finite(self, step: int, means: list[float], norm: float, micro: list[Any]) -> list[str]:
+    def refuse_non_finite(
+        self, step: int, sums: Tensor, means: list[float], norm: float, micro: list[Any]
+    ) -> list[str]:
         """The studies of a step that all processes skip, since the loss or a gradient of any is not finite; none where
-        all is well. Every process stops when no more may be skipped, and the message names the studies.
+        all is well. Every process stops when no more may be skipped, and the message names the studies of those ranks
+        whose own part of the loss, `sums`, is to blame, or of all where that cannot be told.
         """
         bad = not (all(map(isfinite, means)) and isfinite(norm))
         if not self.context.any_rank(bad):
@@ -81,9 +84,15 @@ class Stepper:
         if self.incidents.skipped < self.job.engine.skip_non_finite:
             self.incidents.skipped += 1
             return studies
+        blamed = [rank for rank, n in enumerate(self.context.counts(int(not sums.isfinite().all()))) if n]
+        if blamed:
+            mine = [name for batch in micro for name in batch.ids if self.context.rank in blamed]
+            studies = self.context.all_gather(mine)
+        several = blamed and self.context.world > 1
+        whose = f"rank {', '.join(map(str, blamed))} of {self.context.world}, " if several else ""
         terms = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.weights, means[1:], strict=True))
-        raise SimcropError(
+        raise AgreedError(
             "non-finite-loss",
-            f"step {step + 1}: the loss is not finite ({terms}, gradient norm {norm:.4g}) on studies "
+            f"step {step + 1}: the loss is not finite ({terms}, gradient norm {norm:.4g}) on {whose}studies "
             f"{', '.join(studies)}; the newest checkpoint is intact",
         )

@@ -20,6 +20,7 @@ from simcrop.claim import differences, refuse_missing
 from simcrop.config import Recipe, flat, free_settings
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.checkpoint import Describe, checkpoints, describe_beside, trained_state
+from simcrop.engine.company import in_company
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
 from simcrop.engine.fit import Fitted, fit
 from simcrop.engine.journal import Row, read_journal
@@ -88,13 +89,16 @@ def train(
     refuse_missing(flat(recipe))
     refuse_missing_logs(recipe.log.sinks)
     with stop_requests():
-        cohort = open_cohort(cohort_path)
-        studies = verb.choose(cohort, recipe)
-        recipe = with_known_classes(with_known_labels(recipe, studies), studies)
         context = join_distributed()
         try:
-            recipe = with_precision(recipe, out, context, resume)
-            return train_together(verb, cohort, studies, recipe, out, context, resume, overwrite, progress)
+            with in_company(context):
+                cohort = open_cohort(cohort_path)
+                studies = verb.choose(cohort, recipe)
+                recipe = with_known_classes(with_known_labels(recipe, studies), studies)
+                recipe = with_precision(recipe, out, context, resume)
+                return train_together(
+                    verb, cohort, studies, recipe, out, context, resume, overwrite, progress
+                )
         finally:
             leave_distributed()
 
