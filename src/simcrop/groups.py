@@ -58,7 +58,9 @@ class InputSettings(Settings):
 class TextSettings(Settings):
     """`model`: `minilm`, the encoder that the package brings along, or a folder such as CXR-BERT's.
 
-    Lengths in word pieces, specials included. Frozen features of sentences are cached once per cohort.
+    Lengths in word pieces, specials included. `cache_sentences`: what is made of the reports, frozen features of
+    sentences first of all, and the index are kept beside the cohort, where the next run and all loading processes map
+    them.
     """
 
     free: ClassVar = frozenset({"cache_sentences"})
