@@ -88,8 +88,7 @@ def work(chosen: argparse.Namespace, folder: Path) -> None:
 
 def write_cohort(folder: Path, scans: int) -> int:
     """Tables alone, with labels; the number of distinct sentences."""
-    start.NEW = NEW
-    distinct = start.write_index(folder, scans)
+    distinct = start.write_index(folder, scans, new=NEW)
     table, rng = pl.read_parquet(folder / STUDIES), np.random.default_rng(0)
     labels = (rng.random((LABELS, scans)) < FREQUENCY).astype(np.int8)
     table = table.with_columns(pl.Series(f"label:{i}", of) for i, of in enumerate(labels))

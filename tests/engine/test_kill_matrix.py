@@ -27,12 +27,12 @@ from simcrop.engine.fit import fit
 from simcrop.engine.job import Job
 from simcrop.engine.journal import read_journal
 from simcrop.engine.optim import build_optimizer
+from simcrop.engine.speed import TIMINGS
 
 pytestmark = pytest.mark.limit(600)
 ALONE = DistributedContext(0, 1, torch.device("cpu"))
 KILLS, STEPS, SEED = 20, 90, 16
 FILES = {"open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "shutil.rmtree"}
-TIMES = ("volumes_per_s", "data_wait")
 Toy = Callable[..., nn.Module]
 
 
@@ -126,7 +126,7 @@ def left_by(toy: Toy, run: Job, world: int) -> Left:
     assert load_checkpoint(checkpoints(run.folder / "checkpoints")[-1], module, optimizer) == STEPS
     state = training_state(module, optimizer, STEPS)
     rows = [
-        {name: value for name, value in row.items() if name not in TIMES}
+        {name: value for name, value in row.items() if name not in TIMINGS}
         for row in read_journal(run.folder / "journal.jsonl")
     ]
     order = [set((run.folder / f"order-{rank}.txt").read_text().splitlines()) for rank in range(world)]

@@ -113,11 +113,17 @@ def told(spread: Path, rank: int) -> dict[str, Any]:
     return json.loads((spread / f"told-{rank}.json").read_text())
 
 
-def test_disk_that_takes_no_more_of_one_process_is_one_line_in_both(spread: Path) -> None:
+def test_disk_that_takes_no_more_of_one_process_costs_checkpoints_and_is_one_line_at_the_end(
+    spread: Path,
+) -> None:
     (reason, sentence), other = (told(spread, rank)["no room"] for rank in (0, 1))
     assert other == [reason, sentence]
     assert reason == "write-failed"
-    assert "step-00000008: the checkpoint cannot be written: File too large; " in sentence
+    assert "step-00000016: the checkpoint cannot be written: File too large; " in sentence  # the last must be
+    rows = read_journal(spread / "no room" / "journal.jsonl")
+    assert {"step-00000008": "write-failed"} in [
+        row.get("checkpoint_failed") for row in rows
+    ]  # the run went on
     left = sorted(path.name for path in (spread / "no room" / "checkpoints").iterdir())
     assert left == ["step-00000004", "step-00000005"]
 

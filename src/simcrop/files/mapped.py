@@ -33,11 +33,14 @@ KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """`tensors` that lie in the file at `path`, never to be written to; `facts` about them."""
+    """`tensors` that lie in the file at `path`, never to be written to; `facts` about them; `checksum`: as it was when
+    they were written.
+    """
 
     path: Path
     tensors: Mapping[str, Tensor]
     facts: Mapping[str, str]
+    checksum: str
     memory: mmap.mmap
 
     def release(self) -> None:
@@ -64,10 +67,11 @@ def open_mapped(path: Path) -> Mapped:
         start = LENGTH + int.from_bytes(memory[:LENGTH], "little")
         header: dict[str, Any] = json.loads(memory[LENGTH:start])
         facts = header.pop(FACTS)
+        written = str(facts.pop(CHECKSUM))
         tensors = {name: tensor_of(memory, start, **how) for name, how in header.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise damaged(path) from error
-    return Mapped(path, tensors, facts, memory)
+    return Mapped(path, tensors, facts, written, memory)
 
 
 def tensor_of(memory: mmap.mmap, start: int, dtype: Any, shape: Any, data_offsets: Any) -> Tensor:
@@ -85,7 +89,7 @@ def open_checked(path: Path) -> Mapped | None:
         mapped = open_mapped(path)
     except SimcropError:
         return None
-    sound = mapped.facts.get(CHECKSUM) == checksum(mapped.tensors)
+    sound = mapped.checksum == checksum(mapped.tensors)
     mapped.release()
     return mapped if sound else None
 
