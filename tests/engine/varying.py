@@ -18,7 +18,7 @@ from simcrop.engine.optim import OptimSettings
 from simcrop.engine.order import SampleDraw
 from simcrop.objectives.method import Term
 
-STEPS = 100
+STEPS = 300
 WIDTH, LEAST, MOST = 12, 1_500, 30_000  # rows of a batch: reports differ in length and in number of sentences
 
 

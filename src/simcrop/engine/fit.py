@@ -22,7 +22,7 @@ from simcrop.engine.incidents import agree_on_unread, earlier_incidents
 from simcrop.engine.job import Job
 from simcrop.engine.journal import Journal, Row
 from simcrop.engine.loading import lost_workers, micro_batches
-from simcrop.engine.memory import give_back_memory, memory_errors
+from simcrop.engine.memory import kept_heap, memory_errors
 from simcrop.engine.monitor import monitored, monitored_steps
 from simcrop.engine.optim import build_optimizer
 from simcrop.engine.progress import Progress, silent
@@ -74,6 +74,7 @@ def fit(
         steps_to_save(asked),
         lost_workers(),
         memory_errors(share.micro, job.engine.recompute),
+        kept_heap(context.device) as heap,
         checkpoint_writer(
             job.folder / "checkpoints", job.describe, job.checkpoint, *([journal.secure] if journal else [])
         ) as writer,
@@ -89,8 +90,7 @@ def fit(
             waited = time.perf_counter() - started
             unread = agree_on_unread(micro, incidents, job.order.count, job.unreadable, context)
             last = {**stepper.step(step, micro), **unread}
-            if context.device.type == "cpu":
-                give_back_memory()
+            heap.after_step()
             seconds = time.perf_counter() - started
             step += 1
             row = {
