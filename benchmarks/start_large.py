@@ -1,6 +1,6 @@
 """Start-up and loading processes on a made-up index of 50,000 studies and 700,000 sentences, stage by stage.
 
-    python benchmarks/start_large.py --studies 50000 --folder /tmp/large --json benchmarks/results/start-large.json
+    python benchmarks/start_large.py --studies 50000 --folder large --json benchmarks/results/start-large.json
 
 Prints JSON: for a first start and for one that finds what the first has kept, seconds by the clock and of the
 processor (for a shared machine) of each stage up to the first batch; and the memory of each loading process in MiB

@@ -12,6 +12,7 @@ import yaml
 
 from simcrop.claim import differences
 from simcrop.config import Recipe, flat
+from simcrop.data.names import NAMES
 from simcrop.errors import SimcropError
 from simcrop.model.portable import scrubbed
 from simcrop.tasks.card_failures import failures, intended_use
@@ -43,13 +44,6 @@ LICENCES = (
     *("openrail", "mpl-2.0", "eupl-1.2"),
 )
 DATASETS = {"ct-rate": "ibrahimhamamci/CT-RATE"}
-NAMES = {
-    "ct-rate": "CT-RATE",
-    "rad-chestct": "RAD-ChestCT",
-    "cc-ccii": "CC-CCII",
-    "luna16": "LUNA16",
-    "btcv": "BTCV",
-}
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from simcrop.config import flat, recipe_names
+from simcrop.data.names import NAMES
 from simcrop.errors import SimcropError
-from simcrop.experiments.tables.columns import DATASETS, TABLES
+from simcrop.experiments.tables.columns import TABLES
 from simcrop.experiments.tables.expense import expense_of, total
 from simcrop.experiments.tables.jobs import Job, Pretrain, Probe, Segment, Transfer, Untrained
 from simcrop.experiments.tables.phantoms import Patients, sources_of_phantoms
@@ -109,7 +110,7 @@ def test_the_choice_reads_the_validation_cohort_alone(setup: Setup) -> None:
 def test_real_data_has_the_papers_settings_and_no_column_that_is_missing(tmp_path: Path) -> None:
     parts: list[str] = ["pretrain", "classify", "segment"]
     cohorts = {name: dict.fromkeys(parts, tmp_path / name) for name in ("ct-rate", "luna16")}
-    missing = {name: "not there" for name in DATASETS if name not in cohorts}
+    missing = {name: "not there" for name in NAMES if name not in cohorts}
     sources = Sources(
         cohorts, missing, ("mae", "simcrop", "labels-first"), {"mae": tmp_path / "mae.safetensors"}
     )

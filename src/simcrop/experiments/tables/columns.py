@@ -4,15 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from simcrop.data.names import NAMES
+
 Task = Literal["probe", "segment", "transfer", "heat"]
 Metric = Literal["auroc", "accuracy", "dice", "none"]
-DATASETS = {
-    "ct-rate": "CT-RATE",
-    "rad-chestct": "RAD-ChestCT",
-    "cc-ccii": "CC-CCII",
-    "luna16": "LUNA16",
-    "btcv": "BTCV",
-}
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class Column:
 def probed(dataset: str, metric: Metric, *percents: int) -> tuple[Column, ...]:
     """Linear probing on shares of a data set."""
     return tuple(
-        Column(f"{dataset}-{p}", dataset, f"{DATASETS[dataset]} {p} %", "probe", p / 100, metric)
+        Column(f"{dataset}-{p}", dataset, f"{NAMES[dataset]} {p} %", "probe", p / 100, metric)
         for p in percents
     )
 
@@ -38,7 +33,7 @@ def probed(dataset: str, metric: Metric, *percents: int) -> tuple[Column, ...]:
 def segmented(dataset: str, *percents: int) -> tuple[Column, ...]:
     """Fine-tuned segmentation on shares of a data set."""
     return tuple(
-        Column(f"{dataset}-dice-{p}", dataset, f"{DATASETS[dataset]} Dice {p} %", "segment", p / 100, "dice")
+        Column(f"{dataset}-dice-{p}", dataset, f"{NAMES[dataset]} Dice {p} %", "segment", p / 100, "dice")
         for p in percents
     )
 

@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 
 from simcrop.config import load_recipe
+from simcrop.data.names import NAMES
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
-from simcrop.experiments.tables.columns import DATASETS, Column
+from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.rows import BASE, ORGAN_TEXTS, ROWS, Row, Size, row_of
 
 PARTS = ("pretrain", "classify", "segment")
@@ -76,7 +77,7 @@ def read_sources(file: Path) -> Sources:
     groups = named(tree, file, "data file", GROUPS)
     cohorts = {
         name: parts_of(where, file, name)
-        for name, where in named(groups.get("cohorts"), file, "data set", DATASETS).items()
+        for name, where in named(groups.get("cohorts"), file, "data set", NAMES).items()
     }
     if "ct-rate" not in cohorts:
         raise SimcropError(
@@ -88,7 +89,7 @@ def read_sources(file: Path) -> Sources:
         cohorts,
         {
             name: f"no cohort of {words} in the data file; it is to be had from {FROM[name]}"
-            for name, words in DATASETS.items()
+            for name, words in NAMES.items()
             if name not in cohorts
         },
         methods_of(groups.get("methods") or [], file),
