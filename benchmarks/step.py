@@ -16,6 +16,7 @@ import torch
 
 from simcrop.config import load_recipe
 from simcrop.device import choose_device
+from step_parts.choices import copies, recompute
 from step_parts.clock import Clock, ratio
 from step_parts.malloc import keep_freed_memory
 from step_parts.parts import attention_memory, pairs
@@ -37,12 +38,15 @@ def main() -> None:
     separate = {} if chosen.same_process_only else {"own_processes": own_processes(chosen)}
     keep_freed_memory()
     setup = make_setup(sized_recipe(chosen.size), chosen.text_width, clock.device)
+    recipe = load_recipe(f"simcrop-{chosen.size}")
     report = {
         "machine": machine(clock),
         "setting": setting(chosen, setup),
-        "travel": travel(load_recipe(f"simcrop-{chosen.size}"), clock.device),
+        "travel": travel(recipe, clock.device),
+        "copies": copies(recipe, chosen.repeats, clock),
         **separate,
         "same_process": whole_step(setup, chosen.precision, chosen.repeats, clock),
+        "recompute": recompute(setup, chosen.precision, chosen.repeats, clock),
         "parts": parts(setup, chosen.precision, chosen.repeats, clock),
     }
     text = json.dumps(report, indent=1)

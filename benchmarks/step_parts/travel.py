@@ -20,12 +20,7 @@ REPORT_LENGTHS = (187, 234, 260, 286, 316, 346, 377, 427, 489, 512)
 
 def travel(recipe: Recipe, device: torch.device) -> dict[str, Any]:
     """For one batch of the recipe, its reports left out of the bytes: they are a thousandth."""
-    studies = recipe.optim.batch
-    crop = torch.zeros(1, *recipe.input.shape, dtype=torch.int16)
-    sample = Sample("made-up", crop, Report("", ""), window_hu=recipe.input.spec.window_hu)
-    batch = Collate()([sample] * studies)
-    if not isinstance(batch, Batch):
-        raise batch
+    studies, batch = recipe.optim.batch, hu_batch(recipe)
     lengths = [REPORT_LENGTHS[i % len(REPORT_LENGTHS)] for i in range(studies)]
     together = sum(len(group) * lengths[group[-1]] for group in length_groups(lengths))
     return {
@@ -35,6 +30,16 @@ def travel(recipe: Recipe, device: torch.device) -> dict[str, Any]:
         "padding": round(1 - sum(lengths) / (studies * max(lengths)), 3),
         "padding_in_groups": round(1 - sum(lengths) / together, 3),
     }
+
+
+def hu_batch(recipe: Recipe) -> Batch:
+    """Volumes as they leave a loading process, in HU; without reports."""
+    crop = torch.zeros(1, *recipe.input.shape, dtype=torch.int16)
+    sample = Sample("made-up", crop, Report("", ""), window_hu=recipe.input.spec.window_hu)
+    batch = Collate()([sample] * recipe.optim.batch)
+    if not isinstance(batch, Batch):
+        raise batch
+    return batch
 
 
 def bytes_of(batch: Batch) -> int:

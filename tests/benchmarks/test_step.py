@@ -176,6 +176,34 @@ def test_script_prints_ratio_and_share_as_json(
         way["bytes_to_device"] * 2 == way["bytes_as_the_network_reads_it"] == way["studies"] * 64**2 * 32 * 4
     )
     assert way["padding_in_groups"] < way["padding"] / 2
+    again = report["recompute"]
+    expected = again["seconds"]["recomputed"] / again["seconds"]["kept"]
+    assert again["recomputed_over_kept"]["ratio"] == pytest.approx(expected, rel=0.01)
+    if not torch.cuda.is_available():
+        assert report["copies"] == again["peak_gib"] == "not measured: no CUDA device"
+
+
+def test_steps_that_compute_again_take_turns_with_those_that_keep(
+    script: Script, planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices, clock, sample = (
+        script("step_parts.choices"),
+        script("step_parts.clock"),
+        script("step_parts.sample"),
+    )
+    setup = sample.make_setup(load_recipe("simcrop-tiny", TOY), 384, torch.device("cpu"))
+    layers = [setup.objective.vision.transformer, setup.objective.vision_decoder.transformer]
+    works = {False: planted.work("kept", 50, 4, 4), True: planted.work("again", 50, 5, 6)}
+
+    def ours(*_: object) -> Callable[[], None]:
+        return lambda: works[layers[0].recompute and layers[1].recompute]()
+
+    monkeypatch.setattr(clock.time, "perf_counter", planted.now)
+    monkeypatch.setattr(choices, "ours", ours)
+    found = choices.recompute(setup, "fp32", 2, clock.Clock(torch.device("cpu")))
+    assert planted.done == ["kept", "again"] * 3
+    assert found["recomputed_over_kept"] == {"ratio": 1.375, "min": 1.25, "max": 1.5}
+    assert not any(layer.recompute for layer in layers)
 
 
 def test_a_real_process_of_its_own_steps_and_ends(script: Script) -> None:

@@ -61,11 +61,14 @@ class Wide(Sum):
         self.get_buffer("seen").add_(1)
 
 
-def job(folder: Path, sharding: str = "none", micro: int | None = None) -> Job:
+def job(folder: Path, sharding: str = "none", micro: int | None = None, broken: tuple[int, ...] = ()) -> Job:
+    """Steps with a `broken` line are skipped."""
     folder.mkdir(exist_ok=True, parents=True)
     optim = OptimSettings(lr=0.01, batch=8, epochs=11, warmup_epochs=1, clip_grad=1.0)
-    engine = EngineSettings(precision="fp32", sharding=sharding, micro_batch=micro)  # type: ignore[arg-type]
-    return Job(LineData(), collate, folder, describe, 3, optim, engine, CheckpointSettings(every=4, keep=9))
+    engine = EngineSettings(precision="fp32", sharding=sharding, micro_batch=micro, skip_non_finite=99)  # type: ignore[arg-type]
+    return Job(
+        LineData(broken), collate, folder, describe, 3, optim, engine, CheckpointSettings(every=4, keep=9)
+    )
 
 
 def run(folder: Path, context: DistributedContext, sharding: str, upto: int = 0, **more: Any) -> Fitted:
@@ -96,6 +99,7 @@ def joined(rank: int, world: int, port: int) -> DistributedContext:
 def with_two(out: Path, context: DistributedContext, told: dict[str, Any]) -> None:
     run(out / "straight", context, "full")
     run(out / "parts", context, "full", micro=1)
+    run(out / "skipping", context, "full", broken=(3,))
     told["stopped"] = run(out / "stopped", context, "full", upto=5).steps
     copied(context, out / "stopped", out / "full-2-to-none-1")
     copied(context, out / "stopped", out / "full-2-to-full-4")
@@ -152,6 +156,7 @@ def main(out: Path) -> None:
         left = sorted(path.name for path in (out / name / "checkpoints").glob("*"))
         (out / f"{name}.json").write_text(json.dumps(left))
         run(out / name, ALONE, "none")
+    run(out / "skipping-alone", ALONE, "none", broken=(3,))
 
 
 def child(rank: int, ports: list[int], out: Path) -> int:

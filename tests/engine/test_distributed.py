@@ -76,6 +76,10 @@ try:
     fit(Sum(), job("nan", (mine[1].index,), batch=2), context)
 except SimcropError as error:
     told["reason"], told["sentence"] = error.reason, error.sentence
+mine_a, mine_b = (torch.full((rank + 1, 2), number, requires_grad=True) for number in (1.0, 2.0))
+both = context.gather(mine_a) + context.gather(mine_b)
+(both * both).sum().backward()  # one tensor is the gradient of either
+told["gathered"] = [mine_a.grad.unique().tolist(), mine_b.grad.unique().tolist()]
 told["draws"] = [draw.index for draw in mine]
 (out / f"told-{rank}.json").write_text(json.dumps(told))
 leave_distributed()
@@ -86,7 +90,7 @@ if other:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two context left behind."""
+    """What two processes left behind."""
     out = tmp_path_factory.mktemp("two")
     (out / "program.py").write_text(PROGRAM)
     here = str(Path(__file__).parent)
@@ -138,6 +142,11 @@ def test_nan_in_one_process_stops_both_with_its_rank_and_its_studies(two: Path) 
         sound, broken = told(two, rank)["draws"]
         assert f"on rank 1 of 2, studies line-{broken};" in told(two, rank)["sentence"]
         assert f"line-{sound}" not in told(two, rank)["sentence"]
+
+
+def test_gradient_that_two_gathered_tensors_share_is_summed_once_for_each(two: Path) -> None:
+    for rank in (0, 1):  # twice the sum of 1 and 2, from each process
+        assert told(two, rank)["gathered"] == [[12.0], [12.0]]
 
 
 def test_one_process_alone_agrees_with_itself() -> None:

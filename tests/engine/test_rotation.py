@@ -57,7 +57,7 @@ def test_what_goes_loses_its_name_first_and_leftovers_go_too(
     (tmp_path / "notes").mkdir()
     with monkeypatch.context() as killed:
 
-        def die(path: Path) -> None:
+        def die(path: Path, **_: object) -> None:
             raise KeyboardInterrupt(path)
 
         killed.setattr("shutil.rmtree", die)
@@ -66,3 +66,23 @@ def test_what_goes_loses_its_name_first_and_leftovers_go_too(
     assert [path.name for path in checkpoints(tmp_path)] == ["step-00000010", "step-00000020"]
     rotate(tmp_path, CheckpointSettings(keep=1, keep_every=10))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes", "step-00000010", "step-00000020"]
+
+
+def test_what_cannot_go_now_goes_with_a_later_one_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (5, 10):
+        whole(tmp_path, step)
+    with monkeypatch.context() as read_elsewhere:
+
+        def busy(path: Path) -> None:
+            raise OSError(39, "Directory not empty", path)
+
+        read_elsewhere.setattr("os.rmdir", lambda path, **_: busy(path))
+        rotate(tmp_path, CheckpointSettings(keep=1))
+        assert (tmp_path / "step-00000005.dropped").is_dir()
+        whole(tmp_path, 5)  # of a run that went on from before it
+        (tmp_path / "step-00000005.dropped/.nfs1").touch()
+        rotate(tmp_path, CheckpointSettings(keep=1))
+    rotate(tmp_path, CheckpointSettings(keep=1))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000010"]

@@ -91,6 +91,18 @@ def test_as_many_processes_go_on_to_the_bit(spread: Path) -> None:
     assert all(torch.equal(straight[name], stopped[name]) for name in straight)
 
 
+def test_steps_that_are_not_finite_change_no_part(spread: Path) -> None:
+    runs = spread / "skipping", spread / "skipping-alone"
+    rows = [read_journal(run / "journal.jsonl") for run in runs]
+    skipped = [{row["step"]: row["skipped"] for row in found if "skipped" in row} for found in rows]
+    assert skipped[0] == skipped[1]
+    assert 0 < len(skipped[0]) < 16
+    one, other = map(state, runs)
+    assert float(one["row.step"]) == 16 - len(skipped[0])
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name], rtol=1e-3, atol=2e-5, msg=name)
+
+
 def test_checkpoint_of_parts_is_what_one_process_writes(spread: Path, alone: Path) -> None:
     ours, theirs = (checkpoints(run / "checkpoints")[0] for run in (spread / "straight", alone))
     assert sorted(p.name for p in ours.iterdir()) == sorted(p.name for p in theirs.iterdir())

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ranks import codes, lines, ranks
 from torch import nn
 
 from simcrop.engine.checkpoint import checkpoints
@@ -93,3 +94,34 @@ def test_a_signal_ends_a_run_after_the_step_in_hand_and_costs_nothing(
         fit(plain, job("plain"), ALONE)
         whole |= plain.state_dict()
     assert all(torch.equal(tensor, whole[name]) for name, tensor in again.state_dict().items())
+
+
+def test_ctrl_c_at_two_processes_saves_once_and_costs_nothing(
+    toy: Callable[..., nn.Module], job: Callable[..., Job], tmp_path: Path
+) -> None:
+    """To each with all that it has started, as torchrun passes on what a terminal sends."""
+    run, straight = replace(job("stopped", every=100), workers=1), job("straight", every=100)
+
+    def slowly(context: DistributedContext) -> bool:
+        return fit(toy(), run, context, progress=lambda *_: time.sleep(SLOW_S)).finished
+
+    with ranks(2, slowly, tmp_path) as both:
+        wait_for(run.folder / "journal.jsonl", 3)
+        for process in both:
+            assert process.pid is not None
+            os.killpg(process.pid, signal.SIGINT)
+        assert codes(both) == [130, 130], lines(tmp_path)
+    (saved,) = checkpoints(run.folder / "checkpoints")
+    assert 3 <= int(saved.name.removeprefix("step-")) < run.steps
+
+    def to_the_end(context: DistributedContext) -> bool:
+        jobs = (straight, replace(run, workers=0))
+        return all(fit(toy(), one, context, resume=True).finished for one in jobs)
+
+    with ranks(2, to_the_end, tmp_path) as both:
+        assert codes(both) == [0, 0], lines(tmp_path)
+    last = [checkpoints(one.folder / "checkpoints")[-1] for one in (run, straight)]
+    assert last[0].name == last[1].name
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        first, second = (path / name for path in last)
+        assert first.read_bytes() == second.read_bytes()

@@ -103,7 +103,7 @@ def test_processes_whose_torchrun_died_save_and_end(
 
 
 class SignalToWorkers:
-    """Progress that sends a signal to both loading context after five steps."""
+    """Progress that sends a signal to both loading processes after five steps."""
 
     def __init__(self, number: int) -> None:
         self.number = number

@@ -8,6 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from simcrop.errors import SimcropError
+from simcrop.model import load
+
 ASK = ("--sentence", "A nodule.")
 
 
@@ -37,6 +40,10 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
         "config.json",
     ),
     "newer format": (lambda m: spoil_config(m, format=99), "format 99"),
+    "newer format that says other things": (
+        lambda m: (m / "config.json").write_text('{"format": 99}'),
+        "format 99, this simcrop reads 2: update simcrop",
+    ),
     "other widths": (lambda m: spoil_config(m, architecture={"vision": {"depth": 9}}), ""),
     "unknown setting": (lambda m: spoil_config(m, architecture={"colour": 1}), "unknown setting colour"),
     "exchanged vocabulary": (
@@ -54,6 +61,32 @@ def test_spoilt_model_is_one_line(simcrop: Callable, line, model: Path, how: str
     assert str(model) in refusal
     assert words in refusal
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        (
+            '{"format": 99}',
+            "newer-format",
+            "a checkpoint of format 99, this simcrop reads up to 1: update simcrop",
+        ),
+        ("[]", "bad-checkpoint", "the checkpoint is damaged"),
+    ],
+)
+def test_checkpoint_that_cannot_be_resumed_from_is_no_model_either(
+    line, tmp_path: Path, state: str, reason: str, words: str
+) -> None:
+    """A run without a model yet: its newest checkpoint stands for it."""
+    newest = shutil.copytree(
+        sorted((line.run / "checkpoints").glob("step-*"))[-1], tmp_path / "checkpoints/step-00000009"
+    )
+    (newest / "state.json").write_text(state)
+    for path in (tmp_path, newest):
+        with pytest.raises(SimcropError) as refused:
+            load(path)
+        assert refused.value.reason == reason
+        assert refused.value.sentence.startswith(f"{newest}: {words}")
 
 
 @pytest.mark.parametrize("verb", ["ground", "embed"])

@@ -101,17 +101,22 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(
 ) -> None:
     leave_text_out(Path(words[-1]))
     every = [f"--set={name}" for name in ("checkpoint.every=1", "checkpoint.keep=500", "optim.steps=500")]
-    all_of_them, agent_alone = tmp_path / "all", tmp_path / "agent"
     handled = ("--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
+    whole, alone, interrupted = (tmp_path / name for name in ("whole", "alone", "interrupted"))
+    # To whom which signal goes: from a scheduler to every process, or to torchrun alone; by Ctrl-C to a whole group.
+    sends = {
+        whole: lambda agent, ranks: [os.kill(one, signal.SIGTERM) for one in (agent, *ranks)],
+        alone: lambda agent, ranks: os.kill(agent, signal.SIGUSR1),  # noqa: ARG005
+        interrupted: lambda agent, ranks: [os.killpg(one, signal.SIGINT) for one in (agent, *ranks)],
+    }
     agents = {
-        all_of_them: torchrun(
+        run: torchrun(
             forks,
-            tmp_path / "all.log",
-            [*words, "--out", str(all_of_them), *every, "--set", "data.workers=2"],
-        ),
-        agent_alone: torchrun(
-            forks, tmp_path / "agent.log", [*words, "--out", str(agent_alone), *every], *handled
-        ),
+            run.with_suffix(".log"),
+            [*words, "--out", str(run), *every, "--set", f"data.workers={0 if run == alone else 2}"],
+            *(handled if run == alone else ()),
+        )
+        for run in sends
     }
     try:
         ranks: dict[Path, list[int]] = {}
@@ -121,7 +126,10 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(
 
         while len(ranks) < len(agents):  # each as soon as it has a step: any more is work for nothing
             await_true(lambda: bool(begun()), "a step")
-            ranks.update({run: stop(agents[run], all_of_them=run == all_of_them) for run in begun()})
+            for run in begun():
+                ranks[run] = children(agents[run])
+                assert len(ranks[run]) == 2
+                sends[run](agents[run], ranks[run])
         for run, agent in agents.items():
             forks.end(agent)
             check_stopped(run, run.with_suffix(".log").read_text(), ranks[run])
@@ -129,20 +137,11 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(
         for agent in forks.begun.intersection(agents.values()):
             for rank in children(agent):
                 kill_group(rank)
-    # What one saved when it was stopped, the other had at the same step on its way.
+    # What one saved when it was stopped, the others had at the same step on their way.
     step = f"step-{min(map(newest, agents)):08d}"
     for name in ("model.safetensors", "optimizer.safetensors"):
-        first, second = (run / "checkpoints" / step / name for run in agents)
-        assert first.read_bytes() == second.read_bytes()
-
-
-def stop(agent: int, all_of_them: bool) -> list[int]:
-    """A signal to the agent, and one to each of its processes where `all_of_them` get one; their numbers."""
-    ranks = children(agent)
-    assert len(ranks) == 2
-    for process in [agent, *ranks] if all_of_them else [agent]:
-        os.kill(process, signal.SIGTERM if all_of_them else signal.SIGUSR1)
-    return ranks
+        assert len({(run / "checkpoints" / step / name).read_bytes() for run in agents}) == 1
+    goes_on(words, forks, interrupted, every)
 
 
 def check_stopped(run: Path, errors: str, ranks: list[int]) -> None:
@@ -150,6 +149,16 @@ def check_stopped(run: Path, errors: str, ranks: list[int]) -> None:
     assert "SIGKILL" not in errors
     await_true(lambda: not any(map(alive, ranks)), "the processes and theirs to end")
     assert newest(run) == rows_of(run)[-1]["step"] < 500
+
+
+def goes_on(words: list[str], forks: Forks, run: Path, settings: list[str]) -> None:
+    """From the step at which it was stopped."""
+    log, begun = run.with_suffix(".again.log"), newest(run)
+    process = forks.start(log, *words, "--out", run, *settings, "--resume")
+    await_true(lambda: newest(run) > begun, "a step after the last")
+    os.kill(process, signal.SIGTERM)
+    assert forks.end(process) == 130, log.read_text()
+    assert [row["step"] for row in rows_of(run)] == list(range(1, newest(run) + 1))
 
 
 def test_rank_that_is_killed_is_one_line_and_torchrun_starts_all_again_from_the_checkpoint(

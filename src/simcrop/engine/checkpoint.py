@@ -144,17 +144,14 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Weights and optimiser state back in place; the number of steps done."""
+    step = read_step(path)
     try:
-        step = read_step(path)
         if together_of(module) is not None:
             shard_files().read_parts(path, module, optimizer, trained_state(module))
             return step
         weights, state = (load_file(path / f"{name}.safetensors") for name in ("model", "optimizer"))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise SimcropError(
-            "bad-checkpoint",
-            f"{path}: the checkpoint is damaged; delete this folder and --resume continues from the one before",
-        ) from error
+        raise damaged(path) from error
     try:
         load_trained_state(module, weights)
     except SimcropError as error:
@@ -187,14 +184,24 @@ def shard_files() -> Any:
 
 
 def read_step(path: Path) -> int:
-    """How many steps lie behind a checkpoint. Raises SimcropError where its files are newer than this program."""
-    state = json.loads((path / STATE).read_text())
-    if (number := int(state.get("format", 1))) > FORMAT:
-        raise SimcropError(
-            "newer-format",
-            f"{path}: a checkpoint of format {number}, this simcrop reads up to {FORMAT}: update simcrop",
-        )
-    return int(state["step"])
+    """How many steps lie behind a checkpoint. Raises SimcropError where it is newer than this program, or damaged."""
+    try:
+        state = json.loads((path / STATE).read_text())
+        if (number := int(state.get("format", 1))) > FORMAT:
+            raise SimcropError(
+                "newer-format",
+                f"{path}: a checkpoint of format {number}, this simcrop reads up to {FORMAT}: update simcrop",
+            )
+        return int(state["step"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(path) from error
+
+
+def damaged(path: Path) -> SimcropError:
+    return SimcropError(
+        "bad-checkpoint",
+        f"{path}: the checkpoint is damaged; delete this folder and --resume continues from the one before",
+    )
 
 
 def in_one_line(error: BaseException) -> str:

@@ -40,10 +40,8 @@ def in_company(context: DistributedContext) -> Iterator[None]:
             try:
                 yield
             except (Exception, KeyboardInterrupt) as error:
-                with (
-                    stop_requests() as asked,
-                    steps_to_save(asked),
-                ):  # a launcher's signal must not cut it short
+                # A launcher's signal must not cut it short.
+                with stop_requests() as asked, steps_to_save(asked):
                     ending = company.ending(error)
                 if ending is error:
                     raise

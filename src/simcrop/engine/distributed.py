@@ -123,7 +123,8 @@ class Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        gradient = gradients[0].contiguous()
+        # A copy, since others may have been given the same tensor.
+        gradient = gradients[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(gradient)
         first = sum(ctx.counts[: ctx.rank])
         return gradient[first : first + ctx.counts[ctx.rank]], None, None

@@ -60,7 +60,7 @@ def fit(
     optimizer = build_optimizer(objective, job.optim)
     done = restore(objective, optimizer, job, resume, context)
     journal = Journal(job.folder / "journal.jsonl", done) if context.is_main else None
-    incidents = earlier_incidents(journal.earlier if journal else [], context)
+    incidents = earlier_incidents(journal.rows() if journal else [], context)
     stepper = Stepper(objective, wrapped, optimizer, job, context, incidents)
     last: Row = {}
     speed = Speed(job, context)

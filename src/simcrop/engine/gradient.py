@@ -36,6 +36,8 @@ class Gradient:
         self.pull: Callable[..., None] = getattr(wrapped, "backward", torch.autograd.backward)
         self.share, self.seed, self.half, self.context = share, seed, half, context
         self.weights: dict[str, float] = {name: term.weight for name, term in self.objective.terms.items()}
+        # On the device from the start: what a step brings there from Python makes it wait for all it has to do.
+        self.factors = torch.tensor(list(self.weights.values()), dtype=torch.float32, device=context.device)
         self.compares = any(term.compares_samples for term in self.objective.terms.values())
 
     def backward(self, step: int, micro: list[Any]) -> Tensor:
@@ -64,7 +66,7 @@ class Gradient:
                 ends = [(end, gradient) for end, gradient in ends if end.requires_grad]
                 self.pull([end for end, _ in ends], [gradient for _, gradient in ends])
         values = torch.stack([terms.get(name, means[name]).float() for name in self.weights])
-        loss = (values * values.new_tensor(list(self.weights.values()))).sum()
+        loss = (values * self.factors).sum()
         return torch.cat([loss[None], values])
 
     def drawn(self, step: int, micro: list[Any]) -> list[Any]:

@@ -23,7 +23,8 @@ class Incidents:
 
 def earlier_incidents(rows: Sequence[Row], context: DistributedContext) -> Incidents:
     """By the journal, whose `rows` the main process has."""
-    rows = context.all_gather(list(rows) if context.is_main else [])
+    told = [row for row in rows if row.keys() & {"unread", "skipped"}] if context.is_main else []
+    rows = context.all_gather(told)
     unread = {name for row in rows for name in row.get("unread", {})}
     return Incidents(unread, sum("skipped" in row for row in rows))
 

@@ -9,15 +9,19 @@ Row = Line
 
 
 class Journal:
-    """Appends rows; on resume forgets those that came after the checkpoint. `earlier`: those that are kept.
+    """Appends rows; on resume forgets those that came after the checkpoint.
 
     What a full disk does not take waits in memory, so that no row is missing once there is room again.
     """
 
     def __init__(self, path: Path, keep_until_step: int) -> None:
-        self.earlier = [row for row in read_journal(path) if row["step"] <= keep_until_step]
-        write_whole(path, b"".join(map(as_line, self.earlier)))
+        kept = [row for row in read_journal(path) if row["step"] <= keep_until_step]
+        write_whole(path, b"".join(map(as_line, kept)))
         self.path, self.file, self.waiting = path, path.open("ab", buffering=0), b""
+
+    def rows(self) -> list[Row]:
+        """All that are in it: from the disk, since those of a long run are too many to be kept in memory beside it."""
+        return read_journal(self.path)
 
     def write(self, row: Row) -> None:
         rest = self.waiting + as_line(row)

@@ -21,11 +21,8 @@ from simcrop.errors import SimcropError
 
 SPARE = 1.1  # times what a step needs, before it is given back
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
-SHORT = (
-    "not enough memory",
-    "allocate memory",
-    "out of memory",
-)  # what torch says of a processor's, and of CUDA's own
+# What torch says of a processor's, and of CUDA's own.
+SHORT = ("not enough memory", "allocate memory", "out of memory")
 
 
 @cache

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from simcrop.engine.checkpoint import CheckpointSettings, checkpoints
@@ -37,13 +38,13 @@ class Due:
 
 def rotate(folder: Path, settings: CheckpointSettings) -> None:
     """Drop what is superfluous in `folder`, and what a killed process left half-written or half-dropped. Only by the
-    process that writes there, and while it does not.
+    process that writes there, and while it does not. What cannot go now, as on a file server where somebody reads it,
+    goes with a later one: it is no reason to end a run.
     """
     found = {int(path.name.removeprefix("step-")): path for path in checkpoints(folder)}
     for step in superfluous(list(found), settings.keep, settings.keep_every):
-        found[step].rename(
-            found[step].with_name(found[step].name + DROPPED)
-        )  # else half of it may look whole
+        with suppress(OSError):
+            found[step].rename(f"{found[step]}{DROPPED}")  # else half of it may look whole
     for kind in (DROPPED, ".partial"):
         for left in folder.glob(f"step-*{kind}"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)

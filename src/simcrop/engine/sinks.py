@@ -24,5 +24,11 @@ OpenSink = Callable[[Sequence[Row]], Sink]
 def opened(sinks: Sequence[OpenSink], journal: Journal | None) -> Iterator[list[Sink]]:
     """All of `sinks`, closed with the block; none where there is no journal."""
     with ExitStack() as stack:
-        earlier = journal.earlier if journal else []
-        yield [stack.enter_context(closing(sink(earlier))) for sink in (sinks if journal else ())]
+        yield [stack.enter_context(closing(sink)) for sink in made(sinks, journal)]
+
+
+def made(sinks: Sequence[OpenSink], journal: Journal | None) -> Iterator[Sink]:
+    """One after the other; nobody keeps the rows that they are given, which are many where a long run goes on."""
+    if journal is not None and sinks:
+        rows = journal.rows()
+        yield from (sink(rows) for sink in sinks)

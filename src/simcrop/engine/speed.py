@@ -20,10 +20,8 @@ from simcrop.engine.progress import Pace, clock_time
 
 # In every row of a journal, and never the same twice.
 TIMINGS = ("volumes_per_s", "data_wait", "of_limit", "peak_gb", "left_s")
-SIDES = {
-    "cpu": (512, 1024, 2048),
-    "cuda": (4096, 8192),
-}  # of square products, larger ones while there is time
+# Of square products, larger ones while there is time.
+SIDES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}
 ENOUGH_S = 0.1  # for the limit of a device: no further product is begun after that
 
 

@@ -1,5 +1,6 @@
 """One optimiser step: rate, gradient, norm, and what is done where the loss is not finite. No axes or units."""
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -30,7 +31,7 @@ class Stepper:
         context: DistributedContext,
         incidents: Incidents,
     ) -> None:
-        self.objective, self.wrapped, self.optimizer = objective, wrapped, optimizer
+        self.optimizer: Any = optimizer
         self.job, self.context, self.incidents = job, context, incidents
         half = settled(job.engine.precision, context.device) == "bf16"
         self.gradient = Gradient(objective, wrapped, job.share(context), job.seed, half, context)
@@ -50,13 +51,17 @@ class Stepper:
         if head_only(self.job.optim, step, self.job.steps, self.steps_per_epoch):
             self.rest()
         norm = total_norm([p.grad for p in self.parameters if p.grad is not None])
-        # Here alone the engine waits for the device in a step: to know whether the loss is finite.
-        *means, size = torch.cat([self.context.mean(sums), norm.float()[None]]).tolist()
-        if skipped := self.refuse_non_finite(step, sums, means, size, micro):
-            return {"lr": lr, "skipped": skipped}
+        figures = torch.cat([self.context.mean(sums), norm.float()[None]])
+        read = on_its_way(figures)
         if self.job.optim.clip_grad is not None:
             clip(self.parameters, self.job.optim.clip_grad, norm)
+        # The device itself leaves all as it was where one of them is not finite: torch's way to tell a fused optimiser.
+        self.optimizer.found_inf = figures.isfinite().all().logical_not().float()
         self.optimizer.step()
+        # Here alone the engine waits for the device in a step, which meanwhile is at what the optimiser does.
+        *means, size = read()
+        if skipped := self.refuse_non_finite(step, sums, means, size, micro):
+            return {"lr": lr, "skipped": skipped}
         self.moments.end(step)
         return {
             **dict(zip(["loss", *self.weights], means, strict=True)),
@@ -96,3 +101,20 @@ class Stepper:
             f"step {step + 1}: the loss is not finite ({terms}, gradient norm {norm:.4g}) on {whose}studies "
             f"{', '.join(studies)}; the newest checkpoint is intact",
         )
+
+
+def on_its_way(figures: Tensor) -> Callable[[], list[float]]:
+    """Figures on their way from the device; called, it waits for them, and for nothing that the device has to do after
+    them.
+    """
+    there, arrived = figures.to("cpu", non_blocking=True), None
+    if figures.is_cuda:
+        arrived = torch.cuda.Event()
+        arrived.record(torch.cuda.current_stream(figures.device))
+
+    def read() -> list[float]:
+        if arrived is not None:
+            arrived.synchronize()
+        return there.tolist()
+
+    return read

@@ -25,12 +25,8 @@ class Watchdog:
         speaks: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path, self.minutes, self.speaks, self.clock = (
-            folder / f"stacks-{rank}.txt",
-            minutes,
-            speaks,
-            clock,
-        )
+        self.path = folder / f"stacks-{rank}.txt"
+        self.minutes, self.speaks, self.clock = minutes, speaks, clock
         self.done, self.since, self.told = 0, clock(), False
 
     def step(self, done: int) -> None:

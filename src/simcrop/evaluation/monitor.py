@@ -18,7 +18,7 @@ from simcrop.config import Recipe
 from simcrop.data.preprocess import InputSpec
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Sentences, image_indices
-from simcrop.data.samples.text_features import build_bank
+from simcrop.data.samples.text_features import SentenceBank, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.evaluation.controls import control_metrics
@@ -49,7 +49,8 @@ class AlignmentMonitor:
     """Called, it gives the controls of `objective` as it stands, which should be in eval mode.
 
     `training`: the studies whose reports say how common a sentence is; `k`: patches of a region; `scored`: those
-    that score a sentence; `skip_attention`: sentences are sought among patches that do not see each other.
+    that score a sentence; `skip_attention`: sentences are sought among patches that do not see each other. `bank`: the
+    sentences of `training`, where they are kept; elsewhere its reports are split again.
     """
 
     objective: Aligning
@@ -62,6 +63,7 @@ class AlignmentMonitor:
     k: int
     scored: int
     skip_attention: bool = False
+    bank: SentenceBank | None = None
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
@@ -95,12 +97,17 @@ class AlignmentMonitor:
         return Sentences(
             image_index=image_indices([len(sentences) for sentences in reports]),
             sentence_id=sentence_id,
-            document_frequency=document_frequencies(
-                flat, (Report(study.findings, study.impression) for study in self.training)
-            ),
+            document_frequency=self.document_frequency(flat),
             features=None if cached is None else cached[sentence_id.to(cached.device)],
             tokens=self.tokenizer.encode(flat, self.length) if cached is None else None,
         ).to(self.device)
+
+    def document_frequency(self, sentences: Sequence[str]) -> Tensor:
+        """In what share of the training reports each stands."""
+        if self.bank is not None:
+            return self.bank.frequencies(sentences)
+        reports = (Report(study.findings, study.impression) for study in self.training)
+        return document_frequencies(sentences, reports)
 
     def encode(self, texts: list[str]) -> Tensor:
         """One pooled vector per sentence, `(s, d)`."""
@@ -109,9 +116,15 @@ class AlignmentMonitor:
 
 
 def build_monitor(
-    objective: nn.Module, cohort: Cohort, recipe: Recipe, tokenizer: Tokenizer | None
+    objective: nn.Module,
+    cohort: Cohort,
+    recipe: Recipe,
+    tokenizer: Tokenizer | None,
+    bank: SentenceBank | None = None,
 ) -> AlignmentMonitor | None:
-    """The monitor of a run on this cohort; None when the method aligns nothing or no study is held out."""
+    """The monitor of a run on this cohort; None when the method aligns nothing or no study is held out. `bank`: the
+    sentences of all studies of the run's split, where they are kept.
+    """
     needs, split = recipe.text_needs, recipe.data.split
     if needs is None or tokenizer is None or not isinstance(objective, Aligning):
         return None
@@ -130,6 +143,7 @@ def build_monitor(
         recipe.boxes(objective.vision.grid.count),
         recipe.scored(objective.vision.grid.count),
         needs.skip_attention,
+        bank,
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.device import AUTO, choose_device
-from simcrop.engine.checkpoint import STATE, checkpoints
+from simcrop.engine.checkpoint import STATE, checkpoints, read_step
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
 from simcrop.files.whole import write_json
@@ -137,20 +137,32 @@ def model_folder(path: Path) -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
+    """What a model folder or a checkpoint says of itself. Raises SimcropError where it is of another format, which is
+    looked at first: nobody knows what else stands in a newer one.
+    """
+    if (folder / STATE).is_file():
+        read_step(folder)
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         version = int(config["format"])
+        refuse_other_format(version, folder)
         complete = isinstance(config["architecture"], dict) and {"tokenizer", "text_encoder"} <= set(config)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise SimcropError("bad-model", f"{folder}/config.json does not describe a simcrop model") from error
     if not complete:
         raise SimcropError("bad-model", f"{folder}/config.json does not describe a simcrop model")
-    if version != FORMAT:
-        mend = "update simcrop" if version > FORMAT else "train it again, or use the simcrop that made it"
-        raise SimcropError(
-            "bad-model", f"{folder}/config.json has format {version}, this simcrop reads {FORMAT}: {mend}"
-        )
     return config
+
+
+def refuse_other_format(version: int, folder: Path) -> None:
+    if version == FORMAT:
+        return
+    reason, mend = "newer-format", "update simcrop"
+    if version < FORMAT:
+        reason, mend = "bad-model", "train it again, or use the simcrop that made it"
+    raise SimcropError(
+        reason, f"{folder}/config.json has format {version}, this simcrop reads {FORMAT}: {mend}"
+    )
 
 
 def load_weights(model: nn.Module, recipe: Recipe, path: Path, everything_trained: bool) -> None:

@@ -14,6 +14,7 @@ import torch
 from simcrop.config import Recipe
 from simcrop.data.samples.collate import Collate
 from simcrop.data.samples.dataset import refuse_whole
+from simcrop.data.samples.text_features import SentenceBank
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.job import Job
@@ -25,7 +26,7 @@ from simcrop.model.folder import describe_model
 from simcrop.nn.co_attention import CoAttention
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
-from simcrop.tasks.components import ALONE, gather_inputs
+from simcrop.tasks.components import ALONE, TrainingInputs, gather_inputs
 from simcrop.tasks.data_source import data_of
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.start import start_encoder
@@ -77,11 +78,26 @@ def prepare_job(
         checkpoint=recipe.checkpoint,
         workers=recipe.data.workers,
         unreadable=recipe.data.unreadable,
-        monitor=build_monitor(objective, cohort, recipe, inputs.components.tokenizer),
+        monitor=build_monitor(
+            objective,
+            cohort,
+            recipe,
+            inputs.components.tokenizer,
+            bank_of_split(cohort, studies, recipe, inputs),
+        ),
         start=start,
         facts=inputs.facts,
     )
     return objective, job
+
+
+def bank_of_split(
+    cohort: Cohort, studies: Cohort, recipe: Recipe, inputs: TrainingInputs
+) -> SentenceBank | None:
+    """Every sentence of the split that is trained on; None where other texts are read, or not those of all studies."""
+    texts = inputs.texts
+    whole = studies.index["id"].equals(cohort.select(recipe.data.split).index["id"])
+    return texts.bank if texts is not None and texts.unit == "sentence" and whole else None
 
 
 def refuse_lone_sample(cohort: Cohort, studies: Cohort, recipe: Recipe) -> None:

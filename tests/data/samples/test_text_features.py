@@ -124,3 +124,11 @@ def test_what_is_asked_besides_is_encoded_after_what_reports_say(tmp_path: Path)
     assert again.asked == []
     assert plain.opposite is None
     assert plain.level is None
+
+
+def test_frequency_is_that_among_the_reports_and_0_of_what_none_says() -> None:
+    bank = build_bank(REPORTS, None, asked=Asked(further=("is there?",)))
+    held = list(bank.texts)
+    found = bank.frequencies([*reversed(held), "never heard of."])
+    assert torch.equal(found, torch.cat([bank.document_frequency.flip(0), torch.zeros(1)]))
+    assert found[held[::-1].index("is there?")] == 0

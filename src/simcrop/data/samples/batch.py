@@ -5,7 +5,7 @@ after the other), d features, l label.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import torch
@@ -52,20 +52,12 @@ class Sentences:
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def each(self, change: Change) -> "Sentences":
-        return Sentences(
-            change(self.image_index),
-            change(self.sentence_id),
-            change(self.document_frequency),
-            None if self.features is None else change(self.features),
-            None if self.tokens is None else self.tokens.each(change),
-            None if self.size_mm is None else change(self.size_mm),
-            self.most,
-            None if self.level is None else change(self.level),
-            None if self.opposite is None else self.opposite.each(change),
-            None if self.claims is None else change(self.claims),
-            None if self.organ is None else change(self.organ),
-            None if self.normal is None else change(self.normal),
-        )
+        known = {one.name: getattr(self, one.name) for one in fields(self)}
+        changed = {name: change(value) for name, value in known.items() if isinstance(value, Tensor)}
+        parts = {
+            n: value.each(change) for n, value in known.items() if isinstance(value, (Tokens, Sentences))
+        }
+        return replace(self, **changed, **parts)
 
 
 @dataclass(frozen=True)

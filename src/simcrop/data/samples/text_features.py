@@ -99,12 +99,20 @@ class SentenceBank:
         return [np.array([place[text] for text in report], np.int32) for report in reports]
 
     def id(self, sentence: str) -> int:
-        """Both those that reports say and those that they do not are in order."""
-        for low, high in ((0, self.said), (self.said, len(self.texts))):
-            place = self.texts.place(sentence, low, high)
-            if place is not None:
-                return place
-        raise KeyError(sentence)
+        place = self.found(sentence)
+        if place is None:
+            raise KeyError(sentence)
+        return place
+
+    def found(self, sentence: str) -> int | None:
+        """Its place, if it has one: both those that reports say and those that they do not are in order."""
+        place = self.texts.place(sentence, 0, self.said)
+        return self.texts.place(sentence, self.said, len(self.texts)) if place is None else place
+
+    def frequencies(self, sentences: Sequence[str]) -> Float[Tensor, " s"]:
+        """In what share of the reports each sentence stands: 0 for one that the bank does not hold, too."""
+        places = [self.found(sentence) for sentence in sentences]
+        return torch.tensor([0.0 if i is None else float(self.document_frequency[i]) for i in places])
 
     def center(self) -> Float[Tensor, " d"] | None:
         """Mean feature over the distinct sentences of the reports, for `align.center_text`."""
