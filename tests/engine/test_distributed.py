@@ -20,6 +20,7 @@ from torch import nn
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed, own_card
 from simcrop.engine.fit import fit
 from simcrop.engine.job import Job
+from simcrop.engine.wrapping import wrap
 from simcrop.errors import SimcropError, ToldError
 
 pytestmark = pytest.mark.limit(600)
@@ -38,6 +39,7 @@ from simcrop.engine.fit import fit
 from simcrop.engine.job import EngineSettings, Job
 from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
+
 
 torch.set_num_threads(1)
 with socket.socket() as free:
@@ -158,7 +160,7 @@ def test_one_process_alone_agrees_with_itself() -> None:
     assert alone.mean(torch.tensor([3.0])).tolist() == [3.0]
     alone.barrier()
     layer = torch.nn.Linear(2, 2)
-    assert alone.wrap(layer) is layer
+    assert wrap(layer, alone) is layer
 
 
 def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

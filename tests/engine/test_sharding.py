@@ -22,6 +22,7 @@ from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.journal import read_journal
 from simcrop.engine.sharding import refuse_old_torch
+from simcrop.engine.wrapping import wrap
 from simcrop.errors import SimcropError
 
 pytestmark = pytest.mark.limit(600)
@@ -162,4 +163,4 @@ def test_torch_without_safetensors_of_parts_is_one_line(monkeypatch: pytest.Monk
 
 def test_one_process_has_nobody_to_share_with() -> None:
     layer = nn.Linear(2, 2)
-    assert ALONE.wrap(layer, sharding="full") is layer
+    assert wrap(layer, ALONE, sharding="full") is layer

@@ -25,6 +25,7 @@ from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.engine.order import RankShare, step_seed
 from simcrop.engine.sharding import is_part
 from simcrop.engine.stepper import Stepper
+from simcrop.engine.wrapping import wrap
 from simcrop.objectives.method import Objective
 
 STUDIES = (
@@ -111,7 +112,7 @@ def cut(
 ) -> dict[str, Tensor]:
     """What the engine makes of this process's micro-batches."""
     share = RankShare(context.rank, context.world, len(parts[0]))
-    wrapped = wrapped or context.wrap(objective, objective.skips_parameters)
+    wrapped = wrapped or wrap(objective, context, objective.skips_parameters)
     sums = Gradient(objective, wrapped, share, SEED, False, context).backward(STEP, parts)
     objective.ends(0.0, 1, context.total)
     return found(objective, dict(zip(objective.terms, context.mean(sums)[1:], strict=True)))
@@ -184,7 +185,7 @@ def compute(rank: int, world: int, folder: Path, builds: dict[str, Callable]) ->
             objective, parts = builds[name]()
             mine = len(parts) // world
             parts = parts[rank * mine : (rank + 1) * mine]
-            wrapped = context.wrap(objective, objective.skips_parameters, sharding)
+            wrapped = wrap(objective, context, objective.skips_parameters, sharding)
             trained = [p for p in objective.parameters() if p.requires_grad]
             here = sum((p.to_local() if is_part(p) else p).numel() for p in trained)  # type: ignore[operator]
             result = cut(objective, parts, context, wrapped) if world == 2 else {}

@@ -14,7 +14,8 @@ def demo(
     out: Out,
     seed: int = 0,
     patients: Annotated[
-        int, typer.Option(min=10, help="To learn from; an eighth as many more are tested on. Fewer are faster.")
+        int,
+        typer.Option(min=10, help="To learn from; an eighth as many more are tested on. Fewer are faster."),
     ] = 1000,
     controls: Annotated[
         bool, typer.Option("--controls", help="Train MAE, mispaired reports and the labels themselves, too.")

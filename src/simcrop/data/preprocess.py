@@ -206,10 +206,7 @@ def to_unit(hu: np.ndarray, window_hu: tuple[float, float]) -> np.ndarray:
 def preprocess(volume: Volume, spec: InputSpec = paper) -> tuple["Tensor", Placement]:
     """A scan as the network sees it: tensor `(1, x, y, z)` in [-1, 1], and where that tensor lies in the scan."""
     if spec.fit == "resize":
-        from simcrop.data.whole_scan import resized, resized_placement
-
-        placement = resized_placement(volume.shape, volume.affine, spec)
-        return resized(volume, spec)[None], placement
+        return whole(volume, spec)[None], placement_of_whole(volume.shape, volume.affine, spec)
     resampled = resample(volume, spec.spacing_mm, spec.antialias)
     return cut_out(resampled, volume.shape, volume.affine, spec)
 
@@ -224,3 +221,26 @@ def cut_out(
     placement = Placement(spec, source_shape, source_affine, resampled.shape, resampled.affine, start)
     crop = crop_or_pad(resampled.hu, start, spec.shape)
     return torch.from_numpy(to_unit(crop, spec.window_hu))[None], placement
+
+
+def whole(volume: Volume, spec: InputSpec) -> "Tensor":
+    """All of a scan as the network sees it, `(x, y, z)` in [-1, 1]; with `minmax` a scan of one value is -1."""
+    import torch
+
+    from simcrop.data.whole_scan import resized
+
+    hu, own_range = resized(volume, spec.shape, spec.window_hu)
+    return torch.from_numpy(to_unit(hu, own_range if spec.scale == "minmax" else spec.window_hu))
+
+
+def placement_of_whole(
+    shape: Triple, affine: np.ndarray, spec: InputSpec, source: tuple[Triple, np.ndarray] | None = None
+) -> Placement:
+    """Where that lies in a scan of that grid. `source`: shape and affine of the scan's own file, when the grid that was
+    resized is another, such as a cohort's.
+    """
+    from simcrop.data.whole_scan import resized_affine
+
+    source_shape, source_affine = source or (shape, affine)
+    placed = resized_affine(shape, affine, spec.shape)
+    return Placement(spec, source_shape, source_affine, spec.shape, placed, (0, 0, 0))

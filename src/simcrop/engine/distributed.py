@@ -1,5 +1,5 @@
 """One process or many: which one this is, and what all of them agree on. `torch.distributed` is imported here and where
-parameters are spread (`sharding.py`, `shard_files.py`).
+parameters are spread (`sharding.py`, `shard_files.py`). No axes or units.
 """
 
 import gc
@@ -7,12 +7,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from inspect import signature
 from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from simcrop.engine.meeting import meeting
 from simcrop.errors import SimcropError, ToldError
@@ -90,23 +89,6 @@ class DistributedContext:
     def barrier(self) -> None:
         if self.world > 1:
             dist.barrier()
-
-    def wrap(self, module: nn.Module, may_skip: bool = False, sharding: Sharding = "none") -> Any:
-        """The module, its gradients averaged over all processes. `may_skip`: some parameters may stay unused;
-        `sharding`: whether each process holds all of it or its part.
-
-        Buffers are alike everywhere from the start and are not sent again in every step.
-        """
-        if self.world == 1:
-            return module
-        if sharding == "full":
-            from simcrop.engine.sharding import spread
-
-            return spread(module, self, may_skip)
-        ddp = nn.parallel.DistributedDataParallel
-        renamed = "forward_sync_buffers" in signature(ddp).parameters  # from torch 2.13 on
-        buffers: dict[str, Any] = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}
-        return ddp(module, find_unused_parameters=may_skip, gradient_as_bucket_view=True, **buffers)
 
 
 class Gathered(torch.autograd.Function):

@@ -32,6 +32,7 @@ from simcrop.engine.speed import Speed, in_words
 from simcrop.engine.stepper import Stepper
 from simcrop.engine.stop import steps_to_save, stop_requests
 from simcrop.engine.watchdog import watched
+from simcrop.engine.wrapping import wrap
 from simcrop.errors import SimcropError
 
 
@@ -56,7 +57,7 @@ def fit(
     share = job.share(context)
     accumulate = len(share.of(job.order.draws(0)))
     # Wrapped first: a wrapper may put other parameters in place of these, which optimiser and checkpoint must know.
-    wrapped = context.wrap(objective, getattr(objective, "skips_parameters", False), job.engine.sharding)
+    wrapped = wrap(objective, context, getattr(objective, "skips_parameters", False), job.engine.sharding)
     optimizer = build_optimizer(objective, job.optim)
     done = restore(objective, optimizer, job, resume, context)
     journal = Journal(job.folder / "journal.jsonl", done) if context.is_main else None

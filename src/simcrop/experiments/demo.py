@@ -32,8 +32,8 @@ from simcrop.model import load
 from simcrop.tasks.folder import open_folder, write_metrics
 
 TESTED = 8  # of the patients an eighth as many more are tested on; probes learn from the labels of the first
-# A short training of few patients: it stops within the epochs, and takes twice the recipe's rate. With 720 patients more
-# steps did not help.
+# A short training of few patients: it stops within the epochs, and takes twice the recipe's rate. With 720 patients
+# more steps did not help.
 BRIEF = ("optim.epochs=20", "optim.warmup_epochs=2", "optim.lr=2e-3")
 STEPS = ("optim.steps=200",)
 FEWER = ("engine.monitor=1",)  # the page shows the controls at the end

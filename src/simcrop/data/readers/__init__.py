@@ -81,7 +81,7 @@ def read_stored(path: Path) -> Stored:
 
 def read_folder(path: Path) -> Stored:
     """Pictures, slices, or the root of a disc."""
-    from simcrop.data.readers.dicom import read_dicom_folder
+    from simcrop.data.readers.dicom_folder import read_dicom_folder
     from simcrop.data.readers.disc import is_disc, nothing_directly, read_disc
     from simcrop.data.readers.slices import holds_slices, read_slice_folder
 

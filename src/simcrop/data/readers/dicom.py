@@ -7,8 +7,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any
@@ -22,9 +21,6 @@ from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from simcrop.data.readers.bare_dicom import bare_storage, begins_data_set
-from simcrop.data.readers.foreign import Sort, names_directory, sort_of
-from simcrop.data.readers.left_over import Look, look_at
-from simcrop.data.readers.links import check_inside
 from simcrop.data.readers.series import Slice, prove
 from simcrop.data.readers.series_choice import Found, choose, traits_of
 from simcrop.data.readers.slice_header import slice_of
@@ -69,29 +65,6 @@ class DicomFile:
 
     name: str
     open: Callable[[], AbstractContextManager[IO[bytes]]]
-
-
-def read_dicom_folder(path: Path) -> Stored:
-    """The one CT series whose files lie directly in `path`."""
-    files, others = files_of(path)
-    return with_strangers(read_series(files), others)
-
-
-def files_of(folder: Path) -> tuple[list[DicomFile], list[Path]]:
-    """What lies directly in a folder: its DICOM files, and all others."""
-    there = [p for p in sorted(folder.iterdir()) if p.is_file() and not names_directory(p.name)]
-    files = [p for p in there if looks_like_dicom(p)]
-    for file in files:
-        check_inside(file, folder)
-    return [DicomFile(p.name, partial(p.open, "rb")) for p in files], sorted({*there} - {*files})
-
-
-def with_strangers(stored: Stored, others: list[Path]) -> Stored:
-    """A note on files that might have been slices, by their names, and are none by their bytes."""
-    strange = [p for p in others if sort_of(p.name) is Sort.OPEN and not p.name.startswith(".")]
-    count = sum(look_at(p) in (Look.BINARY, Look.EMPTY) for p in strange)
-    note = f"files beside the slices that are no DICOM: {count}"
-    return replace(stored, notes=(*stored.notes, note)) if count else stored
 
 
 def looks_like_dicom(path: Path) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 
 from simcrop.data.readers.archive import zipped_files
-from simcrop.data.readers.dicom import DicomFile, files_of, read_headers
+from simcrop.data.readers.dicom import DicomFile, read_headers
+from simcrop.data.readers.dicom_folder import files_of
 from simcrop.data.readers.disc import files_by_place, is_disc
 from simcrop.data.readers.find import is_directory
 from simcrop.data.readers.slices import holds_slices

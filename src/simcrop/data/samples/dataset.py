@@ -19,17 +19,18 @@ from simcrop.data.preprocess import (
     Triple,
     centred_start,
     crop_or_pad,
+    placement_of_whole,
     resample,
     start_in,
     to_unit,
     triple,
+    whole,
 )
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Unread
 from simcrop.data.samples.reading import OTHERS, Draw, other_draw, read_patiently
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.volume import spacing_of
-from simcrop.data.whole_scan import resized, resized_placement
 from simcrop.errors import SimcropError
 
 HERE: Triple = (0, 0, 0)
@@ -146,7 +147,7 @@ def cut(study: Study, spec: InputSpec, random: np.random.Generator | None) -> np
     stored.
     """
     if spec.fit == "resize" and random is None:
-        return resized(study.volume(), spec).numpy()
+        return whole(study.volume(), spec).numpy()
     return to_unit(cut_hu(study, spec, random), spec.window_hu)
 
 
@@ -169,7 +170,7 @@ def placement_of(
 ) -> Placement:
     """Where that crop lies in the scan's file, whatever spacing the cohort is stored at."""
     if spec.fit == "resize":
-        return resized_placement(study.shape, study.affine, spec, (study.source_shape, study.source_affine))
+        return placement_of_whole(study.shape, study.affine, spec, (study.source_shape, study.source_affine))
     if is_stored_at(study, spec):
         return study.placement(spec, earlier(stored_start(study, spec, random), back))
     again = resample(study.volume(), spec.spacing_mm)
