@@ -7,7 +7,7 @@ voxels, and its voxels of the finding.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -43,7 +43,8 @@ class Threshold:
 @dataclass(frozen=True, eq=False)
 class Counted:
     """One finding, all `(gx, gy, gz)`: its similarity, voxels of each patch, and how many of them are of the finding.
-    `marked_beyond`: its voxels that the input did not reach. `complete`: whether all of it is marked.
+    `marked_beyond`: its voxels that the input did not reach. `complete`: whether all of it is marked. `known`: sums
+    over the nearest so many patches that were taken already, as both scales order patches alike.
     """
 
     similarity: np.ndarray
@@ -51,6 +52,7 @@ class Counted:
     marked: np.ndarray
     marked_beyond: int
     complete: bool
+    known: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
 def scaled(similarity: np.ndarray, scale: Scale) -> np.ndarray:
@@ -77,8 +79,9 @@ def dice_at(finding: Counted, scale: Scale) -> np.ndarray:
     many = np.searchsorted(falling, -np.minimum(levels, values.max()), side="right")
     total = int(finding.marked.sum()) + finding.marked_beyond
     if not finding.complete:
-        found = {int(n): touching(finding, values >= -falling[n - 1]) for n in np.unique(many)}
-        sums = np.array([found[int(n)] for n in many])
+        for n in set(np.unique(many).tolist()) - finding.known.keys():
+            finding.known[n] = touching(finding, values >= -falling[n - 1])
+        sums = np.array([finding.known[n] for n in many.tolist()])
         return 2 * sums[:, 1] / (sums[:, 0] + total)
     voxels, marked = (
         np.cumsum(part.reshape(-1)[order])[many - 1] for part in (finding.voxels, finding.marked)
@@ -96,7 +99,7 @@ def touching(finding: Counted, mask: np.ndarray) -> tuple[int, int]:
     return int(voxels[marked > 0].sum()), int(marked.sum())
 
 
-def choose_threshold(findings: Iterable[Counted], scans: int, split: str) -> Threshold:
+def choose_threshold(findings: Iterable[Counted], split: str, scans: int = 0) -> Threshold:
     """The best mean Dice over all findings, on either scale; of equals the first."""
     sums: dict[Scale, np.ndarray] = {scale: np.zeros(len(levels)) for scale, levels in LEVELS.items()}
     count = 0

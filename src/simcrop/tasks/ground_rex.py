@@ -5,7 +5,7 @@ to `threshold.json` before any scan of the judged split is opened.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,8 @@ def kept_threshold(model: Model, developing: Cohort, findings: Findings, split: 
         pass
     refused: list[Refused] = []
     counts = counts_of(model, list(developing), findings, refused)
-    threshold = choose_threshold(counts, len(developing), split)
+    threshold = choose_threshold(counts, split)
+    threshold = replace(threshold, scans=len(developing) - len(refused))
     left = [asdict(one) for one in refused]
     write_json(out / THRESHOLD, {"threshold": asdict(threshold), "refused": left})
     return threshold
