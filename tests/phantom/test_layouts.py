@@ -23,7 +23,7 @@ from simcrop.phantom import Request, Truth, read_truth, write_cohort
 from simcrop.phantom.anatomy.chest import LEFT_LUNG, RIGHT_LUNG
 from simcrop.phantom.cohort import TREES
 from simcrop.phantom.findings.finding import LABELS
-from simcrop.phantom.layouts import btcv, cc_ccii, folder, luna16, rad_chestct
+from simcrop.phantom.layouts import btcv, cc_ccii, folder, luna16, rad_chestct, rexgrounding
 from simcrop.phantom.organs import lung_labels, organ_labels
 from simcrop.phantom.patient import Patient, draw_patient
 
@@ -45,7 +45,11 @@ class There:
         """Id, patient and grid of every volume that must be there."""
         for number in range(1, PATIENTS + 1):
             patient = draw_patient(SEED, number, "easy")
-            if self.layout == "cc-ccii":
+            if self.layout == "rexgrounding":
+                patient = rexgrounding.in_lungs(patient)
+                if patient.findings:
+                    yield rexgrounding.volume_of(patient), patient, SIZE
+            elif self.layout == "cc-ccii":
                 for scan, grid in cc_ccii.scans_of(patient, SIZE).items():
                     yield cc_ccii.volume_of(patient, scan), patient, grid
             else:
@@ -174,7 +178,8 @@ def test_the_cohort_carries_labels_masks_and_splits(there: There) -> None:
         listed = there.listed[study.id]
         assert (study.patient, study.split) == (listed.patient, listed.split)
         assert rows[study.id]["mask_path"] == (listed.mask and str(listed.mask))
-        assert study.has_mask == (there.layout in ("luna16", "btcv"))
+        withheld = there.layout == "rexgrounding" and study.split == "test"
+        assert study.has_mask == (there.layout in ("luna16", "btcv", "rexgrounding") and not withheld)
         for label, value in listed.labels.items():
             assert rows[study.id][f"label:{label}"] == value
     splits = {study.patient: set[str]() for study in there.cohort}

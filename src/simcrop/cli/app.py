@@ -9,6 +9,7 @@ import typer
 
 from simcrop.cli.doctor import doctor
 from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
+from simcrop.cli.ground_rex import ground_rex
 from simcrop.cli.loading import loading
 from simcrop.cli.methods import methods
 from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Rescale, Resume, Set
@@ -33,6 +34,7 @@ CONTINUING = {
     "segment": "the same command with --resume continues",
     "embed": "the same command with --resume continues",
     "segment-predict": "the same command with --resume continues",
+    "ground-rex": "the same command with --resume continues",
 }
 
 app = typer.Typer(
@@ -67,7 +69,7 @@ def phantom(
     layout: Annotated[
         str | None,
         typer.Option(
-            help="Raw layout: ct-rate (as by default), rad-chestct, cc-ccii, luna16, btcv or folder."
+            help="Raw layout: ct-rate (as by default), rad-chestct, cc-ccii, luna16, btcv, rexgrounding or folder."
         ),
     ] = None,
     patients: Annotated[
@@ -188,6 +190,9 @@ def ground(
     for note in done.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"open {done.page}")
+
+
+app.command()(ground_rex)
 
 
 @recipe_app.command("list")

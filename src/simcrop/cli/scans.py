@@ -26,7 +26,10 @@ def ingest(
         Path | None, typer.Option("--out", help="Folder for the cohort.", callback=out_or_merge)
     ] = None,
     layout: Annotated[
-        str, typer.Option(help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv or folder.")
+        str,
+        typer.Option(
+            help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv, rexgrounding or folder."
+        ),
     ] = "folder",
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
     spacing: Annotated[str, typer.Option(help="Grid of the store in mm: x,y,z.")] = "1.5,1.5,3",

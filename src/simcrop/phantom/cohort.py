@@ -19,6 +19,7 @@ from simcrop.phantom.layouts.folder import FOLDER
 from simcrop.phantom.layouts.luna16 import LUNA16
 from simcrop.phantom.layouts.organ_texts import write_organ_texts
 from simcrop.phantom.layouts.rad_chestct import RAD_CHESTCT
+from simcrop.phantom.layouts.rexgrounding import REXGROUNDING
 from simcrop.phantom.layouts.tree import Entry, Request, Tree, start_folder, write_file
 from simcrop.phantom.patient import draw_patient
 from simcrop.phantom.truth import to_json_lines
@@ -29,6 +30,7 @@ TREES: dict[str, Tree] = {
     "cc-ccii": CC_CCII,
     "luna16": LUNA16,
     "btcv": BTCV,
+    "rexgrounding": REXGROUNDING,
     "folder": FOLDER,
 }
 RELEASES, DIFFICULTIES = ("v1", "v2"), get_args(Difficulty)

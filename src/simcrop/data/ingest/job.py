@@ -57,7 +57,7 @@ def job_of(
     key: Pseudonyms | None = None,
     classes: dict[int, str] | None = None,
 ) -> Job:
-    mask = None if study.mask is None else Mask(study.mask, classes)
+    mask = None if study.mask is None else Mask(study.mask, classes, study.marked)
     sources = [*files_of(study.path), *(files_of(mask.path) if mask else ())]
     stats = [stat for path in sources if (stat := stat_of(path)) is not None]
     target, mark = volume_path(out / VOLUMES, study.id, store_settings.codec), fingerprint(study, mask, stats)
@@ -78,7 +78,9 @@ def stat_of(path: Path) -> FileStat | None:
 
 def fingerprint(study: RawStudy, mask: Mask | None, stats: list[FileStat]) -> str:
     """Path, sizes, times, hint and classes: cheap to take, and different when the source was exchanged."""
-    marked = None if mask is None else (str(mask.path), mask.classes)
+    marked: tuple[object, ...] | None = None if mask is None else (str(mask.path), mask.classes)
+    if marked is not None and study.marked:
+        marked = (*marked, [finding.voxels for finding in study.marked])
     told = repr((str(study.path), stats, study.hint, marked))
     return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:16]
 

@@ -3,11 +3,12 @@
 Axes: x, y, z of the scan's file, or of the resampled grid (RAS+). Labels are int16, 0 is the background.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from simcrop.data.findings import Finding
 from simcrop.data.hounsfield import Hint
 from simcrop.data.ingest.journal import Record
 from simcrop.data.ingest.streamed import Resampled
@@ -16,38 +17,48 @@ from simcrop.data.label_volume import (
     as_labels,
     check_sides,
     found_classes,
+    in_order,
     on_scan,
     resampled_labels,
 )
+from simcrop.data.overlaid import Overlaid, Part, check_listed
 from simcrop.data.preprocess import triple
 from simcrop.data.readers import is_nifti, naming, read_stored
 from simcrop.data.readers.geometry import place
 from simcrop.data.readers.stored import Stored
 from simcrop.data.store.mask_file import mask_path, source_mask_path, write_mask
 from simcrop.data.store.volume_file import checksum
+from simcrop.errors import SimcropError
 from simcrop.files.whole import writing
 
 
 @dataclass(frozen=True)
 class Mask:
-    """The file, and what its numbers stand for where that is said."""
+    """The file, and what its numbers stand for where that is said; or the findings that it has a mask each of."""
 
     path: Path
     classes: dict[int, str] | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """The same labels on the grid in the scan's file and on the stored one; `values`: the classes among them."""
+    """The same labels on the grid in the scan's file and on the stored one; `values`: the classes among them. `parts`:
+    of findings what each label stands for.
+    """
 
     source: np.ndarray
     stored: np.ndarray
     values: tuple[int, ...]
+    parts: tuple[Part, ...] = ()
+    note: str = ""
 
 
 def labels_of(mask: Mask, made: Resampled, hint: Hint | None) -> Labels:
     """The labels on both grids of the scan that was `made`, or a refusal that names the file."""
     with naming(mask.path):
+        if mask.findings:
+            return labels_of_findings(mask, made)
         stored = read_labels(mask, hint)
         values = found_classes(stored.values, mask.classes)
         source = on_scan(stored.values, stored.affine, made.source_shape, made.source_affine)
@@ -74,16 +85,34 @@ def read_labels(mask: Mask, hint: Hint | None) -> Stored:
     return replace(stored, values=as_labels(stored.values, stored.slope, stored.intercept))
 
 
+def labels_of_findings(mask: Mask, made: Resampled) -> Labels:
+    """Every finding's instances in one label volume, on the voxels of the scan as its file has them."""
+    from simcrop.data.readers.nifti_findings import open_findings
+
+    if not is_nifti(mask.path):
+        raise SimcropError("unknown-format", "the masks of findings are NIfTI files")
+    joined, volume = Overlaid(made.source_shape, len(mask.findings)), made.volume
+    with open_findings(mask.path, len(mask.findings), made.source_shape) as planes:
+        for z, plane in enumerate(planes):
+            joined.take(z, plane)
+    note = check_listed(mask.findings, joined.voxels)
+    source = in_order(joined.labels.transpose(2, 1, 0))
+    resampled = resampled_labels(source, made.source_affine, triple(volume.shape), volume.affine)
+    return Labels(source, resampled, tuple(sorted(joined.number_of.values())), joined.parts, note)
+
+
 def write_labels(cohort: Path, id: str, labels: Labels) -> Record:
     """Both volumes into the cohort; what the journal says of them."""
     paths = mask_path(cohort, id), source_mask_path(cohort, id)
     volumes = labels.stored, labels.source
+    of_findings = {"parts": [list(astuple(part)) for part in labels.parts], "note": labels.note}
     return {
         "status": "taken",
         "checksum": checksum(labels.stored),
         "source_checksum": checksum(labels.source),
         "values": list(labels.values),
         "bytes": [write_mask(path, volume) for path, volume in zip(paths, volumes, strict=True)],
+        **(of_findings if labels.parts else {}),
     }
 
 

@@ -14,7 +14,8 @@ from simcrop.data.ingest.job import mask_is_refused
 from simcrop.data.ingest.journal import Record
 from simcrop.data.layouts.raw import Listing, RawStudy
 from simcrop.data.report import sentences
-from simcrop.data.store.format import COHORT, LEDGER, STUDIES
+from simcrop.data.store.findings import FINDINGS_SCHEMA, finding_rows
+from simcrop.data.store.format import COHORT, FINDINGS, LEDGER, STUDIES
 from simcrop.data.store.schema import LABEL, LEDGER_COLUMNS, LEDGER_SCHEMA, NAMELESS, STUDY_SCHEMA, Schema
 from simcrop.files.whole import write_whole, writing
 
@@ -35,6 +36,9 @@ def write_tables(
     entries = ledger_rows(listing, records, named)
 
     write_parquet(out / STUDIES, rows, schema)
+    if any(study.marked for study in taken):
+        marked = [(s.id, s.marked, (mask_of(records[s.id]) or {}).get("parts")) for s in taken]
+        write_parquet(out / FINDINGS, finding_rows(marked), FINDINGS_SCHEMA)
     write_parquet(out / LEDGER, entries, LEDGER_SCHEMA)
     masks = [mask for study in taken if (mask := mask_of(records[study.id]))]
     counts = {"taken": len(taken), "refused": len(entries) - len(taken), "reports": reports(taken)}
@@ -60,8 +64,10 @@ def mask_of(record: Record) -> Record | None:
 
 
 def class_names(listing: Listing, masks: list[Record]) -> dict[str, str]:
-    """What the numbers in the masks stand for: in the data set's words, or, where it has none, by their number."""
-    if not masks:
+    """What the numbers in the masks stand for: in the data set's words, or, where it has none, by their number. Those
+    of findings stand for something else in every scan, see `store.findings`.
+    """
+    if not masks or any(study.marked for study in listing.studies):
         return {}
     found = {number: f"class {number}" for mask in masks for number in mask["values"]}
     return {str(number): name for number, name in sorted((listing.classes or found).items())}
@@ -106,6 +112,7 @@ def ledger_rows(listing: Listing, records: dict[str, Record], named: bool) -> li
         mask = record["mask"] if mask_is_refused(record) else None
         parts = [record["sentence"], *([f"its mask was refused: {mask['reason']}"] if mask else ())]
         if record["status"] == "taken":
+            parts += filter(None, [(mask_of(record) or {}).get("note")])
             first = first_with.setdefault(record["checksum"], study.id)
             parts += study.notes if first == study.id else (*study.notes, f"same voxels as {first}")
         path = str(study.path) if named else NAMELESS

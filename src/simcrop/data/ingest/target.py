@@ -13,6 +13,7 @@ from simcrop.data.ingest.source import RawSource
 from simcrop.data.preprocess import paper
 from simcrop.data.store.format import (
     COHORT,
+    FINDINGS,
     FORMAT,
     JOURNAL,
     LEDGER,
@@ -28,7 +29,7 @@ from simcrop.files.lines import whole_lines
 from simcrop.files.whole import writing
 
 FOLDERS = (VOLUMES, MASKS, SOURCE_MASKS)
-TABLES = (COHORT, STUDIES, LEDGER, JOURNAL)
+TABLES = (COHORT, STUDIES, FINDINGS, LEDGER, JOURNAL)
 BESIDE = {"run.json", "metrics.json", KEY, LOCK}  # what else may lie in the folder before and after
 Spacing = tuple[float, float, float]
 

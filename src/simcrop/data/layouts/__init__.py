@@ -17,6 +17,7 @@ from simcrop.data.layouts.luna16 import list_luna16, released_luna16
 from simcrop.data.layouts.rad_chestct import list_rad_chestct
 from simcrop.data.layouts.raw import OWN, RELEASED, Listing, ListingOptions, RawStudy, Refusal, with_rescale
 from simcrop.data.layouts.released import straddling
+from simcrop.data.layouts.rexgrounding import list_rexgrounding
 from simcrop.data.split import split_by_patient
 from simcrop.errors import SimcropError
 
@@ -53,6 +54,9 @@ LAYOUTS: dict[str, Layout] = {
     "btcv": Layout("BTCV's images and 13-organ labels, listed by dataset.json", list_btcv),
     "decathlon": Layout(
         "scans and label volumes that a dataset.json in the Decathlon's style lists", list_decathlon
+    ),
+    "rexgrounding": Layout(
+        "ReXGroundingCT's sentences and their masks, with CT-RATE's scans", list_rexgrounding
     ),
     FOLDER: Layout(
         "your own scans in any folders, with reports in a table or as texts, masks beside them", list_folder

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from simcrop.data.findings import Finding
 from simcrop.data.hounsfield import GIVEN, Hint
 from simcrop.data.readers.find import SUFFIXES
 from simcrop.data.split import Split
@@ -43,7 +44,8 @@ class RawStudy:
     """One volume on disk with its report. `labels` are 0, 1 or None where unknown; `notes` go to the ledger.
 
     `id` names the volume, `scan` the examination it was reconstructed from, `patient` the person. `mask` is a
-    label volume on the scan's own grid, where the data set has one: of whole numbers, or with a channel per class.
+    label volume on the scan's own grid, where the data set has one: of whole numbers, or with a channel per class. Of
+    `marked` findings it has a mask each instead, on the voxels of the scan whatever its header says.
     """
 
     id: str
@@ -57,6 +59,7 @@ class RawStudy:
     labels: dict[str, int | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     mask: Path | None = None
+    marked: tuple[Finding, ...] = ()
 
 
 def with_rescale(study: RawStudy, rescale: tuple[float, float]) -> RawStudy:

@@ -56,11 +56,18 @@ def open_nifti(path: Path, channels: bool = False) -> Iterator[Stream]:
 
     Several volumes in one file are refused, unless they are wanted as `channels`.
     """
+    with inflated(path) as (file, compressed):
+        yield stream_of(file, path.stat().st_size, compressed, channels)
+
+
+@contextmanager
+def inflated(path: Path) -> Iterator[tuple[BufferedIOBase, bool]]:
+    """The bytes of a file, and whether they are compressed in it; what is wrong with them in our words."""
     with path.open("rb") as file:
         compressed = file.read(2) == GZIP_MAGIC
     try:
         with igzip.IGzipFile(path, "rb") if compressed else path.open("rb") as file:
-            yield stream_of(file, path.stat().st_size, compressed, channels)
+            yield file, compressed
     except EOFError:
         raise SimcropError("truncated-file", "the compressed file ends too early") from None
     except (BadGzipFile, isal_zlib.error):  # pyright: ignore[reportGeneralTypeIssues]

@@ -8,6 +8,7 @@ MASKS, SOURCE_MASKS = (
 )  # label volumes: on the stored grid, and on the grid in the file
 JOURNAL = "ingest.jsonl"  # of the ingest that made it, or is making it
 LOCK = "ingest.lock"  # there while one is making it
+FINDINGS = "findings.parquet"  # of data sets that mark sentences: what the masks stand for
 KEPT = (
     "sentences"  # what runs keep of the index for the next, reports among it; may be removed while none runs
 )
