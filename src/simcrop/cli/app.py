@@ -9,6 +9,7 @@ import typer
 
 from simcrop.cli.doctor import doctor
 from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
+from simcrop.cli.ground_eval import ground_eval
 from simcrop.cli.loading import loading
 from simcrop.cli.methods import methods
 from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Rescale, Resume, Set
@@ -33,6 +34,7 @@ CONTINUING = {
     "segment": "the same command with --resume continues",
     "embed": "the same command with --resume continues",
     "segment-predict": "the same command with --resume continues",
+    "ground-eval": "the same command with --resume continues",
 }
 
 app = typer.Typer(
@@ -157,6 +159,7 @@ app.command()(zero_shot)
 app.command()(retrieve)
 app.command()(similar)
 app.command()(audit)
+app.command()(ground_eval)
 app.command()(methods)
 app.command()(plan)
 app.command()(doctor)

@@ -49,7 +49,7 @@ def words() -> MarkWords:
 def mark_of(sentence: str) -> Mark:
     """By the strongest of its clauses: affirmed before denied before normal."""
     marks = {mark_of_clause(clause) for clause in clauses(sentence)}
-    return next((mark for mark in MARKS if mark in marks), "normal")
+    return "affirmed" if "affirmed" in marks else "denied" if "denied" in marks else "normal"
 
 
 def marks_of(sentences: Sequence[str]) -> list[Mark]:
