@@ -14,20 +14,26 @@ from simcrop.metrics.intervals import Interval
 from simcrop.tasks.probe_page import written
 
 WORDS = {
-    "hit": "pointing: the nearest patch touches the lesion",
-    "hit_k": "one of the {k} nearest touches it",
-    "precision": "precision of the {k} nearest patches",
-    "recall": "recall of the {k} nearest patches",
-    "iou": "IoU of the thresholded map",
-    "dice": "Dice of the thresholded map",
+    "hit": "pointing hits",
+    "hit_k": "hits of the {k} nearest",
+    "precision": "precision of the {k}",
+    "recall": "recall of the {k}",
+    "iou": "IoU",
+    "dice": "Dice",
     "cnr": "contrast to noise",
-    "distance_mm": "nearest patch to lesion, mm",
+    "distance_mm": "distance, mm",
     "depth_mm": "depth error, mm",
 }
+MEANING = (
+    "Hits: the nearest patch, or one of the {k} nearest, touches the lesion. Precision: of the {k}, how many touch it; "
+    "recall: of those that touch it, how many are among the {k}. IoU and Dice: the thresholded map against the lesion, "
+    "voxel by voxel. Contrast to noise: the map's mean on the lesion above that beside it, in deviations of both. "
+    "Distance: from the nearest patch's middle to the lesion; depth error: from its height to the lesion's middle."
+)
 WHOSE = {
     "own": "the sentence",
     "swapped": "another sentence",
-    "prior": "usual map of its kind",
+    "prior": "usual map",
     "random": "random encoder",
     "chance": "chance",
 }
@@ -37,7 +43,6 @@ AGAINST = {
     "absent": "findings that the scan lacks",
 }
 HEADINGS = {"findings": "finding", "sizes": "size", "sides": "side"}
-SHOWN = ("hit", "dice", "distance_mm", "depth_mm")
 
 
 def write_page(
@@ -61,7 +66,7 @@ def write_page(
             "pointing hits": share(hit),
             "by chance": share(every.figures["hit", "chance"]),
             "depth error": length(every.figures["depth_mm", "own"]),
-            "says-nothing AUROC": says["all"].value,
+            "says-nothing AUROC": f"{says['all'].value:.3f}",
         }
     )
     measures_section(page, every, k)
@@ -85,18 +90,22 @@ def measures_section(page: Page, every: Group, k: int) -> None:
     asked = [measure for measure in WORDS if every.figures[measure, "own"].draws]
     page.table(
         [
-            [WORDS[measure].format(k=k), *(written(every.figures[measure, who]) for who in WHO)]
+            [WORDS[measure].format(k=k), *(told(measure, every.figures[measure, who]) for who in WHO)]
             for measure in asked
         ],
         ["", *(WHOSE[who] for who in WHO)],
+        MEANING.format(k=k),
     )
     page.table(
         [
-            [WORDS[measure].format(k=k), *(written(every.figures[measure, f"over_{who}"]) for who in WHO[1:])]
+            [
+                WORDS[measure].format(k=k),
+                *(told(measure, every.figures[measure, f"over_{who}"]) for who in WHO[1:]),
+            ]
             for measure in asked
         ],
         ["the sentence minus", *(WHOSE[who] for who in WHO[1:])],
-        "Sentence by sentence. Of the last two a negative difference is the better one.",
+        "Sentence by sentence. Of distance and depth error a negative difference is the better one.",
     )
 
 
@@ -105,17 +114,23 @@ def group_section(page: Page, by: str, groups: Sequence[Group]) -> None:
         return
     page.section(f"By {HEADINGS[by]}")
     rows = {group.name: [bar(group.figures["hit", who]) for who in ("own", "prior")] for group in groups}
-    page.drawing(draw_intervals(rows, [WHOSE["own"], WHOSE["prior"]], chance=-1.0))
+    page.drawing(draw_intervals(rows, [WHOSE["own"], WHOSE["prior"]], chance=-1.0), "Pointing hits.")
     page.table(
         [
-            [group.name, group.sentences, *(written(group.figures["hit", who]) for who in WHO)]
+            [group.name, group.sentences, *(told("hit", group.figures["hit", who]) for who in WHO)]
             for group in groups
         ],
-        [HEADINGS[by], "sentences", *(f"hits, {WHOSE[who]}" for who in WHO)],
+        [HEADINGS[by], "sentences", *(WHOSE[who] for who in WHO)],
+        "Pointing hits.",
     )
+    later = [measure for measure in LATER if any(group.figures[measure, "own"].draws for group in groups)]
     page.table(
-        [[group.name, *(written(group.figures[measure, "own"]) for measure in LATER)] for group in groups],
-        [HEADINGS[by], *(WORDS[measure].format(k="K") for measure in LATER)],
+        [
+            [group.name, *(told(measure, group.figures[measure, "own"]) for measure in later)]
+            for group in groups
+        ],
+        [HEADINGS[by], *(WORDS[measure].removesuffix(" of the {k}") for measure in later)],
+        "The sentence's own map.",
     )
 
 
@@ -166,6 +181,14 @@ def left_section(page: Page, facts: Mapping[str, Any]) -> None:
 
 def bar(of: Interval) -> Bar | None:
     return None if of.value != of.value else Bar(of.value, of.low, of.high)
+
+
+def told(measure: str, of: Interval) -> str:
+    """Millimetres whole; a width of nothing, as chance has, is not worth brackets."""
+    if not measure.endswith("_mm"):
+        return written(of) if of.low != of.high else f"{of.value:.3f}"
+    whole = [f"{value:.0f}".replace("-", "−") for value in (of.value, of.low, of.high)]
+    return "–" if of.value != of.value else "{} [{}, {}]".format(*whole)
 
 
 def share(of: Interval) -> str:
