@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from simcrop.evaluation.ground_scores import WHO, Judged
+from simcrop.evaluation.ground_scores import SIZES, WHO, Judged
 from simcrop.evaluation.ground_summary import GROUPS, Group, groups_of
 from simcrop.figures.intervals import Bar, draw_intervals
 from simcrop.figures.page import Page
@@ -117,7 +117,12 @@ def group_section(page: Page, by: str, groups: Sequence[Group]) -> None:
     page.drawing(draw_intervals(rows, [WHOSE["own"], WHOSE["prior"]], chance=-1.0), "Pointing hits.")
     page.table(
         [
-            [group.name, group.sentences, *(told("hit", group.figures["hit", who]) for who in WHO)]
+            [
+                whole(group.name),
+                group.sentences,
+                *(told("hit", group.figures["hit", who]) for who in WHO[:-1]),
+                bare("hit", group.figures["hit", "chance"]),
+            ]
             for group in groups
         ],
         [HEADINGS[by], "sentences", *(WHOSE[who] for who in WHO)],
@@ -126,11 +131,11 @@ def group_section(page: Page, by: str, groups: Sequence[Group]) -> None:
     later = [measure for measure in LATER if any(group.figures[measure, "own"].draws for group in groups)]
     page.table(
         [
-            [group.name, *(told(measure, group.figures[measure, "own"]) for measure in later)]
+            [whole(group.name), *(bare(measure, group.figures[measure, "own"]) for measure in later)]
             for group in groups
         ],
         [HEADINGS[by], *(WORDS[measure].removesuffix(" of the {k}") for measure in later)],
-        "The sentence's own map.",
+        "The sentence's own map; with intervals, and beside the others, in metrics.json.",
     )
 
 
@@ -184,11 +189,23 @@ def bar(of: Interval) -> Bar | None:
 
 
 def told(measure: str, of: Interval) -> str:
-    """Millimetres whole; a width of nothing, as chance has, is not worth brackets."""
+    """With its interval; a width of nothing, as of one patient, is not worth brackets. Millimetres are whole."""
+    if of.low == of.high or of.value != of.value:
+        return bare(measure, of)
     if not measure.endswith("_mm"):
-        return written(of) if of.low != of.high else f"{of.value:.3f}"
-    whole = [f"{value:.0f}".replace("-", "−") for value in (of.value, of.low, of.high)]
-    return "–" if of.value != of.value else "{} [{}, {}]".format(*whole)
+        return written(of)
+    return f"{of.value:.0f}\u00a0[{of.low:.0f},\u00a0{of.high:.0f}]".replace("-", "−")
+
+
+def bare(measure: str, of: Interval) -> str:
+    if of.value != of.value:
+        return "–"
+    return f"{of.value:.{0 if measure.endswith('_mm') else 3}f}".replace("-", "−")
+
+
+def whole(name: str) -> str:
+    """A size is not broken in two lines."""
+    return name.replace(" ", "\u00a0") if name in SIZES else name
 
 
 def share(of: Interval) -> str:
