@@ -11,7 +11,7 @@ import pytest
 from simcrop.data.preprocess import InputSpec, Placement, preprocess
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
-from simcrop.evaluation.lesions import lesion_shares
+from simcrop.evaluation.lesions import lesion_shares, lesion_voxels, scan_voxels, voxel_mm3
 from simcrop.nn.patch import PatchGrid
 
 SPEC = InputSpec(spacing_mm=(3.0, 3.5, 4.0), shape=(24, 18, 20))
@@ -55,6 +55,21 @@ def test_mask_lights_the_patches_that_the_bright_lesion_lights(
     assert right >= 2, "the lesion is on the right"
     assert front >= 2
     assert up >= 2
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_voxels_are_counted_in_the_patch_that_holds_their_centre(order: tuple[int, ...]) -> None:
+    volume, mask = stored(order, (-1, 1, 1))
+    _, placement = placed(volume)
+    numbers = placement.to_source(np.arange(GRID.count).reshape(GRID.shape))
+    slow = [
+        [int(((numbers == n) & of).sum()) for n in range(GRID.count)]
+        for of in (mask == 2, mask == 7, mask >= 0)
+    ]
+    assert lesion_voxels(mask, [2, 7], placement, GRID).tolist() == slow[:2]
+    assert scan_voxels(placement, GRID).tolist() == slow[2]
+    voxels = np.prod(SPEC.spacing_mm) * GRID.voxels / voxel_mm3(placement.source_affine)
+    np.testing.assert_allclose(lesion_shares(mask, [2], placement, GRID)[0], np.minimum(1, slow[0] / voxels))
 
 
 def test_mirrored_mask_does_not_fit_the_image() -> None:

@@ -98,6 +98,11 @@ def test_report_file_asks_for_each_of_its_findings(simcrop: Callable, line, tmp_
         f"sentence_0{i}" for i in (1, 2, 3, 4)
     ]
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    marks = [metrics[f"sentence_0{i}"]["mark"] for i in (1, 2, 3, 4)]
+    assert marks == ["normal", "normal", "affirmed", "denied"]
+    page = (tmp_path / "out/report.html").read_text()
+    assert all(f"({mark})" in page for mark in marks)
     pairs = [f"sentence_0{i}.{ending}" for i in (1, 2, 3, 4) for ending in ("nii.gz", "png")]
     assert names == ["boxes.json", "metrics.json", "report.html", "run.json", *pairs]
 

@@ -9,6 +9,7 @@ import typer
 
 from simcrop.cli.doctor import doctor
 from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
+from simcrop.cli.ground_eval import ground_eval
 from simcrop.cli.ground_rex import ground_rex
 from simcrop.cli.loading import loading
 from simcrop.cli.methods import methods
@@ -35,6 +36,7 @@ CONTINUING = {
     "embed": "the same command with --resume continues",
     "segment-predict": "the same command with --resume continues",
     "ground-rex": "the same command with --resume continues",
+    "ground-eval": "the same command with --resume continues",
 }
 
 app = typer.Typer(
@@ -159,6 +161,7 @@ app.command()(zero_shot)
 app.command()(retrieve)
 app.command()(similar)
 app.command()(audit)
+app.command()(ground_eval)
 app.command()(methods)
 app.command()(plan)
 app.command()(doctor)

@@ -74,7 +74,8 @@ def compare(
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="A B [C ...]", help="Folders that `probe` wrote; or `zero-shot`, `retrieve`, `segment`."
+            metavar="A B [C ...]",
+            help="Folders that `probe` wrote; or `zero-shot`, `retrieve`, `segment`, `ground-eval`.",
         ),
     ],
     out: Out,

@@ -5,6 +5,7 @@ from simcrop.metrics.calibration import brier, calibration_line, expected_calibr
 from simcrop.metrics.decisions import RULES, accuracy, best_threshold, confusion, drawn_decisions, f1
 from simcrop.metrics.delong import Aurocs, delong, holm
 from simcrop.metrics.intervals import Interval, difference, interval, interval_of, resampled
+from simcrop.metrics.means import mean_intervals
 from simcrop.metrics.paired import sign_flip_p
 from simcrop.metrics.ranking import Macro, auroc, average_precision, label_aurocs, macro_auroc
 from simcrop.metrics.spread import effective_rank
@@ -34,6 +35,7 @@ __all__ = [
     "interval_of",
     "label_aurocs",
     "macro_auroc",
+    "mean_intervals",
     "once",
     "resampled",
     "sign_flip_p",

@@ -17,15 +17,17 @@ from simcrop.evaluation.classes import compare_accuracies
 from simcrop.evaluation.comparison import LEVEL, Comparison, compare_methods
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval
+from simcrop.tasks.compare_grounding import compare_groundings
 from simcrop.tasks.compare_retrieval import RANKS, compare_retrievals
 from simcrop.tasks.compare_segmentation import compare_segmentations
 from simcrop.tasks.folder import METRICS, read_run, staged, write_metrics
+from simcrop.tasks.ground_eval_table import GROUND_EVAL
 from simcrop.tasks.probe_figures import PREDICTIONS, bounds, without_nan
 from simcrop.tasks.probe_page import share_words, written
 from simcrop.tasks.segment_table import SEGMENT
 
 RETRIEVE, ZERO_SHOT = "retrieve", "zero-shot"
-OTHERS = {RETRIEVE: compare_retrievals, SEGMENT: compare_segmentations}
+OTHERS = {RETRIEVE: compare_retrievals, SEGMENT: compare_segmentations, GROUND_EVAL: compare_groundings}
 Accuracies = tuple[tuple[Interval, ...], dict[tuple[int, int], Interval]]  # of each method, and by pair
 MARKS = {"best": " ▲", "second": " △"}
 

@@ -151,6 +151,8 @@ def write_page(
 
 def said(one: PairedMeasure, pair: tuple[int, int], n: int) -> tuple[str, str]:
     """The p-value, and what it says."""
-    p = one.p_values[pair][n]
-    words = "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
-    return words, "yes" if one.apart(pair, n) else "no"
+    return said_p(one.p_values[pair][n]), "yes" if one.apart(pair, n) else "no"
+
+
+def said_p(p: float) -> str:
+    return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"

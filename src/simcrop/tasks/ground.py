@@ -14,6 +14,7 @@ from simcrop.data.report import read_report_file
 from simcrop.data.volume import Volume
 from simcrop.data.writers.nifti import write_nifti
 from simcrop.errors import SimcropError
+from simcrop.evaluation.marks import MEANS, mark_of
 from simcrop.figures.cuts import draw_cuts
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_files
@@ -76,12 +77,12 @@ def write_results(
         page.table([[note] for note in notes], ["noted of the scan"])
     results: dict[str, Any] = {}
     for number, (sentence, heat) in enumerate(zip(sentences, heats, strict=True), start=1):
-        name = f"sentence_{number:02d}"
+        name, mark = f"sentence_{number:02d}", mark_of(sentence)
         write_map(out / f"{name}.nii.gz", heat, volume)
-        picture = draw_cuts(volume, heat.map, heat.boxes_mm, title=sentence)
+        picture = draw_cuts(volume, heat.map, heat.boxes_mm, title=f"{sentence} [{mark}: {MEANS[mark]}]")
         (out / f"{name}.png").write_bytes(picture)
-        page.picture(picture, sentence, f"heat map of sentence {number}")
-        results[name] = measures(heat)
+        page.picture(picture, f"{sentence} ({mark})", f"heat map of sentence {number}")
+        results[name] = {"mark": mark, **measures(heat)}
     write_json(out / "boxes.json", {name: boxes(heat) for name, heat in zip(results, heats, strict=True)})
     write_metrics(out, {"sentences": len(sentences), "seconds": seconds, "notes": notes, **results})
     page.write(out / "report.html")

@@ -1,0 +1,172 @@
+"""Which sentences are asked where they are seen, and what is known of it: from a truth, or from a table of one's own.
+
+No axes; levels in mm of the patient, up (RAS+ z).
+"""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simcrop.data.report import sentences
+from simcrop.data.store.cohort import Cohort, Study
+from simcrop.errors import SimcropError
+from simcrop.evaluation.asking import draw_questions, read_mask
+from simcrop.evaluation.marks import mark_of
+from simcrop.evaluation.perturb import kind_of, places_of
+from simcrop.evaluation.truth import Truth
+
+SIDES = ("left", "right", "both")
+COLUMNS = ("scan", "sentence", "value", "level_mm", "finding", "side")
+MOST_BYTES = 200_000_000
+
+
+@dataclass(frozen=True)
+class GroundQuestion:
+    """A sentence about one scan. `number`: counts within the scan; `value`: its voxels in the mask, 0 where only its
+    `level_mm` is known; `swapped`: one about a finding that the scan lacks, if there is any.
+    """
+
+    study: str
+    patient: str
+    number: int
+    kind: str
+    side: str
+    value: int
+    level_mm: float | None
+    text: str
+    swapped: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Questions by study; `mask` reads the label volume that their values are of, on the grid of the scan's file."""
+
+    questions: Mapping[str, tuple[GroundQuestion, ...]]
+    mask: Callable[[Study], np.ndarray]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.questions.values()))
+
+
+def asked_of_truth(studies: Cohort, truth: Truth, seed: int) -> Asked:
+    """Every sentence of the reports that shows a lesion."""
+    known = [(study, shown) for study in studies for shown in truth.of(study.id) if shown.shows]
+    found = defaultdict[str, list[GroundQuestion]](list)
+    for (study, shown), drawn in zip(known, draw_questions(studies, truth, seed), strict=True):
+        own = found[study.id]
+        own.append(
+            GroundQuestion(
+                study.id,
+                study.patient,
+                shown.sentence_index,
+                drawn.kind,
+                shown.side or "",
+                drawn.mask_value,
+                None,
+                drawn.text,
+                drawn.swapped,
+            )
+        )
+    return Asked(by_study(found), partial(mask_of_truth, truth))
+
+
+def mask_of_truth(truth: Truth, study: Study) -> np.ndarray:
+    return read_mask(truth.mask_path(study.id))
+
+
+def asked_of_file(studies: Cohort, path: Path, seed: int) -> Asked:
+    """The rows of a table, CSV or JSON, that are about these studies; their values are of the cohort's own masks."""
+    known = {study.id: study for study in studies}
+    rows = [row for row in read_rows(path) if row["scan"] in known]
+    has = defaultdict[str, set[str]](set)
+    for row in rows:
+        has[row["scan"]].add(row["finding"])
+    rng, found = np.random.default_rng((seed, 4)), defaultdict[str, list[GroundQuestion]](list)
+    pool = [row for row in rows if row["finding"]]
+    for row in rows:
+        study = known[row["scan"]]
+        foreign = [
+            other["sentence"]
+            for other in pool
+            if known[other["scan"]].patient != study.patient and other["finding"] not in has[study.id]
+        ]
+        swapped = foreign[int(rng.integers(len(foreign)))] if foreign else None
+        own = found[study.id]
+        told = (row["finding"], row["side"], row["value"], row["level_mm"], row["sentence"], swapped)
+        own.append(GroundQuestion(study.id, study.patient, len(own), *told))
+    return Asked(by_study(found), Study.source_mask)
+
+
+def by_study(found: Mapping[str, Sequence[GroundQuestion]]) -> dict[str, tuple[GroundQuestion, ...]]:
+    return {study: tuple(own) for study, own in found.items()}
+
+
+def denials(study: Study) -> list[str]:
+    """What the report of a scan denies, each sentence once."""
+    return list(dict.fromkeys(text for text in sentences(study.findings) if mark_of(text) == "denied"))
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Sound rows, or an error that names the line and never its words."""
+    for number, row in enumerate(raw_rows(path), 1):
+        try:
+            yield row_of(row)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SimcropError(
+                "bad-sentences",
+                f"{path}, row {number}: wants scan, sentence, and value (a number in the mask) or level_mm; "
+                f"finding and side (left, right, both) may be added",
+            ) from error
+
+
+def raw_rows(path: Path) -> list[Any]:
+    """Of a CSV with a head, or of a JSON list of objects."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise SimcropError("bad-sentences", f"{path}: larger than {MOST_BYTES // 10**6} MB")
+        text = path.read_text("utf-8-sig")
+        rows = json.loads(text) if path.suffix.lower() == ".json" else list(csv.DictReader(io.StringIO(text)))
+    except OSError as error:
+        raise SimcropError("missing-file", f"{path}: {error.strerror}") from error
+    except (ValueError, csv.Error) as error:
+        raise SimcropError("bad-sentences", f"{path} is no CSV or JSON in UTF-8") from error
+    if not isinstance(rows, list) or not rows:
+        raise SimcropError("bad-sentences", f"{path} holds no row; columns are {', '.join(COLUMNS)}")
+    return rows
+
+
+def row_of(row: Any) -> dict[str, Any]:
+    """With what is not said taken from the words of the sentence."""
+    text, scan = " ".join(str(row["sentence"]).split()), str(row["scan"]).strip()
+    told = {name: row.get(name) for name in COLUMNS}
+    value = 0 if told["value"] in (None, "") else int(told["value"])
+    level = None if told["level_mm"] in (None, "") else float(told["level_mm"])
+    side = str(told["side"] or "").strip() or side_of(text)
+    finite = level is None or np.isfinite(level)
+    if not text or not scan or value < 0 or not (value or level is not None) or not finite:
+        raise ValueError("incomplete")
+    if side not in ("", *SIDES):
+        raise ValueError("no side")
+    finding = str(told["finding"] or "").strip() or kind_of(text)
+    return {
+        "scan": scan,
+        "sentence": text,
+        "value": value,
+        "level_mm": level,
+        "finding": finding,
+        "side": side,
+    }
+
+
+def side_of(text: str) -> str:
+    """The side that a sentence names, or nothing."""
+    sides = places_of(text)[0]
+    return "both" if len(sides) > 1 else next(iter(sides), "")
