@@ -136,7 +136,12 @@ def test_a_size_that_the_sentence_states_bounds_how_many_patches_are_boxed(model
     assert [len(heat.boxes_mm) for heat in seen.ground(asked, "auto", fine=8)] == [8, 18, 32, 32]
     assert [len(heat.boxes_mm) for heat in seen.ground(asked, 2)] == [2, 2, 2, 2]
     # Patches are 8 x 10 x 8 mm: 9 mm fill 2 x 1 x 2 of them, and 3 x 2 x 3 halves of which it may be no more than 32.
-    assert box_counts(asked, "auto", 40, cells_of(GRID, 2), seen.placement, 8) == (2 * 2 * 2, 3 * 2 * 3, 320, 320)
+    assert box_counts(asked, "auto", 40, cells_of(GRID, 2), seen.placement, 8) == (
+        2 * 2 * 2,
+        3 * 2 * 3,
+        320,
+        320,
+    )
     assert filled(24.0, (23.9999999, 24.0, 24.0), 9) == 1
 
 

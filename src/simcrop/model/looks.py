@@ -41,7 +41,9 @@ def averaged(
     """
     cells = cells_of(whole, along)
     total, looks = texts.new_zeros(len(texts), *cells.shape), texts.new_zeros(cells.shape)
-    for begin in product(*(starts_along(w, g, OVERLAP) for w, g in zip(whole.shape, window.shape, strict=True))):
+    for begin in product(
+        *(starts_along(w, g, OVERLAP) for w, g in zip(whole.shape, window.shape, strict=True))
+    ):
         for back in product(range(along), repeat=3):
             first = [b * along - part for b, part in zip(begin, back, strict=True)]
             at = triple([f * n for f, n in zip(first, cells.patch, strict=True)])
@@ -61,9 +63,7 @@ def covering(placement: Placement, grid: PatchGrid) -> tuple[Placement, PatchGri
     for start, length, volume, patch in rows:
         before.append(patches_beyond(start, patch))
         behind.append(patches_beyond(length - start - volume, patch))
-    grown = [
-        n + (b + a) * p for n, b, a, p in zip(grid.volume, before, behind, grid.patch, strict=True)
-    ]
+    grown = [n + (b + a) * p for n, b, a, p in zip(grid.volume, before, behind, grid.patch, strict=True)]
     starts = [s - b * p for s, b, p in zip(placement.start, before, grid.patch, strict=True)]
     spec = replace(placement.spec, shape=triple(grown))
     return replace(placement, spec=spec, start=triple(starts)), PatchGrid(triple(grown), grid.patch)
