@@ -14,7 +14,7 @@ from simcrop.model import Heat
 EVEN = {"spacing_mm": [14, 12, 24], "shape": [24, 28, 16], "patch": [6, 4, 4]}  # patches that can be halved
 
 
-@pytest.mark.limit(seconds=120)
+@pytest.mark.limit(120)
 def test_each_option_has_its_gain_over_the_plain_way(
     report_of: Callable[..., dict[str, Any]],
     small_run: Callable[..., Path],
