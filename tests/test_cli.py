@@ -104,7 +104,11 @@ def test_debug_shows_the_trace_and_keeps_the_exit_code(simcrop: Callable, line, 
     [
         ("phantom", "simcrop.tasks.phantom.write_cohort", "the same command continues"),
         ("ingest", "simcrop.tasks.ingest.ingest_scans", "the same command continues"),
-        ("ground", "simcrop.tasks.ground.read_volume", "nothing was stored"),
+        (
+            "ground",
+            "simcrop.tasks.ground.read_volume",
+            "nothing was stored of one scan; of many, the same command with --resume continues",
+        ),
     ],
 )
 def test_interruption_is_130_and_says_how_to_go_on(

@@ -48,7 +48,7 @@ def test_a_fine_look_is_the_mean_of_eight_that_were_shifted(model: Model) -> Non
                 held.append(texts @ looked.reshape(*model.grid.shape, -1)[*patch])
         expected = torch.stack(held).mean(0)
         torch.testing.assert_close(found[:, *cell], expected, rtol=1e-4, atol=1e-5)
-    coarse, fine = seen.ground(SENTENCES, 1)[0], seen.ground(SENTENCES, 1, fine=True)[0]
+    coarse, fine = seen.ground(SENTENCES, 1)[0], seen.ground(SENTENCES, 1, fine=8)[0]
     assert fine.patches.shape == (8, 14, 8)
     assert fine.boxes_mm.shape == (8, 2, 3)
     np.testing.assert_allclose(np.ptp(fine.boxes_mm[0], axis=0) * 2, np.ptp(coarse.boxes_mm[0], axis=0))

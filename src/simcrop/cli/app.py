@@ -9,11 +9,12 @@ import typer
 
 from simcrop.cli.doctor import doctor
 from simcrop.cli.evaluations import audit, compare, probe, retrieve, transfer, zero_shot
+from simcrop.cli.ground import ground
 from simcrop.cli.ground_eval import ground_eval
 from simcrop.cli.ground_rex import ground_rex
 from simcrop.cli.loading import loading
 from simcrop.cli.methods import methods
-from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Rescale, Resume, Set
+from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Resume, Set
 from simcrop.cli.plan import plan
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.segment import segment
@@ -37,6 +38,7 @@ CONTINUING = {
     "segment-predict": "the same command with --resume continues",
     "ground-rex": "the same command with --resume continues",
     "ground-eval": "the same command with --resume continues",
+    "ground": "nothing was stored of one scan; of many, the same command with --resume continues",
 }
 
 app = typer.Typer(
@@ -161,41 +163,15 @@ app.command()(zero_shot)
 app.command()(retrieve)
 app.command()(similar)
 app.command()(audit)
+app.command()(ground)
 app.command()(ground_eval)
+app.command()(ground_rex)
 app.command()(methods)
 app.command()(plan)
 app.command()(doctor)
 app.command()(export)
 app.command()(push)
 app.command()(bundle)
-
-
-@app.command()
-def ground(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
-    ct: Annotated[Path, typer.Argument(help="NIfTI, DICOM folder or zip, MHD, NRRD or NPZ.")],
-    out: Out,
-    sentence: Annotated[
-        list[str] | None, typer.Option("--sentence", help="May be given several times.")
-    ] = None,
-    report: Annotated[Path | None, typer.Option(help="A text file; every Findings sentence is used.")] = None,
-    top_k: Annotated[
-        int | None, typer.Option(min=1, help="Patches to box; the model's own K when not given.")
-    ] = None,
-    rescale: Rescale = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Where a sentence is seen: heat map on the scan's own grid, picture, boxes in mm."""
-    with loading():
-        from simcrop.tasks.ground import ground as run
-
-    done = run(model, ct, sentence or [], report, out, top_k, overwrite, rescale)
-    for note in done.notes:
-        typer.echo(f"note: {note}")
-    typer.echo(f"open {done.page}")
-
-
-app.command()(ground_rex)
 
 
 @recipe_app.command("list")

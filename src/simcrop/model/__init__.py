@@ -2,8 +2,9 @@
 
 from simcrop.model.embeddings import Embeddings
 from simcrop.model.folder import load
+from simcrop.model.heat import Heat
 from simcrop.model.model import Model
 from simcrop.model.scans import Refused
-from simcrop.model.seen import Heat, PatchTokens, Seen
+from simcrop.model.seen import PatchTokens, Seen
 
 __all__ = ["Embeddings", "Heat", "Model", "PatchTokens", "Refused", "Seen", "load"]

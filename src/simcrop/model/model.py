@@ -20,8 +20,10 @@ from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.precision import settled
 from simcrop.errors import SimcropError
 from simcrop.model.embeddings import Embeddings, sorted_out
+from simcrop.model.heat import Heat, TopK
 from simcrop.model.scans import Scan, ahead, in_batches, listed, volume_of
-from simcrop.model.seen import Heat, PatchTokens, Seen, check_pool, pooled
+from simcrop.model.seen import PatchTokens, Seen, check_pool, pooled
+from simcrop.model.whole import WholeScan, look_at_whole
 from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.objectives.method import ProjectionHead
 from simcrop.objectives.texts import encode_texts
@@ -53,6 +55,14 @@ class Model(nn.Module):
         """A scan to be asked: `seen = model.look(scan)`, then `seen.ground(sentences)` as often as wanted."""
         tensor, placement = preprocess(volume_of(scan), self.spec)
         return Seen(self, tensor[None], placement)
+
+    def look_at_whole(self, scan: Scan) -> Seen | WholeScan:
+        """All of a scan to be asked for sentences, where `look` takes the middle: inputs that half overlap, one at a
+        time. A model whose input is the whole scan sees it in one.
+        """
+        if self.spec.fit == "resize":
+            return self.look(scan)
+        return look_at_whole(self, volume_of(scan), self.spec)
 
     def embed(self, scan: Scan, pool: str = "mean") -> np.ndarray:
         """One float32 vector for a scan, `(768,)` at paper size: the mean of its patches' features, the paper's
@@ -90,13 +100,18 @@ class Model(nn.Module):
         """
         return self.look(scan).tokens
 
-    def ground(self, scan: Scan, sentences: Sequence[str], top_k: int | None = None) -> list[Heat]:
+    def ground(
+        self, scan: Scan, sentences: Sequence[str], top_k: TopK = None, fine: int = 1, whole: bool = False
+    ) -> list[Heat]:
         """Where each sentence is seen: cosine similarity of its feature with every patch (Eq. 2), on the scan's own
-        grid, and the `top_k` nearest patches; as many as the model was trained with (Eq. 3) when not given. Raises
-        SimcropError (`no-sentences`) of a model that was trained without reports.
+        grid, and the `top_k` nearest patches; as many as the model was trained with (Eq. 3) when not given, and with
+        `auto` no more than what a sentence states the size of can fill. Finer than a patch where `fine` looks, 8 for
+        example, are averaged. `whole`: of scans larger than the input, all of them. Raises SimcropError
+        (`no-sentences`) of a model that was trained without reports.
         """
         _ = self.reader  # a model that cannot is refused before it works
-        return self.look(scan).ground(sentences, top_k)
+        looked = self.look_at_whole(scan) if whole else self.look(scan)
+        return looked.ground(sentences, top_k, fine)
 
     def scores(self, scan: Scan) -> dict[str, float]:
         """Probability of each label by its name. Raises SimcropError (`no-labels`) of a model that was taught none."""

@@ -1,23 +1,24 @@
 """One scan that a model has looked at, and what can be asked of it then.
 
-Axes: n patch (gx slowest, gz fastest), c cell of half a patch (alike), s sentence, d features, e features shared with
-texts, k boxes.
+Axes: n patch (gx slowest, gz fastest), c cell of a part of a patch (alike), s sentence, d features, e features shared
+with texts.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from einops import einsum, rearrange, reduce, repeat
+from einops import einsum, rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from simcrop.data.preprocess import Placement
+from simcrop.data.preprocess import Placement, Triple
 from simcrop.errors import SimcropError
+from simcrop.model.heat import Heat, HeatMaps, TopK, box_counts, looks_along
+from simcrop.model.looks import averaged, cells_of
 from simcrop.nn.patch import PatchGrid
 
 AIR = -1.0  # of the input
@@ -48,19 +49,6 @@ class Looking(Protocol):
     def encode(self, sentences: Sequence[str]) -> Float[Tensor, "s e"]: ...
 
     def scores_of(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b l"]: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Heat:
-    """One sentence in one scan. `map`: float32 cosine similarity on the scan's own grid, NaN outside the crop;
-    `patches`: the same per patch `(gx, gy, gz)`; `boxes_mm`: `(k, 2, 3)` low and high corners of the k nearest patches
-    in RAS+ mm, nearest first; `scores`: their similarities.
-    """
-
-    map: np.ndarray
-    patches: np.ndarray
-    boxes_mm: np.ndarray
-    scores: np.ndarray
 
 
 def pooled(features: Float[Tensor, "b n d"], pool: str) -> np.ndarray:
@@ -125,52 +113,51 @@ class Seen:
 
     def similarity(self, sentences: Sequence[str]) -> Float[Tensor, "s n"]:
         """Cosine of every sentence with every patch."""
-        return einsum(self.model.encode(sentences), self.regions, "s e, n e -> s n")
+        return self.similarity_of(self.model.encode(sentences))
 
-    def fine(self, sentences: Sequence[str]) -> Float[Tensor, "s c"]:
-        """The same on cells of half a patch: each has the mean of the patches that hold it in eight looks, whose grids
-        begin half a patch earlier along some of the axes.
+    def similarity_of(self, texts: Float[Tensor, "s e"]) -> Float[Tensor, "s n"]:
+        """The same of sentences that were encoded already."""
+        return einsum(texts, self.regions, "s e, n e -> s n")
+
+    def fine(self, sentences: Sequence[str], fine: int = 8) -> Float[Tensor, "s c"]:
+        """The same on cells of a part of a patch, of half a patch for 8: each has the mean of the patches that hold it
+        in so many looks, whose grids begin parts of a patch earlier along some of the axes.
         """
-        texts, grid, cells = self.model.encode(sentences), self.model.grid, self.cells
-        total = texts.new_zeros(len(texts), *cells.shape)
-        looks = texts.new_zeros(cells.shape)
-        for bits in product((0, 1), repeat=3):
-            back = [bit * half for bit, half in zip(bits, cells.patch, strict=True)]
-            before = [n for along in reversed(back) for n in (along, -along)]
-            regions = self.model.regions_of(pad(self.volume, before, value=AIR))[0]
-            patches = einsum(texts, regions, "s e, n e -> s n").view(-1, *grid.shape)
-            spread = repeat(patches, "s x y z -> s (x i) (y j) (z k)", i=2, j=2, k=2)
-            held = [slice(0, n - bit) for n, bit in zip(cells.shape, bits, strict=True)]
-            x, y, z = (slice(bit, None) for bit in bits)
-            total[:, *held] += spread[:, x, y, z]
-            looks[*held] += 1
-        return rearrange(total / looks, "s x y z -> s (x y z)")
+        return self.fine_of(self.model.encode(sentences), looks_along(fine, self.model.grid.patch))
 
-    @property
-    def cells(self) -> PatchGrid:
-        """The grid of half patches."""
-        x, y, z = (n // 2 for n in self.model.grid.patch)
-        return PatchGrid(self.model.grid.volume, (x, y, z))
+    def fine_of(self, texts: Float[Tensor, "s e"], along: int) -> Float[Tensor, "s c"]:
+        """Of patches cut into so many cells along each axis."""
 
-    def ground(self, sentences: Sequence[str], top_k: int | None = None, fine: bool = False) -> list[Heat]:
-        """Where each sentence is seen, with its `top_k` nearest patches as boxes; the model's own K when not given.
-        `fine`: in cells of half a patch, eight of which count as one.
+        def cut(begin: Triple) -> Tensor:
+            return pad(self.volume, [n for b in reversed(begin) for n in (-b, b)], value=AIR)
+
+        grid = self.model.grid
+        similarity = averaged(texts, self.model.regions_of, cut, grid, grid, along)
+        return rearrange(similarity, "s x y z -> s (x y z)")
+
+    def look_for(
+        self,
+        sentences: Sequence[str],
+        top_k: TopK = None,
+        fine: int = 1,
+        texts: Float[Tensor, "s e"] | None = None,
+    ) -> HeatMaps:
+        """Where each sentence is seen, with its `top_k` nearest patches as boxes; the model's own K when not given, and
+        with `auto` fewer where a sentence states a size. `fine`: looks that are averaged, in as many cells per patch,
+        which together count as one. `texts`: the sentences' features, where they are known already.
         """
-        k = top_k or self.model.top_k
-        if fine:
-            return [self.heat(row, 8 * k, self.cells) for row in self.fine(sentences).cpu().numpy()]
-        return [self.heat(row, k, self.model.grid) for row in self.similarity(sentences).cpu().numpy()]
+        along, grid = looks_along(fine, self.model.grid.patch), self.model.grid
+        texts = self.model.encode(sentences) if texts is None else texts
+        found = self.similarity_of(texts) if along == 1 else self.fine_of(texts, along)
+        cells = cells_of(grid, along)
+        counts = box_counts(sentences, top_k, self.model.top_k, cells, self.placement, fine)
+        return HeatMaps(found.cpu().numpy(), cells, self.placement, counts)
+
+    def ground(self, sentences: Sequence[str], top_k: TopK = None, fine: int = 1) -> list[Heat]:
+        """All of `look_for` at once, each with its map on the scan's own grid."""
+        return list(self.look_for(sentences, top_k, fine))
 
     def scores(self) -> dict[str, float]:
         """Probability of each label that the model was taught."""
         scores = self.model.scores_of(self.features[None])[0]
         return dict(zip(self.model.label_names, scores.tolist(), strict=True))
-
-    def heat(self, similarity: np.ndarray, k: int, grid: PatchGrid) -> Heat:
-        placement = self.placement
-        patches = similarity.reshape(grid.shape).astype(np.float32)
-        # A scan smaller than the input is padded with air: a box there would point beside the patient.
-        candidates = np.flatnonzero(placement.holds_scan(grid.shape))
-        nearest = candidates[np.argsort(-similarity[candidates], kind="stable")[:k]]
-        boxes = np.stack([placement.box_mm(grid.index(int(n)), grid.patch) for n in nearest])
-        return Heat(placement.to_source(patches), patches, boxes, similarity[nearest])

@@ -1,7 +1,11 @@
-"""`simcrop ground`: where in a scan each sentence is seen, as heat map, picture and boxes."""
+"""`simcrop ground`: where in a scan each sentence is seen, as heat map, picture and boxes; in DICOM for DICOM.
+
+Maps lie on the scan's own grid; boxes are in RAS+ mm.
+"""
 
 import hashlib
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +25,19 @@ from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import write_json
 from simcrop.model import Heat, load
 from simcrop.model.folder import model_folder
+from simcrop.model.heat import TopK
 from simcrop.tasks.folder import check_folder, staged, write_metrics
+from simcrop.tasks.ground_asked import Asked, seek, write_dicom
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
+
+MOST_PICTURES = (
+    200  # on a page; beyond these it would be too large to open, and they lie beside it all the same
+)
 
 
 @dataclass(frozen=True)
 class Grounded:
-    """The page, and what the reader notes of the scan: all that it guessed, and what contradicts itself."""
+    """The page, and what is to be noted: what the reader guessed, what contradicts itself, why there is no DICOM."""
 
     page: Path
     notes: tuple[str, ...]
@@ -39,52 +49,66 @@ def ground(
     sentences: list[str],
     report: Path | None,
     out: Path,
-    top_k: int | None = None,
+    top_k: TopK = None,
     overwrite: bool = False,
     rescale: str | None = None,
+    fine: int = 1,
+    whole: bool = False,
+    threshold: float | None = None,
 ) -> Grounded:
-    """Write, per sentence, `sentence_NN.nii.gz` on the scan's grid and `sentence_NN.png`; `boxes.json`; a page.
+    """Write, per sentence, `sentence_NN.nii.gz` on the scan's grid and `sentence_NN.png`; `boxes.json`; a page; of
+    DICOM also `maps.pm.dcm`, `regions.seg.dcm` and `report.sr.dcm`.
 
-    File names number the sentences and never hold their words.
+    File names number the sentences and never hold their words. See `Asked` for the options.
     """
     sentences, hint = wanted_sentences(sentences, report), parse_rescale(rescale)
+    asked = Asked(top_k, fine, whole, threshold)
     check_folder(out, "ground", {}, overwrite=overwrite, resumable=False)
     weights = model_folder(Path(model)) / "model.safetensors"
     volume = read_volume(ct, hint)
     tell_if_unused(volume, hint)
-    network = load(model)
+    network, digest = load(model), digest_of_files(weights)
+    asked.check(network)
     started = time.perf_counter()
-    heats = network.ground(volume, sentences, top_k)
+    maps = seek(network, volume, sentences, asked)
     seconds = time.perf_counter() - started
     settings = {
-        "model": digest_of_files(weights),
+        "model": digest,
         "scan": hashlib.sha256(volume.hu.tobytes()).hexdigest(),
         "sentences": len(sentences),
-        "top_k": top_k or network.top_k,
+        **asked.settings(network),
     } | ({"rescale": rescale} if rescale else {})
+    notes = tuple(map(shown, volume.notes))
     with staged(out, "ground", settings, overwrite) as stage:
-        write_results(stage, volume, sentences, heats, lead(volume, network.recipe.method), seconds)
-    return Grounded(out / "report.html", tuple(map(shown, volume.notes)))
+        notes += tuple(write_dicom(stage, ct, volume, sentences, maps, asked, digest))
+        write_results(stage, volume, sentences, maps, lead(volume, network.recipe.method), seconds, notes)
+    return Grounded(out / "report.html", notes)
 
 
 def write_results(
-    out: Path, volume: Volume, sentences: list[str], heats: list[Heat], introduction: str, seconds: float
+    out: Path,
+    volume: Volume,
+    sentences: Sequence[str],
+    heats: Iterable[Heat],
+    introduction: str,
+    seconds: float,
+    notes: Sequence[str],
 ) -> None:
-    """Per sentence a map and a picture; then boxes, figures and the page."""
+    """Per sentence a map and a picture; then boxes, figures and the page. One map at a time is in memory."""
     page = Page("Where each sentence is seen", introduction)
-    notes = [shown(note) for note in volume.notes]
     if notes:
         page.table([[note] for note in notes], ["noted of the scan"])
-    results: dict[str, Any] = {}
+    results, found = dict[str, Any](), dict[str, Any]()
     for number, (sentence, heat) in enumerate(zip(sentences, heats, strict=True), start=1):
         name, mark = f"sentence_{number:02d}", mark_of(sentence)
         write_map(out / f"{name}.nii.gz", heat, volume)
         picture = draw_cuts(volume, heat.map, heat.boxes_mm, title=f"{sentence} [{mark}: {MEANS[mark]}]")
         (out / f"{name}.png").write_bytes(picture)
-        page.picture(picture, f"{sentence} ({mark})", f"heat map of sentence {number}")
-        results[name] = {"mark": mark, **measures(heat)}
-    write_json(out / "boxes.json", {name: boxes(heat) for name, heat in zip(results, heats, strict=True)})
-    write_metrics(out, {"sentences": len(sentences), "seconds": seconds, "notes": notes, **results})
+        if number <= MOST_PICTURES:
+            page.picture(picture, f"{sentence} ({mark})", f"heat map of sentence {number}")
+        results[name], found[name] = {"mark": mark, **measures(heat)}, boxes(heat)
+    write_json(out / "boxes.json", found)
+    write_metrics(out, {"sentences": len(sentences), "seconds": seconds, "notes": list(notes), **results})
     page.write(out / "report.html")
 
 

@@ -31,12 +31,10 @@ from simcrop.model.segmenter import Segmentation, Segmenter, load_segmenter
 from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
 from simcrop.tasks.segment_predict_page import PAGE, VOLUMES, write_page, write_volumes
-from simcrop.tasks.segment_scans import Scan, Unread, scans_at
+from simcrop.tasks.segment_scans import Scan, Unread, read_one, scans_at
 
 VERB, MASKS = "segment-predict", "masks"
 MASK, SEG, PICTURE = ".nii.gz", ".seg.dcm", ".png"
-# What libraries raise for a file that no reader foresaw: it must not end a job of days.
-UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def mark_all(
         done, of_windows = len(rows) + len(refused), Pace("windows")
         tell = partial(tell_windows, progress, done, len(scans), words, of_windows)
         try:
-            rows[scan.id] = mark(work, scan, first or read(work, scan), tell)
+            rows[scan.id] = mark(work, scan, first or read_one(scan.path, work.hint), tell)
         except StoreError:
             raise
         except SimcropError as error:
@@ -137,17 +135,6 @@ def tell_windows(
     """Within a scan; the time left is that of all scans once one of them is done, before that of this one."""
     beside = pace(windows, of)
     progress(done, scans, f"window {windows} of {of}; {words or beside}")
-
-
-def read(work: Work, scan: Scan) -> Volume:
-    """One scan of many; whatever goes wrong is about this one alone."""
-    try:
-        return read_volume(scan.path, work.hint)
-    except UNFORESEEN as error:
-        # Its words may hold what a header said: left out.
-        raise SimcropError(
-            "unreadable", f"{scan.path}: the reader failed with {type(error).__name__}"
-        ) from error
 
 
 def earlier(work: Work, scan: Scan) -> dict[str, Any] | None:

@@ -6,12 +6,18 @@ No axes or units. Ids are those that `simcrop ingest` gives the same folder.
 from dataclasses import dataclass
 from pathlib import Path
 
+from simcrop.data.hounsfield import Hint
 from simcrop.data.layouts.folder import ids_of, without_truth
 from simcrop.data.layouts.folder_masks import without_masks
+from simcrop.data.readers import read_volume
 from simcrop.data.readers.disc import is_disc
 from simcrop.data.readers.find import is_directory, survey
 from simcrop.data.readers.slices import holds_slices
+from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
+
+# What libraries raise for a file that no reader foresaw: it must not end a job of days.
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -49,3 +55,12 @@ def scans_at(source: Path, beside: Path) -> tuple[list[Scan], list[Unread]]:
         )
     scans = sorted(map(Scan, ids, paths), key=lambda scan: scan.id)
     return scans, [Unread(one.path.name, one.reason, one.sentence) for one in left]
+
+
+def read_one(path: Path, hint: Hint | None) -> Volume:
+    """One scan of many; whatever goes wrong is about this one alone."""
+    try:
+        return read_volume(path, hint)
+    except UNFORESEEN as error:
+        # Its words may hold what a header said: left out.
+        raise SimcropError("unreadable", f"{path}: the reader failed with {type(error).__name__}") from error

@@ -12,7 +12,6 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import generate_uid
 
 from simcrop.data.readers import read_volume
 from simcrop.data.readers.series_headers import is_series, series_headers
@@ -123,16 +122,6 @@ def test_a_mask_without_a_voxel_is_a_file_that_says_so(written: Written) -> None
 
 
 Make = Callable[[Volume], list[pydicom.FileDataset]]
-
-
-@pytest.fixture
-def toy_series(toy: Volume, dicom_slices: Make) -> list[pydicom.FileDataset]:
-    """Slices with the ids that a SEG refers to, and nothing of a patient."""
-    study, frame = generate_uid(), generate_uid()
-    slices = dicom_slices(toy)
-    for one in slices:
-        one.StudyInstanceUID, one.FrameOfReferenceUID = study, frame
-    return slices
 
 
 def test_of_two_series_in_a_folder_it_is_on_the_one_that_was_read(

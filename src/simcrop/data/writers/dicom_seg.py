@@ -33,6 +33,7 @@ MAY_BE_EMPTY = (
     *("StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
 )
 """What DICOM wants of a patient and a study, if only to say that nobody knows."""
+REFERRING = ("ReferencedStudySequence", "ReferencedPatientSequence")
 SERIES_NUMBER = 9001  # beyond those of scanners
 DESCRIPTION = "Segmentation by simcrop, not for diagnosis"
 # What highdicom and pydicom raise for a header that breaks DICOM's rules.
@@ -92,9 +93,19 @@ def completed(headers: Sequence[Dataset]) -> list[Dataset]:
         for keyword in MAY_BE_EMPTY:
             if keyword not in header:
                 setattr(header, keyword, "")
+        for (
+            keyword
+        ) in REFERRING:  # copied from it, and of no use to anybody where de-identification emptied it
+            if any(not refers(entry) for entry in header.get(keyword, None) or []):
+                delattr(header, keyword)
         header.SliceThickness = header.get("SliceThickness", None) or step
         header.SpacingBetweenSlices = step  # by their places: what a header says of it may be wrong
     return list(headers)
+
+
+def refers(entry: Dataset) -> bool:
+    """Whether an item of a sequence says to which instance it refers."""
+    return all(entry.get(key, None) for key in ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"))
 
 
 def segmentation(
