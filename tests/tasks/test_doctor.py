@@ -224,4 +224,4 @@ def test_this_machine_is_examined_in_seconds_and_left_as_it_was(tmp_path: Path) 
     assert names == list(doctor.every_check(tmp_path))
     assert not [found for found in tree["checks"] if "could not be found out" in found["words"]]
     assert list(tmp_path.iterdir()) == []
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3  # of the processor, in s
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 6  # of the processor, in s
