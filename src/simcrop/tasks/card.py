@@ -17,7 +17,7 @@ from simcrop.errors import SimcropError
 from simcrop.model.portable import scrubbed
 from simcrop.tasks.card_failures import failures, intended_use
 from simcrop.tasks.card_results import Results
-from simcrop.tasks.data_source import INSERTED, NOT_STATED, PHANTOM, learned_before
+from simcrop.tasks.data_source import NOT_STATED, PHANTOM, learned_before
 
 CARD = "README.md"
 # As the hub writes them; any other licence is its `other`, with its name.
@@ -212,7 +212,7 @@ def data(told: Told) -> list[str]:
 def whose(of: Mapping[str, Any]) -> Iterator[str]:
     """Whose data a training has seen, as far as its model says."""
     if made := of.get("made_by"):
-        yield {PHANTOM: "phantoms: drawn bodies, no patient", INSERTED: INSERTED}.get(made, made)
+        yield {PHANTOM: "phantoms: drawn bodies, no patient"}.get(made, str(made))
     elif (layout := of.get("layout")) in NAMES:
         yield f"in the layout of {NAMES[layout]}"
     if trained_on := of.get("trained_on"):
