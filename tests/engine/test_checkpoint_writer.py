@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Condition, Event
 from typing import Any
 
 import pytest
@@ -97,21 +97,25 @@ class FullDisk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
         self.asked: list[int] = []
+        self.answered = Condition()
         save = writing.save_checkpoint
 
         def perhaps(folder: Path, state: TrainingState, *rest: Any) -> Path:
-            self.asked.append(state.step)
+            with self.answered:
+                self.asked.append(state.step)
+                self.answered.notify_all()
             if state.step in steps:
                 raise SimcropError("write-failed", f"step {state.step} cannot be written: no space")
             return save(folder, state, *rest)
 
         monkeypatch.setattr(writing, "save_checkpoint", perhaps)
 
-
-def slowly(done: int, total: int, words: str) -> None:
-    """Progress that gives the disk time to refuse before the next step is done."""
-    del done, total, words
-    time.sleep(0.02)
+    def is_awaited(self, done: int, total: int, words: str) -> None:
+        """Progress of a run that asks at every fourth step: the disk has refused before many more are done."""
+        del total, words
+        with self.answered:
+            assert self.answered.wait_for(lambda: len(self.asked) >= (done - 1) // 4, 20)
+        time.sleep(0.005)  # until it has also been said
 
 
 def test_run_goes_on_when_the_disk_is_full_says_so_once_and_tries_again(
@@ -119,7 +123,7 @@ def test_run_goes_on_when_the_disk_is_full_says_so_once_and_tries_again(
 ) -> None:
     disk, run = FullDisk(monkeypatch, 8, 12, 20), job("a", every=4, steps=24, epochs=200)
     whole, disturbed = toy(), toy()
-    assert fit(disturbed, run, ALONE, progress=slowly).finished
+    assert fit(disturbed, run, ALONE, progress=disk.is_awaited).finished
     assert disk.asked == [4, 8, 12, 16, 20, 24]
     told = capfd.readouterr().err.splitlines()
     assert [line.split(";")[0] for line in told] == [
@@ -143,9 +147,9 @@ def test_run_goes_on_when_the_disk_is_full_says_so_once_and_tries_again(
 def test_checkpoint_that_is_the_last_must_be_written(
     toy: Callable, job: Callable, stop_at: Callable, stopped: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    FullDisk(monkeypatch, 6, 8)
+    disk = FullDisk(monkeypatch, 6, 8)
     run = job("a", every=4, steps=8, epochs=200)
-    progress = stop_at(6) if stopped else slowly
+    progress = stop_at(6) if stopped else disk.is_awaited
     with pytest.raises(SimcropError, match=rf"step {6 if stopped else 8} .*no space; .*--resume"):
         fit(toy(), run, ALONE, progress=progress)
     assert [path.name for path in checkpoints(run.folder / "checkpoints")] == ["step-00000004"]

@@ -7,12 +7,11 @@ import multiprocessing.process
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
+from multiprocessing.synchronize import Event
 
 import pytest
 import torch
@@ -25,26 +24,26 @@ from simcrop.engine.fit import fit
 from simcrop.engine.job import Job
 from simcrop.engine.stop import STOP_SIGNALS
 
-pytestmark = pytest.mark.limit(120)
+pytestmark = pytest.mark.limit(400)
+PATIENCE = 90  # seconds for what takes a moment where nothing else runs
 ALONE = DistributedContext(0, 1, torch.device("cpu"))
-SLOW_S = 0.05  # a step, so that a signal meets the run
+MEETS = 3  # the step in hand when the signal comes
 
 
-def train(build: Callable[..., nn.Module], job: Job) -> None:
-    """In a process that leads a group of its own."""
+def train(build: Callable[..., nn.Module], job: Job, begun: Event, sent: Event) -> None:
+    """In a process that leads a group of its own, and in which a step lasts until the signal is there."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    fitted = fit(build(), job, ALONE, progress=lambda *_: time.sleep(SLOW_S))
+
+    def meet(done: int, total: int, words: str) -> None:
+        del total, words
+        if done == MEETS:
+            begun.set()
+            assert sent.wait(PATIENCE)
+
+    fitted = fit(build(), job, ALONE, progress=meet)
     sys.stdout.flush()
     os._exit(0 if fitted.finished else 130)
-
-
-def wait_for(path: Path, lines: int) -> None:
-    """Until a journal is so long."""
-    deadline = time.monotonic() + 30
-    while not path.is_file() or path.read_bytes().count(b"\n") < lines:
-        assert time.monotonic() < deadline, "the run does not begin"
-        time.sleep(0.01)
 
 
 def end(process: multiprocessing.process.BaseProcess) -> None:
@@ -73,19 +72,22 @@ def test_a_signal_ends_a_run_after_the_step_in_hand_and_costs_nothing(
     workers: int,
 ) -> None:
     run = replace(job("stopped", every=100), workers=workers)
-    process = multiprocessing.get_context("fork").Process(target=train, args=(toy, run))
+    fork = multiprocessing.get_context("fork")
+    begun, sent = fork.Event(), fork.Event()
+    process = fork.Process(target=train, args=(toy, run, begun, sent))
     process.start()
     assert process.pid is not None
     try:
-        wait_for(run.folder / "journal.jsonl", 3)
+        assert begun.wait(PATIENCE), "the run does not begin"
         (os.killpg if group else os.kill)(process.pid, number)
-        process.join(30)
+        sent.set()
+        process.join(PATIENCE)
     finally:
         end(process)
     assert process.exitcode == 130
     saved = checkpoints(run.folder / "checkpoints")
     assert len(saved) == 1
-    assert 3 <= int(saved[0].name.removeprefix("step-")) < run.steps
+    assert MEETS <= int(saved[0].name.removeprefix("step-")) < run.steps
 
     again = toy()
     assert fit(again, replace(run, workers=0), ALONE, resume=True).finished

@@ -1,6 +1,7 @@
 """Models by their hub id: as from a folder, and nothing that could run is ever read."""
 
 import json
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -170,6 +171,28 @@ def test_config_that_names_code_is_refused(hub, exported: Path, change: dict[str
     of.files["config.json"] = json.dumps(json.loads(of.files["config.json"]) | change).encode()
     with pytest.raises(SimcropError, match="names code to be run"):
         package.load("hf://lab/model")
+
+
+def test_config_that_is_nested_without_end_is_one_line(hub, exported: Path) -> None:
+    hub.put("lab/model", exported, **{"deep.json": b"[" * 100_000})
+    with pytest.raises(SimcropError, match=r"hf://lab/model: deep\.json is no JSON"):
+        package.load("hf://lab/model")
+
+
+def test_bundle_on_the_hub_is_whole_without_what_nobody_reads(hub, exported: Path, tmp_path: Path) -> None:
+    from simcrop.tasks.bundle import bundle
+
+    given = Path(shutil.copytree(exported, tmp_path / "given"))
+    for name in ("encoder.onnx", "encoder.onnx.data", "encoder.json"):
+        (given / name).write_text("{}")
+    bundle(str(given), tmp_path / "bundle")
+    listed = json.loads((tmp_path / "bundle/sha256.json").read_text())["sha256"]
+    assert {"encoder.onnx", "encoder.onnx.data", "encoder.json"} <= set(listed)
+    of = hub.put("lab/model", tmp_path / "bundle")
+    assert package.load("hf://lab/model").text is not None
+    del of.files["encoder.json"]
+    with pytest.raises(SimcropError, match=r"it lacks encoder\.json"):
+        package.load("hf://lab/model@main")
 
 
 def test_repository_without_a_model_is_one_line(hub, tmp_path: Path) -> None:

@@ -60,6 +60,16 @@ def test_without_a_card_or_a_licence_nobody_is_asked(
     assert not hub.asked
 
 
+def test_card_written_by_hand_beside_a_model_of_this_machine_is_not_enough(
+    hub, simcrop: Callable, run: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    (copy / "model/README.md").write_text("---\nlicense: mit\n---\n# A model\n")
+    refusal = simcrop("push", copy, "hf://lab/model").refusal
+    assert "config.json names files or folders of this machine: `simcrop export`" in refusal
+    assert not hub.asked
+
+
 def test_public_repository_never_takes_what_is_meant_to_be_private(
     hub, simcrop: Callable, exported: Path
 ) -> None:

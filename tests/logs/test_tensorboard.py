@@ -46,10 +46,16 @@ def test_every_number_is_a_scalar_of_its_step(tmp_path: Path, rows: list[Row]) -
     }
 
 
+@pytest.mark.parametrize(
+    "later", [0.0, -60.0]
+)  # by the clock: in the same ms, and on a machine that is behind
 def test_one_who_looks_on_sees_no_step_twice_when_a_run_goes_on_from_an_earlier_step(
-    tmp_path: Path, rows: list[Row]
+    tmp_path: Path, rows: list[Row], monkeypatch: pytest.MonkeyPatch, later: float
 ) -> None:
+    now = time.time()
+    monkeypatch.setattr("simcrop.logs.tensorboard.time.time", lambda: now)
     first = TensorBoard(tmp_path / "tb")
+    monkeypatch.setattr("simcrop.logs.tensorboard.time.time", lambda: now + later)
     for row in rows[:4]:
         first.write(row)
     onlooker = accumulator(tmp_path / "tb")
@@ -68,7 +74,6 @@ def test_a_torn_file_of_a_killed_run_is_whole_again(tmp_path: Path, rows: list[R
     (file,) = (tmp_path / "tb").iterdir()
     file.write_bytes(file.read_bytes()[:-7])
     for _ in range(2):
-        time.sleep(0.002)  # files are named by the millisecond
         write(tmp_path / "tb", rows)
     emptied, whole = sorted((tmp_path / "tb").iterdir())  # however often it went on
     assert (emptied.stat().st_size, whole.stat().st_size > 100) == (0, True)

@@ -147,7 +147,7 @@ told = []
 sink = Lenient("wandb", partial(Wandb, name="first", settings={}), Path(sys.argv[1]), told.append, [])
 (service,) = [path for path in Path("/proc").glob("[0-9]*/stat") if parent(path) == os.getpid()]
 os.kill(int(service.parent.name), signal.SIGKILL)
-deadline = time.monotonic() + 20
+deadline = time.monotonic() + 90
 while not told and time.monotonic() < deadline:
     sink.write({"step": 1, "loss": 2.0})
 sink.close()
@@ -157,7 +157,7 @@ print(*told, sep=chr(10))
 
 def test_a_service_that_is_killed_is_one_line_also_at_the_end(tmp_path: Path) -> None:
     words = [sys.executable, "-c", KILLED, str(tmp_path / "wandb")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=150, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = done.stdout.splitlines()
     assert line.startswith("log.wandb is given up: ")
@@ -169,7 +169,7 @@ def test_a_run_that_the_caller_has_open_stays_his(tmp_path: Path, rows: list[Row
 
     theirs = wandb.init(mode="offline", dir=tmp_path / "theirs", settings=wandb.Settings(silent=True))
     write(tmp_path / "run" / "wandb", rows)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while len(messages(tmp_path / "run" / "wandb")) < len(rows) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert [row["_step"] for row in history(tmp_path / "run" / "wandb")] == [1, 2, 3, 4, 5, 6]

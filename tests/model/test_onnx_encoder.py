@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,15 @@ import torch
 
 from simcrop.config import build_recipe
 from simcrop.errors import SimcropError
-from simcrop.model.onnx_encoder import CLOSE, DESCRIBED, ONNX, write_onnx
+from simcrop.model.onnx_encoder import (
+    CLOSE,
+    DESCRIBED,
+    ONNX,
+    WEIGHTS,
+    Encoded,
+    largest_difference,
+    write_onnx,
+)
 
 SMALL = {"input": {"spacing_mm": [14, 12, 24], "shape": [16, 24, 16], "patch": [8, 8, 4]}}
 STEMS = {"depth": 1, "dim": 36, "heads": 3, "stem": ["linear", "statistics", "conv"], "cells": [2, 1, 1]}
@@ -50,6 +59,15 @@ def test_every_encoder_answers_the_same_whatever_the_batch(kind: str, tmp_path: 
     assert sys.prefix.encode() not in content
 
 
+def test_weights_that_one_file_cannot_hold_lie_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simcrop.model.onnx_encoder.ONE_FILE", 0)
+    recipe = build_recipe({**SMALL, **ENCODERS["vit"]}, "toy")
+    assert write_onnx(recipe.vision.build(recipe.input.grid).eval(), recipe, tmp_path) < CLOSE
+    assert {p.name for p in tmp_path.iterdir()} == {ONNX, WEIGHTS, DESCRIBED}
+
+
 def test_encoder_that_onnx_has_no_words_for_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = build_recipe({**SMALL, **ENCODERS["vit"]}, "toy")
     vision = recipe.vision.build(recipe.input.grid).eval()
@@ -68,6 +86,19 @@ def test_encoder_that_would_answer_otherwise_is_not_written(
     monkeypatch.setattr("simcrop.model.onnx_encoder.largest_difference", lambda *_: float("nan"))
     with pytest.raises(SimcropError, match="answers otherwise"):
         write_onnx(recipe.vision.build(recipe.input.grid).eval(), recipe, tmp_path)
+
+
+def test_answers_that_are_no_numbers_are_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = build_recipe({**SMALL, **ENCODERS["vit"]}, "toy")
+    encoded = Encoded(recipe.vision.build(recipe.input.grid).eval())
+
+    def run(_: list[str], given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        tokens, embedding = (found.numpy() for found in encoded(torch.from_numpy(given["volume"])))
+        return [tokens, np.full_like(embedding, np.nan)]
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: SimpleNamespace(run=run))
+    with torch.no_grad():
+        assert not largest_difference(encoded, Path("encoder.onnx"), torch.Generator()) < CLOSE
 
 
 def test_missing_extra_is_one_line_and_leaves_nothing(

@@ -131,7 +131,7 @@ def test_the_next_scans_are_read_while_one_batch_is_computed(
 
     def waits(self: Model, volumes: Tensor) -> Tensor:
         for _ in range(3 if not computed else 0):
-            assert read.acquire(timeout=20)
+            assert read.acquire(timeout=90)
         computed.append(len(volumes))
         return real(self, volumes)
 
@@ -170,7 +170,7 @@ def test_an_error_while_computing_ends_the_readers(
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="out of memory"):
         model.embed_many(paths, batch=1)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 90
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.01)
     assert threading.active_count() == before

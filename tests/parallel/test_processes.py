@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.limit(200)
+pytestmark = pytest.mark.limit(400)
+PATIENCE = 150  # seconds for what takes two where nothing else runs
 DEADLY = """
 import os, signal
 from simcrop.parallel.processes import each
@@ -44,11 +45,11 @@ def run(tmp_path: Path, script: str) -> subprocess.CompletedProcess[str]:
     pipe, command = subprocess.PIPE, [sys.executable, str(path)]
     process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     try:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=PATIENCE)
     finally:  # workers that hold its pipes would keep whoever reads them waiting
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(60)
+        process.wait(PATIENCE)
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import simcrop as package
 from simcrop.data.readers import read_volume
+from simcrop.errors import SimcropError
 
 ASK = ["a nodule in the left lung.", "no effusion."]
 
@@ -99,6 +100,14 @@ def test_list_that_is_none_is_one_line(
 ) -> None:
     (own / "sha256.json").write_text('{"sha256": 3}')
     assert "is no list of checksums" in simcrop("embed", own, chest_file, "--out", tmp_path / "out").refusal
+
+
+def test_list_that_leads_out_of_the_folder_is_not_followed(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "else").write_text("of somebody else")
+    for name in ("../else", str(tmp_path / "else")):
+        (own / "sha256.json").write_text(json.dumps({"sha256": {name: "ab" * 32}}))
+        with pytest.raises(SimcropError, match="a name that leads out of it"):
+            package.load(own)
 
 
 def test_bundle_of_an_exported_model_carries_its_card(

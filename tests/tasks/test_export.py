@@ -1,7 +1,9 @@
 """Exported models: a card that is filled from the run, refused without a licence, and silent about places."""
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,39 @@ def test_model_trained_on_phantoms_says_so_and_names_no_data_set(
     assert "datasets" not in head_of(card)
 
 
+def test_card_tells_what_the_weights_that_a_run_started_from_have_learned(
+    simcrop: Callable, small_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    first = {"layout": "rad-chestct", "data_licence": "CC BY-NC-ND 4.0"}
+    second = {
+        "layout": "ct-rate",
+        "start": {"source": "x", "parent": {"provenance": first, "split": "train"}},
+    }
+    start = {"source": "y", "sha256": "ab" * 32, "parent": {"provenance": second, "split": "train"}}
+    told = {"made_by": "phantom", "data_licence": "no licence needed", "start": start}
+    run = small_run(tmp_path / "run", provenance=told)
+    assert simcrop("export", run, *LICENCE, "--out", tmp_path / "out").code == 0
+    card = (tmp_path / "out/README.md").read_text()
+    assert "phantoms alone" not in card
+    assert head_of(card)["datasets"] == ["ibrahimhamamci/CT-RATE"]
+    before = [line for line in card.splitlines() if "started from have learned before" in line]
+    assert len(before) == 2
+    assert "CT-RATE; licence of those data: not stated by the cohort" in before[0]
+    assert "RAD-ChestCT; licence of those data: CC BY-NC-ND 4.0" in before[1]
+
+
+def test_figures_of_a_folder_that_a_model_merely_lies_in_are_not_its_own(
+    simcrop: Callable, exported: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(exported, tmp_path / "shelf/mine")
+    figures = {"steps": 77, "segmentation_scans": 6, "dice:liver": 0.9, "dice_low:liver": 0.8}
+    (tmp_path / "shelf/metrics.json").write_text(json.dumps(figures))
+    assert simcrop("export", tmp_path / "shelf/mine", *LICENCE, "--out", tmp_path / "out").code == 0
+    card = (tmp_path / "out/README.md").read_text()
+    assert "77 steps" not in card
+    assert "dice" not in card
+
+
 def test_card_says_in_what_the_run_is_not_its_recipes_source(
     simcrop: Callable, small_run: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -131,6 +166,8 @@ def test_licence_that_the_hub_does_not_know_goes_by_its_name(run: Path) -> None:
     told = Told(recipe, config, {"parameters": 1}, "Ward 7 licence", "CC BY 4.0", ())
     head = front_matter(told)
     assert (head["license"], head["license_name"]) == ("other", "Ward 7 licence")
+    spelled = front_matter(replace(told, licence="CC BY-NC-SA 4.0"))
+    assert (spelled["license"], spelled.get("license_name")) == ("cc-by-nc-sa-4.0", None)
 
 
 def test_results_of_another_model_or_of_nothing_are_refused(

@@ -34,6 +34,8 @@ def test_sentences_are_those_of_one_process_and_others_have_split_them(
     assert {one[0] for one in split_together(FINDINGS[1:])} == {str(here)}, "few are split here"
 
 
+# torch opens files to count the free ones as the next process's death interrupts it
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_process_that_is_killed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "one_by_one", lambda _: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(SimcropError, match="a loading process ended unexpectedly"):

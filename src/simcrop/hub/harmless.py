@@ -11,7 +11,7 @@ from typing import Any
 from simcrop.errors import SimcropError
 
 READ = ("*.safetensors", "*.json", "*.yaml", "*.yml", "*.md", "vocab.txt", "*/vocab.txt")
-SENT = (*READ, "*.onnx")
+SENT = (*READ, "*.onnx", "*.onnx.data")
 # Beside what is read others may lie, such as pictures; of these none may.
 PICKLES = (
     ".bin",
@@ -69,9 +69,10 @@ def refuse_configs_that_name_code(folder: Path, where: object) -> None:
         name = path.relative_to(folder).as_posix()
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SimcropError("bad-model", f"{where}: {name} is no JSON") from error
-        if found := code_in(content):
+            found = code_in(content)
+        except (OSError, ValueError, RecursionError) as error:
+            raise SimcropError("bad-model", f"{where}: {name} is no JSON that can be read") from error
+        if found:
             raise SimcropError(
                 "unsafe-model", f"{where}: {name} names code to be run ({found}); a model needs none"
             )

@@ -12,6 +12,8 @@ from typing import Any
 from simcrop.engine.journal import Row
 from simcrop.logs.numbers import numbers_of
 
+NAME = "events.out.tfevents."  # and a number, by which a TensorBoard knows which file comes after which
+
 
 class TensorBoard:
     """The event file of one start of a run."""
@@ -22,9 +24,8 @@ class TensorBoard:
         records: Any = import_module("tensorboard.summary.writer.record_writer")
         self.event, self.summary = event.Event, summary.Summary
         folder.mkdir(parents=True, exist_ok=True)
-        give_way(folder)
         now = time.time()
-        self.file = (folder / f"events.out.tfevents.{round(now * 1000):013d}").open("wb")
+        self.file = (folder / f"{NAME}{max(round(now * 1000), give_way(folder) + 1):013d}").open("wb")
         self.records = records.RecordWriter(self.file)
         session: Any = event.SessionLog(status=event.SessionLog.START)
         with ExitStack() as unless_begun:
@@ -45,13 +46,16 @@ class TensorBoard:
         self.file.close()
 
 
-def give_way(folder: Path) -> None:
+def give_way(folder: Path) -> int:
     """The newest file of an earlier start is emptied and the older are removed: a TensorBoard that is looking on stays
     with a file that is gone, but goes on to the next from one that has ended. What it holds of the earlier start it
-    forgets when it reads that a session begins at step 0.
+    forgets when it reads that a session begins at step 0. The number of that file, 0 where there is none: clocks of two
+    machines differ, and what comes after it must be called so, too.
     """
-    files = sorted(folder.glob("events.out.tfevents.*"))
+    files = sorted(folder.glob(f"{NAME}*"))
     for path in files[:-1]:
         path.unlink()
     for path in files[-1:]:
         path.write_bytes(b"")
+    numbers = [path.name.removeprefix(NAME) for path in files[-1:]]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)

@@ -3,12 +3,14 @@
 No axes or units. `sha256.json`: the name of each file in the folder -> SHA-256 of its content.
 """
 
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import read_json, write_json
+from simcrop.hub.harmless import READ, refuse_harmful
 
 MANIFEST = "sha256.json"
 Stamp = tuple[tuple[str, int, int], ...]
@@ -33,13 +35,16 @@ def verify(folder: Path) -> None:
         listed = {str(name): str(digest) for name, digest in read_json(folder / MANIFEST)["sha256"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SimcropError("bad-bundle", f"{folder}/{MANIFEST} is no list of checksums") from error
-    if missing := [name for name in listed if not (folder / name).is_file()]:
+    refuse_harmful(listed, folder)
+    there = {name: digest for name, digest in listed.items() if (folder / name).is_file()}
+    # What no verb reads, such as an encoder as ONNX, is not fetched from the hub.
+    if missing := [name for name in listed if name not in there and any(fnmatch(name, of) for of in READ)]:
         raise SimcropError(
             "bad-bundle",
             f"{folder} is not whole: it lacks {missing[0]}; copy the bundle again, or make it again",
         )
-    stats = [(name, (folder / name).stat()) for name in listed]
-    compare(folder, tuple(listed.items()), tuple((name, s.st_size, s.st_mtime_ns) for name, s in stats))
+    stats = [(name, (folder / name).stat()) for name in there]
+    compare(folder, tuple(there.items()), tuple((name, s.st_size, s.st_mtime_ns) for name, s in stats))
 
 
 @cache

@@ -24,7 +24,8 @@ from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import flush, write_json, writing
 from simcrop.nn.encoder import VisionEncoder
 
-ONNX, DESCRIBED = "encoder.onnx", "encoder.json"
+ONNX, WEIGHTS, DESCRIBED = "encoder.onnx", "encoder.onnx.data", "encoder.json"
+ONE_FILE = 1.5 * 2**30  # bytes of weights that it takes, and no more than 2 GB; others lie beside it
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 CLOSE = 1e-4  # largest difference of any feature, where features are of about one
 BATCHES = (1, 3)  # that the written file is tried with
@@ -77,9 +78,11 @@ def write_onnx(vision: VisionEncoder, recipe: Recipe, folder: Path) -> float:
         value.metadata_props.clear()  # lines of source, with the folders of this machine
         value.doc_string = None
     with writing(path):
-        large = sum(p.numel() * p.element_size() for p in vision.parameters()) > 1.5 * 2**30
-        program.save(path, external_data=large)  # one file holds 2 GB
-        flush(path)
+        large = sum(p.numel() * p.element_size() for p in vision.parameters()) > ONE_FILE
+        program.save(path, external_data=large)
+        for written in (path, folder / WEIGHTS):
+            if written.is_file():
+                flush(written)
     differs = largest_difference(encoded, path, drawn)
     if not differs < CLOSE:
         raise SimcropError(
@@ -98,15 +101,15 @@ def largest_difference(encoded: Encoded, path: Path, drawn: torch.Generator) -> 
     options.log_severity_level = 3
     options.intra_op_num_threads = torch.get_num_threads()
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    worst = 0.0
+    differences = []
     for count in BATCHES:
         volume = torch.rand(count, 1, *encoded.vision.grid.volume, generator=drawn) * 2 - 1
         with torch.no_grad():
             expected = encoded(volume)
         found = session.run(["tokens", "embedding"], {"volume": volume.numpy()})
         for there, here in zip(found, expected, strict=True):
-            worst = max(worst, float(np.abs(there - here.numpy()).max()))
-    return worst
+            differences.append(np.abs(there - here.numpy()).max())
+    return float(np.max(differences))  # which is no number where one of them is none
 
 
 def description(vision: VisionEncoder, recipe: Recipe, path: Path) -> dict[str, Any]:

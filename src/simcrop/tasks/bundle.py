@@ -12,14 +12,14 @@ from simcrop.files.whole import write_whole
 from simcrop.model.folder import model_folder, read_config
 from simcrop.model.manifest import write_manifest
 from simcrop.model.model import Model
-from simcrop.model.onnx_encoder import DESCRIBED, ONNX
+from simcrop.model.onnx_encoder import DESCRIBED, ONNX, WEIGHTS
 from simcrop.model.portable import load_any, write_portable
 from simcrop.tasks.card import CARD
 from simcrop.tasks.cohort_features import model_digest
 from simcrop.tasks.export import is_inside
 from simcrop.tasks.folder import staged, write_metrics
 
-ALONG = (CARD, ONNX, DESCRIBED)  # of an exported model
+ALONG = (CARD, ONNX, WEIGHTS, DESCRIBED)  # of an exported model
 MINILM = (
     "`text/` is all-MiniLM-L6-v2 (sentence-transformers), under the Apache License 2.0, "
     "https://www.apache.org/licenses/LICENSE-2.0: its tensors are unchanged, its files were written anew.\n"

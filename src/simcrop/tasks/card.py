@@ -17,7 +17,7 @@ from simcrop.errors import SimcropError
 from simcrop.model.portable import scrubbed
 from simcrop.tasks.card_failures import failures, intended_use
 from simcrop.tasks.card_results import Results
-from simcrop.tasks.data_source import INSERTED, NOT_STATED, PHANTOM
+from simcrop.tasks.data_source import NOT_STATED, PHANTOM, learned_before
 
 CARD = "README.md"
 # As the hub writes them; any other licence is its `other`, with its name.
@@ -100,11 +100,11 @@ def write_card(told: Told) -> str:
 
 
 def front_matter(told: Told) -> dict[str, Any]:
-    known = told.licence.lower() in LICENCES
-    licence = (
-        {"license": told.licence.lower()} if known else {"license": "other", "license_name": told.licence}
-    )
-    dataset = None if told.provenance.get("made_by") else DATASETS.get(told.provenance.get("layout", ""))
+    name = "-".join(told.licence.lower().split())
+    licence = {"license": name} if name in LICENCES else {"license": "other", "license_name": told.licence}
+    every = (told.provenance, *learned_before(told.provenance))
+    named = (DATASETS.get(of.get("layout", "")) for of in every if not of.get("made_by"))
+    datasets = list(dict.fromkeys(filter(None, named)))
     return {
         **licence,
         "library_name": "simcrop",
@@ -117,7 +117,7 @@ def front_matter(told: Told) -> dict[str, Any]:
             told.recipe.method,
             *(["onnx"] if told.onnx else []),
         ],
-        **({"datasets": [dataset]} if dataset else {}),
+        **({"datasets": datasets} if datasets else {}),
     }
 
 
@@ -193,14 +193,12 @@ def by(numbers: Sequence[int | float]) -> str:
 
 
 def data(told: Told) -> list[str]:
-    of, lines = told.provenance, []
-    if made := of.get("made_by"):
-        lines.append({PHANTOM: "phantoms: drawn bodies, no patient", INSERTED: INSERTED}.get(made, made))
-    elif (layout := of.get("layout")) in NAMES:
-        lines.append(f"in the layout of {NAMES[layout]}")
-    if trained_on := of.get("trained_on"):
-        lines.append(str(trained_on))
-    lines.append(f"licence of the data: {told.data_licence}")
+    of = told.provenance
+    lines = [*whose(of), f"licence of the data: {told.data_licence}"]
+    for before in learned_before(of):
+        stated = " ".join(str(before.get("data_licence") or NOT_STATED).split())
+        said = "; ".join((*whose(before), f"licence of those data: {stated}"))
+        lines.append(f"the weights that it started from have learned before: {said}")
     lines.append(f"licence of the weights: {told.licence}")
     if code := of.get("code_licence"):
         lines.append(f"what is known of the licence of code and weights: {code}")
@@ -209,6 +207,16 @@ def data(told: Told) -> list[str]:
     if cohort := of.get("cohort"):
         lines.append(f"digest of the cohort's index: `{str(cohort)[:16]}`")
     return lines
+
+
+def whose(of: Mapping[str, Any]) -> Iterator[str]:
+    """Whose data a training has seen, as far as its model says."""
+    if made := of.get("made_by"):
+        yield {PHANTOM: "phantoms: drawn bodies, no patient"}.get(made, str(made))
+    elif (layout := of.get("layout")) in NAMES:
+        yield f"in the layout of {NAMES[layout]}"
+    if trained_on := of.get("trained_on"):
+        yield str(trained_on)
 
 
 def training(told: Told) -> list[str]:

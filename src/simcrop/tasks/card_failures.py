@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simcrop.config import Recipe
-from simcrop.tasks.data_source import INSERTED, PHANTOM
+from simcrop.tasks.data_source import INSERTED, PHANTOM, learned_before
 from simcrop.tasks.run_page import verdict
 
 NOT_A_DEVICE = (
@@ -32,7 +32,7 @@ def failures(recipe: Recipe, provenance: Mapping[str, Any], trained: Mapping[str
         "other scanners, protocols, countries and ages than those that it learned from: not known until measured",
         "other bodies than adult chests, and scans cut short: it answers all the same, without a warning",
     ]
-    if provenance.get("made_by") == PHANTOM:
+    if all(of.get("made_by") == PHANTOM for of in (provenance, *learned_before(provenance))):
         lines.insert(
             0,
             "it has seen phantoms alone, drawn bodies: of real patients it knows nothing, and its figures say nothing "

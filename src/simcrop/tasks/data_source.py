@@ -3,6 +3,7 @@
 The layout of a cohort says whose it is; a phantom is written in the layouts of others and is nobody's.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ def data_of(cohort: Path) -> dict[str, Any]:
         **({"made_by": made} if made else {}),
         "data_licence": str(facts.get("licence") or licence or NOT_STATED),
     }
+
+
+def learned_before(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The same of the model that this one started from, and of the one before that."""
+    while parent := (provenance.get("start") or {}).get("parent"):
+        provenance = parent.get("provenance") or {}
+        yield provenance
 
 
 def phantom_kind(source: str) -> str | None:

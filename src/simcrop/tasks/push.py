@@ -16,7 +16,8 @@ from simcrop.hub.address import HubId, is_hub_id, parse_hub_id
 from simcrop.hub.client import client
 from simcrop.hub.harmless import refuse_configs_that_name_code
 from simcrop.hub.send import send
-from simcrop.model.folder import model_folder
+from simcrop.model.folder import model_folder, read_config
+from simcrop.model.portable import without_places
 from simcrop.tasks.card import CARD, CardOptions
 from simcrop.tasks.export import export
 from simcrop.tasks.folder import METRICS, RUN
@@ -77,6 +78,7 @@ def refuse_options_beside_a_card(folder: Path, options: CardOptions, onnx: bool)
 
 def sent(folder: Path, where: HubId, private: bool) -> str:
     refuse_without_licence(folder / CARD)
+    refuse_places(folder)
     refuse_configs_that_name_code(folder, folder)
     return send(folder, where, private, OURS)
 
@@ -89,6 +91,17 @@ def refuse_without_licence(card: Path) -> None:
             "no-licence",
             f"{card} states no licence: write `license: apache-2.0`, for example, between its first two lines of "
             "three dashes, or export again with --licence",
+        )
+
+
+def refuse_places(folder: Path) -> None:
+    """A card that was written by hand beside a model of this machine does not make it one for others."""
+    config = read_config(folder)
+    portable = without_places(config)
+    if any(portable[part] != (config.get(part) or {}) for part in ("architecture", "provenance")):
+        raise SimcropError(
+            "not-exported",
+            f"{folder}/config.json names files or folders of this machine: `simcrop export` makes a folder without",
         )
 
 
