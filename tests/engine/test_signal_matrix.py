@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 from multiprocessing.synchronize import Event
+from pathlib import Path
 
 import pytest
 import torch
@@ -104,17 +105,27 @@ def test_ctrl_c_at_two_processes_saves_once_and_costs_nothing(
     """To each with all that it has started, as torchrun passes on what a terminal sends."""
     run, straight = replace(job("stopped", every=100), workers=1), job("straight", every=100)
 
-    def slowly(context: DistributedContext) -> bool:
-        return fit(toy(), run, context, progress=lambda *_: time.sleep(SLOW_S)).finished
+    fork = multiprocessing.get_context("fork")
+    begun, sent = fork.Semaphore(0), fork.Event()
 
-    with ranks(2, slowly, tmp_path) as both:
-        wait_for(run.folder / "journal.jsonl", 3)
+    def meeting(context: DistributedContext) -> bool:
+        def meet(done: int, total: int, words: str) -> None:
+            del total, words
+            if done == MEETS:
+                begun.release()
+                assert sent.wait(PATIENCE)
+
+        return fit(toy(), run, context, progress=meet).finished
+
+    with ranks(2, meeting, tmp_path) as both:
+        assert all(begun.acquire(timeout=PATIENCE) for _ in both), "the run does not begin"
         for process in both:
             assert process.pid is not None
             os.killpg(process.pid, signal.SIGINT)
+        sent.set()
         assert codes(both) == [130, 130], lines(tmp_path)
     (saved,) = checkpoints(run.folder / "checkpoints")
-    assert 3 <= int(saved.name.removeprefix("step-")) < run.steps
+    assert MEETS <= int(saved.name.removeprefix("step-")) < run.steps
 
     def to_the_end(context: DistributedContext) -> bool:
         jobs = (straight, replace(run, workers=0))
