@@ -24,11 +24,8 @@ from simcrop.metrics.grounding import (
 
 MEASURES = ("hit", "hit_k", "precision", "recall", "iou", "dice", "cnr", "distance_mm", "depth_mm")
 WHO = ("own", "swapped", "prior", "random", "chance")
-MAPPED = (
-    "own",
-    "prior",
-    "random",
-)  # each has a threshold of its own; the swapped sentence takes that of its model
+# Each with a threshold of its own; a swapped sentence takes that of its model.
+MAPPED = ("own", "prior", "random")
 SIZES = {"below 10 mm": 10.0, "10 to 30 mm": 30.0, "30 mm and more": np.inf}
 
 

@@ -20,11 +20,8 @@ from simcrop.metrics.instances import (
     pieces_of,
 )
 
-HIT, SAME, VOXELS_APART = (
-    0.1,
-    0.2,
-    2.0,
-)  # Dice of a hit; Dice of an instance that is found; largest spacings between
+# Dice of a hit; Dice of an instance that is found; largest spacings between.
+HIT, SAME, VOXELS_APART = 0.1, 0.2, 2.0
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,7 @@ from math import comb
 
 import numpy as np
 
-LEAST_SHARE, CANDIDATES = (
-    0.5,
-    400,
-)  # of all similarities, where thresholds are looked for: the upper half of them
+LEAST_SHARE, CANDIDATES = 0.5, 400  # thresholds are looked for among the upper half of all similarities
 
 
 @dataclass(frozen=True)

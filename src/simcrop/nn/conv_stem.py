@@ -14,10 +14,8 @@ from torch.nn.functional import gelu
 
 from simcrop.nn.patch import Triple
 
-CHANNELS = (
-    16,
-    32,
-)  # after the first and the second convolution, each of which halves the patch along every axis
+# After the first and the second convolution, each of which halves the patch along every axis.
+CHANNELS = (16, 32)
 
 
 class ConvStem(nn.Module):

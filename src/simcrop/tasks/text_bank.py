@@ -38,10 +38,8 @@ from simcrop.tasks.training_samples import of_share
 from simcrop.weights.embedded import text_encoder_folder
 
 FORMAT, REPORTS_AT_ONCE, SENTENCES_AT_ONCE = 1, 32, 256
-RULES, ENDINGS = (
-    ("data", "evaluation", "wordings", "tasks"),
-    {".py", ".yaml"},
-)  # what decides how a report is read
+# What decides how a report is read.
+RULES, ENDINGS = ("data", "evaluation", "wordings", "tasks"), {".py", ".yaml"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,11 +24,8 @@ from simcrop.errors import SimcropError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 WINDOW_HU = (-1250.0, 250.0)  # of the grey values 0 and 255: a common lung window
-FIELD_MM = (
-    350.0,
-    350.0,
-    320.0,
-)  # left-right, front-back, head-feet: about a chest, however many slices cut it
+# Left-right, front-back, head-feet: about a chest, however many slices cut it.
+FIELD_MM = (350.0, 350.0, 320.0)
 LARGEST_SIDE = 4096
 NOTES = (
     "guessed a field of {:g} x {:g} x {:g} mm, as 8-bit slices have no geometry".format(*FIELD_MM),

@@ -2,10 +2,8 @@
 
 FORMAT = 3
 COHORT, STUDIES, LEDGER, VOLUMES = "cohort.json", "studies.parquet", "ledger.parquet", "volumes"
-MASKS, SOURCE_MASKS = (
-    "masks",
-    "source-masks",
-)  # label volumes: on the stored grid, and on the grid in the file
+# Label volumes: on the stored grid, and on the grid in the file.
+MASKS, SOURCE_MASKS = "masks", "source-masks"
 JOURNAL = "ingest.jsonl"  # of the ingest that made it, or is making it
 LOCK = "ingest.lock"  # there while one is making it
 FINDINGS = "findings.parquet"  # of data sets that mark sentences: what the masks stand for

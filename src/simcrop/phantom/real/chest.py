@@ -21,10 +21,8 @@ from simcrop.phantom.grid import Difficulty, Grid, Points
 from simcrop.phantom.real.bodies import fitted
 from simcrop.phantom.real.lungs import RealLungs
 
-OBLIQUE, MINOR = (
-    (0.83, 0.10),
-    (0.62, 0.50),
-)  # heights of the fissures, back and front, as shares of a lung's height
+# Heights of the fissures, back and front, as shares of a lung's height.
+OBLIQUE, MINOR = (0.83, 0.10), (0.62, 0.50)
 UNSURE_MM = 12.0  # so close to such a plane a place may lie in either lobe
 UNEVEN_MM = 6.0  # how uneven the border is at which a finding stops there
 REGIONS: tuple[Region, ...] = (("right", "upper"), ("right", "lower"), ("left", "upper"), ("left", "lower"))

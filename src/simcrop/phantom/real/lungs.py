@@ -25,10 +25,8 @@ WINDPIPE_MM2, MIDDLE_MM = (
     900.0,
     38.0,
 )  # air of a slice that is this small and this close to the middle is no lung
-APART_MM, FAR_MM = (
-    6.0,
-    14.0,
-)  # how much wider a bridge between the lungs may be; how far a lung is from its core
+# How much wider a bridge between the lungs may be; how far a lung is from its core.
+APART_MM, FAR_MM = 6.0, 14.0
 VESSEL_MM = 5.0  # vessels up to this width belong to the lung
 FEWEST_SHARE = 0.02  # of a scan that must be air inside, before anybody looks closer
 MARGIN = 4  # voxels kept around the lungs
