@@ -50,7 +50,7 @@ def test_checkpoint_leaves_without_what_only_training_needs(run: Path, tmp_path:
         place = tmp_path / ("" if name == "text" else "step") / name
         place.parent.mkdir(exist_ok=True)
         place.symlink_to(run / "model" / name)
-    (tmp_path / "step" / STATE).write_text("{}")
+    (tmp_path / "step" / STATE).write_text('{"step": 1}')
     (tmp_path / "step" / WEIGHTS).unlink()
     state = load_file(run / "model" / WEIGHTS)
     save_file({**state, "painter.weight": torch.zeros(3)}, tmp_path / "step" / WEIGHTS)

@@ -12,7 +12,7 @@ import pytest
 
 import simcrop
 from simcrop.data.readers import find_scans, is_scan, read_volume
-from simcrop.data.readers.reasons import SCAN_REASONS
+from simcrop.data.readers.reasons import MASK_REASONS, SCAN_REASONS
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 
@@ -166,4 +166,4 @@ def test_every_reason_raised_is_in_the_table_and_every_entry_is_raised() -> None
                 reason = node.args[0]
                 if isinstance(reason, ast.Constant):
                     raised.add(reason.value)
-    assert raised == set(SCAN_REASONS)
+    assert raised - MASK_REASONS.keys() == set(SCAN_REASONS)
