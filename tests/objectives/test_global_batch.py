@@ -3,7 +3,7 @@
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from copy import deepcopy
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -178,11 +178,12 @@ def joined(rank: int, world: int, meeting: Path) -> Iterator[DistributedContext]
         dist.destroy_process_group()
 
 
-def compute(rank: int, world: int, folder: Path, builds: dict[str, Callable]) -> None:
+def compute(rank: int, world: int, folder: Path, every: dict[str, tuple[Objective, list[Any]]]) -> None:
     """In a process of its own: its share of every method's batch, with and without all parameters in it."""
     with joined(rank, world, folder / "meeting") as context:
-        for name, sharding in product(builds, SHARDINGS):
-            objective, parts = builds[name]()
+        for name, sharding in product(every, SHARDINGS):
+            objective, parts = every[name]
+            objective = objective if sharding == SHARDINGS[-1] else deepcopy(objective)
             mine = len(parts) // world
             parts = parts[rank * mine : (rank + 1) * mine]
             wrapped = wrap(objective, context, objective.skips_parameters, sharding)
@@ -199,13 +200,13 @@ def test_any_number_of_processes_learns_what_one_learns(
     build_parts: Callable, tmp_path: Path, world: int, size: int
 ) -> None:
     """Loss and gradient, and the loss after some steps: whether each holds all parameters, or its share of them."""
-    builds = {name: partial(made, build_parts, name, size) for name in METHODS}
+    every = {name: made(build_parts, name, size) for name in METHODS}
     forked = multiprocessing.get_context("fork")
-    running = [forked.Process(target=compute, args=(rank, world, tmp_path, builds)) for rank in range(world)]
+    running = [forked.Process(target=compute, args=(rank, world, tmp_path, every)) for rank in range(world)]
     for process in running:
         process.start()
     for process in running:
-        process.join(100)
+        process.join(300)
     assert [process.exitcode for process in running] == [0] * world
     for name in METHODS:
         objective, (batch,) = made(build_parts, name, 8)

@@ -57,6 +57,7 @@ def test_run_that_is_stopped_in_every_way_ends_with_the_bytes_of_an_undisturbed_
     await_true(
         lambda: bool(newest(run)) and rows_of(run)[-1]["step"] > newest(run), "a step after a checkpoint"
     )
+    os.kill(process, signal.SIGSTOP)  # or it would be over before the second is refused
     second = forks.start(tmp_path / "second.log", *words, "--out", run, "--overwrite")
     assert forks.end(second) == 2
     assert f"{run} is in use by process {process}" in (tmp_path / "second.log").read_text()
