@@ -24,7 +24,7 @@ from simcrop.tasks.audit_page import write_page
 from simcrop.tasks.audit_tables import OTHER_SCAN, answers_in, left_out, presence_table, sentence_table
 from simcrop.tasks.cohort_features import model_digest
 from simcrop.tasks.folder import staged, write_metrics
-from simcrop.tasks.labelled import patients_of, provenance_note, rows_in
+from simcrop.tasks.labelled import patients_of, provenance_note, rows_in, studies_of
 from simcrop.tasks.probe_figures import bounds, without_nan
 
 SENTENCES, PRESENCE = "sentences.parquet", "presence.parquet"
@@ -56,12 +56,7 @@ def audit(
 ) -> Audit:
     """`report.html`, `metrics.json`, and tables of numbers. Raises SimcropError of a model that reads no sentences."""
     folder, cohort = model_folder(Path(model)), open_cohort(cohort_path)
-    studies = cohort.select(split)
-    if len(studies) == 0:
-        found = ", ".join(sorted(set(cohort.index["split"].to_list())))
-        raise SimcropError(
-            "no-studies", f"{cohort_path}: no study in split {split!r}; it has {found or 'none'}"
-        )
+    studies = studies_of(cohort, split)
     note = provenance_note(read_config(folder), cohort, studies)
     truth = truth_beside(studies, truth_path)
     asked = draw_asked(studies, seed)

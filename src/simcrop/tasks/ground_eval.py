@@ -25,7 +25,7 @@ from simcrop.tasks.folder import METRICS, check_folder, open_folder, reserved, u
 from simcrop.tasks.ground_eval_asked import Answered, answer_all
 from simcrop.tasks.ground_eval_page import write_page
 from simcrop.tasks.ground_eval_table import GROUND_EVAL, SENTENCES, metrics_of, table_of, write_table
-from simcrop.tasks.labelled import patients_of, provenance_note, refuse_shared_patients, rows_in
+from simcrop.tasks.labelled import patients_of, provenance_note, refuse_shared_patients, rows_in, studies_of
 
 ASKED = "asked"
 PRIOR_SCANS = 400  # of the training split, from which the usual map of each kind is taken
@@ -97,7 +97,7 @@ def parts_of(cohort: Cohort, options: GroundEvalOptions) -> Parts:
             "bad-setting",
             f"--choose {options.choose}: a threshold must not be chosen on the split that is judged; name another",
         )
-    studies = split_of(cohort, options.split)
+    studies = studies_of(cohort, options.split)
     truth = truth_beside(studies, options.truth) if options.sentences is None else None
 
     def asked_of(some: Cohort, seed: int) -> Asked:
@@ -116,22 +116,12 @@ def parts_of(cohort: Cohort, options: GroundEvalOptions) -> Parts:
     refuse_shared_patients(training, studies, f"splits {options.train!r} and {options.split!r} share")
     choose = None
     if options.choose:
-        choosing = split_of(cohort, options.choose)
+        choosing = studies_of(cohort, options.choose)
         refuse_shared_patients(choosing, studies, f"splits {options.choose!r} and {options.split!r} share")
         choose = choosing, asked_of(choosing, options.seed + 1)
     return Parts(
         (studies, asked), (training, asked_of(training, options.seed + 2)), choose, truth is not None
     )
-
-
-def split_of(cohort: Cohort, split: str) -> Cohort:
-    studies = cohort.select(split)
-    if len(studies) == 0:
-        found = ", ".join(sorted(set(cohort.index["split"].to_list())))
-        raise SimcropError(
-            "no-studies", f"{cohort.path}: no study in split {split!r}; it has {found or 'none'}"
-        )
-    return studies
 
 
 def some_of(studies: Cohort, most: int, seed: int) -> Cohort:

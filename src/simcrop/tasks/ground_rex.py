@@ -24,7 +24,7 @@ from simcrop.model import Model, load
 from simcrop.model.folder import model_folder, read_config
 from simcrop.tasks.cohort_features import model_digest
 from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
-from simcrop.tasks.labelled import provenance_note
+from simcrop.tasks.labelled import provenance_note, studies_of
 from simcrop.tasks.probe_figures import without_nan
 from simcrop.tasks.rex_judged import SUFFIX, Findings, Refused, counts_of, mask_all, mask_path, scored_of
 from simcrop.tasks.rex_submission import Checked, Shape, check_zip, write_zip
@@ -110,11 +110,7 @@ def sides(cohort: Cohort, develop: str, split: str) -> tuple[Cohort, Cohort]:
             "bad-setting",
             f"the threshold cannot be chosen on what is judged: --develop and --split are {split!r}",
         )
-    for name in (develop, split):
-        if name not in cohort.index["split"]:
-            found = ", ".join(sorted(set(cohort.index["split"].to_list())))
-            raise SimcropError("no-studies", f"{cohort.path}: no study in split {name!r}; it has {found}")
-    judged, own = cohort.select(split), cohort.select(develop)
+    own, judged = studies_of(cohort, develop), studies_of(cohort, split)
     other = ~pl.col("patient").is_in(judged.index["patient"].unique().to_list())
     rows = (
         own.index.with_row_index("row").filter(other & pl.col("mask_checksum").is_not_null())["row"].to_list()

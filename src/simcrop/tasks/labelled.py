@@ -41,6 +41,11 @@ def labelled(cohort: Cohort, split: str) -> Cohort:
         raise SimcropError(
             "no-labels", f"{cohort.path}: its studies have no labels, and a probe learns labels"
         )
+    return studies_of(cohort, split)
+
+
+def studies_of(cohort: Cohort, split: str) -> Cohort:
+    """Those of a split, which must have some."""
     studies = cohort.select(split)
     if len(studies) == 0:
         found = ", ".join(sorted(set(cohort.index["split"].to_list())))
