@@ -58,6 +58,16 @@ def save_dicom(folder: Path, hu: np.ndarray, patient: str = "Toy^Chest", series:
     return folder
 
 
+def with_ids(folder: Path) -> Path:
+    """What a hospital's slices have beside the toy's."""
+    study, frame = generate_uid(), generate_uid()
+    for path in folder.iterdir():
+        data = pydicom.dcmread(path)
+        data.StudyInstanceUID, data.FrameOfReferenceUID = study, frame
+        data.save_as(path)
+    return folder
+
+
 def save_zip(path: Path, folder: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for file in sorted(folder.iterdir()):
@@ -155,7 +165,18 @@ def broken(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
 @pytest.fixture(scope="session")
 def chests() -> dict[str, Callable[..., Path]]:
     """Writers by name; a test folder cannot import from its own conftest."""
-    return {"hu": chest, "nifti": save_nifti, "dicom": save_dicom, "zip": save_zip}
+    return {"hu": chest, "nifti": save_nifti, "dicom": save_dicom, "zip": save_zip, "with_ids": with_ids}
+
+
+@pytest.fixture
+def scans(tmp_path: Path, chests: dict[str, Callable[..., Path]]) -> Path:
+    """A NIfTI, a named patient's DICOM, and one that ends in the middle."""
+    raw = tmp_path / "raw"
+    chests["nifti"](raw / "a b" / "ct.nii.gz", chests["hu"](1))
+    chests["with_ids"](chests["dicom"](raw / "series", chests["hu"](2), patient="Zebrafinch^Quilla"))
+    whole = chests["nifti"](raw / "torn.nii.gz", chests["hu"](3)).read_bytes()
+    (raw / "torn.nii.gz").write_bytes(whole[: len(whole) // 2])
+    return raw
 
 
 @pytest.fixture

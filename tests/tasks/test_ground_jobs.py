@@ -13,7 +13,6 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import generate_uid
 
 from simcrop.model import Model
 from simcrop.tasks import ground_jobs as task
@@ -29,27 +28,6 @@ JOBS = [
     ("series", NODULE),
 ]
 DICOM = {"maps.pm.dcm", "regions.seg.dcm", "report.sr.dcm"}
-
-
-def with_ids(folder: Path) -> Path:
-    """What a hospital's slices have beside the toy's."""
-    study, frame = generate_uid(), generate_uid()
-    for path in folder.iterdir():
-        data = pydicom.dcmread(path)
-        data.StudyInstanceUID, data.FrameOfReferenceUID = study, frame
-        data.save_as(path)
-    return folder
-
-
-@pytest.fixture
-def scans(tmp_path: Path, chests: Chests) -> Path:
-    """A NIfTI, a named patient's DICOM, and one that ends in the middle."""
-    raw = tmp_path / "raw"
-    chests["nifti"](raw / "a b" / "ct.nii.gz", chests["hu"](1))
-    with_ids(chests["dicom"](raw / "series", chests["hu"](2), patient="Zebrafinch^Quilla"))
-    whole = chests["nifti"](raw / "torn.nii.gz", chests["hu"](3)).read_bytes()
-    (raw / "torn.nii.gz").write_bytes(whole[: len(whole) // 2])
-    return raw
 
 
 @pytest.fixture

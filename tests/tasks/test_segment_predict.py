@@ -22,27 +22,6 @@ Chests = dict[str, Callable[..., Path]]
 NAMES = ("left lung", "liver")
 
 
-def with_ids(folder: Path) -> Path:
-    """What a hospital's slices have beside the toy's."""
-    study, frame = generate_uid(), generate_uid()
-    for path in folder.iterdir():
-        data = pydicom.dcmread(path)
-        data.StudyInstanceUID, data.FrameOfReferenceUID = study, frame
-        data.save_as(path)
-    return folder
-
-
-@pytest.fixture
-def scans(tmp_path: Path, chests: Chests) -> Path:
-    """A NIfTI, a named patient's DICOM, and one that ends in the middle."""
-    raw = tmp_path / "raw"
-    chests["nifti"](raw / "a b" / "ct.nii.gz", chests["hu"](1))
-    with_ids(chests["dicom"](raw / "series", chests["hu"](2), patient="Zebrafinch^Quilla"))
-    whole = chests["nifti"](raw / "torn.nii.gz", chests["hu"](3)).read_bytes()
-    (raw / "torn.nii.gz").write_bytes(whole[: len(whole) // 2])
-    return raw
-
-
 def content(folder: Path) -> dict[str, bytes]:
     """Of masks and volumes; the time that a DICOM file was made is not its content."""
     found = {
@@ -170,7 +149,7 @@ def test_masks_that_go_beside_the_scans_are_no_scans(
 def test_whatever_dicom_comes_in_it_is_the_series_that_was_read(
     simcrop: Callable, segmenter_folder: Path, tmp_path: Path, chests: Chests, kind: str
 ) -> None:
-    folder = with_ids(chests["dicom"](tmp_path / "raw/images", chests["hu"](2)))
+    folder = chests["with_ids"](chests["dicom"](tmp_path / "raw/images", chests["hu"](2)))
     source, series = folder, {pydicom.dcmread(p).SeriesInstanceUID for p in folder.iterdir()}
     if kind == "zip":
         source = chests["zip"](tmp_path / "ct.zip", folder)
@@ -208,7 +187,7 @@ def test_a_series_to_which_no_seg_can_refer_still_gets_its_mask(
 def test_one_scan_that_cannot_be_read_is_one_line_and_nothing_is_left(
     simcrop: Callable, segmenter_folder: Path, tmp_path: Path, chests: Chests
 ) -> None:
-    folder = with_ids(chests["dicom"](tmp_path / "series", chests["hu"](2)))
+    folder = chests["with_ids"](chests["dicom"](tmp_path / "series", chests["hu"](2)))
     sorted(folder.iterdir())[5].unlink()
     ran = simcrop("segment-predict", segmenter_folder, folder, "--out", tmp_path / "out")
     assert "slice 6 missing" in ran.refusal
