@@ -12,6 +12,7 @@ import pytest
 
 from simcrop.data.ingest import ingest
 from simcrop.data.layouts import list_studies
+from simcrop.data.layouts.drawn import INSERTED
 from simcrop.errors import SimcropError
 from simcrop.phantom import read_truth
 from simcrop.phantom.real.background import write_background
@@ -26,7 +27,7 @@ def test_scans_reports_and_truth_come_back_through_ingest(tmp_path: Path, chest:
     done = write_background(out, chest.parent.parent, 3, seed=4)
     assert (done.volumes, done.refused) == (3, ())
     listing = list_studies("folder", out)
-    assert listing.refusals == ()
+    assert (listing.refusals, listing.made_by) == ((), INSERTED)
     assert [study.id for study in listing.studies] == [f"background_1__ct_{n}" for n in (1, 2, 3)]
     assert {study.patient for study in listing.studies} == {"background_1"}  # one person, however often
     truth = read_truth(out)

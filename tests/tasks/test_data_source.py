@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from simcrop.tasks.data_source import INSERTED, NOT_STATED, PHANTOM, data_of
+from simcrop.data.layouts.drawn import INSERTED, PHANTOM
+from simcrop.tasks.data_source import NOT_STATED, data_of
 
 
 def cohort(folder: Path, **facts: object) -> Path:
@@ -26,13 +27,9 @@ def test_known_data_set_has_its_licence_and_an_own_one_has_none(tmp_path: Path) 
     assert data_of(cohort(tmp_path / "c", layout="folder", licence="CC0"))["data_licence"] == "CC0"
 
 
-@pytest.mark.parametrize(("settings", "kind"), [({}, PHANTOM), ({"background": "/data/x"}, INSERTED)])
-def test_phantom_is_told_from_what_it_imitates(tmp_path: Path, settings: dict[str, str], kind: str) -> None:
-    raw = tmp_path / "raw"
-    (raw / "truth").mkdir(parents=True)
-    (raw / "truth/phantom.json").write_text("{}")
-    (raw / "run.json").write_text(json.dumps({"verb": "phantom", "settings": settings}))
-    told = data_of(cohort(tmp_path / "a", layout="ct-rate", source=str(raw)))
+@pytest.mark.parametrize("kind", [PHANTOM, INSERTED])
+def test_phantom_is_told_from_what_it_imitates(tmp_path: Path, kind: str) -> None:
+    told = data_of(cohort(tmp_path / "a", layout="ct-rate", source=str(tmp_path), made_by=kind))
     assert told["made_by"] == kind
     assert (told["data_licence"] == NOT_STATED) == (kind == INSERTED)
     assert str(tmp_path) not in json.dumps(told)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from simcrop.data.ingest import ingest
-from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.data.layouts.drawn import PHANTOM
+from simcrop.data.store.cohort import Cohort, open_cohort, read_facts
 from simcrop.phantom import write_ct_rate
 
 
@@ -14,6 +15,16 @@ def ingested(folder: Path, release: str, seed: int) -> Cohort:
     write_ct_rate(folder / "raw", 3, seed, "tiny", release)  # pyright: ignore[reportArgumentType]
     assert ingest(folder / "raw", "ct-rate", folder / "cohort").refused == 0
     return open_cohort(folder / "cohort")
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_cohort_remembers_that_its_scans_were_drawn(tmp_path: Path, hidden: bool) -> None:
+    write_ct_rate(tmp_path / "raw", 1, 0, "tiny", "v2")
+    ingest(tmp_path / "raw", "ct-rate", tmp_path / "cohort", pseudonymise=hidden)
+    assert read_facts(tmp_path / "cohort")["made_by"] == PHANTOM
+    (tmp_path / "raw/truth/phantom.json").unlink()
+    ingest(tmp_path / "raw", "ct-rate", tmp_path / "patients")
+    assert "made_by" not in read_facts(tmp_path / "patients")
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])  # of 1 and 2 one scan is padded below zero

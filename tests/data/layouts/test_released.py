@@ -8,6 +8,7 @@ import pytest
 
 from simcrop.data.layouts import Listing, ListingOptions, list_studies
 from simcrop.data.layouts.cc_ccii import scan_on_list
+from simcrop.data.layouts.luna16 import CLASSES
 from simcrop.data.layouts.released import listed_name, read_lists
 from simcrop.data.split import split_by_patient
 from simcrop.errors import SimcropError
@@ -96,6 +97,7 @@ def test_luna16_is_split_by_its_subsets_or_by_lists_beside_them(tmp_path: Path) 
         "1.2.8": "test",
         "1.2.9": "train",
     }
+    assert list_studies("luna16", tmp_path, RELEASED).classes == CLASSES  # lists place scans, no more
 
 
 def test_the_parts_of_btcv_are_released_and_ours_can_be_asked_for(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def write_tables(
         "counts": counts | {"masks": len(masks)},
         "split": split_facts(listing),
         "classes": class_names(listing, masks),
+        **({"made_by": listing.made_by} if listing.made_by else {}),
     }
     write_whole(out / COHORT, json.dumps(facts, indent=2).encode() + b"\n")
     return counts["taken"], counts["refused"]

@@ -12,6 +12,7 @@ from simcrop.data.layouts.btcv import list_btcv
 from simcrop.data.layouts.cc_ccii import list_cc_ccii, released_cc_ccii
 from simcrop.data.layouts.ct_rate import list_ct_rate
 from simcrop.data.layouts.decathlon import list_decathlon
+from simcrop.data.layouts.drawn import drawn_as
 from simcrop.data.layouts.folder import list_folder
 from simcrop.data.layouts.luna16 import list_luna16, released_luna16
 from simcrop.data.layouts.rad_chestct import list_rad_chestct
@@ -91,7 +92,7 @@ def list_studies(layout: str, source: str | Path, options: ListingOptions = List
     if options.rescale is not None:
         rescaled = tuple(with_rescale(study, options.rescale) for study in listing.studies)
         listing = replace(listing, studies=rescaled)
-    return split_as(options.split, listing, source, LAYOUTS[layout])
+    return replace(split_as(options.split, listing, source, LAYOUTS[layout]), made_by=drawn_as(source))
 
 
 def split_as(requested: str | None, listing: Listing, source: Path, layout: Layout) -> Listing:

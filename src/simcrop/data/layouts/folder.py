@@ -23,6 +23,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from simcrop.data.layouts.drawn import NOTE
 from simcrop.data.layouts.folder_masks import near, without_masks
 from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps
 from simcrop.data.layouts.persons import persons_of
@@ -109,9 +110,9 @@ def alone(scan: Path) -> Survey:
 
 def without_truth(root: Path, seen: Survey) -> Survey:
     """The answers beside a phantom are no scans."""
-    if root / "truth" / "phantom.json" not in seen.documents:
+    if root / NOTE not in seen.documents:
         return seen
-    truth = root / "truth"
+    truth = (root / NOTE).parent
     scans, documents = (
         [path for path in paths if not path.is_relative_to(truth)] for paths in (seen.scans, seen.documents)
     )

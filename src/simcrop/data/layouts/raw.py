@@ -94,7 +94,7 @@ class Listing:
     `split_kind` says whose it is: `own`, `released` by the makers of the data set or of its lists, `table` where the
     user's own table states it, `none` where nothing does and everything is `train`. Scans that the released lists
     leave out are `unlisted`. `classes`: what the numbers of its masks stand for, without the background; None where
-    nothing says so.
+    nothing says so. `made_by`: of scans that were drawn, wholly or in part, how; empty for those of patients.
     """
 
     studies: tuple[RawStudy, ...]
@@ -102,6 +102,7 @@ class Listing:
     split: Split | None = None
     split_kind: str = RELEASED
     classes: dict[int, str] | None = None
+    made_by: str = ""
 
     @property
     def left(self) -> str:

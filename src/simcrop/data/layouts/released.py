@@ -40,7 +40,9 @@ def by_lists(listing: Listing, source: Path, name_of: NameOf = lambda _, row: li
         )
         for name in absent
     ]
-    return Listing(studies, (*listing.refusals, *refusals), split_kind=RELEASED)
+    return replace(
+        listing, studies=studies, refusals=(*listing.refusals, *refusals), split=None, split_kind=RELEASED
+    )
 
 
 def placed(study: RawStudy, parts: set[str]) -> RawStudy:
