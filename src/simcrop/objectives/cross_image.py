@@ -64,11 +64,15 @@ class CrossImageSettings(Settings):
 class CrossImage(nn.Module):
     """The term `cross_image`. `patch_mm`: edges of a patch, for sentences that state a size."""
 
+    edges_mm: Float[Tensor, "3"] | None
+
     def __init__(
         self, settings: CrossImageSettings, patch_mm: tuple[float, float, float] | None = None
     ) -> None:
         super().__init__()
-        self.settings, self.patch_mm = settings, patch_mm
+        self.settings = settings
+        edges = None if patch_mm is None else torch.tensor(patch_mm)
+        self.register_buffer("edges_mm", edges, persistent=False)  # on the device: a step need not wait for it
         self.scale = self.bias = None
         if settings.enabled and settings.loss == "sigmoid":
             self.scale, self.bias = nn.Parameter(torch.tensor(LOG_SCALE)), nn.Parameter(torch.tensor(BIAS))
@@ -121,7 +125,7 @@ class CrossImage(nn.Module):
 
     def patches_of(self, sentences: Sentences, most: int) -> int | Int[Tensor, " s"]:
         """How many patches each sentence is sought in: `most`, and no more than what it states the size of can fill."""
-        if not self.settings.stated_size or sentences.size_mm is None or self.patch_mm is None:
+        if not self.settings.stated_size or sentences.size_mm is None or self.edges_mm is None:
             return most
-        along = (sentences.size_mm[:, None] / sentences.size_mm.new_tensor(self.patch_mm)).ceil()
+        along = (sentences.size_mm[:, None] / self.edges_mm).ceil()
         return along.prod(1).nan_to_num(most).clamp(1, most).long()
