@@ -1,6 +1,7 @@
 """The pages that people wrote, laid out for the site: docs/ as it is, and four files from elsewhere in the repository.
 
-No axes or units. A link to a file that is no page of the site becomes plain text.
+No axes or units. A link to a file of the repository that is no page of the site becomes plain text; one to nothing
+stays as it is, so that the build fails.
 """
 
 import os
@@ -39,6 +40,8 @@ def relinked(text: str, source: Path, path: Path, homes: dict[Path, Path]) -> st
         wanted = (source.parent / target).resolve()
         if wanted in homes:
             return f"[{words}]({os.path.relpath(homes[wanted], path.parent)}{anchor})"
+        if not wanted.exists():
+            return link[0]
         return words if words.startswith("`") else f"{words} (`{target.lstrip('./')}`)"
 
     parts = FENCE.split(text)

@@ -87,10 +87,9 @@ def test_links_are_turned_to_where_pages_lie_in_the_site(script: Script, tmp_pat
     pages = script("pages")
     source, path = REPOSITORY / "docs" / "results" / "demo.md", tmp_path / "results" / "demo.md"
     homes = {(REPOSITORY / "benchmarks/README.md").resolve(): tmp_path / "benchmarks.md"}
-    text = (
-        "[b](../../benchmarks/README.md#x) ![p](a.png) [`c`](../../src/a.py) [d](../../Makefile) [e](#here)\n"
-    )
+    text = "[b](../../benchmarks/README.md#x) ![p](a.png) [`c`](../../src/simcrop/__init__.py) [d](../../Makefile)"
+    text += " [e](#here) [f](no.md)\n"
     fenced = "```\n[b](../../benchmarks/README.md)\n```\n"
     assert pages.relinked(text + fenced, source, path, homes) == (
-        "[b](../benchmarks.md#x) ![p](a.png) `c` d (`Makefile`) [e](#here)\n" + fenced
+        "[b](../benchmarks.md#x) ![p](a.png) `c` d (`Makefile`) [e](#here) [f](no.md)\n" + fenced
     )
