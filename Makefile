@@ -9,7 +9,7 @@ JOBS ?= 2
 
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
-.PHONY: demo test check format lint types clean
+.PHONY: demo site test check format lint types clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "simcrop needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 2; }
@@ -22,6 +22,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 demo: $(VENV)/.ready
 	$(BIN)/simcrop demo --out $(OUT) --overwrite
+
+site: $(VENV)/.ready
+	$(BIN)/python website/build.py build
 
 test: $(VENV)/.ready
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
@@ -38,4 +41,4 @@ types: $(VENV)/.ready
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo build
