@@ -20,9 +20,7 @@ def asked_for(tmp_path: Path, installed: str, installs: bool) -> tuple[subproces
         path.chmod(0o755)
     words = [CI / "debian", "one", "two"]
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    ran = subprocess.run(
-        words, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
-    )
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
     log = tmp_path / "asked"
     return ran, log.read_text() if log.exists() else ""
 

@@ -194,7 +194,10 @@ def test_the_report_says_of_each_sentence_how_near_and_where(written: Written) -
 def test_the_report_says_of_each_sentence_whether_it_affirms_or_denies(written: Written) -> None:
     """By highdicom, and by pydicom alone: a code beside the numbers, of a scheme that says who made it."""
     report = hd.sr.srread(io.BytesIO(written.files["report.sr.dcm"]))
-    said = [group.get_qualitative_evaluations() for group in report.content.get_volumetric_roi_measurement_groups()]
+    said = [
+        group.get_qualitative_evaluations()
+        for group in report.content.get_volumetric_roi_measurement_groups()
+    ]
     assert [[(of.name.value, of.value.value) for of in own] for own in said] == [
         [("SENTENCE-MARK", "DENIED")],
         [("SENTENCE-MARK", "AFFIRMED")],

@@ -67,7 +67,16 @@ def dicom_results(
         voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
         for regions, some, voxels in made:
             shown += [
-                Shown(one.sentence, one.mark, one.score, one.least, one.box_mm, count * voxel_ml, regions, segment)
+                Shown(
+                    one.sentence,
+                    one.mark,
+                    one.score,
+                    one.least,
+                    one.box_mm,
+                    count * voxel_ml,
+                    regions,
+                    segment,
+                )
                 for segment, (one, count) in enumerate(zip(some, voxels, strict=True), start=1)
             ]
         report = usable(lambda: as_report(shown, source))
