@@ -43,8 +43,8 @@ AGAINST = {
     "absent": "findings that the scan lacks",
 }
 INSERTED = (
-    " These are real scans into which findings were put, and nobody has looked at what they show besides: a scan may have "
-    "the finding that it is said to lack, and a map that points at such a one counts as a miss."
+    " These are real scans into which findings were put, and nobody has looked at what they show besides: a scan may "
+    "have the finding that it is said to lack, and a map that points at such a one counts as a miss."
 )
 HEADINGS = {"findings": "finding", "sizes": "size", "sides": "side"}
 
@@ -155,10 +155,11 @@ def region_section(page: Page, facts: Mapping[str, Any]) -> None:
             "Not judged: a threshold must come from other scans. --choose SPLIT names the split that it is chosen on.",
         )
         return
+    elsewhere = " of another cohort" if facts["learned_elsewhere"] else ""
     page.section(
         "Thresholded maps",
-        f"Thresholds have the highest mean Dice over {facts['choosing']} scans of split {facts['choose']!r}"
-        f"{' of another cohort' if facts['learned_elsewhere'] else ''}; nothing was chosen on the scans that are judged.",
+        f"Thresholds have the highest mean Dice over {facts['choosing']} scans of split {facts['choose']!r}{elsewhere}"
+        "; nothing was chosen on the scans that are judged.",
     )
     page.table([[WHOSE[who], value] for who, value in thresholds.items()], ["map", "cosine similarity"])
 

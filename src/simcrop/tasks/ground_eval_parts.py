@@ -125,6 +125,7 @@ def parts_of(cohort: Cohort, options: GroundEvalOptions) -> Parts:
         choosing = studies_of(learned, options.choose)
         refuse_shared_patients(choosing, studies, f"splits {options.choose!r} and {options.split!r} share")
         choose = elsewhere.ask(learned, choosing, options.seed + 1)
+        refuse_unchoosable(choose, options.choose)
     return Parts(
         judged,
         elsewhere.ask(learned, training, options.seed + 2),
@@ -140,6 +141,16 @@ def refuse_same_split(cohort: Cohort, learned: Cohort, options: GroundEvalOption
         raise SimcropError(
             "bad-setting",
             f"--choose {options.choose}: a threshold must not be chosen on the split that is judged; name another",
+        )
+
+
+def refuse_unchoosable(choose: Part, split: str) -> None:
+    """A threshold is chosen by Dice, which marks that are not complete do not tell."""
+    if not any(question.complete for own in choose.asked.questions.values() for question in own):
+        raise SimcropError(
+            "nothing-to-point-at",
+            f"{choose.cohort.path}: no sentence of split {split!r} has all that it names marked, and a threshold "
+            "cannot be chosen by others; leave --choose out or name another split",
         )
 
 
