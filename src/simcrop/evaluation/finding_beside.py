@@ -3,6 +3,7 @@
 Axes: gx, gy, gz patch. Similarities are -inf where a patch holds none of the scan.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +11,6 @@ import numpy as np
 
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.findings import MarkedFinding
-from simcrop.files.digest import digest_of_names
 
 Foreign = Mapping[str, tuple[str | None, ...]]
 
@@ -43,7 +43,8 @@ def foreign_sentences(
 
 def drawn_like(chosen: np.ndarray, similarity: np.ndarray, study: str, number: int, seed: int) -> np.ndarray:
     """As many patches `(gx, gy, gz)` as were chosen, anywhere in the scan; of one finding always the same."""
-    rng = np.random.default_rng((seed, 6, int(digest_of_names([study])[:12], 16), number))
+    whose = int(hashlib.sha256(study.encode(errors="surrogateescape")).hexdigest()[:12], 16)
+    rng = np.random.default_rng((seed, 6, whose, number))
     inside = np.flatnonzero(similarity > -np.inf)
     drawn = np.zeros(chosen.size, bool)
     drawn[rng.choice(inside, min(int(chosen.sum()), len(inside)), replace=False)] = True
