@@ -20,9 +20,7 @@ from simcrop.data.readers import read_volume
 from simcrop.data.readers.series_headers import series_headers
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_ground import Sought, dicom_results
-from simcrop.data.writers.dicom_report import MARK, MARKED
 from simcrop.errors import SimcropError
-from simcrop.evaluation.marks import MARKS as MARKS_OF_SENTENCES
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MODEL = "0123456789abcdef" * 4
@@ -189,41 +187,6 @@ def test_the_report_says_of_each_sentence_how_near_and_where(written: Written) -
         assert group.referenced_segment.referenced_sop_instance_uid == seg.SOPInstanceUID
         assert group.referenced_segment.referenced_segment_numbers == [i + 1]
         assert group.tracking_uid == seg.SegmentSequence[i].TrackingUID
-
-
-def test_the_report_says_of_each_sentence_whether_it_affirms_or_denies(written: Written) -> None:
-    """By highdicom, and by pydicom alone: a code beside the numbers, of a scheme that says who made it."""
-    report = hd.sr.srread(io.BytesIO(written.files["report.sr.dcm"]))
-    said = [
-        group.get_qualitative_evaluations()
-        for group in report.content.get_volumetric_roi_measurement_groups()
-    ]
-    assert [[(of.name.value, of.value.value) for of in own] for own in said] == [
-        [("SENTENCE-MARK", "DENIED")],
-        [("SENTENCE-MARK", "AFFIRMED")],
-    ]
-    assert all(of.value.scheme_designator == "99SIMCROP" for own in said for of in own)
-    marks = [of for of in items_in(written.read("report.sr.dcm")) if of.get("ValueType") == "CODE"]
-    meanings = [
-        of.ConceptCodeSequence[0].CodeMeaning
-        for of in marks
-        if of.ConceptNameCodeSequence[0].CodeValue == "SENTENCE-MARK"
-    ]
-    assert len(meanings) == 2
-    assert meanings[0].startswith("A finding is absent")
-    assert all(len(meaning) <= 64 for meaning in meanings)
-
-
-def items_in(found: Any) -> Iterator[Any]:
-    """All items of a report, whatever they lie in."""
-    for item in found.get("ContentSequence", ()):
-        yield item
-        yield from items_in(item)
-
-
-def test_every_mark_that_a_sentence_can_have_has_a_code_that_dicom_has_room_for() -> None:
-    assert set(MARKED) == set(MARKS_OF_SENTENCES)
-    assert all(len(of.value) <= 16 and len(of.meaning) <= 64 for of in (MARK, *MARKED.values()))
 
 
 def test_the_reports_images_hold_the_middles_of_the_boxes(written: Written) -> None:
