@@ -37,8 +37,8 @@ def write_page(path: Path, metrics: Mapping[str, Any]) -> None:
     page = Page(
         "Sentences of ReXGroundingCT as masks",
         f"{metrics['findings']} sentences of {metrics['scans']} scans, split {metrics['split']!r}. A mask holds the "
-        f"patches from {threshold['value']:g} {scale} on, chosen on {threshold['scans']} scans of split "
-        f"{threshold['split']!r}. {metrics['note'][0].upper()}{metrics['note'][1:]}. Not for diagnosis.",
+        f"patches {least}, chosen on {threshold['scans']} scans of split {threshold['split']!r}.{looks} "
+        f"{metrics['note'][0].upper()}{metrics['note'][1:]}. Not for diagnosis.",
     )
     facts = {
         "findings judged": metrics["judged_findings"],
