@@ -31,9 +31,12 @@ SCORES = (
 def write_page(path: Path, metrics: Mapping[str, Any]) -> None:
     """Of `metrics.json`; where the masks are withheld it says so and has no scores."""
     threshold, beside = metrics["threshold"], metrics["beside"]
-    scale = (
-        "of cosine" if threshold["scale"] == "cosine" else "deviations above the mean of the scan's patches"
+    least = (
+        f"whose cosine is {threshold['value']:g} or more"
+        if threshold["scale"] == "cosine"
+        else f"that lie {threshold['value']:g} deviations or more above the mean of the scan's own"
     )
+    looks = "" if metrics["fine"] == 1 else f" Maps are the mean of {metrics['fine']} looks."
     page = Page(
         "Sentences of ReXGroundingCT as masks",
         f"{metrics['findings']} sentences of {metrics['scans']} scans, split {metrics['split']!r}. A mask holds the "
