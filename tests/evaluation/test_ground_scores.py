@@ -20,7 +20,7 @@ NO_PRIOR = Priors({}, {})
 
 
 def question(patient: str = "p", kind: str = "Lung nodule", side: str = "left") -> GroundQuestion:
-    return GroundQuestion(f"{patient}-scan", patient, 0, kind, side, 1, None, "words", None)
+    return GroundQuestion(f"{patient}-scan", patient, 0, kind, side, (1,), None, "words", None)
 
 
 def answers(own: list[float], **changes: Any) -> ScanAnswers:

@@ -143,6 +143,8 @@ def test_metrics_hold_every_group_and_say_what_was_asked_of_whom(cohort: Path, d
     for kind, of in metrics["findings"].items():
         assert of["hit"]["own"] == pytest.approx(told.filter(pl.col("finding") == kind)["hit"].mean())
     assert sum(of["sentences"] for of in metrics["sizes"].values()) == len(told)
+    beyond = table.filter((pl.col("lesion_ml") > 0) & pl.col("recall").is_null())
+    assert (metrics["beyond_input"], metrics["tells_all"]) == (len(beyond), True)
     assert set(metrics["sides"]) <= {"left", "right", "both"}
     assert (metrics["choose"], metrics["top_k"], metrics["refused"]) == ("develop", K, [])
     for who in ("own", "swapped", "prior", "random", "chance"):

@@ -122,12 +122,14 @@ def test_a_level_is_enough_for_the_depth_error(
 
 def test_words_that_are_not_told_are_taken_from_the_sentence() -> None:
     row = row_of({"scan": "a", "sentence": " A nodule in the  left lung. ", "value": "3"})
-    assert (row["sentence"], row["finding"], row["side"], row["value"]) == (
+    assert (row["sentence"], row["finding"], row["side"], row["values"]) == (
         "A nodule in the left lung.",
         "Lung nodule",
         "left",
-        3,
+        (3,),
     )
+    for told, values in (("5 3 5", (3, 5)), ([2, 1], (1, 2)), (4.0, (4,)), ("0", ()), (None, ()), ("", ())):
+        assert row_of({"scan": "a", "sentence": "x", "value": told, "level_mm": 1})["values"] == values
     assert [side_of(text) for text in ("Both lungs.", "Left and right.", "The heart.")] == [
         "both",
         "both",
@@ -143,6 +145,9 @@ def test_words_that_are_not_told_are_taken_from_the_sentence() -> None:
         {"sentence": "Secret words.", "value": 1},
         {"scan": "a", "sentence": "Secret words.", "value": "one"},
         {"scan": "a", "sentence": "Secret words.", "value": -1},
+        {"scan": "a", "sentence": "Secret words.", "value": "1 2.5"},
+        {"scan": "a", "sentence": "Secret words.", "value": [1, 10**9]},
+        {"scan": "a", "sentence": "Secret words.", "value": "1;2"},
         {"scan": "a", "sentence": "", "value": 1},
         {"scan": "a", "sentence": "Secret words.", "level_mm": "inf"},
         {"scan": "a", "sentence": "Secret words.", "value": 1, "side": "up"},

@@ -83,6 +83,8 @@ def test_each_pair_of_the_table_is_sought_but_for_the_scan_that_cannot_be_read(
     assert np.nanmax(np.asarray(heat.dataobj)) == pytest.approx(float(rows[0]["similarity_max"]), abs=1e-6)
     found = pydicom.dcmread(out / "scans/series/maps.pm.dcm")
     frames = np.frombuffer(found.FloatPixelData, np.float32).reshape(2, -1, found.Rows, found.Columns)
+    report = str(pydicom.dcmread(out / "scans/series/report.sr.dcm"))
+    assert report.count("'DENIED'") == report.count("'AFFIRMED'") == 1  # of the effusion and the nodule
     for i, of_sentence in enumerate(sorted_by_channel(found, frames), start=1):
         nifti = np.asarray(nib.load(out / f"scans/series/sentence_0{i}.nii.gz").dataobj)
         np.testing.assert_allclose(of_sentence.transpose(2, 1, 0), np.nan_to_num(nifti, nan=-2), atol=1e-6)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from simcrop.data.store.cohort import Study, open_cohort
 from simcrop.data.store.findings import read_findings
 from simcrop.data.volume import spacing_of
 from simcrop.metrics.findings import score_finding
+from simcrop.model import load
 from simcrop.tasks.ingest import ingest
 from simcrop.tasks.phantom import phantom
 
@@ -69,7 +71,100 @@ def test_masks_lie_on_the_scans_own_grid_and_the_metrics_are_theirs(rex: Any, ju
     assert found["instance_recall"] == sum(s.by_overlap for s in flat) / sum(s.true for s in flat)
     assert found["dice_per_case_low"] <= found["dice_per_case"] <= found["dice_per_case_high"]
     assert found["distance_f1"] is not None
+    beside = found["beside"]
+    assert beside["chance"]["findings"] == len(flat)
+    assert 0 < beside["swapped"]["findings"] <= len(flat)
+    lines = {line["id"]: line["findings"] for line in lines_of(judged / "scans.jsonl")}
+    rows = [row for study in studies(rex.cohort, "valid") for row in lines[study.id]]
+    for who in ("chance", "swapped"):
+        dices = [row[who]["dice"] for row in rows if who in row]
+        assert beside[who]["dice_per_finding"] == pytest.approx(np.mean(dices))
+        assert dices != [row["dice"] for row in rows if who in row]
     assert sum(row["findings"] for row in found["categories"].values()) == len(flat)
+
+
+def test_masks_beside_are_of_a_foreign_sentence_and_of_as_many_drawn_patches(
+    rex: Any, line: Any, judged: Path
+) -> None:
+    """Slowly: what another sentence's mask is worth on the scan's own grid."""
+    from simcrop.evaluation.finding_beside import drawn_like, foreign_sentences
+    from simcrop.evaluation.finding_maps import maps_of
+    from simcrop.evaluation.finding_threshold import Threshold
+
+    model, cohort = load(line.run), open_cohort(rex.cohort)
+    findings, valid = read_findings(cohort), cohort.select("valid")
+    foreign = foreign_sentences(valid, findings, 0)
+    said = {one.text: one.category for study in valid for one in findings[study.id]}
+    threshold = Threshold(**json.loads((judged / "threshold.json").read_text())["threshold"])
+    lines = {one["id"]: one["findings"] for one in lines_of(judged / "scans.jsonl")}
+    seen = 0
+    for study in valid:
+        own, labels = findings[study.id], study.source_mask()
+        maps, spacing = maps_of(model, study, own), spacing_of(study.source_affine)
+        for row, (one, text) in enumerate(zip(own, foreign[study.id], strict=True)):
+            chosen = threshold.chosen(maps.similarity[row : row + 1])[0]
+            drawn = drawn_like(chosen, maps.similarity[row], study.id, one.number, 0)
+            assert drawn.sum() == chosen.sum()
+            assert (maps.similarity[row][drawn] > -np.inf).all()
+            assert ("swapped" in lines[study.id][row]) == (text is not None)
+            if text is None:
+                continue
+            assert said[text] not in {other.category for other in own}
+            (other,) = maps_of(model, study, [replace(one, text=text)]).similarity
+            mask = maps.spread.whole(threshold.chosen(other[None])[0])
+            score = score_finding(mask, one.instances_in(labels), spacing, one.focal, one.complete)
+            assert lines[study.id][row]["swapped"]["dice"] == pytest.approx(score.dice)
+            seen += 1
+    assert seen > 2
+
+
+def test_the_page_has_every_figure_beside_what_it_must_beat(rex: Any, judged: Path) -> None:
+    page, found = (judged / "report.html").read_text(), metrics(judged)
+    for words in (
+        "another sentence",
+        "drawn patches",
+        "By category",
+        "Dice, mean of scans",
+        "Not for diagnosis",
+    ):
+        assert words in page
+    for of in (found, found["beside"]["swapped"], found["beside"]["chance"]):
+        assert f"{of['dice_per_case']:.3f}" in page
+    texts = pl.read_parquet(rex.cohort / "findings.parquet")["text"].to_list()
+    assert not any(text in page for text in texts)
+
+
+def test_finer_masks_lie_on_the_same_grid_and_are_another_result(
+    simcrop: Callable, rex: Any, line: Any, judged: Path, tmp_path: Path
+) -> None:
+    words = ("ground-rex", line.run, rex.cohort, "--develop", "train", "--split", "valid")
+    assert "1, 8 or 64 looks" in simcrop(*words, "--fine", 3, "--out", tmp_path / "out").refusal
+    assert not (tmp_path / "out").exists()
+    again = shutil.copytree(judged, tmp_path / "again")
+    assert "other settings (fine)" in simcrop(*words, "--fine", 8, "--out", again, "--resume").refusal
+    ran = simcrop(*words, "--fine", 8, "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert "another sentence" in ran.out
+    assert metrics(tmp_path / "out")["fine"] == 8
+    model, cohort = load(line.run), open_cohort(rex.cohort)
+    half = [n // 2 for n in model.grid.patch]
+    edges = 0
+    for study in cohort.select("valid"):
+        fine, plain = (
+            np.asarray(nib.load(out / "masks" / f"{study.id}.nii.gz").dataobj)
+            for out in (tmp_path / "out", judged)
+        )
+        assert fine.shape == plain.shape
+        placement = study.placement(model.spec)
+        cells = tuple(n // h for n, h in zip(model.grid.volume, half, strict=True))
+        number = placement.to_source(np.arange(np.prod(cells), dtype=np.float32).reshape(cells))
+        for mask in fine:
+            of_cell = number[mask > 0]
+            assert np.isfinite(of_cell).all()
+            whole = np.isin(number, np.unique(of_cell))
+            np.testing.assert_array_equal(whole, mask > 0)  # made of cells
+        edges += int((fine != plain).sum())
+    assert edges > 0
 
 
 def test_the_threshold_is_written_before_the_judged_split_is_opened_and_does_not_depend_on_it(
@@ -86,9 +181,9 @@ def test_the_threshold_is_written_before_the_judged_split_is_opened_and_does_not
             assert (tmp_path / "out" / "threshold.json").is_file()
             opened.append(study.id)
 
-    def looked(model: Any, study: Study, findings: Any) -> Any:
+    def looked(model: Any, study: Study, *rest: Any) -> Any:
         watched(study)
-        return maps_of(model, study, findings)
+        return maps_of(model, study, *rest)
 
     def masked(study: Study) -> np.ndarray:
         watched(study)
@@ -118,7 +213,7 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(
     assert "--resume continues it" in simcrop(*words).refusal
     assert simcrop(*words, "--resume").code == 0
     assert (out / "masks" / f"{kept}.nii.gz").stat().st_mtime_ns == before
-    for name in ("metrics.json", "submission.zip", "threshold.json"):
+    for name in ("metrics.json", "submission.zip", "threshold.json", "report.html"):
         assert (out / name).read_bytes() == (judged / name).read_bytes()
 
 

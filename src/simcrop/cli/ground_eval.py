@@ -17,6 +17,10 @@ def ground_eval(
     train: Annotated[
         str, typer.Option(help="Split that the usual map of each finding is taken from.")
     ] = "train",
+    train_cohort: Annotated[
+        Path | None,
+        typer.Option(metavar="COHORT", help="Cohort of --train and --choose; the judged one when not given."),
+    ] = None,
     choose: Annotated[
         str | None,
         typer.Option(metavar="SPLIT", help="Split that the threshold of IoU and Dice is chosen on."),
@@ -44,7 +48,7 @@ def ground_eval(
         from simcrop.tasks.ground_eval import GroundEvalOptions
         from simcrop.tasks.ground_eval import ground_eval as run
 
-    options = GroundEvalOptions(split, train, choose, truth, sentences, top_k, seed)
+    options = GroundEvalOptions(split, train, choose, truth, sentences, top_k, seed, train_cohort)
     found = run(model, cohort, out, options, resume, overwrite)
     for line in lines_of(found):
         typer.echo(line)

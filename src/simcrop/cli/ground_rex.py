@@ -28,7 +28,12 @@ def ground_rex(
     scans: Annotated[
         int | None, typer.Option(min=1, help="With --check: files it must hold; the cohort's, else 300.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the patients drawn for intervals.")] = 0,
+    fine: Annotated[
+        int, typer.Option(help="Looks that are averaged: 8 halve the patches, 64 quarter them.")
+    ] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Of the patients drawn for intervals, and of what is beside.")
+    ] = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -46,10 +51,11 @@ def ground_rex(
         typer.echo(f"sound: {sound.scans} scans, {sound.findings} findings, {sound.voxels} voxels")
         return
     assert model is not None and cohort is not None and out is not None  # noqa: PT018
-    done = run(model, cohort, out, develop, split, seed, resume, overwrite)
+    done = run(model, cohort, out, develop, split, seed, resume, overwrite, fine)
     for one in done.refused:
         typer.echo(f"refused: {one.sentence}", err=True)
     for line in told(done.metrics, SHOWN):
         typer.echo(line)
     typer.echo(f"{done.scans} scans in {done.zip}")
+    typer.echo(f"open {done.page}")
     raise typer.Exit(1 if done.refused else 0)

@@ -24,23 +24,45 @@ from simcrop.model import Model
 @dataclass(frozen=True, eq=False)
 class FindingMaps:
     """`similarity`: the cosine of each finding's sentence with each patch, `(f, gx, gy, gz)`, -inf where a patch holds
-    none of the scan; `spread` brings choices of patches to the scan's own grid.
+    none of the scan, and of each finding's `foreign` sentence, None where it has none; `spread` brings choices of
+    patches to the scan's own grid.
     """
 
     study: Study
     findings: tuple[MarkedFinding, ...]
     similarity: np.ndarray
     spread: Spread
+    foreign: tuple[np.ndarray | None, ...] = ()
 
 
 @torch.no_grad()
-def maps_of(model: Model, study: Study, findings: Sequence[MarkedFinding]) -> FindingMaps:
-    """One pass over the stored scan. Raises SimcropError where that is gone or damaged."""
+def maps_of(
+    model: Model,
+    study: Study,
+    findings: Sequence[MarkedFinding],
+    foreign: Sequence[str | None] = (),
+    fine: int = 1,
+) -> FindingMaps:
+    """One pass over the stored scan, or `fine` ones whose patches are averaged in cells. Raises SimcropError where that
+    is gone or damaged.
+    """
+    own, others = [finding.text for finding in findings], [text for text in foreign if text is not None]
+    placement = placement_of(study, model.spec)
+    values = similarity_of(model, study, [*own, *others], fine)
+    grid = triple(values.shape[1:])
+    values = np.where(placement.holds_scan(grid), values, -np.inf)
+    rest = iter(values[len(own) :])
+    told = tuple(None if text is None else next(rest) for text in foreign)
+    return FindingMaps(study, tuple(findings), values[: len(own)], Spread.of(placement, grid), told)
+
+
+def similarity_of(model: Model, study: Study, texts: Sequence[str], fine: int) -> np.ndarray:
+    """`(f, gx, gy, gz)`; of cells of patches where there are several looks."""
+    if fine > 1:
+        maps = model.look(study.volume()).look_for(texts, None, fine)
+        return maps.values.reshape(-1, *maps.grid.shape)
     patches = model.regions_of(volumes_of([study], model.spec))[0].cpu().numpy()
-    texts = model.encode([finding.text for finding in findings]).cpu().numpy()
-    placement, grid = placement_of(study, model.spec), triple(model.grid.shape)
-    similarity = np.where(placement.holds_scan(grid), (texts @ patches.T).reshape(-1, *grid), -np.inf)
-    return FindingMaps(study, tuple(findings), similarity, Spread.of(placement, grid))
+    return (model.encode(list(texts)).cpu().numpy() @ patches.T).reshape(-1, *triple(model.grid.shape))
 
 
 def counted(maps: FindingMaps) -> list[Counted]:
@@ -55,12 +77,8 @@ def counted(maps: FindingMaps) -> list[Counted]:
     return found
 
 
-def score_masks(maps: FindingMaps, chosen: np.ndarray) -> list[FindingScore]:
-    """Masks `(f, gx, gy, gz)` against the scan's own, finding by finding on the grid of its file."""
-    labels, spacing = maps.study.source_mask(), spacing_of(maps.study.source_affine)
-    return [
-        score_finding(
-            maps.spread.whole(mask), finding.instances_in(labels), spacing, finding.focal, finding.complete
-        )
-        for finding, mask in zip(maps.findings, chosen, strict=True)
-    ]
+def score_mask(maps: FindingMaps, row: int, chosen: np.ndarray, labels: np.ndarray) -> FindingScore:
+    """A mask `(gx, gy, gz)` against that of finding `row` in the scan's own `labels`, on the grid of its file."""
+    finding, spacing = maps.findings[row], spacing_of(maps.study.source_affine)
+    truth = finding.instances_in(labels)
+    return score_finding(maps.spread.whole(chosen), truth, spacing, finding.focal, finding.complete)

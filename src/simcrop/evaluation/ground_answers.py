@@ -90,15 +90,16 @@ def known_places(
     count, scan = len(questions), scan_voxels(placement, grid)
     lesion, total = np.zeros((count, grid.count), np.int64), np.zeros(count, np.int64)
     distance, level = np.full((count, grid.count), np.nan, np.float32), np.full(count, np.nan)
-    values = [q.value for q in questions if q.value]
+    values = sorted({value for question in questions for value in question.values})
     if mask is not None and values:
-        rows = [row for row, q in enumerate(questions) if q.value]
-        lesion[rows] = lesion_voxels(mask, values, placement, grid)
-        for row, value in zip(rows, values, strict=True):
-            at = np.argwhere(mask == value)
+        counts = dict(zip(values, lesion_voxels(mask, values, placement, grid), strict=True))
+        for row, question in enumerate(questions):
+            inside = np.isin(mask, question.values)
+            at = np.argwhere(inside)
             total[row] = len(at)
             if len(at):
-                distance[row] = distances_mm(mask, value, at, placement.source_affine, centres)
+                lesion[row] = sum(counts[value] for value in question.values)
+                distance[row] = distances_mm(inside, at, placement.source_affine, centres)
                 level[row] = apply_affine(placement.source_affine, at.mean(0))[2]
     for row, question in enumerate(questions):
         if question.level_mm is not None:
@@ -107,16 +108,12 @@ def known_places(
     return lesion, scan, total, distance, level, centres[:, 2].astype(np.float32), ml
 
 
-def distances_mm(
-    mask: np.ndarray, value: int, at: np.ndarray, affine: np.ndarray, centres: np.ndarray
-) -> np.ndarray:
-    """`(n,)`: of each of `centres` to the middle of the nearest voxel with this value, 0 within one; `at` `(v, 3)`: all
-    such voxels.
+def distances_mm(inside: np.ndarray, at: np.ndarray, affine: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """`(n,)`: of each of `centres` to the middle of the nearest voxel that is `inside`, 0 within one; `at` `(v, 3)`:
+    all such voxels.
     """
     low, high = at.min(0), at.max(0) + 1
-    box = np.ascontiguousarray(
-        mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] == value, np.int16
-    )
+    box = np.ascontiguousarray(inside[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], np.int16)
     rim = apply_affine(affine, surface(box, 1) + low)
     distance = KDTree(rim).query(centres)[0]
     voxel = np.rint(apply_affine(np.linalg.inv(affine), centres)).astype(int) - low

@@ -1,4 +1,5 @@
-"""Which sentences are asked where they are seen, and what is known of it: from a truth, or from a table of one's own.
+"""Which sentences are asked where they are seen, and what is known of it: from a truth, from what a data set marks, or
+from a table of one's own.
 
 No axes; levels in mm of the patient, up (RAS+ z).
 """
@@ -15,8 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from simcrop.data.findings import CATEGORIES
+from simcrop.data.label_volume import LARGEST
 from simcrop.data.report import sentences
 from simcrop.data.store.cohort import Cohort, Study
+from simcrop.data.store.findings import MarkedFinding
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import draw_questions, read_mask
 from simcrop.evaluation.marks import mark_of
@@ -30,8 +34,9 @@ MOST_BYTES = 200_000_000
 
 @dataclass(frozen=True)
 class GroundQuestion:
-    """A sentence about one scan. `number`: counts within the scan; `value`: its voxels in the mask, 0 where only its
-    `level_mm` is known; `swapped`: one about a finding that the scan lacks, if there is any.
+    """A sentence about one scan. `number`: counts within the scan; `values`: of its voxels in the mask, several where
+    masks overlap, none where only its `level_mm` is known; `swapped`: one about a finding that the scan lacks, if there
+    is any; `complete`: whether all that it speaks of is marked, so that what is not marked is not it.
     """
 
     study: str
@@ -39,10 +44,11 @@ class GroundQuestion:
     number: int
     kind: str
     side: str
-    value: int
+    values: tuple[int, ...]
     level_mm: float | None
     text: str
     swapped: str | None
+    complete: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +75,7 @@ def asked_of_truth(studies: Cohort, truth: Truth, seed: int) -> Asked:
                 shown.sentence_index,
                 drawn.kind,
                 shown.side or "",
-                drawn.mask_value,
+                (drawn.mask_value,),
                 None,
                 drawn.text,
                 drawn.swapped,
@@ -84,8 +90,33 @@ def mask_of_truth(truth: Truth, study: Study) -> np.ndarray:
 
 def asked_of_file(studies: Cohort, path: Path, seed: int) -> Asked:
     """The rows of a table, CSV or JSON, that are about these studies; their values are of the cohort's own masks."""
+    return asked_of_rows(studies, list(read_rows(path)), seed)
+
+
+def asked_of_findings(studies: Cohort, findings: Mapping[str, Sequence[MarkedFinding]], seed: int) -> Asked:
+    """The sentences that a data set marks in these studies, which may overlap; kinds are its categories."""
+    rows = [
+        {
+            "scan": study,
+            "number": finding.number,
+            "sentence": finding.text,
+            "values": finding.values,
+            "level_mm": None,
+            "finding": CATEGORIES.get(finding.category, finding.category),
+            "side": side_of(finding.text),
+            "complete": finding.complete,
+        }
+        for study in studies.index["id"]
+        for finding in findings.get(study, ())
+        if finding.values
+    ]
+    return asked_of_rows(studies, rows, seed)
+
+
+def asked_of_rows(studies: Cohort, rows: Sequence[Mapping[str, Any]], seed: int) -> Asked:
+    """Each row as a question beside one that is drawn from other patients' rows."""
     known = {study.id: study for study in studies}
-    rows = [row for row in read_rows(path) if row["scan"] in known]
+    rows = [row for row in rows if row["scan"] in known]
     has = defaultdict[str, set[str]](set)
     for row in rows:
         has[row["scan"]].add(row["finding"])
@@ -100,8 +131,9 @@ def asked_of_file(studies: Cohort, path: Path, seed: int) -> Asked:
         ]
         swapped = foreign[int(rng.integers(len(foreign)))] if foreign else None
         own = found[study.id]
-        told = (row["finding"], row["side"], row["value"], row["level_mm"], row["sentence"], swapped)
-        own.append(GroundQuestion(study.id, study.patient, len(own), *told))
+        told = (row["finding"], row["side"], row["values"], row["level_mm"], row["sentence"], swapped)
+        number, complete = row.get("number", len(own)), row.get("complete", True)
+        own.append(GroundQuestion(study.id, study.patient, number, *told, complete))
     return Asked(by_study(found), Study.source_mask)
 
 
@@ -122,8 +154,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         except (KeyError, TypeError, ValueError) as error:
             raise SimcropError(
                 "bad-sentences",
-                f"{path}, row {number}: wants scan, sentence, and value (a number in the mask) or level_mm; "
-                f"finding and side (left, right, both) may be added",
+                f"{path}, row {number}: wants scan, sentence, and value (a number in the mask, or several with blanks "
+                "between) or level_mm; finding and side (left, right, both) may be added",
             ) from error
 
 
@@ -147,11 +179,12 @@ def row_of(row: Any) -> dict[str, Any]:
     """With what is not said taken from the words of the sentence."""
     text, scan = " ".join(str(row["sentence"]).split()), str(row["scan"]).strip()
     told = {name: row.get(name) for name in COLUMNS}
-    value = 0 if told["value"] in (None, "") else int(told["value"])
+    values = values_of(told["value"])
     level = None if told["level_mm"] in (None, "") else float(told["level_mm"])
     side = str(told["side"] or "").strip() or side_of(text)
     finite = level is None or np.isfinite(level)
-    if not text or not scan or value < 0 or not (value or level is not None) or not finite:
+    sound = all(0 < value <= LARGEST for value in values)
+    if not text or not scan or not sound or not (values or level is not None) or not finite:
         raise ValueError("incomplete")
     if side not in ("", *SIDES):
         raise ValueError("no side")
@@ -159,11 +192,20 @@ def row_of(row: Any) -> dict[str, Any]:
     return {
         "scan": scan,
         "sentence": text,
-        "value": value,
+        "values": values,
         "level_mm": level,
         "finding": finding,
         "side": side,
     }
+
+
+def values_of(told: Any) -> tuple[int, ...]:
+    """Numbers in a mask, each once, told as one, as a list or with blanks between; 0 and nothing are none."""
+    parts = told if isinstance(told, list) else str("" if told is None else told).split()
+    numbers = [float(part) for part in parts]
+    if not all(number.is_integer() for number in numbers):
+        raise ValueError("no whole number")
+    return tuple(sorted({int(number) for number in numbers if number}))
 
 
 def side_of(text: str) -> str:

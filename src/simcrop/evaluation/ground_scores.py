@@ -26,6 +26,7 @@ MEASURES = ("hit", "hit_k", "precision", "recall", "iou", "dice", "cnr", "distan
 WHO = ("own", "swapped", "prior", "random", "chance")
 # Each with a threshold of its own; a swapped sentence takes that of its model.
 MAPPED = ("own", "prior", "random")
+PARTLY = ("recall",)  # of marks that are not complete: what is not marked may be right, what is marked is
 SIZES = {"below 10 mm": 10.0, "10 to 30 mm": 30.0, "30 mm and more": np.inf}
 
 
@@ -37,6 +38,11 @@ class Judged:
     ml: float
     size_mm: float
     values: dict[tuple[str, str], float]
+
+    @property
+    def beyond(self) -> bool:
+        """Whether it lies where the input does not reach."""
+        return bool(self.ml > 0 and np.isnan(self.values["recall", "own"]))
 
     @property
     def size(self) -> str:
@@ -88,7 +94,7 @@ def thresholds_of(answered: Answered, priors: Priors) -> dict[str, float]:
         (question, answers, row)
         for questions, answers in answered
         for row, question in enumerate(questions)
-        if answers.lesion[row].any()
+        if answers.lesion[row].any() and question.complete
     ]
     if not rows:
         return dict.fromkeys(MAPPED, float("nan"))
@@ -121,7 +127,9 @@ def judge(
     thresholds: Mapping[str, float],
     k: int,
 ) -> Judged:
-    """One sentence by all measures; a lesion that lies beyond the input has none but its size."""
+    """One sentence by all measures; a lesion that lies beyond the input has none but its size, one that is marked in
+    part those of `PARTLY`.
+    """
     ml = float(answers.ml[row])
     size_mm = 10 * cbrt(6 * ml / pi)
     values = dict.fromkeys(((measure, who) for measure in MEASURES for who in WHO), float("nan"))
@@ -140,6 +148,8 @@ def judge(
                 values |= {(name, who): value for name, value in place.measures(of, threshold, k).items()}
         blind = place.blind(maps["own"], thresholds.get("own", float("nan")), k)
         values |= {(name, "chance"): value for name, value in blind.items()}
+    if not question.complete:
+        values = {key: value if key[0] in PARTLY else float("nan") for key, value in values.items()}
     return Judged(question, ml, size_mm, values)
 
 

@@ -50,6 +50,15 @@ class Truth:
         """The sentences of one volume, such as `train_1_a_1`, in the order of its report."""
         return tuple(sentence for sentence in self.sentences if sentence.volume == volume)
 
+    @property
+    def tells_all(self) -> bool:
+        """Whether what is not told is not there: not so in real scans, into which findings were put."""
+        try:
+            note = json.loads((self.folder / "phantom.json").read_text())
+        except (OSError, ValueError):
+            return True
+        return not (isinstance(note, dict) and note.get("scans"))
+
     def mask_path(self, volume: str) -> Path:
         return self.folder / f"{volume}_lesions.nii.gz"
 

@@ -16,6 +16,7 @@ from simcrop.data.readers.series_headers import is_series, series_headers
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_ground import Sought, dicom_results
 from simcrop.errors import SimcropError
+from simcrop.evaluation.marks import mark_of
 from simcrop.files.whole import StoreError, write_whole
 from simcrop.model import Heat, Model
 from simcrop.model.heat import HeatMaps, TopK, looks_along
@@ -65,7 +66,14 @@ def write_dicom(
     if not is_series(scan):
         return []
     sought = [
-        Sought(sentence, partial(maps.map, i), least_of(heat, asked), float(heat.scores[0]), heat.boxes_mm[0])
+        Sought(
+            sentence,
+            mark_of(sentence),
+            partial(maps.map, i),
+            least_of(heat, asked),
+            float(heat.scores[0]),
+            heat.boxes_mm[0],
+        )
         for i, (sentence, heat) in enumerate(zip(sentences, maps, strict=True))
     ]
     written = list[Path]()

@@ -104,7 +104,7 @@ def ask_scan(
     patches: tuple[np.ndarray, np.ndarray],
 ) -> ScanAnswers:
     questions = asked.questions[study.id]
-    mask = asked.mask(study) if any(question.value for question in questions) else None
+    mask = asked.mask(study) if any(question.values for question in questions) else None
     placement = placement_of(study, model.spec)
     return answers_of(questions, denials(study), texts, patches, mask, placement, model.grid, model.scored)
 

@@ -42,6 +42,10 @@ AGAINST = {
     "denied": "what the report denies",
     "absent": "findings that the scan lacks",
 }
+INSERTED = (
+    " These are real scans into which findings were put, and nobody has looked at what they show besides: a scan may "
+    "have the finding that it is said to lack, and a map that points at such a one counts as a miss."
+)
 HEADINGS = {"findings": "finding", "sizes": "size", "sides": "side"}
 
 
@@ -58,7 +62,8 @@ def write_page(
         "Do sentences find what they name?",
         f"{every.sentences} sentences about {facts['scans']} scans of {facts['patients']} patients, split "
         f"{facts['split']!r}, each asked of its own scan; what they name is known there. In brackets 95 % intervals "
-        f"over patients. {facts['note'][0].upper()}{facts['note'][1:]}.",
+        f"over patients. {facts['note'][0].upper()}{facts['note'][1:]}."
+        f"{'' if facts['tells_all'] else INSERTED}",
     )
     hit = every.figures["hit", "own"]
     page.figures(
@@ -150,10 +155,11 @@ def region_section(page: Page, facts: Mapping[str, Any]) -> None:
             "Not judged: a threshold must come from other scans. --choose SPLIT names the split that it is chosen on.",
         )
         return
+    elsewhere = " of another cohort" if facts["learned_elsewhere"] else ""
     page.section(
         "Thresholded maps",
-        f"Thresholds have the highest mean Dice over {facts['choosing']} scans of split {facts['choose']!r}; nothing "
-        "was chosen on the scans that are judged.",
+        f"Thresholds have the highest mean Dice over {facts['choosing']} scans of split {facts['choose']!r}{elsewhere}"
+        "; nothing was chosen on the scans that are judged.",
     )
     page.table([[WHOSE[who], value] for who, value in thresholds.items()], ["map", "cosine similarity"])
 
@@ -171,13 +177,14 @@ def presence_section(page: Page, says: Mapping[str, Interval], denied: int) -> N
 
 def left_section(page: Page, facts: Mapping[str, Any]) -> None:
     page.section("What was left out")
-    prior = facts["prior"]
+    prior, elsewhere = facts["prior"], " of another cohort" if facts["learned_elsewhere"] else ""
     page.table(
         [
             ["sentences whose lesion lies beyond the input", facts["beyond_input"]],
             ["sentences whose value is not in the mask", facts["not_in_mask"]],
+            ["sentences that are marked in part, of which only recall is judged", facts["partly_marked"]],
             ["scans that could not be asked", len(facts["refused"])],
-            [f"scans of split {facts['train']!r} behind the usual maps", prior["scans"]],
+            [f"scans of split {facts['train']!r}{elsewhere} behind the usual maps", prior["scans"]],
             ["kinds that have a usual map", len(prior["sentences"])],
         ],
         ["", ""],

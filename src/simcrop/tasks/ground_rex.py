@@ -16,30 +16,44 @@ from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.data.store.findings import read_findings
 from simcrop.data.store.format import FINDINGS, STUDIES
 from simcrop.errors import SimcropError
+from simcrop.evaluation.finding_beside import foreign_sentences
 from simcrop.evaluation.finding_scores import by_category, figures_of
 from simcrop.evaluation.finding_threshold import Threshold, choose_threshold
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import read_json, write_json
-from simcrop.model import Model, load
+from simcrop.model import load
 from simcrop.model.folder import model_folder, read_config
+from simcrop.model.heat import looks_along
 from simcrop.tasks.cohort_features import model_digest
 from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
 from simcrop.tasks.labelled import provenance_note, studies_of
 from simcrop.tasks.probe_figures import without_nan
-from simcrop.tasks.rex_judged import SUFFIX, Findings, Refused, counts_of, mask_all, mask_path, scored_of
+from simcrop.tasks.rex_judged import (
+    BESIDE,
+    SUFFIX,
+    Findings,
+    Looking,
+    Refused,
+    counts_of,
+    mask_all,
+    mask_path,
+    scored_of,
+)
+from simcrop.tasks.rex_page import WHOSE, write_page
 from simcrop.tasks.rex_submission import Checked, Shape, check_zip, write_zip
 
-VERB, THRESHOLD, ZIP = "ground-rex", "threshold.json", "submission.zip"
+VERB, THRESHOLD, ZIP, PAGE = "ground-rex", "threshold.json", "submission.zip", "report.html"
 
 
 @dataclass(frozen=True)
 class Grounded:
-    """How many scans have masks, which were refused, and the metrics as they were written."""
+    """How many scans have masks, which were refused, the metrics as they were written, the zip and the page."""
 
     scans: int
     refused: tuple[Refused, ...]
     metrics: Mapping[str, Any]
     zip: Path
+    page: Path
 
 
 def ground_rex(
@@ -51,6 +65,7 @@ def ground_rex(
     seed: int = 0,
     resume: bool = False,
     overwrite: bool = False,
+    fine: int = 1,
 ) -> Grounded:
     """Masks of split `split` under `masks/`, together in `submission.zip`; scores where its masks are known."""
     folder, cohort = model_folder(Path(model)), open_cohort(cohort_path)
@@ -63,21 +78,24 @@ def ground_rex(
         "develop": develop,
         "split": split,
         "seed": seed,
-    }
+    } | ({"fine": fine} if fine != 1 else {})
     check_folder(out, VERB, settings, resume, overwrite)
     fair, note = unseen(folder, cohort, judged)
     network = load(folder)
     _ = network.reader  # a model that reads no sentences is refused before it works
+    looks_along(fine, network.grid.patch)
+    looking = Looking(network, findings, fine, foreign_sentences(judged, findings, seed), seed)
     with reserved(out), unspoiled(out):
         open_folder(out, VERB, settings, resume, overwrite)
-        threshold = kept_threshold(network, developing, findings, develop, out)
-        lines, refused = mask_all(network, judged, findings, threshold, out)
+        threshold = kept_threshold(looking, developing, develop, out)
+        lines, refused = mask_all(looking, judged, threshold, out)
         if not lines:
             raise SimcropError(refused[0].reason, refused[0].sentence)
         ids = sorted(line["id"] for line in lines)
         write_zip(out / ZIP, [mask_path(out, id) for id in ids])
         patients = dict(fair.index.select("id", "patient").iter_rows())
-        scored = scored_of([line for line in lines if line["id"] in patients], patients)
+        told = [line for line in lines if line["id"] in patients]
+        scored, beside = scored_of(told, patients), {who: scored_of(told, patients, who) for who in BESIDE}
         metrics = {
             "split": split,
             "scans": len(lines),
@@ -86,14 +104,21 @@ def ground_rex(
             "judged_scans": len({one.study for one in scored}),
             "judged_patients": len({one.patient for one in scored}),
             "judged_findings": len(scored),
+            "fine": fine,
             "seen_in_training": len(judged) - len(fair),
             "note": note,
             **(figures_of(scored, seed) if scored else {}),
             "categories": by_category(scored),
+            "beside": {
+                who: {"findings": len(of), **figures_of(of, seed), "categories": by_category(of)}
+                for who, of in beside.items()
+                if of
+            },
             "refused": [asdict(one) for one in refused],
         }
+        write_page(out / PAGE, without_nan(metrics))
         write_metrics(out, without_nan(metrics))
-    return Grounded(len(lines), tuple(refused), metrics, out / ZIP)
+    return Grounded(len(lines), tuple(refused), metrics, out / ZIP, out / PAGE)
 
 
 def refuse_pseudonyms(cohort: Cohort) -> None:
@@ -136,14 +161,14 @@ def unseen(folder: Path, cohort: Cohort, judged: Cohort) -> tuple[Cohort, str]:
     return fair, provenance_note(config, cohort, fair)
 
 
-def kept_threshold(model: Model, developing: Cohort, findings: Findings, split: str, out: Path) -> Threshold:
+def kept_threshold(looking: Looking, developing: Cohort, split: str, out: Path) -> Threshold:
     """The one that an earlier call wrote down, or a new one, which is written down before anything else is done."""
     try:
         return Threshold(**read_json(out / THRESHOLD)["threshold"])
     except FileNotFoundError:
         pass
     refused: list[Refused] = []
-    counts = counts_of(model, list(developing), findings, refused)
+    counts = counts_of(looking, list(developing), refused)
     threshold = choose_threshold(counts, split)
     threshold = replace(threshold, scans=len(developing) - len(refused))
     left = [asdict(one) for one in refused]
@@ -166,9 +191,12 @@ def shapes_of(studies: Cohort, findings: Findings) -> dict[str, Shape]:
 
 
 def told(metrics: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Lines for a person: each figure with its interval."""
+    """Lines for a person: each figure with its interval, and what it must beat."""
     return [
         f"{name.replace('_', ' ')} {metrics[name]:.3f} ({metrics[f'{name}_low']:.3f} to {metrics[f'{name}_high']:.3f})"
+        + "".join(
+            f", {WHOSE[who]} {of[name]:.3f}" for who, of in metrics["beside"].items() if of[name] is not None
+        )
         for name in names
         if name in metrics
     ]

@@ -5,8 +5,10 @@ No axes or units. `masks/ID.nii.gz` is written before its line in `scans.jsonl`.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.store.findings import MarkedFinding
@@ -14,7 +16,8 @@ from simcrop.data.writers.finding_masks import write_findings
 from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import UNREADABLE
-from simcrop.evaluation.finding_maps import FindingMaps, counted, maps_of, score_masks
+from simcrop.evaluation.finding_beside import Foreign, drawn_like
+from simcrop.evaluation.finding_maps import FindingMaps, counted, maps_of, score_mask
 from simcrop.evaluation.finding_scores import Scored
 from simcrop.evaluation.finding_threshold import Counted, Threshold
 from simcrop.files.lines import Line, as_line, whole_lines
@@ -23,6 +26,7 @@ from simcrop.metrics.findings import FindingScore
 from simcrop.model import Model
 
 SCANS, MASKS, SUFFIX = "scans.jsonl", "masks", ".nii.gz"
+BESIDE = ("swapped", "chance")
 Findings = Mapping[str, Sequence[MarkedFinding]]
 
 
@@ -35,13 +39,27 @@ class Refused:
     sentence: str
 
 
+@dataclass(frozen=True, eq=False)
+class Looking:
+    """By what scans are looked at: `fine`: looks that are averaged; `foreign`: sentences that the masks must beat, of
+    scans whose masks are known; `seed`: of the patches that are drawn.
+    """
+
+    model: Model
+    findings: Findings
+    fine: int = 1
+    foreign: Foreign = field(default_factory=dict)
+    seed: int = 0
+
+
 def looked_at(
-    model: Model, studies: Sequence[Study], findings: Findings, refused: list[Refused]
+    looking: Looking, studies: Sequence[Study], refused: list[Refused], beside: bool = False
 ) -> Iterator[FindingMaps]:
     """Map after map; a scan whose stored volume is gone or damaged goes to `refused`, and the rest goes on."""
     for study in studies:
+        foreign = looking.foreign.get(study.id, ()) if beside and study.has_mask else ()
         try:
-            yield maps_of(model, study, findings[study.id])
+            yield maps_of(looking.model, study, looking.findings[study.id], foreign, looking.fine)
         except SimcropError as error:
             refused.append(as_refused(study, error))
 
@@ -53,13 +71,11 @@ def as_refused(study: Study, error: SimcropError) -> Refused:
     return Refused(study.id, error.reason, error.sentence)
 
 
-def counts_of(
-    model: Model, studies: Sequence[Study], findings: Findings, refused: list[Refused]
-) -> Iterator[Counted]:
+def counts_of(looking: Looking, studies: Sequence[Study], refused: list[Refused]) -> Iterator[Counted]:
     """Of every marked finding what a threshold is chosen by."""
     progress, pace = show_progress("choosing a threshold"), Pace("scans")
     for study in studies:
-        for maps in looked_at(model, [study], findings, refused):
+        for maps in looked_at(looking, [study], refused):
             try:
                 yield from counted(maps)
             except SimcropError as error:
@@ -69,7 +85,7 @@ def counts_of(
 
 
 def mask_all(
-    model: Model, studies: Cohort, findings: Findings, threshold: Threshold, out: Path
+    looking: Looking, studies: Cohort, threshold: Threshold, out: Path
 ) -> tuple[list[Line], list[Refused]]:
     """A line for every scan whose masks were written, now or by an earlier call, and those that were refused."""
     with writing(out / MASKS):
@@ -82,9 +98,9 @@ def mask_all(
         for study in studies:
             if study.id in done:
                 continue
-            for maps in looked_at(model, [study], findings, refused):
+            for maps in looked_at(looking, [study], refused, beside=True):
                 try:
-                    lines.append(mask_one(maps, threshold, out))
+                    lines.append(mask_one(maps, threshold, out, looking.seed))
                 except SimcropError as error:
                     refused.append(as_refused(study, error))
                 else:
@@ -108,33 +124,46 @@ def mask_path(out: Path, id: str) -> Path:
     return out / MASKS / f"{id}{SUFFIX}"
 
 
-def mask_one(maps: FindingMaps, threshold: Threshold, out: Path) -> Line:
-    """One scan's masks on its own grid, and how good they are where that is known."""
+def mask_one(maps: FindingMaps, threshold: Threshold, out: Path, seed: int) -> Line:
+    """One scan's masks on its own grid, and how good they and those beside them are where that is known."""
     study, chosen = maps.study, threshold.chosen(maps.similarity)
-    scores = score_masks(maps, chosen) if study.has_mask else None
+    scores = scores_of(maps, chosen, threshold, seed) if study.has_mask else [{}] * len(chosen)
     planes, shape = maps.spread.planes(chosen), study.source_shape
     write_findings(mask_path(out, study.id), planes, len(chosen), shape, study.source_affine)
     return {
         "id": study.id,
         "findings": [
-            {"number": finding.number, "category": finding.category}
-            | ({} if scores is None else line_of(scores[row]))
-            for row, finding in enumerate(maps.findings)
+            {"number": finding.number, "category": finding.category} | score
+            for finding, score in zip(maps.findings, scores, strict=True)
         ],
     }
+
+
+def scores_of(maps: FindingMaps, chosen: np.ndarray, threshold: Threshold, seed: int) -> list[Line]:
+    """Of each mask its score, and those of a foreign sentence's mask and of drawn patches in its place."""
+    labels, lines = maps.study.source_mask(), list[Line]()
+    for row, (finding, mask) in enumerate(zip(maps.findings, chosen, strict=True)):
+        foreign = maps.foreign[row] if maps.foreign else None
+        blind = drawn_like(mask, maps.similarity[row], maps.study.id, finding.number, seed)
+        others = {"chance": blind}
+        if foreign is not None:
+            others["swapped"] = threshold.chosen(foreign[None])[0]
+        line = line_of(score_mask(maps, row, mask, labels))
+        lines.append(line | {who: line_of(score_mask(maps, row, of, labels)) for who, of in others.items()})
+    return lines
 
 
 def line_of(score: FindingScore) -> Line:
     return asdict(score) | {"dice": None if math.isnan(score.dice) else score.dice}
 
 
-def scored_of(lines: Sequence[Line], patients: Mapping[str, str]) -> list[Scored]:
-    """Every finding that was scored, in the order of scans and findings."""
+def scored_of(lines: Sequence[Line], patients: Mapping[str, str], who: str = "own") -> list[Scored]:
+    """Every finding that was scored, in the order of scans and findings; or what stands beside it, one of `BESIDE`."""
     return [
-        Scored(line["id"], patients[line["id"]], row["category"], score_of(row))
+        Scored(line["id"], patients[line["id"]], row["category"], score_of(row if who == "own" else row[who]))
         for line in sorted(lines, key=lambda line: line["id"])
         for row in line["findings"]
-        if "true" in row
+        if "true" in row and (who == "own" or who in row)
     ]
 
 

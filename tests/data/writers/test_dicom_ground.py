@@ -27,6 +27,7 @@ MODEL = "0123456789abcdef" * 4
 SERIES = ["lung_dx_a0001_dicom", "cip_ct64/ct-64Dicom"]
 LONG = f"A nodule of ≥ 5 mm in the left\\right lung, {'and so on ' * 9}at last."
 SENTENCES = ("No effusion.", LONG)
+MARKS = ("denied", "affirmed")
 LEAST = 0.0125
 NAMES = {"maps.pm.dcm", "regions.seg.dcm", "report.sr.dcm"}
 
@@ -61,8 +62,8 @@ def written_of(volume: Volume, headers: list[Any], least: float = LEAST, most: i
     for box in boxes:  # somewhere in the scan
         box += volume.affine[:3, :3] @ (np.array(volume.shape) / 2) + volume.affine[:3, 3]
     sought = [
-        Sought(words, lambda values=values: values, least * (1 - 3 * i), 0.5 - i / 8, box)
-        for i, (words, values, box) in enumerate(zip(SENTENCES, maps, boxes, strict=True))
+        Sought(words, mark, lambda values=values: values, least * (1 - 3 * i), 0.5 - i / 8, box)
+        for i, (words, mark, values, box) in enumerate(zip(SENTENCES, MARKS, maps, boxes, strict=True))
     ]
     return Written(
         headers, volume, maps, boxes, dict(dicom_results(sought, volume.affine, headers, MODEL, most))

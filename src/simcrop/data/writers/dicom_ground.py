@@ -28,11 +28,13 @@ MOST_BYTES = 2**30  # of pixels in one file; DICOM ends at four times as many, r
 
 @dataclass(frozen=True, eq=False)
 class Sought:
-    """One sentence: `map`, made when it is asked for, as of many at once there may be no room; `least`: the similarity
-    from which on a voxel belongs to its region; `score` and `box_mm` `(2, 3)`: of its nearest patch.
+    """One sentence: `mark`, what it says, as in the report's `MARKED`; `map`, made when it is asked for, as of many at
+    once there may be no room; `least`: the similarity from which on a voxel belongs to its region; `score` and `box_mm`
+    `(2, 3)`: of its nearest patch.
     """
 
     sentence: str
+    mark: str
     map: Callable[[], np.ndarray]
     least: float
     score: float
@@ -65,7 +67,16 @@ def dicom_results(
         voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
         for regions, some, voxels in made:
             shown += [
-                Shown(one.sentence, one.score, one.least, one.box_mm, count * voxel_ml, regions, segment)
+                Shown(
+                    one.sentence,
+                    one.mark,
+                    one.score,
+                    one.least,
+                    one.box_mm,
+                    count * voxel_ml,
+                    regions,
+                    segment,
+                )
                 for segment, (one, count) in enumerate(zip(some, voxels, strict=True), start=1)
             ]
         report = usable(lambda: as_report(shown, source))

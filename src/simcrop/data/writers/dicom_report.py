@@ -27,15 +27,23 @@ CENTRES = tuple(
 )
 SIZES = tuple(Concept(f"BOX-SIZE-{axis}", f"Size of the box along {axis.lower()}", PRIVATE) for axis in "XYZ")
 VOLUME = Concept("118565006", "Volume")
+# What a sentence says is no statement of ours about the patient, as DICOM's own codes for present and absent would be.
+MARK = Concept("SENTENCE-MARK", "What the sentence says", PRIVATE)
+MARKED = {
+    "affirmed": Concept("AFFIRMED", "Something is there", PRIVATE),
+    "denied": Concept("DENIED", "A finding is absent; the region is where it would be sought", PRIVATE),
+    "normal": Concept("NORMAL", "Nothing abnormal; the region shows no finding", PRIVATE),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """One sentence: its best similarity, the least one of its region, the box of its nearest patch `(2, 3)` in RAS+ mm,
-    the region's volume in ml, and the segment that shows it, counted from 1.
+    """One sentence: what it says, one of `MARKED`; its best similarity, the least one of its region, the box of its
+    nearest patch `(2, 3)` in RAS+ mm, the region's volume in ml, and the segment that shows it, counted from 1.
     """
 
     sentence: str
+    mark: str
     score: float
     least: float
     box_mm: np.ndarray
@@ -65,7 +73,9 @@ def as_report(shown: Sequence[Shown], source: Source) -> bytes:
         imaging_measurements=[group_of(one, source) for one in shown],
         referenced_images=images_at(shown, source.headers),
     )
-    content = "\n".join(f"{one.sentence} {one.score} {one.box_mm.tolist()} {one.volume_ml}" for one in shown)
+    content = "\n".join(
+        f"{one.sentence} {one.mark} {one.score} {one.box_mm.tolist()} {one.volume_ml}" for one in shown
+    )
     made_by = source.made("report", 1, content.encode())
     segs = list({id(one.regions): one.regions.made for one in shown}.values())
     with quiet():
@@ -105,6 +115,7 @@ def group_of(one: Shown, source: Source) -> Any:
         finding_type=item(sentence_code(one.sentence)),
         algorithm_id=hd.sr.AlgorithmIdentification("simcrop", simcrop.__version__, [f"model={source.model}"]),
         measurements=measurements_of(one),
+        qualitative_evaluations=[hd.sr.QualitativeEvaluation(item(MARK), item(MARKED[one.mark]))],
     )
 
 
