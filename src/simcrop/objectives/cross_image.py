@@ -72,7 +72,7 @@ class CrossImage(nn.Module):
         super().__init__()
         self.settings = settings
         edges = None if patch_mm is None else torch.tensor(patch_mm)
-        self.register_buffer("edges_mm", edges, persistent=False)  # on the device: a step need not wait for it
+        self.register_buffer("edges_mm", edges, persistent=False)  # a step need not wait for numbers
         self.scale = self.bias = None
         if settings.enabled and settings.loss == "sigmoid":
             self.scale, self.bias = nn.Parameter(torch.tensor(LOG_SCALE)), nn.Parameter(torch.tensor(BIAS))
