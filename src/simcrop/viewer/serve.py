@@ -111,8 +111,7 @@ def ending() -> Iterator[None]:
 
 
 def configured(opened: View, door: Door, limits: Limits) -> uvicorn.Config:
-    """uvicorn as it is wanted here. It logs nothing, as it would quote what clients sent; the guard tells
-    of faults."""
+    """uvicorn as it is wanted here. It logs nothing, since it would quote what clients sent; the guard tells faults."""
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     return uvicorn.Config(
         lambda: application(opened, door),
