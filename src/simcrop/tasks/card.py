@@ -12,12 +12,13 @@ import yaml
 
 from simcrop.claim import differences
 from simcrop.config import Recipe, flat
+from simcrop.data.layouts.drawn import PHANTOM
 from simcrop.data.names import NAMES
 from simcrop.errors import SimcropError
 from simcrop.model.portable import scrubbed
 from simcrop.tasks.card_failures import failures, intended_use
 from simcrop.tasks.card_results import Results
-from simcrop.tasks.data_source import NOT_STATED, PHANTOM, learned_before
+from simcrop.tasks.data_source import NOT_STATED, learned_before
 
 CARD = "README.md"
 # As the hub writes them; any other licence is its `other`, with its name.

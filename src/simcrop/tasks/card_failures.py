@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from simcrop.config import Recipe
-from simcrop.tasks.data_source import INSERTED, PHANTOM, learned_before
+from simcrop.data.layouts.drawn import INSERTED, PHANTOM
+from simcrop.tasks.data_source import learned_before
 from simcrop.tasks.run_page import verdict
 
 NOT_A_DEVICE = (
