@@ -53,3 +53,19 @@ def test_a_fine_look_is_the_mean_of_eight_that_were_shifted(model: Model) -> Non
     assert fine.boxes_mm.shape == (8, 2, 3)
     np.testing.assert_allclose(np.ptp(fine.boxes_mm[0], axis=0) * 2, np.ptp(coarse.boxes_mm[0], axis=0))
     assert (np.isnan(fine.map) == np.isnan(coarse.map)).all()
+
+
+def test_finer_looks_are_taken_once_however_many_sentences_follow(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, looks, look = (
+        model.look(Volume(np.zeros((25, 27, 17), np.float32), np.eye(4))),
+        [],
+        model.regions_of,
+    )
+    monkeypatch.setattr(model, "regions_of", lambda volumes: looks.append(1) or look(volumes))
+    first = seen.fine(SENTENCES)
+    taken = len(looks)
+    assert taken in (7, 8)  # the eighth begins where the plain look does
+    assert torch.equal(seen.fine(SENTENCES[::-1]).flip(0), first)
+    assert len(looks) == taken

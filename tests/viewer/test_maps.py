@@ -22,6 +22,7 @@ from simcrop.tasks.ground import boxes, ground, measures
 from simcrop.tasks.similar import SimilarOptions
 from simcrop.tasks.similar import similar as similar_of_cli
 from simcrop.viewer.regions import regions
+from simcrop.viewer.sight import size_of
 
 ASKED = ["There is a nodule in the left lung.", "No effusion."]
 
@@ -105,14 +106,17 @@ def test_looking_is_done_once(cohort: Path, model: Path, viewing: Callable[..., 
 
 
 def test_features_of_scans_are_bounded_in_bytes(
-    cohort: Path, model: Path, viewing: Callable[..., Any]
+    viewer: Any, cohort: Path, model: Path, viewing: Callable[..., Any]
 ) -> None:
-    fresh = viewing(cohort, model, features=150_000)  # of three scans, 60 kB each, two have room
+    maps_of(viewer, viewer.key("ct1"))
+    one = viewer.view.sight.seen.find(viewer.key("ct1"))
+    fresh = viewing(cohort, model, features=int(2.5 * size_of(one)))  # of three scans two have room
     for name in ("ct0", "ct1", "ct2"):
         maps_of(fresh, fresh.key(name))
     kept = fresh.view.sight.seen
     assert len(kept.values) == 2
     assert kept.used <= kept.room
+    maps_of(fresh, fresh.key("ct2"), fine=8)
     assert kept.used == sum(kept.size(one) for one in kept.values.values())
     fresh.view.stop()
 

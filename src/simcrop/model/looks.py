@@ -17,8 +17,7 @@ from simcrop.data.preprocess import Placement, Triple, triple
 from simcrop.model.sliding_window import starts_along
 from simcrop.nn.patch import PatchGrid
 
-Regions = Callable[[Tensor], Tensor]  # inputs (b 1 x y z) -> patches in the space of sentences (b n e)
-Cut = Callable[[Triple], Tensor]  # where an input begins, in voxels of the whole -> (1 1 x y z)
+Look = Callable[[Triple], Tensor]  # where an input begins, in voxels of the whole -> its patches (n e)
 OVERLAP = 0.5  # of inputs that cover a scan
 
 
@@ -29,8 +28,7 @@ def cells_of(grid: PatchGrid, along: int) -> PatchGrid:
 
 def averaged(
     texts: Float[Tensor, "s e"],
-    regions_of: Regions,
-    cut: Cut,
+    look: Look,
     window: PatchGrid,
     whole: PatchGrid,
     along: int,
@@ -47,7 +45,7 @@ def averaged(
         for back in product(range(along), repeat=3):
             first = [b * along - part for b, part in zip(begin, back, strict=True)]
             at = triple([f * n for f, n in zip(first, cells.patch, strict=True)])
-            patches = einsum(texts, regions_of(cut(at))[0], "s e, n e -> s n").view(-1, *window.shape)
+            patches = einsum(texts, look(at), "s e, n e -> s n").view(-1, *window.shape)
             spread = repeat(patches, "s x y z -> s (x i) (y j) (z k)", i=along, j=along, k=along)
             here = [slice(max(f, 0), f + g * along) for f, g in zip(first, window.shape, strict=True)]
             x, y, z = (slice(max(-f, 0), None) for f in first)

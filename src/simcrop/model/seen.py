@@ -98,6 +98,11 @@ class Seen:
             return self.model.regions_of(self.volume)[0]
         return self.model.projected(self.features[None])[0]
 
+    @cached_property
+    def shifted(self) -> dict[Triple, Tensor]:
+        """The same of looks that begin elsewhere, as far as they were needed."""
+        return {}
+
     def embed(self, pool: str = "mean") -> np.ndarray:
         """One float32 vector: the patch features' `mean`, or the largest value of each (`max`); `(768,)` at paper size.
         Raises SimcropError for another `pool`.
@@ -127,13 +132,22 @@ class Seen:
 
     def fine_of(self, texts: Float[Tensor, "s e"], along: int) -> Float[Tensor, "s c"]:
         """Of patches cut into so many cells along each axis."""
-
-        def cut(begin: Triple) -> Tensor:
-            return pad(self.volume, [n for b in reversed(begin) for n in (-b, b)], value=AIR)
-
         grid = self.model.grid
-        similarity = averaged(texts, self.model.regions_of, cut, grid, grid, along)
+        similarity = averaged(texts, self.regions_from if along == 2 else self.look_from, grid, grid, along)
         return rearrange(similarity, "s x y z -> s (x y z)")
+
+    def regions_from(self, begin: Triple) -> Float[Tensor, "n e"]:
+        """As `look_from`, computed once."""
+        if begin not in self.shifted:
+            self.shifted[begin] = self.look_from(begin)
+        return self.shifted[begin]
+
+    def look_from(self, begin: Triple) -> Float[Tensor, "n e"]:
+        """All patches in the space of sentences, of an input that begins so many voxels away."""
+        if not any(begin):
+            return self.regions
+        moved = pad(self.volume, [n for b in reversed(begin) for n in (-b, b)], value=AIR)
+        return self.model.regions_of(moved)[0]
 
     def look_for(
         self,

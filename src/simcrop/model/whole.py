@@ -40,13 +40,14 @@ class WholeScan:
         along = looks_along(fine, self.model.grid.patch)
         placement, whole = covering(self.placement, self.model.grid)
 
-        def cut(begin: Triple) -> Tensor:
+        def look(begin: Triple) -> Tensor:
             start = within(begin, placement.start)
             crop = crop_or_pad(self.resampled.hu, start, self.placement.spec.shape)
-            return torch.from_numpy(to_unit(crop, self.placement.spec.window_hu))[None, None]
+            volume = torch.from_numpy(to_unit(crop, self.placement.spec.window_hu))[None, None]
+            return self.model.regions_of(volume)[0]
 
         texts = self.model.encode(sentences) if texts is None else texts
-        similarity = averaged(texts, self.model.regions_of, cut, self.model.grid, whole, along)
+        similarity = averaged(texts, look, self.model.grid, whole, along)
         cells = cells_of(whole, along)
         counts = box_counts(sentences, top_k, self.model.top_k, cells, placement, fine)
         return HeatMaps(as_rows(similarity), cells, placement, counts)

@@ -18,6 +18,7 @@ from simcrop.data.writers.nifti import nifti_bytes
 from simcrop.errors import SimcropError
 from simcrop.model import Model, Seen
 from simcrop.model.heat import HeatMaps, Nearest, TopK, looks_along
+from simcrop.model.seen import Looking
 from simcrop.viewer.catalogue import KEY, Entry
 from simcrop.viewer.kept import Kept
 from simcrop.viewer.limits import Limits
@@ -143,11 +144,13 @@ def seen_map(id: str, maps: HeatMaps, number: int) -> SeenMap:
 
 
 def size_of(seen: Seen) -> int:
-    made = [seen.volume, *(v for k, v in vars(seen).items() if k in ("features", "regions"))]
-    return sum(tensor.element_size() * tensor.nelement() for tensor in made)
+    """With room for the regions of finer looks, which come later, so that it is the same at any time."""
+    made = {name: tensor for name, tensor in vars(seen).items() if name in ("volume", "features", "regions")}
+    times = {"regions": max(looks for looks in FINE if can_look(looks, seen.model))}
+    return sum(t.element_size() * t.nelement() * times.get(name, 1) for name, t in made.items())
 
 
-def can_look(looks: int, model: Model) -> bool:
+def can_look(looks: int, model: Looking) -> bool:
     try:
         return looks_along(looks, model.grid.patch) > 0
     except SimcropError:
