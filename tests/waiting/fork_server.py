@@ -1,8 +1,9 @@
-"""`python fork_server.py`: runs of the command line and of torchrun, each a fork of this process, which has imported all.
+"""`python fork_server.py`: runs of the command line and of torchrun, each a fork of this process, which has imported
+everything.
 
 No axes. A request is a line of JSON: `["start", LOG, WORDS...]` is answered by the number of the process, `["wait",
-PROCESS]` by its exit code. After `torchrun` the words are torchrun's own; after `forking-torchrun`, too, but its processes
-are forks of its agent, where torchrun would start Python anew.
+PROCESS]` by its exit code. After `torchrun` the words are torchrun's own; after `forking-torchrun`, too, but then its
+processes are forks of its agent, where torchrun would start Python anew.
 """
 
 import json
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 
-import torch._dynamo  # noqa: F401, an optimiser would import it in each run
+import torch._dynamo  # an optimiser would import it in each run
 import torch.distributed.run
 from torch.distributed.elastic.multiprocessing.subprocess_handler.subprocess_handler import SubprocessHandler
 
