@@ -34,8 +34,8 @@ LONGEST = (
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported stays: looking through it for garbage, ever again, would be a fifth of what collecting costs, and
-    then a part of every test and of every process that is forked.
+    """What is imported stays: looking through it for garbage, ever again, would be a fifth of what collecting costs,
+    and then a part of every test and of every process that is forked.
     """
     gc.disable()
     try:
