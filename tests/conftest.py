@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ("waiting_for", "marking", "segmenters", "lungs", "hub_here", "small_models")
+pytest_plugins = ("waiting_for", "marking", "segmenters", "lungs", "hub_here", "small_models", "collecting")
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 
@@ -249,36 +249,6 @@ def content() -> Callable[[Path], dict[str, object]]:
         return {"volumes": volumes, **tables, **raw}
 
     return content_of
-
-
-# Files that take longest, by the end of their path. Begun first, none of them is left to one process at the end.
-LONGEST = (
-    "tasks/test_segment_real.py",
-    "test_real_line.py",
-    "experiments/test_demo.py",
-    "tasks/test_signals.py",
-    "parallel/test_cluster.py",
-    "benchmarks/test_step.py",
-    "experiments/test_side_by_side.py",
-    "experiments/tables/test_reproduce.py",
-    "experiments/test_segmentation.py",
-    "experiments/test_natural.py",
-    "experiments/test_extension.py",
-    "experiments/test_ceilings.py",
-    "hostile/test_corpus.py",
-    "benchmarks/test_gpu.py",
-    "tasks/test_pretrain.py",
-    "phantom/test_layouts.py",
-    "phantom/test_real_chest.py",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
-        path = item.path.as_posix()
-        return next((at for at, end in enumerate(LONGEST) if path.endswith(end)), len(LONGEST))
-
-    items.sort(key=place)
 
 
 NO_CARD = "NO CUDA DEVICE"

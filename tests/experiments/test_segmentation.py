@@ -1,11 +1,14 @@
 """`simcrop reproduce segmentation`, at a size at which nothing is learned: both arms, paired, and resumed."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simcrop.engine.journal import read_journal
+from simcrop.experiments import segmentation
 from simcrop.experiments.segmentation import SegmentationPlan, reproduce_segmentation
 from simcrop.tasks.folder import read_run
 
@@ -13,7 +16,21 @@ TOY = SegmentationPlan(reports=4, masks=10, share=0.3, pretrain_steps=1, steps=1
 COMMON = ("decoder.feature_size=2", "windows.per_scan=1", "optim.batch=2")
 
 
-def test_arms_differ_in_their_start_alone_and_the_figure_is_written(tmp_path: Path) -> None:
+def here(task: Callable[..., Any]) -> Callable[..., Any]:
+    """In this process: eight of their own would be started, and take longer for it than for 14 patients."""
+
+    def done(*given: Any, workers: int, **named: Any) -> Any:
+        assert workers == 2
+        return task(*given, workers=1, **named)
+
+    return done
+
+
+def test_arms_differ_in_their_start_alone_and_the_figure_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmentation, "phantom", here(segmentation.phantom))
+    monkeypatch.setattr(segmentation, "ingest", here(segmentation.ingest))
     out, said = tmp_path / "out", list[str]()
     results = reproduce_segmentation(out, (0,), COMMON, said.append, plan=TOY)
     pretrained, random = (read_run(out / f"runs/{arm}-0") or {} for arm in ("pre-trained", "random"))

@@ -21,12 +21,12 @@ from simcrop.model.segmenter import Segmenter, load_segmenter
 from simcrop.tasks.ingest import ingest
 from simcrop.tasks.segment import segment
 
-SPACING = (6, 6, 6)
+SPACING = (7, 7, 7)  # a step costs three fifths of what it does at 6 mm
 NAMES = {1: "left lung", 2: "right lung", 3: "tumour"}
 SETTINGS = (
     "classes=[left lung, right lung]",
     f"input.spacing_mm={list(SPACING)}",
-    "input.shape=[64, 64, 48]",
+    "input.shape=[56, 56, 40]",
     "input.patch=[8, 8, 8]",
     "vision.depth=2",
     "vision.dim=48",
@@ -77,7 +77,7 @@ def test_lungs_of_a_real_scan_are_learned_by_heart(study: Study, marked: np.ndar
     back.take(np.stack([stored == label for label in range(3)]).astype(np.float32))
     reached = [dice(marked == label, truth == label) for label in (1, 2)]
     most = [dice(back.labels == label, truth == label) for label in (1, 2)]
-    sys.stdout.write(f"Dice {np.round(reached, 3)}; the truth, there and back by 6 mm: {np.round(most, 3)}\n")
+    sys.stdout.write(f"Dice {np.round(reached, 3)}; the truth, there and back: {np.round(most, 3)}\n")
     assert np.mean(reached) > 0.95
 
 

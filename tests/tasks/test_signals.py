@@ -1,5 +1,6 @@
 """Every signal that ends jobs, to a process, its group and torchrun: saved, nobody left, and the weights of a run that
-nothing disturbed. One server that has imported everything forks for each run, since an import takes seconds.
+nothing disturbed. One server that has imported everything forks for each run, since an import takes seconds; what one
+torchrun of these starts is started as users start it.
 """
 
 import os
@@ -116,6 +117,7 @@ def test_torchrun_passes_signals_on_and_its_processes_save_once(
             run.with_suffix(".log"),
             [*words, "--out", str(run), *every, "--set", f"data.workers={0 if run == alone else 2}"],
             *(handled if run == alone else ()),
+            forking=run != alone,
         )
         for run in sends
     }

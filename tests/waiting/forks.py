@@ -19,34 +19,7 @@ import pytest
 
 PATIENCE = 90.0  # seconds before something that does not come counts as a failure
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
-SERVER = """
-import json, os, signal, sys
-
-import torch._dynamo  # an optimiser would import it in each run
-import torch.distributed.run as torchrun
-import simcrop.tasks.pretrain
-from simcrop.cli.app import main
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-for line in sys.stdin:
-    kind, *rest = json.loads(line)
-    if kind == "start":
-        log, *words = rest
-        child = os.fork()
-        if child == 0:
-            os.setsid()
-            nobody, file = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-            for to, of in enumerate((nobody, file, file)):
-                os.dup2(of, to)
-            if words[0] == "torchrun":
-                torchrun.main(words[1:])
-                os._exit(0)
-            sys.argv = ["simcrop", *words]
-            main(words)
-        print(child, flush=True)
-    else:
-        print(os.waitstatus_to_exitcode(os.waitpid(rest[0], 0)[1]), flush=True)
-"""
+SERVER = Path(__file__).with_name("fork_server.py")
 
 
 class Forks:
@@ -54,7 +27,7 @@ class Forks:
 
     def __init__(self) -> None:
         self.server = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
+            [sys.executable, str(SERVER)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -121,9 +94,10 @@ def forks() -> Iterator[Forks]:
         forks.close()
 
 
-def torchrun(forks: Forks, log: Path, words: list[str], *options: str) -> int:
-    two = ("torchrun", "--standalone", "--nproc-per-node", "2", *options)
-    return forks.start(log, *two, "-m", "simcrop", *words)
+def torchrun(forks: Forks, log: Path, words: list[str], *options: str, forking: bool = True) -> int:
+    """The number of the agent. Its two processes are forks of it, or each a Python that imports everything."""
+    two = ("--standalone", "--nproc-per-node", "2", *options)
+    return forks.start(log, "forking-torchrun" if forking else "torchrun", *two, "-m", "simcrop", *words)
 
 
 def children(process: int) -> list[int]:
