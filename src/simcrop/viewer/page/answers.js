@@ -7,9 +7,10 @@ import { nifti } from "./nifti.js";
 const AT_ONCE = 8;
 
 export class Answers extends EventTarget {
-  /** Events: `answered` whenever a sentence has its `answer` (or its `problem`). */
-  constructor(key, signal) {
+  /** Events: `answered` when a sentence has its `answer` (or `problem`). `fine`: passes over shifted grids. */
+  constructor(key, signal, fine = 1) {
     super();
+    this.fine = fine;
     this.key = key;
     this.signal = signal;
     this.asked = new Map();
@@ -36,7 +37,11 @@ export class Answers extends EventTarget {
 
   async answered(texts, sentences) {
     try {
-      const { maps } = await api.maps(this.key, { sentences: texts, fine: 1, top_k: null }, this.signal);
+      const { maps } = await api.maps(
+        this.key,
+        { sentences: texts, fine: this.fine, top_k: null },
+        this.signal,
+      );
       for (const sentence of sentences) sentence.answer = maps[texts.indexOf(sentence.text)];
     } catch (problem) {
       for (const text of texts) this.asked.delete(text);

@@ -45,6 +45,7 @@ async function start() {
         view: scan.view,
         layers: layers.list,
         outline: controls.outline,
+        fine: session.fine,
         truth: truth.shown,
       }),
     session,
@@ -62,19 +63,26 @@ async function start() {
     studies.narrow({});
     open(key);
   });
-  startExport(about, () => ({ key: session.key, scan, layers: layers.list }));
+  startExport(about, () => ({ key: session.key, scan, layers: layers.list, fine: session.fine }));
   const similar = () => {
     if (!about.can.similar) say("This viewer has no cohort to look for similar studies in");
     else if (session.key) showSimilar(session.key, session.leave.signal, open);
   };
-  listenToButtons({ session, truth, similar, remember });
-  listenToKeys(acts({ session, scan, layers, truth, controls, similar }));
+  const passes = Math.max(...(about.model?.fine ?? [1]));
+  byId("finer").hidden = passes === 1;
+  const finer = (on = session.fine === 1) => {
+    byId("finer").setAttribute("aria-pressed", String(on));
+    return session.setFine(on ? passes : 1);
+  };
+  listenToButtons({ session, truth, similar, finer, remember });
+  listenToKeys(acts({ session, scan, layers, truth, controls, similar, finer }));
 
   const follow = () => {
     const wanted = readLink(location.hash);
     if (wanted.window) controls.hu(wanted.window);
     if (wanted.view) controls.view(wanted.view);
     if (wanted.outline) controls.style("outline");
+    if (wanted.fine > 1) finer(true);
     return wanted.study ? open(wanted.study, wanted) : null;
   };
   addEventListener("hashchange", follow);
@@ -99,7 +107,7 @@ function rememberer(link, session) {
   };
 }
 
-function listenToButtons({ session, truth, similar, remember }) {
+function listenToButtons({ session, truth, similar, finer, remember }) {
   const click = (id, act) => byId(id).addEventListener("click", act);
   click("list-switch", () => switchList());
   click("theme", switchTheme);
@@ -108,6 +116,7 @@ function listenToButtons({ session, truth, similar, remember }) {
   click("open-export", () => byId("export").showModal());
   click("copy-link", copyLink);
   click("open-similar", similar);
+  click("finer", () => finer());
   click("truth", () => truth.show(!truth.shown).then(remember));
   byId("own").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -131,7 +140,7 @@ async function copyLink() {
 }
 
 /** What each key does (`keys.js`). */
-function acts({ session, scan, layers, truth, controls, similar }) {
+function acts({ session, scan, layers, truth, controls, similar, finer }) {
   const lines = () => [...byId("sentences").querySelectorAll(".line")];
   const along = (by) => {
     const all = lines();
@@ -176,6 +185,7 @@ function acts({ session, scan, layers, truth, controls, similar }) {
     hidden: (yes) => controls.hidden(yes),
     fainter: opacity(-10),
     stronger: opacity(10),
+    finer: () => finer(),
     truth: () => truth.show(!truth.shown).then(() => session.changed()),
     lung: () => controls.window("lung"),
     mediastinum: () => controls.window("mediastinum"),

@@ -10,12 +10,12 @@ export function startExport({ can }, now) {
   byId("export-png").addEventListener("click", () => savePicture(now()));
   for (const format of ["nifti", "dicom"]) {
     byId(`export-${format}`).addEventListener("click", async () => {
-      const { key, layers } = now();
+      const { key, layers, fine } = now();
       if (!layers.length) return work.problem("Choose a sentence first: it is its map that is exported");
       const asked = {
         sentences: layers.map((layer) => layer.sentence.text),
         format,
-        fine: 1,
+        fine,
         top_k: null,
         threshold:
           layers.length === 1 && layers[0].threshold !== layers[0].sentence.answer.threshold

@@ -14,11 +14,18 @@ precision highp float;
 uniform highp sampler3D volume;
 ${each("uniform highp sampler3D heat#;")}
 uniform mat4 place[${LAYERS}];  // a point of the scan to a point of the map
-uniform vec4 level[${LAYERS}];  // threshold, ends of the colour scale, all in [0, 1] of the map; shown (0 or 1)
+uniform vec4 level[${LAYERS}];  // threshold and ends of the colour scale in [0, 1] of the map; shown (0, 1)
 uniform vec4 tint[${LAYERS}];   // colour
 uniform vec4 manner;            // opacity, fill (0 or 1), width of the line in pixels, all shown (0 or 1)
 bool outside(vec3 p) { return any(lessThan(p, vec3(0.0))) || any(greaterThan(p, vec3(1.0))); }
 vec3 shade(vec3 tint, float high) { return mix(tint * 0.55, mix(tint, vec3(1.0), 0.25), high); }
+// Between the centres of patches a value runs as a smooth step: what was measured stays, no kink shows as a line.
+float heat_at(in highp sampler3D map, vec3 p) {
+  vec3 size = vec3(textureSize(map, 0));
+  vec3 cell = p * size - 0.5;
+  vec3 part = fract(cell);
+  return texture(map, (floor(cell) + part * part * (3.0 - 2.0 * part) + 0.5) / size).r;
+}
 float risen(float value, vec4 level) {
   return clamp((value - level.y) / max(level.z - level.y, 1e-4), 0.0, 1.0);
 }
@@ -35,6 +42,7 @@ out vec4 color;
 
 vec3 over(vec3 base, float value, vec3 p, vec4 level, vec3 tint) {
   float slope = fwidth(value);
+  vec3 rim = min(p, 1.0 - p) / max(fwidth(p), vec3(1e-6));
   if (level.w * manner.w < 0.5 || outside(p)) return base;
   vec3 shown = shade(tint, risen(value, level));
   if (manner.y > 0.5) {
@@ -43,6 +51,7 @@ vec3 over(vec3 base, float value, vec3 p, vec4 level, vec3 tint) {
     base = mix(base, shown, alpha);
   }
   float away = abs(value - level.x) / max(slope, 1e-6);
+  if (value >= level.x) away = min(away, min(rim.x, min(rim.y, rim.z))); // the map ends here: the line closes
   base = mix(base, vec3(0.0), 0.55 * (1.0 - smoothstep(manner.z, manner.z + 1.5, away)));
   return mix(base, tint, 1.0 - smoothstep(manner.z * 0.5 - 0.3, manner.z * 0.5 + 0.7, away));
 }
@@ -70,7 +79,7 @@ void main() {
   vec3 p;
 ${each(`
   p = (place[#] * vec4(texPos, 1.0)).xyz;
-  base = over(base, texture(heat#, p).r, p, level[#], tint[#].rgb);`)}
+  base = over(base, heat_at(heat#, p), p, level[#], tint[#].rgb);`)}
   color = vec4(marked(base), opacity);
 }`;
 
@@ -120,7 +129,7 @@ void main() {
 ${each(`
       if (level[#].w > 0.5) {
         p = (place[#] * vec4(at, 1.0)).xyz;
-        region(seen, texture(heat#, p).r, p, level[#], tint[#].rgb);
+        region(seen, heat_at(heat#, p), p, level[#], tint[#].rgb);
       }`)}
     }
   }

@@ -41,6 +41,7 @@ export const KEYS = [
       ["h", "Hold to hide all maps", "hide"],
       ["-", "Opacity lower", "fainter"],
       ["+", "Opacity higher", "stronger"],
+      ["f", "Finer: shifted patches averaged", "finer"],
       ["t", "Truth masks", "truth"],
     ],
   ],

@@ -12,6 +12,7 @@ const FORMS = {
   view: /^(all|axial|coronal|sagittal|solid)$/,
   show: new RegExp(`^\\d+(@${NUMBER})?(,\\d+(@${NUMBER})?)*$`),
   look: /^outline$/,
+  fine: /^\d$/,
   truth: /^1$/,
 };
 
@@ -32,6 +33,7 @@ export function readLink(hash) {
       return { n, threshold: threshold ?? null };
     }),
     outline: Boolean(kept.look),
+    fine: Number(kept.fine ?? 1),
     truth: Boolean(kept.truth),
   };
 }
@@ -40,7 +42,7 @@ export function readLink(hash) {
  * The hash of a view. `layers`: those that are shown; a sentence without a number is somebody's own and
  * stays out.
  */
-export function linkOf({ study, at, window, view, layers, outline, truth }) {
+export function linkOf({ study, at, window, view, layers, outline, fine, truth }) {
   const said = new URLSearchParams({ study });
   if (at) said.set("at", at.map(short).join(","));
   said.set("window", window.join(","));
@@ -52,6 +54,7 @@ export function linkOf({ study, at, window, view, layers, outline, truth }) {
     );
   if (show.length) said.set("show", show.join(","));
   if (outline) said.set("look", "outline");
+  if (fine > 1) said.set("fine", fine);
   if (truth) said.set("truth", "1");
   return `#${said.toString().replaceAll("%2C", ",").replaceAll("%40", "@")}`;
 }

@@ -20,6 +20,7 @@ export class Session extends EventTarget {
       model,
       key: null,
       sentences: [],
+      fine: 1,
       leave: new AbortController(),
     });
     layers.addEventListener("changed", () => this.draw());
@@ -58,14 +59,38 @@ export class Session extends EventTarget {
     this.key = key;
     this.study = study;
     this.sentences = study.sentences.map((sentence) => ({ ...sentence, id: `r${sentence.n}` }));
-    this.answers = new Answers(key, signal);
-    this.answers.addEventListener("answered", () => {
-      if (!signal.aborted) drawScores(byId("sentences"), this.sentences);
-    });
+    this.listenFor(signal);
     this.truth.set(key, study.truth, signal);
     this.head(study);
     this.draw();
     this.dispatchEvent(new CustomEvent("opened", { detail: key }));
+  }
+
+  listenFor(signal) {
+    const answers = new Answers(this.key, signal, this.fine);
+    this.answers = answers;
+    answers.addEventListener("answered", () => {
+      if (answers === this.answers) drawScores(byId("sentences"), this.sentences);
+    });
+  }
+
+  /** Asks all again with this many passes over shifted grids; what is shown stays shown. */
+  async setFine(fine) {
+    if (fine === this.fine) return;
+    this.fine = fine;
+    if (!this.key || !this.model) return;
+    const shown = this.layers.list.map((layer) => layer.sentence);
+    this.layers.clear();
+    for (const sentence of this.sentences) delete sentence.answer;
+    this.listenFor(this.leave.signal);
+    const { answers } = this;
+    this.draw();
+    this.stage("Looking more closely", false, true);
+    for (const sentence of shown) await this.choose(sentence, { beside: true });
+    if (answers !== this.answers) return;
+    this.stage("");
+    this.changed();
+    await answers.all(this.sentences);
   }
 
   head({ name, split, labels, volume, notes }) {

@@ -47,7 +47,7 @@ function refusal(files, limits) {
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   if (!files.length) return "There was no file in it";
   if (files.length > limits.files)
-    return `${files.length} files are more than the ${limits.files} taken here: choose the folder of one series`;
+    return `${files.length} files are more than ${limits.files}: choose the folder of one series`;
   if (bytes > limits.bytes)
     return `${gigabytes(bytes)} are more than the ${gigabytes(limits.bytes)} that this viewer takes`;
   return bytes === 0 ? "The file is empty" : null;
