@@ -22,6 +22,7 @@ from simcrop.cli.segment_predict import segment_predict
 from simcrop.cli.sharing import bundle, export, push
 from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
+from simcrop.cli.view import view
 from simcrop.errors import SimcropError, ToldError
 
 # Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
@@ -166,6 +167,7 @@ app.command()(audit)
 app.command()(ground)
 app.command()(ground_eval)
 app.command()(ground_rex)
+app.command()(view)
 app.command()(methods)
 app.command()(plan)
 app.command()(doctor)

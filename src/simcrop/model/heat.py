@@ -20,11 +20,19 @@ TopK = int | Literal["auto"] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Heat:
-    """One sentence in one scan. `map`: float32 cosine similarity on the scan's own grid, NaN outside the crop;
-    `patches`: the same per patch `(gx, gy, gz)`; `boxes_mm`: `(k, 2, 3)` low and high corners of the k nearest patches
-    in RAS+ mm, nearest first; `scores`: their similarities.
+class Nearest:
+    """One sentence in one scan. `patches`: float32 cosine similarity per patch `(gx, gy, gz)`; `boxes_mm`: `(k, 2, 3)`
+    low and high corners of the k nearest patches in RAS+ mm, nearest first; `scores`: their similarities.
     """
+
+    patches: np.ndarray
+    boxes_mm: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """The same with its `map`: float32 cosine similarity on the scan's own grid, NaN outside the crop."""
 
     map: np.ndarray
     patches: np.ndarray
@@ -55,13 +63,16 @@ class HeatMaps:
 
     def heat(self, i: int) -> Heat:
         """The map of sentence `i`, counted from 0, with its boxes."""
+        return Heat(self.map(i), **vars(self.nearest(i)))
+
+    def nearest(self, i: int) -> Nearest:
+        """The same without the map on the scan's own grid, for which there is not always time and room."""
         similarity, placement = self.values[i], self.placement
         # A scan smaller than the input is padded with air: a box there would point beside the patient.
         candidates = np.flatnonzero(placement.holds_scan(self.grid.shape))
         nearest = candidates[np.argsort(-similarity[candidates], kind="stable")[: self.counts[i]]]
         boxes = np.stack([placement.box_mm(self.grid.index(int(n)), self.grid.patch) for n in nearest])
-        patches = similarity.reshape(self.grid.shape).astype(np.float32)
-        return Heat(self.map(i), patches, boxes, similarity[nearest])
+        return Nearest(similarity.reshape(self.grid.shape).astype(np.float32), boxes, similarity[nearest])
 
 
 def looks_along(fine: int, patch: Sequence[int]) -> int:

@@ -25,7 +25,7 @@ from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import write_json
 from simcrop.model import Heat, load
 from simcrop.model.folder import model_folder
-from simcrop.model.heat import TopK
+from simcrop.model.heat import Nearest, TopK
 from simcrop.tasks.folder import check_folder, staged, write_metrics
 from simcrop.tasks.ground_asked import Asked, seek, write_dicom
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
@@ -133,7 +133,7 @@ def write_map(path: Path, heat: Heat, volume: Volume) -> None:
     write_nifti(path, heat.map, volume.affine, (float(finite.min()), float(finite.max())))
 
 
-def measures(heat: Heat) -> dict[str, Any]:
+def measures(heat: Heat | Nearest) -> dict[str, Any]:
     """Largest and mean similarity, and the middle of the nearest patch in RAS+ mm."""
     return {
         "similarity_max": float(heat.scores[0]),
@@ -142,11 +142,11 @@ def measures(heat: Heat) -> dict[str, Any]:
     }
 
 
-def boxes(heat: Heat) -> list[dict[str, Any]]:
-    """Nearest first: similarity, low and high corner in RAS+ mm."""
+def boxes(heat: Heat | Nearest, most: int | None = None) -> list[dict[str, Any]]:
+    """Nearest first, `most` of them: similarity, low and high corner in RAS+ mm."""
     return [
         {"similarity": float(score), "low_mm": box[0].round(3).tolist(), "high_mm": box[1].round(3).tolist()}
-        for box, score in zip(heat.boxes_mm, heat.scores, strict=True)
+        for box, score in zip(heat.boxes_mm[:most], heat.scores[:most], strict=True)
     ]
 
 

@@ -4,6 +4,8 @@ Axes: `values` is `(x, y, z)` in the file's own voxel order; `affine` maps voxel
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from io import BufferedIOBase
 
@@ -16,6 +18,28 @@ DEFLATE_LIMIT = 1100  # deflate cannot shrink anything by more than a factor of 
 ROOMY = 512 << 20  # bytes, enough for any mask; what shrinks more than a noisy scan does may be as large
 SCAN_SHRINKS = 100
 AFTER_VOXELS_LIMIT = 64 << 20  # bytes tolerated behind the voxels before the file counts as nonsense
+
+LARGEST: ContextVar[int | None] = ContextVar(
+    "LARGEST", default=None
+)  # bytes of a scan, where somebody set a bound
+
+
+@contextmanager
+def at_most(bytes_: int) -> Iterator[None]:
+    """Scans from strangers: what would take more bytes once it is unpacked is refused before anything is allocated."""
+    before = LARGEST.set(bytes_)
+    try:
+        yield
+    finally:
+        LARGEST.reset(before)
+
+
+def check_largest(promised: int) -> None:
+    most = LARGEST.get()
+    if most is not None and promised > most:
+        raise SimcropError(
+            "absurd-size", f"it would take {promised} bytes unpacked, at most {most} are taken"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +96,7 @@ def shape_3d(shape: tuple[int, ...]) -> tuple[int, int, int]:
         raise SimcropError(
             "absurd-size", f"the header promises {voxels} voxels, expected at most {MAX_VOXELS}"
         )
+    check_largest(voxels)
     return lengths[0], lengths[1], lengths[2]
 
 
@@ -83,6 +108,7 @@ def check_scalar(dtype: np.dtype) -> None:
 
 def check_promise(promised: int, on_disk: int, compressed: bool) -> None:
     """Refuse, before anything is allocated, a header that promises more bytes than the file can hold."""
+    check_largest(promised)
     if promised > on_disk * (DEFLATE_LIMIT if compressed else 1):
         raise SimcropError(
             "truncated-file", f"the header promises {promised} bytes of voxels, the file has {on_disk}"

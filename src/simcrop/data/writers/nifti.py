@@ -20,7 +20,14 @@ READ_BY_ITK = 1e-4  # cosine of two axes up to which ITK takes a sform
 def write_nifti(
     path: Path, values: np.ndarray, affine: np.ndarray, shown: tuple[float, float] | None = None
 ) -> None:
-    """`.nii` or `.nii.gz`, whole or not at all; `shown`: the values that a viewer's scale begins and ends with.
+    """`.nii` or `.nii.gz`, whole or not at all; `shown`: the values that a viewer's scale begins and ends with."""
+    write_whole(path, nifti_bytes(values, affine, shown, packed=path.suffix == ".gz"))
+
+
+def nifti_bytes(
+    values: np.ndarray, affine: np.ndarray, shown: tuple[float, float] | None = None, packed: bool = True
+) -> bytes:
+    """What is in such a file.
 
     The sform says where it lies. A qform cannot lean, and near half a turn float32 is too coarse for it: it is coded
     where it says the same. Of a scan that leans as little as scans may, ITK reads the qform alone, and half a voxel is
@@ -37,7 +44,7 @@ def write_nifti(
     if shown is not None:
         image.header["cal_min"], image.header["cal_max"] = shown
     content = image.to_bytes()
-    write_whole(path, igzip.compress(content, 1, mtime=0) if path.suffix == ".gz" else content)
+    return igzip.compress(content, 1, mtime=0) if packed else content
 
 
 def write_labels(path: Path, labels: np.ndarray, affine: np.ndarray) -> None:

@@ -7,7 +7,7 @@ import { nifti } from "./nifti.js";
 const AT_ONCE = 8;
 
 export class Answers extends EventTarget {
-  /** Events: `answered` when a sentence has its `answer` (or `problem`). `fine`: passes over shifted grids. */
+  /** Events: `answered` when a sentence has its `answer` (or `problem`). `fine`: shifted passes. */
   constructor(key, signal, fine = 1) {
     super();
     this.fine = fine;

@@ -19,7 +19,7 @@ uniform vec4 tint[${LAYERS}];   // colour
 uniform vec4 manner;            // opacity, fill (0 or 1), width of the line in pixels, all shown (0 or 1)
 bool outside(vec3 p) { return any(lessThan(p, vec3(0.0))) || any(greaterThan(p, vec3(1.0))); }
 vec3 shade(vec3 tint, float high) { return mix(tint * 0.55, mix(tint, vec3(1.0), 0.25), high); }
-// Between the centres of patches a value runs as a smooth step: what was measured stays, no kink shows as a line.
+// Between the centres of patches a value runs as a smooth step: measured values stay, no kink shows as a line.
 float heat_at(in highp sampler3D map, vec3 p) {
   vec3 size = vec3(textureSize(map, 0));
   vec3 cell = p * size - 0.5;

@@ -1,0 +1,1 @@
+"""`simcrop view`: scans, reports and heat maps on a local web page."""

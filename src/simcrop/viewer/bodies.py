@@ -1,0 +1,54 @@
+"""What a browser may ask in a body, each with its bounds: names, sentences and paths come here and never in a URL.
+
+Pages count from 0; thresholds are cosine similarities.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from simcrop.settings import Settings
+
+Words = Annotated[str, StringConstraints(max_length=500)]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"\S")]
+Sentences = Annotated[list[Sentence], Field(min_length=1, max_length=64)]
+TopK = Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] | None
+Fine = Literal[1, 8]
+
+
+class Body(Settings):
+    """No number in quotes, no name that nobody knows."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
+
+
+class Search(Body):
+    words: Words = ""
+    split: Words | None = None
+    labels: Annotated[list[Words], Field(default_factory=list, max_length=200)]
+    page: Annotated[int, Field(ge=0, le=10**6)] = 0
+
+
+class Asked(Body):
+    sentences: Sentences
+    fine: Fine = 1
+    top_k: TopK = None
+
+
+class Exported(Asked):
+    format: Literal["nifti", "dicom"] = "nifti"
+    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+
+
+class Alike(Body):
+    top: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class Opening(Body):
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+
+
+class Nothing(Body):
+    """Of what needs no body; an empty one will do."""

@@ -1,0 +1,82 @@
+"""Scans that are added while the viewer runs: uploaded, or opened below the folder that `--root` names.
+
+No axes or units.
+"""
+
+import shutil
+from pathlib import Path
+
+from simcrop.data.layouts.folder import list_folder
+from simcrop.data.readers import is_scan
+from simcrop.data.readers.stored import at_most
+from simcrop.data.report import Report, split_at_heads
+from simcrop.errors import SimcropError
+from simcrop.viewer.catalogue import Entry, key_of
+from simcrop.viewer.place import entry_of
+from simcrop.viewer.uploads import Arrived
+from simcrop.viewer.view import View
+from simcrop.viewer.work import Job
+
+NOWHERE = "no scan lies at this path below the folder that may be opened"
+
+
+def take(view: View, arrived: Arrived, job: Job) -> dict[str, str]:
+    """The uploaded scan becomes a study, if it can be read."""
+    try:
+        job.tell(0.1, f"reading {len(arrived.files)} file{'s' * (len(arrived.files) > 1)}")
+        key = key_of("upload", arrived.digest.hexdigest())
+        report = report_in(arrived)
+        entry = Entry(key, arrived.name, report=report, path=arrived.scan, uploaded=True)
+        return added(view, entry, job)
+    except BaseException:
+        arrived.remove()
+        raise
+
+
+def report_in(arrived: Arrived) -> Report:
+    try:
+        text = arrived.report.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SimcropError("not-text", "the report is not UTF-8 text") from None
+    return split_at_heads(text) if text.strip() else Report("", "")
+
+
+def open_own(view: View, path: str, job: Job) -> dict[str, str]:
+    """A scan below the root. What lies elsewhere and what is not there get the same answer."""
+    assert view.root is not None
+    job.tell(0.1, "reading the scan")
+    try:
+        target = (view.root / path).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):
+        raise SimcropError("no-scan", NOWHERE) from None
+    if not target.is_relative_to(view.root) or not is_scan(target):
+        raise SimcropError("no-scan", NOWHERE)
+    studies = [one for one in list_folder(target).studies if one.path.resolve() == target]
+    if not studies:
+        raise SimcropError("no-scan", NOWHERE)
+    return added(view, entry_of(studies[0], None), job)
+
+
+def added(view: View, entry: Entry, job: Job) -> dict[str, str]:
+    """It is read once, so that one that cannot be is refused now."""
+    view.scans.forget(entry)
+    with at_most(view.limits.inflated):
+        view.scans.shown(entry)
+    job.tell(0.9, "ready")
+    for gone in view.catalogue.add(entry, view.limits.uploads):
+        forget(view, gone)
+    return {"key": entry.key}
+
+
+def forget(view: View, entry: Entry) -> None:
+    """The oldest makes room."""
+    view.scans.forget(entry)
+    if view.sight is not None:
+        view.sight.seen.drop(entry.key)
+    if entry.uploaded and entry.path is not None:
+        shutil.rmtree(home_of(entry.path, view.folder), ignore_errors=True)
+
+
+def home_of(path: Path, folder: Path) -> Path:
+    """The folder of an upload."""
+    return folder / path.relative_to(folder).parts[0]
