@@ -16,6 +16,8 @@ import { startUpload } from "./upload.js";
 
 const narrow = matchMedia("(max-width: 1100px)"); // the list lies over the scan then
 
+narrow.addEventListener("change", () => switchList(!narrow.matches));
+
 startTheme();
 drawKeys();
 start().catch((problem) => {

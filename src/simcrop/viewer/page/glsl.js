@@ -19,12 +19,13 @@ uniform vec4 tint[${LAYERS}];   // colour
 uniform vec4 manner;            // opacity, fill (0 or 1), width of the line in pixels, all shown (0 or 1)
 bool outside(vec3 p) { return any(lessThan(p, vec3(0.0))) || any(greaterThan(p, vec3(1.0))); }
 vec3 shade(vec3 tint, float high) { return mix(tint * 0.55, mix(tint, vec3(1.0), 0.25), high); }
-// Between the centres of patches a value runs as a smooth step: measured values stay, no kink shows as a line.
+// Between the centres of patches a value runs half as a line, half as a smooth step: rounder, each kept.
 float heat_at(in highp sampler3D map, vec3 p) {
   vec3 size = vec3(textureSize(map, 0));
   vec3 cell = p * size - 0.5;
   vec3 part = fract(cell);
-  return texture(map, (floor(cell) + part * part * (3.0 - 2.0 * part) + 0.5) / size).r;
+  vec3 eased = mix(part, part * part * (3.0 - 2.0 * part), 0.5);
+  return texture(map, (floor(cell) + eased + 0.5) / size).r;
 }
 float risen(float value, vec4 level) {
   return clamp((value - level.y) / max(level.z - level.y, 1e-4), 0.0, 1.0);
@@ -39,18 +40,31 @@ uniform float truthShown;
 uniform float opacity;
 in vec3 texPos;
 out vec4 color;
+vec3 acrossX, acrossY; // one pixel of the screen, in the scan
 
-vec3 over(vec3 base, float value, vec3 p, vec4 level, vec3 tint) {
-  float slope = fwidth(value);
-  vec3 rim = min(p, 1.0 - p) / max(fwidth(p), vec3(1e-6));
-  if (level.w * manner.w < 0.5 || outside(p)) return base;
-  vec3 shown = shade(tint, risen(value, level));
+// How far a point is from the line at the threshold, px; far where no point beside it lies on the other side.
+float away_from_line(in highp sampler3D map, mat4 place, float value, vec3 p, float threshold) {
+  vec3 dx = (place * vec4(acrossX * 2.0, 0.0)).xyz, dy = (place * vec4(acrossY * 2.0, 0.0)).xyz;
+  float right = heat_at(map, p + dx), left = heat_at(map, p - dx);
+  float up = heat_at(map, p + dy), down = heat_at(map, p - dy);
+  float most = max(max(max(right, left), max(up, down)), value);
+  float least = min(min(min(right, left), min(up, down)), value);
+  if (most < threshold || least >= threshold) return 1e3;
+  return abs(value - threshold) / max(length(vec2(right - left, up - down)) / 4.0, 1e-6);
+}
+
+vec3 over(vec3 base, in highp sampler3D map, mat4 place, vec4 level, vec3 tint) {
+  vec3 p = (place * vec4(texPos, 1.0)).xyz;
+  if (outside(p)) return base;
+  float value = heat_at(map, p);
   if (manner.y > 0.5) {
     float below = clamp(1.0 - (level.x - value) / max(0.4 * (level.x - level.y), 1e-4), 0.0, 1.0);
     float alpha = value >= level.x ? manner.x : manner.x * 0.4 * below * below;
-    base = mix(base, shown, alpha);
+    base = mix(base, shade(tint, risen(value, level)), alpha);
   }
-  float away = abs(value - level.x) / max(slope, 1e-6);
+  float away = away_from_line(map, place, value, p, level.x);
+  vec3 pixel = abs((place * vec4(acrossX, 0.0)).xyz) + abs((place * vec4(acrossY, 0.0)).xyz);
+  vec3 rim = min(p, 1.0 - p) / max(pixel, vec3(1e-6));
   if (value >= level.x) away = min(away, min(rim.x, min(rim.y, rim.z))); // the map ends here: the line closes
   base = mix(base, vec3(0.0), 0.55 * (1.0 - smoothstep(manner.z, manner.z + 1.5, away)));
   return mix(base, tint, 1.0 - smoothstep(manner.z * 0.5 - 0.3, manner.z * 0.5 + 0.7, away));
@@ -60,7 +74,7 @@ float class_at(vec3 p) { return outside(p) ? 0.0 : texture(truth, p).r; }
 vec4 tint_of(float label) { return texture(truthTint, vec2((label * 255.0 + 0.5) / 256.0, 0.5)); }
 
 vec3 marked(vec3 base) {
-  vec3 dx = dFdx(texPos) * 1.3, dy = dFdy(texPos) * 1.3;
+  vec3 dx = acrossX * 1.3, dy = acrossY * 1.3;
   if (truthShown < 0.5) return base;
   float here = class_at((truthPlace * vec4(texPos, 1.0)).xyz);
   vec4 line = vec4(0.0);
@@ -75,11 +89,10 @@ vec3 marked(vec3 base) {
 }
 
 void main() {
+  acrossX = dFdx(texPos);
+  acrossY = dFdy(texPos);
   vec3 base = texture(volume, texPos).rgb;
-  vec3 p;
-${each(`
-  p = (place[#] * vec4(texPos, 1.0)).xyz;
-  base = over(base, heat_at(heat#, p), p, level[#], tint[#].rgb);`)}
+${each(`  if (level[#].w * manner.w > 0.5) base = over(base, heat#, place[#], level[#], tint[#].rgb);`)}
   color = vec4(marked(base), opacity);
 }`;
 
