@@ -106,7 +106,7 @@ async def upload(request: Request) -> Response:
     view = view_of(request)
     arrived = await receive(request, view)
     try:
-        return begun(view.quick.put(partial(take, view, arrived)))
+        return begun(view.quick.put(partial(take, view, arrived), arrived.remove))
     except SimcropError:
         await reading(view, arrived.remove)
         raise

@@ -3,38 +3,21 @@
 Axes: s study, d features.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
-from simcrop.tasks.feature_source import FeatureSource, source_of
+from simcrop.tasks.feature_source import source_of
 from simcrop.tasks.similar import SimilarOptions, nearest_studies, query_of
-from simcrop.tasks.similar_page import Query
 from simcrop.viewer import replies
 from simcrop.viewer.catalogue import Entry
-from simcrop.viewer.kept import Kept
 from simcrop.viewer.shown import unnamed
 from simcrop.viewer.sight import Sight
+from simcrop.viewer.view import View
 from simcrop.viewer.work import Job
 
-if TYPE_CHECKING:
-    from simcrop.viewer.view import View
-
 POOL = "mean"
-
-
-class Vectors:
-    """Of all studies of the cohort, made once; and of scans in files of their own, the latest of them."""
-
-    def __init__(self) -> None:
-        self.rows: np.ndarray | None = None
-        self.source: FeatureSource | None = None
-        self.queries = Kept[Query](64, lambda _: 1)
 
 
 def compared(view: View) -> Cohort:

@@ -105,11 +105,15 @@ class Catalogue:
         """Remember it; those that are forgotten for it, the oldest."""
         with self.lock:
             kept = [entry, *(old for old in self.added if old.key != entry.key)]
-            self.added, gone = tuple(kept[:most]), tuple(kept[most:])
+            again = [old for old in self.added if old.key == entry.key and old.path != entry.path]
+            self.added, gone = tuple(kept[:most]), kept[most:]
             self.by_key[entry.key] = entry
             for old in gone:
                 self.by_key.pop(old.key, None)
-        return gone
+        return (*gone, *again)
+
+    def holds(self, key: str) -> bool:
+        return key in self.by_key
 
     def search(self, words: str, split: str | None, labels: Sequence[str], page: int) -> Found:
         """Every word must be in the name or the report, every label set."""

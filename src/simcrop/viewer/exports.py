@@ -3,8 +3,6 @@
 Maps lie on the scan's own grid, boxes are in RAS+ mm. Names of files hold no words of a sentence.
 """
 
-from __future__ import annotations
-
 import re
 import secrets
 import shutil
@@ -12,7 +10,6 @@ import time
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from simcrop.data.guess import shown
 from simcrop.data.readers.series_headers import is_series
@@ -24,10 +21,8 @@ from simcrop.viewer.catalogue import Entry
 from simcrop.viewer.refusals import not_found
 from simcrop.viewer.shown import unnamed
 from simcrop.viewer.sight import Sight
+from simcrop.viewer.view import View
 from simcrop.viewer.work import Job
-
-if TYPE_CHECKING:
-    from simcrop.viewer.view import View
 
 PACKED = (".gz", ".png")
 ROOM_LEFT = 1 << 30  # bytes on the disk

@@ -16,14 +16,14 @@ class Limits:
     """
 
     body: int = 256 << 10
-    body_s: float = 15
+    body_s: float = 15.0
     upload: int = 2048 * MIB
     upload_files: int = 5000
-    upload_s: float = 900
-    silence_s: float = 30
+    upload_s: float = 900.0
+    silence_s: float = 30.0
     inflated: int = 4096 * MIB
-    headers_s: float = 10
-    write_s: float = 60
+    headers_s: float = 10.0
+    write_s: float = 60.0
     connections: int = 400
     waiting: int = 32
     jobs: int = 256

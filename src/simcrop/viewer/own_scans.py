@@ -69,10 +69,11 @@ def added(view: View, entry: Entry, job: Job) -> dict[str, str]:
 
 
 def forget(view: View, entry: Entry) -> None:
-    """The oldest makes room."""
-    view.scans.forget(entry)
-    if view.sight is not None:
-        view.sight.seen.drop(entry.key)
+    """The oldest makes room; of one that came again the new files are read from now on."""
+    if not view.catalogue.holds(entry.key):
+        view.scans.forget(entry)
+        if view.sight is not None:
+            view.sight.seen.drop(entry.key)
     if entry.uploaded and entry.path is not None:
         shutil.rmtree(home_of(entry.path, view.folder), ignore_errors=True)
 

@@ -66,19 +66,23 @@ def view(wanted: Wanted, say: Callable[[str], None], limits: Limits = Limits()) 
         if wanted.opens:
             Timer(1.0, webbrowser.open, [address]).start()
         try:
-            serve(opened, Door(wanted.host, port, wanted.token), listening, limits)
+            door = Door(wanted.host, port, wanted.token)
+            uvicorn.Server(configured(opened, door, limits)).run(sockets=[listening])
         finally:
             opened.stop()
 
 
-def serve(opened: View, door: Door, listening: socket.socket, limits: Limits) -> None:
-    config = uvicorn.Config(
-        application(opened, door),
+def configured(opened: View, door: Door, limits: Limits) -> uvicorn.Config:
+    """uvicorn as it is wanted here. It logs faults alone: a warning would quote what a client sent."""
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    return uvicorn.Config(
+        lambda: application(opened, door),
+        factory=True,
         http=protocol_with(limits),
+        interface="asgi3",
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="warning",
         access_log=False,
         server_header=False,
         date_header=False,
@@ -87,8 +91,6 @@ def serve(opened: View, door: Door, listening: socket.socket, limits: Limits) ->
         timeout_graceful_shutdown=3,
         backlog=128,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # a warning would quote what a client sent
-    uvicorn.Server(config).run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:

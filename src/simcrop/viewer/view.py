@@ -14,12 +14,12 @@ from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.model import load
 from simcrop.model.folder import CONFIG, WEIGHTS, model_folder
-from simcrop.viewer.alike import Vectors
 from simcrop.viewer.catalogue import Catalogue
 from simcrop.viewer.limits import Limits
 from simcrop.viewer.place import open_place
 from simcrop.viewer.shown import Scans
 from simcrop.viewer.sight import Sight
+from simcrop.viewer.vectors import Vectors
 from simcrop.viewer.work import Queue
 
 FIRST = "There is a nodule."

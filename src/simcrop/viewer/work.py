@@ -23,10 +23,12 @@ LOG = logging.getLogger("simcrop.viewer")
 
 
 class Job:
-    """One piece of work. `do` is called with the job, which it tells how far it is."""
+    """One piece of work. `do` is called with the job, which it tells how far it is; `leave` instead of it, where
+    nobody wants the job any more before it began.
+    """
 
-    def __init__(self, do: Callable[["Job"], Any]) -> None:
-        self.id, self.do = secrets.token_hex(12), do
+    def __init__(self, do: Callable[["Job"], Any], leave: Callable[[], None] = lambda: None) -> None:
+        self.id, self.do, self.leave = secrets.token_hex(12), do, leave
         self.state: State = "waiting"
         self.progress, self.says = 0.0, "waiting"
         self.result: Any = None
@@ -56,7 +58,10 @@ class Job:
         with self.lock:
             if not self.open:
                 return False
+            began = self.state == "running"
             self.state, self.says, self.result, self.error = state, says, result, error
+        if not began:
+            self.leave()
         self.progress = 1.0 if state == "done" else self.progress
         with suppress(InvalidStateError):  # whoever waited may have gone
             if error is None:
@@ -90,8 +95,8 @@ class Queue:
         self.thread = Thread(target=self.work, name=name, daemon=True)
         self.thread.start()
 
-    def put(self, do: Callable[[Job], Any]) -> Job:
-        job = Job(do)
+    def put(self, do: Callable[[Job], Any], leave: Callable[[], None] = lambda: None) -> Job:
+        job = Job(do, leave)
         try:
             self.waiting.put_nowait(job)
         except queue.Full:

@@ -1,0 +1,173 @@
+"""The server as it runs: connections that hold it up hold up nobody else, and its logs say nothing of anybody.
+
+Times in seconds.
+"""
+
+import http.client
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import uvicorn
+
+from simcrop.viewer.guards import Door
+from simcrop.viewer.limits import Limits
+from simcrop.viewer.serve import configured, listen
+
+LIMITS = replace(Limits(), headers_s=0.6, silence_s=0.6, body_s=1.2, connections=40)
+SECRET = "zebrafinchitis"
+
+
+@pytest.fixture(scope="module")
+def port(viewing: Callable[..., Any], cohort: Path, model: Path) -> Iterator[int]:
+    """Of a server in a thread of this process."""
+    made = viewing(cohort, model, **vars(LIMITS))
+    listening = listen("127.0.0.1", 0)
+    at = listening.getsockname()[1]
+    server = uvicorn.Server(configured(made.view, Door("127.0.0.1", at), LIMITS))
+    thread = Thread(target=lambda: server.run(sockets=[listening]))
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield at
+    server.should_exit = True
+    thread.join(20)
+    listening.close()
+    made.view.stop()
+
+
+def ask(port: int, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        content = None if body is None else json.dumps(body)
+        connection.request(method, path, content, {"Content-Type": "application/json", "X-Simcrop": "1"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def connected(port: int, first: bytes) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", port), timeout=10)
+    made.sendall(first)
+    return made
+
+
+def ends_within(open_: socket.socket, seconds: float) -> bytes:
+    """All that comes until the server hangs up."""
+    open_.settimeout(seconds)
+    came = b""
+    try:
+        while piece := open_.recv(65536):
+            came += piece
+    except ConnectionResetError:
+        pass
+    return came
+
+
+def head(port: int, path: str, *lines: str) -> bytes:
+    fixed = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "X-Simcrop: 1", *lines, "", ""]
+    return "\r\n".join(fixed).encode()
+
+
+def test_headers_that_never_end_are_hung_up_on(port: int) -> None:
+    with closing(connected(port, b"GET / HTTP/1.1\r\nHost: 127")) as slow:
+        for _ in range(3):  # a byte now and then does not help
+            time.sleep(0.1)
+            slow.sendall(b"0")
+        assert ends_within(slow, 5) == b""
+
+
+def test_second_request_of_a_connection_is_watched_as_well(port: int) -> None:
+    whole = f"GET /api/about HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    with closing(connected(port, whole + b"GET / HTTP/1.1\r\nHo")) as slow:
+        assert ends_within(slow, 5).startswith(b"HTTP/1.1 200")
+
+
+def test_half_bodies_and_half_uploads_are_left(port: int) -> None:
+    kinds = {
+        "/api/search": "Content-Type: application/json",
+        "/api/uploads": "Content-Type: multipart/form-data; boundary=b",
+    }
+    for path, kind in kinds.items():
+        with closing(connected(port, head(port, path, kind, "Content-Length: 1000") + b"--b\r\n")) as slow:
+            came = ends_within(slow, 5)
+            assert came.startswith(b"HTTP/1.1 408"), path
+            assert b"too slowly" in came
+
+
+def test_many_slow_clients_hold_up_nobody(port: int) -> None:
+    slow = [connected(port, b"GET / HTTP/1.1\r\nHost: ") for _ in range(20)]
+    slow += [
+        connected(
+            port,
+            head(
+                port, "/api/uploads", "Content-Type: multipart/form-data; boundary=b", "Content-Length: 999"
+            ),
+        )
+        for _ in range(5)
+    ]
+    try:
+        began = time.monotonic()
+        assert ask(port, "POST", "/api/search", {})[0] == 200
+        assert time.monotonic() - began < 0.6  # before any of them was hung up on
+    finally:
+        for one in slow:
+            one.close()
+
+
+def test_connections_are_bounded(port: int) -> None:
+    time.sleep(0.8)  # those of other tests are gone
+    open_ = [connected(port, b"") for _ in range(40)]
+    try:
+        with closing(connected(port, b"")) as beyond:
+            assert ends_within(beyond, 0.4) == b""
+    finally:
+        for one in open_:
+            one.close()
+    time.sleep(0.2)
+    assert ask(port, "GET", "/api/about")[0] == 200
+
+
+def test_logs_say_nothing_of_studies_searches_and_reports(
+    port: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        _, found = ask(port, "POST", "/api/search", {"words": SECRET})
+        key = json.loads(found)["studies"][0]["key"]
+        assert SECRET.encode() in ask(port, "GET", f"/api/studies/{key}")[1]
+        ask(port, "POST", f"/api/studies/{key}/maps", {"sentences": [f"The {SECRET}."]})
+        ask(port, "POST", f"/api/studies/{key}/maps", {"sentences": [SECRET], "no": SECRET})
+        ask(port, "GET", f"/api/{SECRET}")
+        with closing(connected(port, f"{SECRET}\r\n\r\n".encode())) as wrong:
+            assert b"400" in ends_within(wrong, 5)
+    out, err = capfd.readouterr()
+    told = caplog.text + out + err
+    assert SECRET not in told
+    assert "ct0" not in told
+    assert key not in told
+
+
+def test_fault_is_told_by_its_place_and_not_by_its_words(
+    cohort: Path,
+    viewing: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = viewing(cohort)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr(made.view.catalogue, "search", broken)
+    with caplog.at_level(logging.DEBUG):
+        answer = made.client.post("/api/search", json={})
+    assert answer.status_code == 500
+    assert SECRET not in answer.text + caplog.text
+    assert "RuntimeError" in caplog.text
+    made.view.stop()
