@@ -130,10 +130,8 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory, small_run: Callable[..., Path]) -> Iterator[Served]:
     uvicorn = pytest.importorskip("uvicorn", reason="EXTRA MISSING: pip install 'simcrop[viewer]'")
     from simcrop.data.ingest import ingest
-    from simcrop.viewer.app import application
     from simcrop.viewer.guards import Door
-    from simcrop.viewer.protocol import protocol_with
-    from simcrop.viewer.serve import listen
+    from simcrop.viewer.serve import configured, listen
     from simcrop.viewer.view import open_view
 
     home = tmp_path_factory.mktemp("viewed")
@@ -144,16 +142,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, small_run: Callable[..., Pa
     that_knows(view.sight)
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
-        config = uvicorn.Config(
-            application(view, Door("127.0.0.1", port)),
-            interface="asgi3",
-            http=protocol_with(view.limits),
-            lifespan="off",
-            log_config=None,
-            proxy_headers=False,
-            timeout_graceful_shutdown=3,
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(configured(view, Door("127.0.0.1", port), view.limits))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         yield Served(f"http://127.0.0.1:{port}/", raw)
