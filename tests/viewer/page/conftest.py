@@ -16,7 +16,12 @@ import pytest
 
 PAGE = Path(__file__).parents[3] / "src" / "simcrop" / "viewer" / "page"
 AXE = Path(__file__).parents[3] / "viewer-page" / "node_modules" / "axe-core" / "axe.min.js"
-SOFTWARE = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+SOFTWARE = (
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+)
 PATIENCE_MS = 30_000  # the processor draws, and other tests want it, too
 
 SPACING = (3.5, 3.75, 6.0)
@@ -44,7 +49,9 @@ def browser() -> Iterator[Any]:
         missing("install Debian's chromium")
     if not (PAGE / "niivue.js").is_file():
         missing("make page")
-    api = pytest.importorskip("playwright.sync_api", reason="VIEWER'S PAGE NOT LOOKED AT: pip install playwright")
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="VIEWER'S PAGE NOT LOOKED AT: pip install playwright"
+    )
     with api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=program, args=list(SOFTWARE))
         yield opened
@@ -59,7 +66,9 @@ def corner() -> np.ndarray:
 def chest(places: tuple[tuple[float, ...], ...], radius_mm: float = 18.0) -> tuple[np.ndarray, np.ndarray]:
     """HU of a body with two lungs and balls of soft tissue in them; a label for each ball."""
     x, y, z = (
-        (corner()[axis] + SPACING[axis] * np.arange(SHAPE[axis])).reshape([-1 if axis == n else 1 for n in range(3)])
+        (corner()[axis] + SPACING[axis] * np.arange(SHAPE[axis])).reshape(
+            [-1 if axis == n else 1 for n in range(3)]
+        )
         for axis in range(3)
     )
     hu = np.full(SHAPE, -1000.0)
@@ -168,7 +177,7 @@ def open_page(browser: Any, served: Served) -> Iterator[Callable[..., Any]]:
     """Opens the viewer in a fresh window. At the end nothing may stand on its console or have gone to another host."""
     made: list[tuple[Any, Seen]] = []
 
-    def open_at(path: str = "", width: int = 1280, height: int = 800, scheme: str = "dark") -> Any:
+    def open_at(path: str = "#view=axial", width: int = 1280, height: int = 800, scheme: str = "dark") -> Any:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
         )

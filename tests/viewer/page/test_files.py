@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.viewer.page.conftest import PAGE
 
 TOOLS = Path(__file__).parents[3] / "viewer-page"

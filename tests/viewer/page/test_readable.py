@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from tests.viewer.page.conftest import AXE, missing
 from tests.viewer.page.test_walk import choose, expect, opened
 
@@ -26,7 +25,11 @@ def barriers(page: Any) -> list[str]:
     ("scheme", "width", "height"), [("dark", 1280, 800), ("light", 1920, 1080), ("light", 820, 1180)]
 )
 def test_no_barrier_and_nothing_beyond_the_edge(
-    scheme: str, width: int, height: int, open_page: Callable[..., Any], keep_picture: Callable[[Any, str], None]
+    scheme: str,
+    width: int,
+    height: int,
+    open_page: Callable[..., Any],
+    keep_picture: Callable[[Any, str], None],
 ) -> None:
     page = open_page(width=width, height=height, scheme=scheme)
     assert barriers(page) == []

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-
 from tests.viewer.page.conftest import LEFT, RIGHT, SHAPE, SPACING
 
 pytestmark = pytest.mark.limit(240)
@@ -22,7 +21,7 @@ PATCH = (28.0, 24.0, 24.0)  # mm
 
 
 def opened(page: Any, name: str = "one") -> Any:
-    """The page with a study open, axial, its scores there."""
+    """The page with a study open, its scores there."""
     page.locator("#study-list button", has=page.get_by_text(name, exact=True)).click()
     return ready(page)
 
@@ -30,7 +29,6 @@ def opened(page: Any, name: str = "one") -> Any:
 def ready(page: Any) -> Any:
     expect(page.locator("#where")).to_contain_text("HU")
     expect(page.locator("#sentences .score").first).to_contain_text(".")
-    page.get_by_text("Axial", exact=True).click()
     return page
 
 
@@ -97,7 +95,9 @@ def test_a_chosen_sentence_shows_its_map_and_moves_nothing_until_asked(open_page
     assert len(coloured(shown[:, shown.shape[1] // 2 :], AMBER)) == 0, "nothing in the left lung"
 
 
-def test_next_and_previous_walk_through_the_regions_and_the_slider_follows(open_page: Callable[..., Any]) -> None:
+def test_next_and_previous_walk_through_the_regions_and_the_slider_follows(
+    open_page: Callable[..., Any],
+) -> None:
     page = opened(open_page())
     chosen = choose(page, LEFT_WORDS)
     page.keyboard.press("n")
@@ -174,7 +174,9 @@ def test_marks_are_signs_and_words_and_not_only_colours(open_page: Callable[...,
         expect(line).to_contain_text(f"({mark})")
 
 
-def test_a_typed_sentence_is_seen_at_once_and_never_stands_in_the_address(open_page: Callable[..., Any]) -> None:
+def test_a_typed_sentence_is_seen_at_once_and_never_stands_in_the_address(
+    open_page: Callable[..., Any],
+) -> None:
     page = opened(open_page())
     page.keyboard.press("w")
     page.keyboard.type("Something odd on the right")
@@ -208,9 +210,11 @@ def test_a_reload_keeps_study_place_window_sentences_and_style(open_page: Callab
     assert page.url == address
 
 
-def test_truth_is_drawn_where_there_is_any_and_its_classes_can_be_hidden(open_page: Callable[..., Any]) -> None:
+def test_truth_is_drawn_where_there_is_any_and_its_classes_can_be_hidden(
+    open_page: Callable[..., Any],
+) -> None:
     page = opened(open_page())
-    page.locator(f'[data-sentence]:has-text("{RIGHT_WORDS}")').click()
+    choose(page, RIGHT_WORDS)
     page.keyboard.press("c")
     expect(page.locator(".sentence.chosen .says")).to_contain_text("region 1")
     page.keyboard.press("Escape")
@@ -235,9 +239,9 @@ def test_the_list_is_searched_and_walked_with_keys(open_page: Callable[..., Any]
     page.locator("#words").fill("")
     expect(page.locator("#found")).to_have_text("3 studies")
     page.locator("#study-list button").first.focus()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    expect(page.locator("#study-list button").nth(1)).to_have_attribute("aria-current", "true")
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#study-list button").nth(2)).to_have_attribute("aria-current", "true")
     expect(page.locator("#where")).to_contain_text("HU")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
@@ -248,7 +252,9 @@ def test_a_scan_is_uploaded_and_a_bad_file_is_refused_clearly(
     open_page: Callable[..., Any], served: Any
 ) -> None:
     page = open_page()
-    page.seen.expected.append("the server responded with a status of 4")  # what Chromium itself says of a refusal
+    page.seen.expected.append(
+        "the server responded with a status of 4"
+    )  # what Chromium itself says of a refusal
     expect(page.locator("#found")).to_have_text("3 studies")
     page.keyboard.press("u")
     page.locator("#files").set_input_files({"name": "a.nii.gz", "mimeType": "x/y", "buffer": b"no scan"})
@@ -279,4 +285,4 @@ def test_pictures_and_maps_are_exported(open_page: Callable[..., Any]) -> None:
     assert len(coloured(saved, AMBER)) > 60
     with page.expect_download() as nifti:
         page.locator("#export-nifti").click()
-    assert nifti.value.suggested_filename == "simcrop-nifti.zip"
+    assert nifti.value.suggested_filename.endswith(".zip")

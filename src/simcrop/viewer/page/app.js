@@ -88,9 +88,9 @@ async function start() {
     return wanted.study ? open(wanted.study, wanted) : null;
   };
   addEventListener("hashchange", follow);
+  const opening = follow();
   if (early) open(early);
-  else if (readLink(location.hash).study) follow();
-  else
+  else if (!opening)
     await listed.then(() =>
       about.studies === 1
         ? byId("study-list").querySelector("button")?.click()
