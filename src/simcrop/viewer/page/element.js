@@ -58,6 +58,9 @@ export function choice(fieldset, name, options, chosen, onchange) {
   };
 }
 
+/** A similarity in two digits, zero without a sign. */
+export const twoDigits = (value) => (Math.round(value * 100) / 100 + 0).toFixed(2);
+
 let clears = 0;
 
 /** One line at the foot of the page that goes away again, read aloud by screen readers. */

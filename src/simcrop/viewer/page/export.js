@@ -1,7 +1,7 @@
 // What leaves the viewer: the picture as drawn with its legend (PNG, px), maps and regions as NIfTI or
 // DICOM in a zip.
 import * as api from "./api.js";
-import { byId } from "./element.js";
+import { byId, twoDigits } from "./element.js";
 import { Work } from "./work.js";
 
 /** `now()`: {key, scan, layers} of the open study. */
@@ -67,8 +67,8 @@ function legended(picture, layers) {
     pen.fillRect(size, y - size * 0.55, size * 1.1, size * 1.1);
     pen.fillText(letter, size * 2.6, y);
     pen.fillStyle = "#e9e8e4";
-    const score = sentence.answer.similarity_max.toFixed(2);
-    const words = `${sentence.text}  ·  ${sentence.mark}, score ${score}, line at ${threshold.toFixed(2)}`;
+    const score = twoDigits(sentence.answer.similarity_max);
+    const words = `${sentence.text}  ·  ${sentence.mark}, score ${score}, line at ${twoDigits(threshold)}`;
     pen.fillText(words, size * 4, y, made.width - size * 5);
   });
   return made;

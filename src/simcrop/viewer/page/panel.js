@@ -1,6 +1,6 @@
 // What can be done with the map of a chosen sentence: eye, way to its regions, threshold on its colour bar,
 // colour scale.
-import { drawing, element } from "./element.js";
+import { drawing, element, twoDigits } from "./element.js";
 
 const STEPS = 1000; // of the slider, over the map's values
 
@@ -91,7 +91,7 @@ function bar(layer, layers, act) {
     const input = element("input", {
       type: "number",
       step: 0.01,
-      value: layer.scale[n].toFixed(2),
+      value: twoDigits(layer.scale[n]),
       data: act(`scale${n}`),
       aria: { label: n ? "Brightest colour from" : "Darkest colour up to" },
     });
@@ -130,8 +130,8 @@ function bar(layer, layers, act) {
   const look = () => {
     const at = share(layer.threshold);
     slider.value = Math.round(at * STEPS);
-    slider.setAttribute("aria-valuetext", layer.threshold.toFixed(2));
-    number.textContent = layer.threshold.toFixed(2);
+    slider.setAttribute("aria-valuetext", twoDigits(layer.threshold));
+    number.textContent = twoDigits(layer.threshold);
     made.style.setProperty("--at", `${100 * at}%`);
     made.style.setProperty("--low", `${100 * share(layer.scale[0])}%`);
     made.style.setProperty("--high", `${100 * share(layer.scale[1])}%`);

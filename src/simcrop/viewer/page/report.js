@@ -1,6 +1,6 @@
 // The report beside the scan: one line a sentence, its mark and score; a chosen line holds what its map can
 // do.
-import { element } from "./element.js";
+import { element, twoDigits } from "./element.js";
 import { panel } from "./panel.js";
 
 export const MARKS = {
@@ -104,7 +104,7 @@ function scored(place, { answer }) {
   place.classList.toggle("waits", !answer);
   place.replaceChildren(
     element("span", { className: "unseen", textContent: answer ? " score " : " no score yet " }),
-    answer ? answer.similarity_max.toFixed(2) : "–",
+    answer ? twoDigits(answer.similarity_max) : "–",
   );
   return place;
 }

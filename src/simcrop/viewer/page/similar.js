@@ -1,6 +1,6 @@
 // Studies that the model finds like the open one. Similarity: cosine of their vectors.
 import * as api from "./api.js";
-import { byId, element, say } from "./element.js";
+import { byId, element, say, twoDigits } from "./element.js";
 
 /** Asks for them and shows them under the report. `onopen(key)` opens one. */
 export async function showSimilar(key, signal, onopen) {
@@ -30,7 +30,7 @@ export async function showSimilar(key, signal, onopen) {
         element(
           "button",
           { className: "quiet", onclick: () => onopen(study.key) },
-          element("span", { className: "score", textContent: study.similarity.toFixed(2) }),
+          element("span", { className: "score", textContent: twoDigits(study.similarity) }),
           element("strong", { textContent: study.name }),
           element("span", { className: "small", textContent: study.labels.join(", ") }),
         ),
