@@ -3,13 +3,14 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
+PAGE := src/simcrop/viewer/page/niivue.js
 # Test processes. Each computes with one thread, or they would fight for the cores; each takes whole files. They start
 # a hundred others, so that compiled modules are kept even where the shell says otherwise.
 JOBS ?= 2
 
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
-.PHONY: demo site test check format lint types clean
+.PHONY: demo site page page-or-note test check format lint types clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "simcrop needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 2; }
@@ -26,7 +27,16 @@ demo: $(VENV)/.ready
 site: $(VENV)/.ready
 	$(BIN)/python website/build.py build
 
-test: $(VENV)/.ready
+# What the page of `simcrop view` needs of NiiVue, as one file: npm, and the network the first time.
+page: $(PAGE)
+
+$(PAGE): viewer-page/package-lock.json viewer-page/build.mjs
+	cd viewer-page && npm ci --ignore-scripts && npm run build
+
+page-or-note:
+	@$(MAKE) --no-print-directory page || echo "VIEWER'S PAGE NOT BUILT: that takes npm and, once, the network. Its tests are skipped."
+
+test: $(VENV)/.ready page-or-note
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.ready format lint types test
@@ -41,4 +51,4 @@ types: $(VENV)/.ready
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 clean:
-	rm -rf $(VENV) demo build
+	rm -rf $(VENV) demo build viewer-page/node_modules src/simcrop/viewer/page/niivue.*

@@ -1,0 +1,79 @@
+// What the model says to the sentences of the open study: one answer a sentence, asked once, and its map as
+// numbers.
+import * as api from "./api.js";
+import { nifti } from "./nifti.js";
+
+// Sentences a request: the first scores come soon, and a click need not wait for the rest.
+const AT_ONCE = 8;
+
+export class Answers extends EventTarget {
+  /** Events: `answered` when a sentence has its `answer` (or `problem`). `fine`: shifted passes. */
+  constructor(key, signal, fine = 1) {
+    super();
+    this.fine = fine;
+    this.key = key;
+    this.signal = signal;
+    this.asked = new Map();
+    this.grids = new Map();
+  }
+
+  /** Asks for all of these, in portions, until done or the study is left. */
+  async all(sentences) {
+    for (let from = 0; from < sentences.length; from += AT_ONCE) {
+      const portion = sentences
+        .slice(from, from + AT_ONCE)
+        .filter((sentence) => !this.asked.has(sentence.text));
+      if (portion.length) await this.ask(portion).catch(() => null);
+      if (this.signal.aborted) return;
+    }
+  }
+
+  ask(sentences) {
+    const texts = [...new Set(sentences.map((sentence) => sentence.text))];
+    const coming = this.answered(texts, sentences);
+    for (const text of texts) this.asked.set(text, coming);
+    return coming;
+  }
+
+  async answered(texts, sentences) {
+    try {
+      const { maps } = await api.maps(
+        this.key,
+        { sentences: texts, fine: this.fine, top_k: null },
+        this.signal,
+      );
+      for (const sentence of sentences) sentence.answer = maps[texts.indexOf(sentence.text)];
+    } catch (problem) {
+      for (const text of texts) this.asked.delete(text);
+      for (const sentence of sentences) sentence.problem = problem.message;
+      throw problem;
+    } finally {
+      this.dispatchEvent(new Event("answered"));
+    }
+  }
+
+  /** The answer to one sentence, asked now if it was not, or again if the server has forgotten its map. */
+  async of(sentence, { again = false } = {}) {
+    if (again) this.asked.delete(sentence.text);
+    await (this.asked.get(sentence.text) ?? this.ask([sentence]));
+    if (!sentence.answer) await this.ask([sentence]);
+    return sentence.answer;
+  }
+
+  /** The map of a sentence on its own grid. */
+  async grid(sentence) {
+    const { map } = await this.of(sentence);
+    if (!this.grids.has(map)) this.grids.set(map, nifti(await this.bytesOf(map, sentence)));
+    return this.grids.get(map);
+  }
+
+  async bytesOf(map, sentence) {
+    try {
+      return await api.bytes(`/api/maps/${map}.nii.gz`, { signal: this.signal });
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+      const { map: fresh } = await this.of(sentence, { again: true });
+      return api.bytes(`/api/maps/${fresh}.nii.gz`, { signal: this.signal });
+    }
+  }
+}

@@ -1,0 +1,41 @@
+// The way to the regions of a map: largest first, each by a point in the slice that holds most of it. RAS+
+// mm, ml.
+import * as api from "./api.js";
+
+/** The regions of a layer above its threshold, asked of the server once a threshold. */
+export async function regionsOf(layer, answers) {
+  if (layer.regions) return layer.regions;
+  const { threshold } = layer;
+  let found;
+  try {
+    found = await api.regions(layer.map, threshold);
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    layer.map = (await answers.of(layer.sentence, { again: true })).map;
+    found = await api.regions(layer.map, threshold);
+  }
+  if (layer.threshold === threshold) layer.regions = found.regions;
+  return found.regions;
+}
+
+/**
+ * Moves to a region of the layer: the same again (0), the one after (1) or before (-1). Gives what to say
+ * about it.
+ */
+export async function go(layer, by, scan, answers) {
+  const regions = await regionsOf(layer, answers);
+  if (!regions.length) return "no region above this threshold";
+  layer.region = following(layer.region, by, regions.length);
+  const region = regions[layer.region];
+  scan.moveTo(region.centre_mm);
+  const { number, count } = scan.slice;
+  return `region ${layer.region + 1} of ${regions.length}, ${volume(region.ml)}, slice ${number} of ${count}`;
+}
+
+/** Of `count` regions the one to go to; -1: none was gone to yet. */
+function following(region, by, count) {
+  if (region < 0) return by < 0 ? count - 1 : 0;
+  return (region + by + count) % count;
+}
+
+export const volume = (ml) => (ml < 10 ? `${ml.toFixed(1)} ml` : `${Math.round(ml)} ml`);
