@@ -162,6 +162,31 @@ def test_sentences_show_beside_one_another_each_in_its_colour(open_page: Callabl
     assert len(coloured(shown, AMBER)) == len(coloured(shown, BLUE)) == 0
 
 
+def test_the_wheel_moves_and_zooms_and_the_right_button_changes_the_window(
+    open_page: Callable[..., Any],
+) -> None:
+    page = opened(open_page())
+    box = page.locator("#canvas").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.wheel(0, 120)
+    expect(page.locator("#slice-number")).not_to_have_text("25 of 48")
+
+    body = (picture(page).min(2) > 150).sum()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    assert (picture(page).min(2) > 150).sum() > 1.3 * body
+
+    page.mouse.down(button="right")
+    page.mouse.move(middle[0] + 60, middle[1] - 40, steps=4)
+    page.mouse.up(button="right")
+    expect(page.locator("#window-free")).to_be_checked()
+    assert page.locator("#level").input_value() != "-600"
+    page.keyboard.press("3")
+    expect(page.locator("#window-bone")).to_be_checked()
+
+
 def test_marks_are_signs_and_words_and_not_only_colours(open_page: Callable[..., Any]) -> None:
     page = opened(open_page())
     for words, sign, mark in (
