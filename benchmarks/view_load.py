@@ -1,8 +1,8 @@
 """`simcrop view` under load: many clients at once, beside them some that only hold connections open.
 
-    python benchmarks/view_load.py COHORT --model MODEL --clients 50 --seconds 60 --json benchmarks/results/view-load.json
+    python benchmarks/view_load.py COHORT --model MODEL --clients 50 --seconds 60 --json load.json
 
-Prints JSON. The server is a process of its own, started here. Each client asks again and again for what is kept already:
+Prints JSON. The server is a process of its own, started here. Each client asks again and again for what is kept:
 the list, a search, a study, its scan, a map, its regions. Counted are answers other than 200 and broken connections;
 measured the time until an answer is read whole, in ms, and the server's memory before, at half time and after, in MiB.
 Beside them slow clients send headers byte by byte or half an upload, and come back when they are hung up on.

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from simcrop.viewer.openapi import description
 from simcrop.viewer.table import ADDRESSES
 
@@ -27,6 +29,9 @@ def test_served_description_is_this_one(viewer: Any) -> None:
     assert viewer.client.get("/api/openapi.json").json() == description()
 
 
+@pytest.mark.filterwarnings(
+    "ignore::hypothesis.errors.HypothesisDeprecationWarning"
+)  # of schemathesis itself
 def test_no_request_is_answered_with_a_fault(
     cohort: Path, model: Path, viewing: Callable[..., Any], monkeypatch: Any
 ) -> None:

@@ -6,12 +6,17 @@ Times in seconds.
 import http.client
 import json
 import logging
+import os
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 from threading import Thread
 from typing import Any
 
@@ -171,3 +176,27 @@ def test_fault_is_told_by_its_place_and_not_by_its_words(
     assert SECRET not in answer.text + caplog.text
     assert "RuntimeError" in caplog.text
     made.view.stop()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_uploads_are_gone_when_it_is_ended(raw: Path, tmp_path: Path, how: signal.Signals) -> None:
+    command = [sys.executable, "-m", "simcrop", "view", str(raw / "ct0.nii.gz"), "--port", "0", "--no-open"]
+    told = {**os.environ, "TMPDIR": str(tmp_path), "MPLCONFIGDIR": str(raw.parent)}
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=told) as server:
+        try:
+            assert server.stdout is not None
+            at = int(server.stdout.readline().split("127.0.0.1:")[1].split("/")[0])
+            form = b'--b\r\nContent-Disposition: form-data; filename="a.nii"\r\n\r\nhalf'
+            kind = "Content-Type: multipart/form-data; boundary=b"
+            with closing(connected(at, head(at, "/api/uploads", kind, "Content-Length: 9999") + form)):
+                until = time.monotonic() + 20
+                while not list(tmp_path.glob("simcrop-view-*/upload-*")):
+                    assert time.monotonic() < until
+                    time.sleep(0.05)
+                server.send_signal(how)
+                assert server.wait(30) == 0
+        finally:
+            server.kill()
+        assert server.stderr is not None
+        assert server.stderr.read() == ""
+    assert list(tmp_path.glob("simcrop-view-*")) == []

@@ -34,6 +34,7 @@ EXTRAS = {
     "wandb": (["wandb"], "curves in W&B, log.wandb=offline"),
     "mlflow": (["mlflow"], "curves in MLflow, log.mlflow=true"),
     "hub": (["huggingface_hub"], "models at hf:// ids, simcrop push"),
+    "viewer": (["starlette", "uvicorn", "python_multipart"], "scans and maps in a browser, simcrop view"),
     "onnx": (["onnx", "onnxscript", "onnxruntime"], "encoders as ONNX, simcrop export --onnx"),
 }
 

@@ -4,13 +4,17 @@ No axes; times in seconds.
 """
 
 import logging
+import os
+import signal
 import socket
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Timer
+from typing import NoReturn
 
 import uvicorn
 
@@ -55,26 +59,60 @@ class Wanted:
 def view(wanted: Wanted, say: Callable[[str], None], limits: Limits = Limits()) -> None:
     """Serve until Ctrl-C. `say` is told where."""
     wanted.check()
-    listening = listen(wanted.host, wanted.port)
-    with listening, TemporaryDirectory(prefix="simcrop-view-", ignore_cleanup_errors=True) as folder:
-        port = listening.getsockname()[1]
-        opened = open_view(
-            wanted.place, wanted.model, wanted.report, Path(folder), wanted.root, limits=limits
-        )
-        address = f"http://{shown_host(wanted.host)}:{port}/"
-        say(f"open {address}{' and give the token' if wanted.token else ''}  (Ctrl-C ends it)")
-        if wanted.opens:
-            Timer(1.0, webbrowser.open, [address]).start()
+    ended = True
+    with (
+        ending(),
+        listen(wanted.host, wanted.port) as listening,
+        TemporaryDirectory(prefix="simcrop-view-", ignore_cleanup_errors=True) as folder,
+    ):
+        opened = open_view(wanted.place, wanted.model, wanted.report, Path(folder), wanted.root, limits)
         try:
-            door = Door(wanted.host, port, wanted.token)
-            uvicorn.Server(configured(opened, door, limits)).run(sockets=[listening])
+            run(opened, wanted, listening, say, limits)
         finally:
-            opened.stop()
+            ended = opened.stop()
+    if not ended:
+        os._exit(0)  # a thread is still computing what nobody wants, and Python would abort over it
+
+
+def run(
+    opened: View, wanted: Wanted, listening: socket.socket, say: Callable[[str], None], limits: Limits
+) -> None:
+    """Until somebody ends it."""
+    port = listening.getsockname()[1]
+    address = f"http://{shown_host(wanted.host)}:{port}/"
+    say(f"open {address}{' and give the token' if wanted.token else ''}  (Ctrl-C ends it)")
+    opening = Timer(1.0, webbrowser.open, [address])
+    if wanted.opens:
+        opening.start()
+    try:
+        uvicorn.Server(configured(opened, Door(wanted.host, port, wanted.token), limits)).run(
+            sockets=[listening]
+        )
+    finally:
+        opening.cancel()
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Ctrl-C, and being told to end, end it alike: with the folder of uploads gone, and no complaint."""
+
+    def end(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    kinds = (signal.SIGTERM, signal.SIGHUP)
+    before = {kind: signal.signal(kind, end) for kind in kinds}
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def configured(opened: View, door: Door, limits: Limits) -> uvicorn.Config:
-    """uvicorn as it is wanted here. It logs faults alone: a warning would quote what a client sent."""
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    """uvicorn as it is wanted here. It logs nothing, since it would quote what clients sent; the guard tells faults."""
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     return uvicorn.Config(
         lambda: application(opened, door),
         factory=True,
@@ -101,6 +139,7 @@ def listen(host: str, port: int) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            listening.listen(128)  # whoever comes while the model is loaded waits
         except BaseException:
             listening.close()
             raise

@@ -5,6 +5,7 @@ used, and that only if it is one that is known.
 """
 
 import asyncio
+import logging
 import re
 import shutil
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from simcrop.viewer.limits import Limits
 from simcrop.viewer.refusals import too_large
 from simcrop.viewer.view import View
 
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it would tell of what a client sent
 ALONE = (".nii.gz", ".nii", ".mha", ".nrrd", ".npz", ".zip")  # one file is the scan
 SLICES = (".dcm", ".dicom", ".ima")
 PAIRS = (".mhd", ".nhdr", ".hdr", ".img")

@@ -47,9 +47,9 @@ class View:
             raise SimcropError("no-model", "no model was given: simcrop view PLACE --model MODEL shows maps")
         return self.sight
 
-    def stop(self) -> None:
-        self.quick.stop()
-        self.slow.stop()
+    def stop(self) -> bool:
+        """Whether both threads have ended."""
+        return all([self.quick.stop(), self.slow.stop()])
 
 
 def open_view(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Literal
 
 from simcrop.errors import SimcropError
@@ -92,6 +92,7 @@ class Queue:
     def __init__(self, name: str, waiting: int, kept: int) -> None:
         self.waiting: queue.Queue[Job] = queue.Queue(waiting)
         self.kept, self.jobs, self.lock = kept, OrderedDict[str, Job](), Lock()
+        self.stopped = Event()
         self.thread = Thread(target=self.work, name=name, daemon=True)
         self.thread.start()
 
@@ -115,18 +116,24 @@ class Queue:
             return self.jobs.get(id)
 
     def work(self) -> None:
-        while True:
-            job = self.waiting.get()
+        while not self.stopped.is_set():
+            try:
+                job = self.waiting.get(timeout=0.2)
+            except queue.Empty:
+                continue
             job.run()
             job.do = done
             del job
 
-    def stop(self) -> None:
-        """What waits or runs is cancelled; the thread ends with the process."""
+    def stop(self, seconds: float = 10) -> bool:
+        """What waits or runs is cancelled; whether the thread has ended by then."""
+        self.stopped.set()
         with self.lock:
             jobs = list(self.jobs.values())
         for job in jobs:
             job.cancel()
+        self.thread.join(seconds)
+        return not self.thread.is_alive()
 
 
 def done(_: Job) -> None:
