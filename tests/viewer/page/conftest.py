@@ -186,6 +186,7 @@ def open_page(browser: Any, served: Served) -> Iterator[Callable[..., Any]]:
         page.on("request", lambda asked: elsewhere(asked.url, served.address, seen))
         made.append((context, seen))
         page.goto(served.address + path)
+        page.locator("html[data-awake]").wait_for()
         page.seen = seen
         return page
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.viewer.page.acts import choose, expect, opened
 from tests.viewer.page.conftest import AXE, missing
-from tests.viewer.page.test_walk import choose, expect, opened
 
 pytestmark = pytest.mark.limit(240)
 

@@ -79,6 +79,8 @@ async function start() {
   listenToButtons({ session, truth, similar, finer, remember });
   listenToKeys(acts({ session, scan, layers, truth, controls, similar, finer }));
 
+  document.documentElement.dataset.awake = "yes"; // every button and key does something from now on
+
   const follow = () => {
     const wanted = readLink(location.hash);
     if (wanted.window) controls.hu(wanted.window);

@@ -6,6 +6,7 @@ import { touches } from "./touches.js";
 import { range, windowOf } from "./windows.js";
 
 export const VIEWS = { all: 3, axial: 0, coronal: 1, sagittal: 2, solid: 4 };
+const CROSSHAIR_MM = 0.7;
 const DRAG = { contrast: 1, pan: 3, crosshair: 8, windowing: 9 };
 const AXIS = { axial: 2, all: 2, solid: 2, coronal: 1, sagittal: 0 };
 
@@ -17,7 +18,7 @@ export class Scan extends EventTarget {
     scan.niivue = new Niivue({
       backColor: [0.02, 0.024, 0.03, 1],
       crosshairColor: [0.45, 0.78, 1, 0.85],
-      crosshairWidth: 0.7,
+      crosshairWidth: CROSSHAIR_MM,
       crosshairWidthUnit: "mm",
       crosshairGap: 34,
       fontColor: [0.72, 0.76, 0.8, 1],
@@ -49,7 +50,12 @@ export class Scan extends EventTarget {
     scan.view = "all";
     scan.hu = [-600, 1500];
     scan.niivue.onLocationChange = () => scan.dispatchEvent(new Event("moved"));
-    scan.niivue.onIntensityChange = () => scan.dragged();
+    const drag = scan.niivue.windowingHandler.bind(scan.niivue); // it tells nobody
+    scan.niivue.windowingHandler = (...way) => {
+      drag(...way);
+      scan.dragged();
+    };
+    scan.niivue.resetBriCon = () => {}; // two clicks are no wish for another window
     touches(canvas, scan);
     return scan;
   }
@@ -66,6 +72,7 @@ export class Scan extends EventTarget {
     const image = await NVImage.new(bytes, "scan.nii.gz", "gray", 1, null, cal_min, cal_max);
     niivue.addVolume(image);
     niivue.scene.pan2Dxyzmm = [0, 0, 0, 1];
+    niivue.opts.crosshairWidth = CROSSHAIR_MM;
     niivue.setRenderAzimuthElevation(200, 12);
     niivue.volumes[0].cal_min = cal_min;
     niivue.volumes[0].cal_max = cal_max;
@@ -168,6 +175,8 @@ export class Scan extends EventTarget {
     const centre = this.niivue.frac2mm([0.5, 0.5, 0.5], 0, true);
     const shift = (axis) => (zoom === 1 ? 0 : (centre[axis] - this.at[axis]) * (1 - 1 / zoom));
     this.niivue.scene.pan2Dxyzmm = [shift(0), shift(1), shift(2), zoom];
+    this.niivue.opts.crosshairWidth = CROSSHAIR_MM / zoom;
+    if (this.niivue.crosshairs3D) this.niivue.crosshairs3D.mm[0] = NaN; // it is made anew then
     this.draw();
   }
 
