@@ -3,14 +3,19 @@
 Axes: pictures `(row, column, 3)`, uint8; places in RAS+ mm.
 """
 
+import base64
 import re
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.tasks.conftest import save_dicom, with_ids
 from tests.viewer.page.acts import AMBER, RIGHT_WORDS, choose, coloured, expect, opened, picture, place, ready
+from tests.viewer.page.conftest import RIGHT, chest
 
 pytestmark = pytest.mark.limit(240)
 
@@ -107,3 +112,44 @@ def test_pictures_and_maps_are_exported(open_page: Callable[..., Any]) -> None:
     with page.expect_download() as nifti:
         page.locator("#export-nifti").click()
     assert nifti.value.suggested_filename.endswith(".zip")
+
+
+def test_a_dicom_series_is_sent_as_a_folder_and_comes_back_as_dicom(
+    open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = open_page()
+    expect(page.locator("#found")).to_contain_text("studies")
+    page.keyboard.press("u")
+    series = with_ids(save_dicom(tmp_path / "slices", chest((RIGHT,))[0][::2, ::2, ::2], "Doe^Jane"))
+    page.locator("#folder").set_input_files(series)
+    expect(page.locator("#upload")).to_be_hidden()
+    expect(page.locator("#where")).to_contain_text("HU")
+    page.locator("#own-words").fill("A mass on the right.")
+    page.keyboard.press("Enter")
+    expect(page.locator(".sentence.chosen")).to_have_count(1)
+    page.locator("#open-export").click()
+    with page.expect_download() as sent:
+        page.locator("#export-dicom").click()
+    with zipfile.ZipFile(sent.value.path()) as archive:
+        names = {name.rpartition("/")[2] for name in archive.namelist()}
+    assert names >= {"maps.pm.dcm", "regions.seg.dcm", "report.sr.dcm"}
+    assert "Doe" not in page.url + sent.value.suggested_filename + "".join(names)
+
+
+def test_a_dropped_file_is_opened(open_page: Callable[..., Any], served: Any) -> None:
+    page = open_page()
+    expect(page.locator("#found")).to_contain_text("studies")
+    content = base64.b64encode((served.raw / "three.nii.gz").read_bytes()).decode()
+    dropped = page.evaluate_handle(
+        """(content) => {
+          const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([bytes], "mine.nii.gz"));
+          return dropped;
+        }""",
+        content,
+    )
+    for kind in ("dragenter", "drop"):
+        page.dispatch_event("body", kind, {"dataTransfer": dropped})
+    expect(page.locator("#study-name")).to_have_text("mine.nii.gz")
+    expect(page.locator("#where")).to_contain_text("HU")

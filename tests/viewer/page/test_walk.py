@@ -141,6 +141,18 @@ def test_the_wheel_moves_and_zooms_and_the_right_button_changes_the_window(
     expect(page.locator("#window-bone")).to_be_checked()
 
 
+def test_two_fingers_make_it_larger(open_page: Callable[..., Any]) -> None:
+    page = opened(open_page())
+    box = page.locator("#canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    body = (picture(page).min(2) > 150).sum()
+    fingers = page.context.new_cdp_session(page)
+    for kind, apart in (("touchStart", 40), ("touchMove", 60), ("touchMove", 90), ("touchEnd", None)):
+        points = [] if apart is None else [{"x": x - apart, "y": y}, {"x": x + apart, "y": y}]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert (picture(page).min(2) > 150).sum() > 1.3 * body
+
+
 def test_marks_are_signs_and_words_and_not_only_colours(open_page: Callable[..., Any]) -> None:
     page = opened(open_page())
     for words, sign, mark in (
