@@ -2,10 +2,8 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,19 +11,16 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from script_folder import scripts_in
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Imports a script by name, as it imports its own neighbours."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(SCRIPTS)
-    yield import_module
-    for name in set(sys.modules) - before:
-        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(SCRIPTS):
-            del sys.modules[name]
+    """Imports a script by name."""
+    with scripts_in(SCRIPTS, monkeypatch) as found:
+        yield found
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from script_folder import scripts_in
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = REPOSITORY / "website"
@@ -15,13 +15,9 @@ SCRIPTS = REPOSITORY / "website"
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Imports a script by name, as it imports its own neighbours."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(SCRIPTS)
-    yield import_module
-    for name in set(sys.modules) - before:
-        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(SCRIPTS):
-            del sys.modules[name]
+    """Imports a script by name."""
+    with scripts_in(SCRIPTS, monkeypatch) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
