@@ -25,7 +25,7 @@ import uvicorn
 
 from simcrop.viewer.guards import Door
 from simcrop.viewer.limits import Limits
-from simcrop.viewer.serve import configured, listen
+from simcrop.viewer.serve import Wanted, configured, listen, run
 
 LIMITS = replace(Limits(), headers_s=0.6, silence_s=0.6, body_s=1.2, connections=40)
 SECRET = "zebrafinchitis"
@@ -200,3 +200,17 @@ def test_uploads_are_gone_when_it_is_ended(raw: Path, tmp_path: Path, how: signa
         assert server.stderr is not None
         assert server.stderr.read() == ""
     assert list(tmp_path.glob("simcrop-view-*")) == []
+
+
+def test_page_that_was_not_built_is_told_of(
+    cohort: Path, viewing: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
+    made, said = viewing(cohort), list[str]()
+    for bundle in (tmp_path, tmp_path / "niivue.js"):
+        bundle.touch()
+        monkeypatch.setattr("simcrop.viewer.serve.BUNDLE", bundle)
+        with listen("127.0.0.1", 0) as listening:
+            run(made.view, Wanted(cohort, opens=False), listening, said.append, LIMITS)
+    made.view.stop()
+    assert ["make page" in line for line in said] == [False, True, False]

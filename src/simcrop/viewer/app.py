@@ -20,6 +20,7 @@ from simcrop.viewer.table import ADDRESSES
 from simcrop.viewer.view import View
 
 PAGE = Path(str(files("simcrop.viewer").joinpath("page")))
+BUNDLE = PAGE / "niivue.js"  # built, and in every wheel; not in a clone
 
 
 def application(view: View, door: Door) -> Guard:

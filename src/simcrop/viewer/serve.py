@@ -19,7 +19,7 @@ from typing import NoReturn
 import uvicorn
 
 from simcrop.errors import SimcropError
-from simcrop.viewer.app import application
+from simcrop.viewer.app import BUNDLE, application
 from simcrop.viewer.guards import LOOPBACK, Door
 from simcrop.viewer.limits import Limits
 from simcrop.viewer.protocol import protocol_with
@@ -81,6 +81,8 @@ def run(
     port = listening.getsockname()[1]
     address = f"http://{shown_host(wanted.host)}:{port}/"
     say(f"open {address}{' and give the token' if wanted.token else ''}  (Ctrl-C ends it)")
+    if not BUNDLE.is_file():
+        say("note: the page cannot draw, it was not built: make page in the clone (npm), then install again")
     opening = Timer(1.0, webbrowser.open, [address])
     if wanted.opens:
         opening.start()
