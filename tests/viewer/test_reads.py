@@ -14,6 +14,7 @@ import pytest
 
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import open_cohort
+from simcrop.errors import SimcropError
 from simcrop.evaluation.marks import mark_of
 from simcrop.viewer.shown import step_of
 
@@ -123,6 +124,16 @@ def test_single_scan_is_shown_with_its_report(raw: Path, viewing: Callable[..., 
         "No effusion.",
         "A nodule.",
     ]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "broken.nii.gz"])
+def test_single_file_that_is_no_scan_is_refused_before_anything_opens(
+    viewing: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(b"no scan")
+    with pytest.raises(SimcropError, match=name) as caught:
+        viewing(tmp_path / name)
+    assert "\n" not in caught.value.sentence
 
 
 def test_keys_are_the_same_in_each_start_and_hold_no_name(

@@ -65,6 +65,7 @@ def open_view(
         raise SimcropError("missing-file", f"{root}: no such folder; --root wants one that scans lie below")
     opened = open_place(place, model, report)
     scans = Scans(opened.cohort, limits)
+    read_alone(place, opened.catalogue, scans)
     view = View(
         opened.catalogue,
         opened.cohort,
@@ -84,6 +85,17 @@ def open_view(
             lambda _: sight.encode([FIRST])
         )  # the first sentence takes seconds more than the others
     return view
+
+
+def read_alone(place: Path, catalogue: Catalogue, scans: Scans) -> None:
+    """The only scan of a place is read before a browser opens, so that one that cannot be read is refused at once."""
+    entries = catalogue.fixed
+    if len(entries) != 1 or entries[0].path is None:
+        return
+    try:
+        scans.shown(entries[0])
+    except SimcropError as error:
+        raise SimcropError(error.reason, f"{place}: {error.sentence}") from error
 
 
 def sight_of(path: str, scans: Scans, limits: Limits) -> Sight:
