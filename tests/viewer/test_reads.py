@@ -4,6 +4,7 @@ Axes: x right, y front, z up (RAS+); places in mm.
 """
 
 import gzip
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,37 @@ def test_truth_lies_on_the_scan_and_its_classes_have_names(viewer: Any, cohort: 
     classes = viewer.client.get(f"/api/studies/{key}").json()["truth"]["classes"]
     assert [(one["value"], one["name"]) for one in classes] == [(1, "right lung"), (2, "left lung")]
     assert viewer.client.get(f"/api/studies/{viewer.key('ct2')}/truth.nii.gz").status_code == 404
+
+
+def test_mask_beside_a_scan_of_a_folder_lies_on_it_however_it_is_stored(
+    raw: Path, viewing: Callable[..., Any], tmp_path: Path
+) -> None:
+    for name in ("ct0.nii.gz", "classes.json"):
+        shutil.copy(raw / name, tmp_path)
+    mask = nib.load(raw / "ct0_mask.nii.gz")
+    flipped = mask.as_reoriented(np.array([[0, -1], [1, 1], [2, -1]]))
+    flipped.to_filename(tmp_path / "ct0_mask.nii.gz")
+    shown = viewing(tmp_path)
+    found = image(shown.client.get(f"/api/studies/{shown.key()}/truth.nii.gz").content)
+    wanted = nib.as_closest_canonical(mask)
+    assert (np.asanyarray(found.dataobj) == np.asanyarray(wanted.dataobj)).all()
+    np.testing.assert_allclose(found.affine, wanted.affine, atol=1e-4)
+    classes = shown.client.get(f"/api/studies/{shown.key()}").json()["truth"]["classes"]
+    assert [(one["value"], one["name"]) for one in classes] == [(1, "right lung"), (2, "left lung")]
+
+
+def test_mask_that_lies_elsewhere_is_a_note_and_the_scan_is_shown(
+    raw: Path, viewing: Callable[..., Any], tmp_path: Path
+) -> None:
+    shutil.copy(raw / "ct0.nii.gz", tmp_path)
+    mask = nib.load(raw / "ct0_mask.nii.gz")
+    nib.Nifti1Image(np.asanyarray(mask.dataobj)[1:], mask.affine).to_filename(tmp_path / "ct0_mask.nii.gz")
+    shown = viewing(tmp_path)
+    study = shown.client.get(f"/api/studies/{shown.key()}").json()
+    assert study["truth"] is None
+    assert "mask cannot be shown" in study["notes"][-1]
+    assert str(tmp_path) not in study["notes"][-1]
+    assert shown.client.get(f"/api/studies/{shown.key()}/scan.nii.gz").status_code == 200
 
 
 def test_large_scan_is_thinned_where_it_is_finest_and_says_so(raw: Path, viewing: Callable[..., Any]) -> None:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
+from simcrop.data.ingest.mask import Mask
 from simcrop.data.report import Report, sentences
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
@@ -24,7 +25,7 @@ KEY = 24  # hexadecimal digits
 
 @dataclass(frozen=True)
 class Entry:
-    """One study. It lies in row `row` of the cohort, or in a file or folder of its own, `path`."""
+    """One study. It lies in row `row` of the cohort, or in a file or folder of its own, `path`, with its `mask`."""
 
     key: str
     name: str
@@ -33,6 +34,7 @@ class Entry:
     report: Report = field(default=Report("", ""), repr=False)
     row: int | None = None
     path: Path | None = field(default=None, repr=False)
+    mask: Mask | None = field(default=None, repr=False)
     has_mask: bool = False
     uploaded: bool = False
 

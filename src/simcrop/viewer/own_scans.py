@@ -51,10 +51,11 @@ def open_own(view: View, path: str, job: Job) -> dict[str, str]:
         raise SimcropError("no-scan", NOWHERE) from None
     if not target.is_relative_to(view.root) or not is_scan(target):
         raise SimcropError("no-scan", NOWHERE)
-    studies = [one for one in list_folder(target).studies if one.path.resolve() == target]
+    listing = list_folder(target)
+    studies = [one for one in listing.studies if one.path.resolve() == target]
     if not studies:
         raise SimcropError("no-scan", NOWHERE)
-    return added(view, entry_of(studies[0], None), job)
+    return added(view, entry_of(studies[0], None, listing.classes), job)
 
 
 def added(view: View, entry: Entry, job: Job) -> dict[str, str]:

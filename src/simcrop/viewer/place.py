@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simcrop.data.ingest.mask import Mask
 from simcrop.data.layouts.folder import list_folder
 from simcrop.data.layouts.raw import ListingOptions, RawStudy
 from simcrop.data.readers import is_scan
@@ -89,7 +90,7 @@ def of_scans(place: Path, report: Path | None) -> Catalogue:
         )
     listing = list_folder(place, ListingOptions(reports=None if one else report))
     text = read_report_file(report) if one and report is not None else None
-    entries = [entry_of(study, text) for study in listing.studies]
+    entries = [entry_of(study, text, listing.classes) for study in listing.studies]
     if not entries:
         told = f": {listing.refusals[0].sentence}" if listing.refusals else ""
         raise SimcropError("no-scans", f"{place}: no scan found{told}")
@@ -100,9 +101,10 @@ def is_single(place: Path) -> bool:
     return place.is_file() or is_scan(place)
 
 
-def entry_of(study: RawStudy, report: Report | None) -> Entry:
+def entry_of(study: RawStudy, report: Report | None, classes: dict[int, str] | None) -> Entry:
     key = key_of("scan", str(study.path.resolve()))
     labels = tuple(name for name, value in study.labels.items() if value == 1)
     split = study.split if study.split != "train" else ""
     report = report or Report(study.findings, study.impression)
-    return Entry(key, study.id, split, labels, report, path=study.path)
+    mask = None if study.mask is None or study.marked else Mask(study.mask, classes)
+    return Entry(key, study.id, split, labels, report, path=study.path, mask=mask, has_mask=mask is not None)

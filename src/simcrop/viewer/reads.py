@@ -87,9 +87,12 @@ def whole_study(view: View, entry: Entry) -> replies.Study:
     grid = view.scans.grid(entry)
     texts, count = entry.lines, len(entry.findings)
     lines = [line(n, text, "findings" if n < count else "impression") for n, text in enumerate(texts)]
-    truth = None
+    truth, notes = None, list(grid.notes)
     if entry.has_mask:
-        truth = replies.Truth([replies.Class(*one) for one in view.scans.classes(entry, list(texts))])
+        try:
+            truth = replies.Truth([replies.Class(*one) for one in view.scans.classes(entry, list(texts))])
+        except SimcropError as error:
+            notes.append(f"its mask cannot be shown: {error.sentence}")
     return replies.Study(
         entry.key,
         entry.name,
@@ -98,7 +101,7 @@ def whole_study(view: View, entry: Entry) -> replies.Study:
         placed(grid),
         lines,
         truth,
-        list(grid.notes),
+        notes,
     )
 
 
@@ -124,7 +127,7 @@ async def truth(request: Request) -> Response:
     """The truth mask as NIfTI, whole numbers on the grid that is shown."""
     view = view_of(request)
     entry = view.catalogue.entry(request.path_params["key"])
-    return Pieces(await reading(view, partial(view.scans.truth, entry)), GZIP, view.limits.write_s)
+    return Pieces((await reading(view, partial(view.scans.truth, entry))).content, GZIP, view.limits.write_s)
 
 
 async def one_map(request: Request) -> Response:

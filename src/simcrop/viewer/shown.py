@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simcrop.data.guess import shown as shown_note
+from simcrop.data.ingest.mask import labels_on
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.store.findings import read_findings
@@ -56,13 +57,21 @@ class Shown:
     content: bytes
 
 
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """`values`: the labels in it; `content`: a packed NIfTI."""
+
+    values: tuple[int, ...]
+    content: bytes
+
+
 class Scans:
     """Reads scans of the cohort and of files; what the browser got stays for the next who asks."""
 
     def __init__(self, cohort: Cohort | None, limits: Limits) -> None:
         self.cohort, self.limits = cohort, limits
         self.kept = Kept[Shown](limits.shown, lambda one: len(one.content) + 1024)
-        self.masks = Kept[bytes](limits.shown // 8, len)
+        self.masks = Kept[Truth](limits.shown // 8, lambda one: len(one.content))
         self.grids = Kept[Grid](10_000, lambda _: 1)
         self.findings = None
         if cohort is not None and (cohort.path / FINDINGS).is_file():
@@ -111,35 +120,42 @@ class Scans:
             grid, notes=(*notes, f"shown thinned, every {every} voxels along x, y and z; maps use all of it")
         )
 
-    def truth(self, entry: Entry) -> bytes:
-        """The label volume as NIfTI, on the grid that is shown."""
+    def truth(self, entry: Entry) -> Truth:
+        """Its mask on the grid that is shown."""
         if not entry.has_mask:
             raise not_found("truth mask")
         return self.masks.get(entry.key, lambda: self.made_truth(entry))
 
-    def made_truth(self, entry: Entry) -> bytes:
-        with unnamed(entry):
-            labels, grid = self.study(entry).mask(), self.grid(entry)
+    def made_truth(self, entry: Entry) -> Truth:
+        grid = self.grid(entry)
+        if entry.mask is not None:
+            labels, values = labels_on(entry.mask, grid.shape, grid.affine)
+        else:
+            with unnamed(entry):
+                study = self.study(entry)
+                labels, values = study.mask(), study.mask_values
         x, y, z = grid.step
         small = labels.max(initial=0) <= np.iinfo(np.uint8).max
         labels = np.ascontiguousarray(labels[::x, ::y, ::z], np.uint8 if small else np.uint16)
-        return nifti_bytes(labels, grid.shown_affine)
+        return Truth(tuple(values), nifti_bytes(labels, grid.shown_affine))
 
     def classes(self, entry: Entry, sentences: list[str]) -> list[tuple[int, str, int | None]]:
         """What the values of its mask stand for, and the sentence that speaks of each, where the data set says so."""
-        study = self.study(entry)
-        if self.findings is None:
-            known = self.cohort.classes if self.cohort is not None else {}
-            return [(value, known.get(value, f"class {value}"), None) for value in study.mask_values]
+        if entry.mask is not None or self.findings is None:
+            cohort = {} if self.cohort is None else self.cohort.classes
+            known = (entry.mask.classes or {}) if entry.mask is not None else cohort
+            values = self.truth(entry).values if entry.mask is not None else self.study(entry).mask_values
+            return [(value, known.get(value, f"class {value}"), None) for value in values]
         at = {" ".join(text.split()): n for n, text in reversed(list(enumerate(sentences)))}
         return [
             (value, finding.category, at.get(" ".join(finding.text.split())))
-            for finding in self.findings.get(study.id, ())
+            for finding in self.findings.get(self.study(entry).id, ())
             for value in finding.values
         ]
 
     def forget(self, entry: Entry) -> None:
         self.kept.drop(entry.key)
+        self.masks.drop(entry.key)
         self.grids.drop(entry.key)
 
 

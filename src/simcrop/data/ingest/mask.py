@@ -22,7 +22,7 @@ from simcrop.data.label_volume import (
     resampled_labels,
 )
 from simcrop.data.overlaid import Overlaid, Part, check_listed
-from simcrop.data.preprocess import triple
+from simcrop.data.preprocess import Triple, triple
 from simcrop.data.readers import is_nifti, naming, read_stored
 from simcrop.data.readers.geometry import place
 from simcrop.data.readers.stored import Stored
@@ -59,13 +59,21 @@ def labels_of(mask: Mask, made: Resampled, hint: Hint | None) -> Labels:
     with naming(mask.path):
         if mask.findings:
             return labels_of_findings(mask, made)
-        stored = read_labels(mask, hint)
-        values = found_classes(stored.values, mask.classes)
-        source = on_scan(stored.values, stored.affine, made.source_shape, made.source_affine)
-        check_sides(source, made.source_affine, mask.classes or {})
+        source, values = labels_on(mask, made.source_shape, made.source_affine, hint)
         volume = made.volume
         resampled = resampled_labels(source, made.source_affine, triple(volume.shape), volume.affine)
         return Labels(source, resampled, values)
+
+
+def labels_on(
+    mask: Mask, shape: Triple, affine: np.ndarray, hint: Hint | None = None
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The labels, int16, in the order and direction of the axes of their scan, and the classes among them."""
+    stored = read_labels(mask, hint)
+    values = found_classes(stored.values, mask.classes)
+    labels = on_scan(stored.values, stored.affine, shape, affine)
+    check_sides(labels, affine, mask.classes or {})
+    return labels, values
 
 
 def read_labels(mask: Mask, hint: Hint | None) -> Stored:
