@@ -15,6 +15,7 @@ from tests.weights.conftest import released_state
 from simcrop.config import Recipe, load_recipe
 from simcrop.data.ingest import ingest
 from simcrop.data.store.cohort import open_cohort
+from simcrop.data.store.format import FINDINGS
 from simcrop.errors import SimcropError
 from simcrop.nn.position import interpolate_positions, sincos_3d, sincos_hw
 from simcrop.phantom.cohort import Request, write_cohort
@@ -172,6 +173,17 @@ def test_classes_come_from_the_cohort_and_none_is_learned_that_no_mask_has(cohor
         SimcropError, match="class 'spleen' is marked in none of its 3 studies; without it: --set"
     ):
         with_known_classes(recipe(), more)
+
+
+def test_marks_of_sentences_are_no_classes_whose_lack_is_background(cohort: Path, tmp_path: Path) -> None:
+    studies = replace(training_studies(open_cohort(cohort), recipe()), classes={})
+    with pytest.raises(SimcropError, match="names a class to learn"):
+        with_known_classes(recipe(), studies)
+    (tmp_path / FINDINGS).touch()
+    for asked in (recipe(), recipe("classes=[trachea]")):
+        with pytest.raises(SimcropError, match="cannot be learned as background") as caught:
+            with_known_classes(asked, replace(studies, path=tmp_path))
+        assert caught.value.reason == "no-class"
 
 
 def test_a_cohort_without_masks_is_refused(toy_cohort: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from simcrop.data.samples.collate import Texts
 from simcrop.data.samples.text_features import Asked, SentenceBank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.format import FINDINGS
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
@@ -113,11 +114,20 @@ def with_known_labels(recipe: Recipe, studies: Cohort) -> Recipe:
     return recipe.model_copy(update=recipe.label_settings(names))
 
 
+WITHOUT = {
+    False: "none of its masks names a class to learn",
+    True: "its masks mark each scan's own sentences, some in part, and no classes: what is not marked there may be ill "
+    "all the same, so it cannot be learned as background; simcrop ground-eval judges by such marks",
+}
+
+
 def with_known_classes(recipe: Recipe, studies: Cohort) -> Recipe:
     """The recipe with the classes that it learns, by name, each of which is marked in some scan."""
     if recipe.window_needs is None:
         return recipe
     known = {name: number for number, name in studies.classes.items()}
+    if not known:
+        raise SimcropError("no-class", f"{studies.path}: {WITHOUT[(studies.path / FINDINGS).is_file()]}")
     for name in recipe.class_names:
         if name not in known:
             hint = nearest(name, list(known)) or f"; it has {', '.join(known)}"
