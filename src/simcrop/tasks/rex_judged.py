@@ -74,13 +74,12 @@ def as_refused(study: Study, error: SimcropError) -> Refused:
 def counts_of(looking: Looking, studies: Sequence[Study], refused: list[Refused]) -> Iterator[Counted]:
     """Of every marked finding what a threshold is chosen by."""
     progress, pace = show_progress("choosing a threshold"), Pace("scans")
-    for study in studies:
+    for done, study in enumerate(studies, start=1):
         for maps in looked_at(looking, [study], refused):
             try:
                 yield from counted(maps)
             except SimcropError as error:
                 refused.append(as_refused(study, error))
-        done = studies.index(study) + 1
         progress(done, len(studies), pace(done, len(studies)))
 
 
