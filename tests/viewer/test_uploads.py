@@ -5,6 +5,7 @@ Sizes in bytes.
 
 import gzip
 import io
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -206,6 +207,23 @@ def test_scan_below_the_root_is_opened_and_nothing_else(open_door: Any, raw: Pat
         assert ended["error"]["reason"] == "no-scan", path
         sentences.add(ended["error"]["sentence"])
     assert len(sentences) == 1  # nobody learns what lies elsewhere
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_mask_beside_a_scan_below_the_root_is_shown_if_it_lies_there_itself(
+    cohort: Path, raw: Path, viewing: Callable[..., Any], tmp_path: Path, inside: bool
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copy(raw / "ct0.nii.gz", root)
+    real = (root if inside else tmp_path) / "labels" / "kept.nii.gz"
+    real.parent.mkdir()
+    shutil.copy(raw / "ct0_mask.nii.gz", real)
+    (root / "ct0_mask.nii.gz").symlink_to(real)
+    made = viewing(cohort, root=root)
+    key = made.done("/api/open", json={"path": "ct0.nii.gz"})["result"]["key"]
+    assert (made.client.get(f"/api/studies/{key}").json()["truth"] is not None) == inside
+    made.view.stop()
 
 
 def test_nothing_is_opened_without_a_root(viewer: Any) -> None:

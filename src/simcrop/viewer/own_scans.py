@@ -4,6 +4,7 @@ No axes or units.
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from simcrop.data.layouts.folder import list_folder
@@ -52,10 +53,12 @@ def open_own(view: View, path: str, job: Job) -> dict[str, str]:
     if not target.is_relative_to(view.root) or not is_scan(target):
         raise SimcropError("no-scan", NOWHERE)
     listing = list_folder(target)
-    studies = [one for one in listing.studies if one.path.resolve() == target]
-    if not studies:
+    study = next((one for one in listing.studies if one.path.resolve() == target), None)
+    if study is None:
         raise SimcropError("no-scan", NOWHERE)
-    return added(view, entry_of(studies[0], None, listing.classes), job)
+    if study.mask is not None and not study.mask.resolve().is_relative_to(view.root):
+        study = replace(study, mask=None)
+    return added(view, entry_of(study, None, listing.classes), job)
 
 
 def added(view: View, entry: Entry, job: Job) -> dict[str, str]:
