@@ -56,7 +56,9 @@ def out(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
             run(say=stop_at_the_ceiling)
         assert not list(folder.rglob("features/*.npz"))
         models = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}
-        run(resume=True)
+        found = json.dumps(run(resume=True))
+        patch.setattr("simcrop.experiments.experiment.probe_scores", None)
+        assert json.dumps(run(resume=True)) == found, "what is finished is not probed again"
     assert all(path.stat().st_mtime_ns == before for path, before in models.items())
     return folder
 

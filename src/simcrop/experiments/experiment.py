@@ -11,7 +11,7 @@ import numpy as np
 from simcrop.data.split import some_patients
 from simcrop.evaluation.pointing_game import Pointed
 from simcrop.experiments.arms import Arm
-from simcrop.experiments.cached import CachedFeatures, Pooled, cached_features
+from simcrop.experiments.cached import CachedFeatures, Pooled, cached_features, write_arrays
 from simcrop.experiments.cohorts import Part, PhantomCohorts
 from simcrop.experiments.scores import probe_scores
 from simcrop.experiments.shifted import shifted
@@ -47,8 +47,7 @@ class Experiment:
     def features(self, arm: Arm, seed: int, part: Part, shift_mm: float = 0.0) -> CachedFeatures:
         """Sentences are asked on the test part only. `shift_mm`: how far the field of view is moved beforehand."""
         truth, studies = self.cohorts.truth(part) if part == "test" else None, self.cohorts.open(part)
-        moved = f"-{shift_mm:g}mm" if shift_mm else ""
-        path = self.folder / "features" / f"{arm.key}-{seed}-{part}{moved}.npz"
+        path = self.folder / "features" / f"{arm.key}-{seed}-{part}{moved(shift_mm)}.npz"
         return cached_features(
             self.run(arm, seed), shifted(studies, shift_mm) if shift_mm else studies, truth, path
         )
@@ -64,15 +63,27 @@ class Experiment:
         """Probe scores of a part's scans, `(s, l)` per seed; probes learn from a `share` of the labelled patients, as
         they lie, and are asked about scans whose field of view is moved by `shift_mm`.
         """
-        labels, patients = self.cohorts.labels(self.labelled), self.cohorts.patients(self.labelled)
-        some = {seed: some_patients(patients, share, seed) for seed in self.seeds_of(arm)}
-        return [
-            probe_scores(
-                self.features(arm, seed, self.labelled).of(pool)[some[seed]],
-                labels[some[seed]],
-                patients[some[seed]],
+        return [self.probed(arm, seed, part, pool, share, shift_mm) for seed in self.seeds_of(arm)]
+
+    def probed(
+        self, arm: Arm, seed: int, part: Part, pool: Pooled, share: float, shift_mm: float
+    ) -> np.ndarray:
+        path = self.folder / "scores" / f"{arm.key}-{seed}-{part}{moved(shift_mm)}-{pool}-{share:g}.npz"
+        if not path.exists():
+            labels, patients = self.cohorts.labels(self.labelled), self.cohorts.patients(self.labelled)
+            some = some_patients(patients, share, seed)
+            scores = probe_scores(
+                self.features(arm, seed, self.labelled).of(pool)[some],
+                labels[some],
+                patients[some],
                 self.features(arm, seed, part, shift_mm).of(pool),
                 seed,
             )
-            for seed in self.seeds_of(arm)
-        ]
+            write_arrays(path, {"scores": scores})
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["scores"]
+
+
+def moved(shift_mm: float) -> str:
+    """What the names of files say of a moved field of view."""
+    return f"-{shift_mm:g}mm" if shift_mm else ""

@@ -54,6 +54,8 @@ def test_a_reload_keeps_study_place_window_sentences_and_style(open_page: Callab
     assert place(page) == stood
     page.wait_for_timeout(400)
     assert page.url == address
+    page.evaluate("location.hash = location.hash.replace('&look=outline', '')")
+    expect(page.locator("#style-fill")).to_be_checked()
 
 
 def test_the_list_is_searched_and_walked_with_keys(open_page: Callable[..., Any]) -> None:

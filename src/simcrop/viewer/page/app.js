@@ -85,8 +85,8 @@ async function start() {
     const wanted = readLink(location.hash);
     if (wanted.window) controls.hu(wanted.window);
     if (wanted.view) controls.view(wanted.view);
-    if (wanted.outline) controls.style("outline");
-    if (wanted.fine > 1) finer(true);
+    controls.style(wanted.outline ? "outline" : "fill");
+    finer(wanted.fine > 1);
     return wanted.study ? open(wanted.study, wanted) : null;
   };
   addEventListener("hashchange", follow);
