@@ -15,7 +15,7 @@ def test_distances_are_those_to_the_nearest_voxel_and_nothing_within_the_lesion(
     at = np.argwhere(mask == 4)
     rng = np.random.default_rng(0)
     centres = apply_affine(affine, rng.uniform(-4, 26, (300, 3)) * [1, 0.8, 0.7])
-    found = distances_mm(mask == 4, at, affine, centres)
+    found = distances_mm(at, affine, centres)
     voxels = apply_affine(affine, at)
     slow = np.linalg.norm(centres[:, None] - voxels, axis=-1).min(1)
     nearest = np.rint(apply_affine(np.linalg.inv(affine), centres)).astype(int)

@@ -93,13 +93,14 @@ def known_places(
     values = sorted({value for question in questions for value in question.values})
     if mask is not None and values:
         counts = dict(zip(values, lesion_voxels(mask, values, placement, grid), strict=True))
+        marked = np.argwhere(np.isin(mask, values))
+        marks = mask[tuple(marked.T)]
         for row, question in enumerate(questions):
-            inside = np.isin(mask, question.values)
-            at = np.argwhere(inside)
+            at = marked[np.isin(marks, question.values)]
             total[row] = len(at)
             if len(at):
                 lesion[row] = sum(counts[value] for value in question.values)
-                distance[row] = distances_mm(inside, at, placement.source_affine, centres)
+                distance[row] = distances_mm(at, placement.source_affine, centres)
                 level[row] = apply_affine(placement.source_affine, at.mean(0))[2]
     for row, question in enumerate(questions):
         if question.level_mm is not None:
@@ -108,12 +109,11 @@ def known_places(
     return lesion, scan, total, distance, level, centres[:, 2].astype(np.float32), ml
 
 
-def distances_mm(inside: np.ndarray, at: np.ndarray, affine: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """`(n,)`: of each of `centres` to the middle of the nearest voxel that is `inside`, 0 within one; `at` `(v, 3)`:
-    all such voxels.
-    """
-    low, high = at.min(0), at.max(0) + 1
-    box = np.ascontiguousarray(inside[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], np.int16)
+def distances_mm(at: np.ndarray, affine: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """`(n,)`: of each of `centres` to the middle of the nearest of the voxels `at` `(v, 3)`, 0 within one of them."""
+    low = at.min(0)
+    box = np.zeros(at.max(0) + 1 - low, np.int16)
+    box[tuple((at - low).T)] = 1
     rim = apply_affine(affine, surface(box, 1) + low)
     distance = KDTree(rim).query(centres)[0]
     voxel = np.rint(apply_affine(np.linalg.inv(affine), centres)).astype(int) - low
