@@ -56,6 +56,7 @@ USAGE = {
     "ground m ct --out o --top-k 0 --sentence x": "--top-k",
     "ground m ct --out o --colour red": "No such option",
     "ground m ct --out o --sentence a nodule": "put a sentence in quotes",
+    "ingest raw --out o --spacing 1.5 1.5 3": "commas, 1.5,1.5,3; see simcrop ingest --help",
     "reproduce table4 --out o": "cannot reproduce 'table4': there are table1, table2, table3, fig2",
     "reproduce natural --out o --size tiny": "--size is not for natural",
     "reproduce ceiling --out o --seeds 2": "--seeds is not for ceiling",

@@ -238,7 +238,7 @@ def sentence_of(error: Exception) -> str:
         return " ".join(error.sentence.split())
     if isinstance(error, UsageProblem):
         problem: Any = error
-        return usage_sentence(" ".join(problem.format_message().split()))
+        return usage_sentence(" ".join(problem.format_message().split()), getattr(problem, "ctx", None))
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
@@ -252,10 +252,15 @@ def sentence_of(error: Exception) -> str:
     return f"a fault in simcrop, {kind} in {where}; --debug shows the trace, which may quote your data"
 
 
-def usage_sentence(message: str) -> str:
-    """The parser's words, but for those that would repeat a sentence somebody forgot to quote."""
+def usage_sentence(message: str, context: Any) -> str:
+    """The parser's words, but for those that would repeat a sentence somebody forgot to quote. `context`: the parser's
+    of the verb, if it came so far.
+    """
     if message.startswith("Got unexpected extra argument"):
-        return 'too many words; put a sentence in quotes: --sentence "A nodule in the left upper lobe."'
+        if context is None or any(option.name == "sentence" for option in context.command.params):
+            return 'too many words; put a sentence in quotes: --sentence "A nodule in the left upper lobe."'
+        verb = context.command.name
+        return f"too many words; numbers of one value stand with commas, 1.5,1.5,3; see simcrop {verb} --help"
     return f"{message.rstrip('.')}; see simcrop --help" if message.startswith("No such") else message
 
 
