@@ -121,11 +121,11 @@ def write_page(
     )
     page.section(
         "What it learned from",
-        "Eq. 1 reconstructs masked patches, Eq. 4 aligns sentences with patches of their own scan, Eq. 6 predicts "
-        "masked words. The cross-image term is our extension: a sentence must also find its own scan among those of "
-        "a batch.",
+        "Eq. 1 reconstructs masked patches, Eq. 6 predicts masked words. The cross-image term is our extension: by its "
+        "nearest patches a sentence must find its own scan among those of a batch. Eq. 4, which compares the sentences "
+        "of one report alone, is off in this recipe: it drew some kinds of sentences to places that are not theirs.",
     )
-    page.drawing(draw_curves(rows, ["volume", "align", "report", "cross_image"], "Loss terms over steps"))
+    page.drawing(draw_curves(rows, ["volume", "report", "cross_image"], "Loss terms over steps"))
     page.section("How long it took", SPARED.format(", ".join(saved)) if saved else "")
     page.table([[name, round(value, 1)] for name, value in seconds.items()], ["station", "seconds"])
     page.write(path)
@@ -193,7 +193,7 @@ def words(metrics: Mapping[str, Any]) -> str:
         f"their nearest patch on it; asked for a finding that the scan lacks, the same lesions are met in "
         f"{metrics['pointing_hit_swapped']:.0%}, the usual place of such findings meets them in "
         f"{metrics['pointing_prior']:.0%}, and a patch taken blindly in {metrics['pointing_chance']:.0%}."
-        "\n\nEq. 4 alone can be met by a fixed map from place to sentence: within a report, sentences find their "
+        "\n\nA fixed map from place to sentence can tell the sentences of one report apart: they find their "
         f"regions in {percent(metrics, 'align_accuracy')} of cases with the true scan, in "
         f"{percent(metrics, 'align_accuracy_mispaired')} with another patient's and in "
         f"{percent(metrics, 'align_accuracy_blank')} with a blank one. Judge the method by the figures above, not by "

@@ -36,6 +36,8 @@ POOL: Pooled = "both"
 SHARE = 0.1  # of the labelled patients, for a second probe
 SHIFT_MM = 30.0  # of the field of view along every axis, at test time
 
+ALIGNED_AS_PRINTED = ("align.use_sa=true", "align.cross_image=false")  # what is aligned in the paper
+
 RANDOM = Arm("Random init", BASE, trained=False, base=BASE)
 MAE = Arm("MAE", "mae-tiny", base=BASE)
 PLUS = Arm("SimCroP plus", BASE, base=BASE)
@@ -45,8 +47,9 @@ LUNGS = Arm("centred by the lungs", BASE, ("input.centre=lungs",), seeds=1, base
 PARTS = (
     Arm("without masked volume", BASE, ("mim.weight=0",), base=BASE),
     Arm("without masked words", BASE, ("mlm.weight=0",), base=BASE),
-    Arm("without Eq. 4", BASE, ("align.use_sa=false",), base=BASE),
-    Arm("without the cross-image term", BASE, ("align.cross_image=false", "align.weight=1"), base=BASE),
+    Arm("with Eq. 4 at a hundredth", BASE, ("align.use_sa=true", "align.weight=0.01"), base=BASE),
+    Arm("Eq. 4 instead of the cross-image term", BASE, ALIGNED_AS_PRINTED, base=BASE),
+    Arm("the cross-image term alone", BASE, ("mim.weight=0", "mlm.weight=0"), base=BASE),
     Arm("without attention", BASE, ("align.cross_image.skip_attention=1",), base=BASE),
     Arm("attention in every step", BASE, ("align.cross_image.skip_attention=0",), seeds=1, base=BASE),
     Arm("whole patches", BASE, ("vision.cells=[1, 1, 1]",), seeds=1, base=BASE),

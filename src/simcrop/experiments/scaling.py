@@ -16,7 +16,7 @@ from simcrop.experiments.ceilings import Reader, find_ceilings, taught_statistic
 from simcrop.experiments.cohorts import Plan, draw_cohorts
 from simcrop.experiments.experiment import Experiment
 from simcrop.experiments.extension_results import figures
-from simcrop.experiments.natural import BASE, MAE, PLUS, POOL, RANDOM
+from simcrop.experiments.natural import ALIGNED_AS_PRINTED, BASE, MAE, PLUS, POOL, RANDOM
 from simcrop.experiments.scaling_text import write_texts
 from simcrop.experiments.scores import over_cohorts, reached_by_pointing, reached_by_probe
 from simcrop.experiments.side_by_side import Say, processors, train_all
@@ -26,7 +26,7 @@ from simcrop.model import load
 from simcrop.tasks.folder import open_folder, write_metrics
 
 PLAN = Plan(pretrain=9600, probe=600, choose=0, test=400, difficulty="real", size="small")
-PAPER = Arm("SimCroP paper", BASE, ("align.cross_image=false", "align.weight=1"), base=BASE)
+PAPER = Arm("SimCroP paper", BASE, ALIGNED_AS_PRINTED, base=BASE)
 METHODS = (PLUS, PAPER, MAE)
 PATIENTS = (600, 2400, 9600)
 SEEN = (5_600, 22_400, 89_600)  # scans; the middle one for every number of patients
