@@ -1,9 +1,8 @@
 // What the graphics card computes for each point of a slice and each ray of the 3D picture.
 //
 // Maps stay on their own small grids; a map's threshold, colours and eye are numbers that a drawing hands
-// over, so that
-// a moved slider costs one drawing and nothing else. Texture coordinates `(x, y, z)` run over the scan from
-// 0 to 1.
+// over, so that a moved slider costs one drawing and nothing else. Texture coordinates `(x, y, z)` run over
+// the scan from 0 to 1.
 
 export const LAYERS = 6;
 const each = (line) => Array.from({ length: LAYERS }, (_, n) => line.replaceAll("#", String(n))).join("\n");

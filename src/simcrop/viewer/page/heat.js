@@ -1,8 +1,7 @@
 // Similarity maps and truth masks on the graphics card, drawn over NiiVue's slices and in its 3D picture.
 //
 // A map lies on its own grid of patches with its own affine (voxel to RAS+ mm); values are kept as shares
-// of [least,
-// greatest], which half floats hold to 0.05 %.
+// of [least, greatest], which half floats hold to 0.05 %.
 import { LAYERS, RENDER, RENDER_CORNERS, SLICE } from "./glsl.js";
 import { inverse, product } from "./nifti.js";
 
