@@ -6,6 +6,7 @@ Sizes in bytes.
 import gzip
 import io
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,6 +99,36 @@ def test_similar_studies_of_an_upload(open_door: Any, raw: Path) -> None:
     assert len(found) == 2
 
 
+def pair(raw: Path, ending: str) -> list[tuple[str, bytes]]:
+    """A scan as SimpleITK writes it: a header, and its voxels in a second file."""
+    sitk = pytest.importorskip("SimpleITK")
+    with tempfile.TemporaryDirectory() as folder:
+        sitk.WriteImage(sitk.ReadImage(str(raw / "ct1.nii.gz")), str(Path(folder) / f"one{ending}"))
+        return sorted((path.name, path.read_bytes()) for path in Path(folder).iterdir())
+
+
+def away(name: str, header: bytes) -> tuple[str, bytes]:
+    return name, header.replace(b"one.raw", b"/etc/passwd")
+
+
+@pytest.mark.parametrize("ending", [".mhd", ".nhdr"])
+def test_a_header_and_its_voxels_in_two_files_are_one_scan(open_door: Any, raw: Path, ending: str) -> None:
+    def shown(*files: tuple[str, bytes]) -> tuple[str, nib.Nifti1Image]:
+        ended = taken(open_door, *files)
+        assert ended["state"] == "done", ended
+        path = f"/api/studies/{ended['result']['key']}"
+        content = open_door.client.get(f"{path}/scan.nii.gz").content
+        name = open_door.client.get(path).json()["name"]
+        return name, nib.Nifti1Image.from_bytes(gzip.decompress(content))
+
+    _, whole = shown(("ct.nii.gz", (raw / "ct1.nii.gz").read_bytes()))
+    for files in (pair(raw, ending), pair(raw, ending)[::-1]):
+        name, scan = shown(*files)
+        assert name == f"one{ending}"
+        np.testing.assert_array_equal(scan.get_fdata(), whole.get_fdata())
+        np.testing.assert_allclose(scan.affine, whole.affine, atol=1e-4)
+
+
 def bomb() -> bytes:
     """A header that promises 1 GB, of which the zeros come."""
     header = nib.Nifti1Header()
@@ -116,6 +147,10 @@ BAD: dict[str, tuple[Callable[[Path], list[tuple[str, bytes]]], str]] = {
     "zip of paths": (lambda _: [("a.zip", zipped({"../../a.dcm": b"x"}))], "unsafe-path"),
     "no picture": (lambda _: [("a.txt", b"hello"), ("b.txt", b"you")], "no-scan"),
     "two scans": (lambda _: [("a.nii", b"1"), ("b.nii", b"2")], "many-scans"),
+    "header alone": (lambda raw: pair(raw, ".mhd")[:1], "missing-file"),
+    "header of another": (lambda raw: [pair(raw, ".mhd")[0], ("b.raw", b"x")], "missing-file"),
+    "header that leads away": (lambda raw: [away(*pair(raw, ".mhd")[0]), ("passwd", b"x")], "truncated-file"),
+    "two headers": (lambda raw: pair(raw, ".mhd")[:1] * 2, "many-scans"),
 }
 
 
@@ -163,7 +198,7 @@ def test_uploads_are_bounded_in_bytes_and_files(open_door: Any) -> None:
             400,
         ),
         (
-            b'--b\r\nContent-Disposition: form-data; filename="a.mhd"\r\n\r\n1',
+            b'--b\r\nContent-Disposition: form-data; filename="a.hdr"\r\n\r\n1',
             "multipart/form-data; boundary=b",
             422,
         ),

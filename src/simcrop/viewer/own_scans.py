@@ -27,7 +27,7 @@ def take(view: View, arrived: Arrived, job: Job) -> dict[str, str]:
         job.tell(0.1, f"reading {len(arrived.files)} file{'s' * (len(arrived.files) > 1)}")
         key = key_of("upload", arrived.digest.hexdigest())
         report = report_in(arrived)
-        entry = Entry(key, arrived.name, report=report, path=arrived.scan, uploaded=True)
+        entry = Entry(key, arrived.name, report=report, path=arrived.scan(), uploaded=True)
         return added(view, entry, job)
     except BaseException:
         arrived.remove()

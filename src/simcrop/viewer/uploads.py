@@ -22,14 +22,15 @@ from starlette.requests import ClientDisconnect, Request
 
 from simcrop.data.report import LARGEST_FILE
 from simcrop.errors import SimcropError, printable
+from simcrop.viewer.header_pair import HEADERS, IN_ITSELF, is_header, join, named_in
 from simcrop.viewer.limits import Limits
 from simcrop.viewer.refusals import too_large
 from simcrop.viewer.view import View
 
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it would tell of what a client sent
-ALONE = (".nii.gz", ".nii", ".mha", ".nrrd", ".npz", ".zip")  # one file is the scan
+ALONE = (".nii.gz", ".nii", ".mha", ".nrrd", ".npz", ".zip", *HEADERS)  # one file is the scan
 SLICES = (".dcm", ".dicom", ".ima")
-PAIRS = (".mhd", ".nhdr", ".hdr", ".img")
+PAIRS = (".hdr", ".img")
 REPORT = "report"
 SHOWN = 80  # letters of a name
 ROOM_LEFT = 1 << 30  # on the disk, for everybody else
@@ -48,18 +49,35 @@ class Arrived:
     @property
     def name(self) -> str:
         """Only ever shown."""
-        if len(self.files) > 1:
+        shown = 0 if len(self.files) == 1 else self.header
+        if shown is None:
             return f"{len(self.files)} files"
-        return printable(re.split(r"[/\\]", self.names[0])[-1])[-SHOWN:] or "a file"
+        return printable(re.split(r"[/\\]", self.names[shown])[-1])[-SHOWN:] or "a file"
 
     @property
+    def header(self) -> int | None:
+        """Which of two files is a header, if the other one may hold its voxels."""
+        headers = [n for n, path in enumerate(self.files) if is_header(path)]
+        others = [path for path in self.files if not path.name.endswith((*ALONE, *SLICES))]
+        return headers[0] if len(self.files) == 2 and len(headers) == len(others) == 1 else None
+
     def scan(self) -> Path:
-        """The file, or the folder of all slices, that readers take."""
-        if len(self.files) == 1 and self.files[0].name.endswith(ALONE):
-            return self.files[0]
+        """The file, or the folder of all slices, that readers take; a header then names the voxels sent with it."""
+        first = self.files[0]
+        if len(self.files) == 1 and first.name.endswith(ALONE):
+            if is_header(first) and named_in(first).lower() not in IN_ITSELF:
+                raise SimcropError(
+                    "missing-file", "the header's voxels lie in another file: send both at once"
+                )
+            return first
+        if self.header is not None:
+            header, voxels = self.header, 1 - self.header
+            join(self.files[header], self.files[voxels], self.names[voxels])
+            return self.files[header]
         if any(path.name.endswith(ALONE) for path in self.files):
             raise SimcropError(
-                "many-scans", "one scan at a time: one file, or the DICOM slices of one series"
+                "many-scans",
+                "one scan at a time: one file, a header and its voxels, or the slices of a series",
             )
         return self.folder
 
@@ -145,7 +163,7 @@ def ending_of(name: str) -> str:
     lower = name.lower()
     if lower.endswith(PAIRS):
         raise SimcropError(
-            "many-scans", "a header and its voxels in two files are not taken here: send .nii, .mha or .nrrd"
+            "many-scans", "a .hdr and its .img in two files are not taken here: send .nii, .mha or .nrrd"
         )
     if lower.endswith(SLICES):
         return SLICES[0]
