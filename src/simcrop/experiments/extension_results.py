@@ -10,7 +10,7 @@ import numpy as np
 
 from simcrop.data.split import Split
 from simcrop.experiments.arms import MAE, PLUS, RANDOM, Arm
-from simcrop.experiments.cached import POOLS, Pooled
+from simcrop.experiments.cached import Pooled
 from simcrop.experiments.cohorts import SEEDS, Part
 from simcrop.experiments.experiment import Experiment
 from simcrop.experiments.scores import (
@@ -41,19 +41,16 @@ def gather_results(experiment: Experiment, chosen: Mapping[str, Pooled]) -> dict
     arms: dict[str, dict[str, Any]] = {}
     for arm in experiment.arms:
         pool: Pooled = chosen.get(arm.name, "mean")
-        pools: set[Pooled] = {*POOLS, pool}
-        by_pool = {pool: experiment.scores(arm, "test", pool) for pool in pools}
-        reached = {pool: reached_by_probe(scores, truth, patients) for pool, scores in by_pool.items()}
-        probed[arm.name] = reached[pool]
+        scores = experiment.scores(arm, "test", pool)
+        probed[arm.name] = reached_by_probe(scores, truth, patients)
         arms[arm.name] = {
             "seeds": list(experiment.seeds_of(arm)),
             "pool": pool,
-            "probe": figures(reached[pool]),
-            **{f"probe_{pool}": figures(reached[pool]) for pool in POOLS},
+            "probe": figures(probed[arm.name]),
             "labels": dict(
                 zip(
                     experiment.cohorts.plan.labels,
-                    reached_by_label(by_pool[pool], truth).tolist(),
+                    reached_by_label(scores, truth).tolist(),
                     strict=True,
                 )
             ),
