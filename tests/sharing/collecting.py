@@ -17,6 +17,7 @@ LONGEST = (
     "tasks/test_signals.py",
     "tasks/test_every_method.py",
     "page/test_walk.py",
+    "page/test_acts.py",
     "experiments/test_demo.py",
     "experiments/test_natural.py",
     "phantom/test_real_chest.py",
