@@ -111,6 +111,14 @@ def away(name: str, header: bytes) -> tuple[str, bytes]:
     return name, header.replace(b"one.raw", b"/etc/passwd")
 
 
+def local(name: str, header: bytes) -> tuple[str, bytes]:
+    return name, header.replace(b"one.raw", b"LOCAL")
+
+
+def long(name: str, header: bytes) -> tuple[str, bytes]:
+    return name, header + b"\n" * 1_900_000
+
+
 @pytest.mark.parametrize("ending", [".mhd", ".nhdr"])
 def test_a_header_and_its_voxels_in_two_files_are_one_scan(open_door: Any, raw: Path, ending: str) -> None:
     def shown(*files: tuple[str, bytes]) -> tuple[str, nib.Nifti1Image]:
@@ -150,6 +158,8 @@ BAD: dict[str, tuple[Callable[[Path], list[tuple[str, bytes]]], str]] = {
     "header alone": (lambda raw: pair(raw, ".mhd")[:1], "missing-file"),
     "header of another": (lambda raw: [pair(raw, ".mhd")[0], ("b.raw", b"x")], "missing-file"),
     "header that leads away": (lambda raw: [away(*pair(raw, ".mhd")[0]), ("passwd", b"x")], "truncated-file"),
+    "voxels behind the header": (lambda raw: [local(*pair(raw, ".mhd")[0]), ("LOCAL", b"x")], "missing-file"),
+    "header without end": (lambda raw: [long(*pair(raw, ".mhd")[0]), pair(raw, ".mhd")[1]], "unreadable"),
     "two headers": (lambda raw: pair(raw, ".mhd")[:1] * 2, "many-scans"),
 }
 

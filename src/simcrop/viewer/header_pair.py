@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from simcrop.data.readers import metaimage, nrrd
+from simcrop.data.readers.voxels import HEADER_LIMIT
 from simcrop.errors import SimcropError
 
 HEADERS = (".mhd", ".nhdr")
@@ -23,10 +24,13 @@ def join(header: Path, voxels: Path, called: str) -> None:
 
     Raises SimcropError where it names another file, so that no scan is read with the voxels of its neighbour.
     """
-    if last(named_in(header)) != last(called):
+    named = named_in(header)
+    if named.lower() in IN_ITSELF or last(named) != last(called):
         raise SimcropError(
             "missing-file", "the header names another file of voxels than the one sent with it"
         )
+    if header.stat().st_size > HEADER_LIMIT:
+        raise SimcropError("unreadable", "more follows the text header than any header has")
     header.write_bytes(NAMED.sub(lambda line: line[1] + voxels.name.encode(), header.read_bytes()))
     if named_in(header) != voxels.name:
         raise SimcropError("unreadable", "the header does not say plainly which file holds its voxels")
