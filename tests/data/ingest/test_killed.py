@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from simcrop.data.ingest import ingest
+from simcrop.data.ingest.job import Job, store_scan
+from simcrop.data.ingest.journal import Record
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
 
@@ -49,6 +51,25 @@ def test_killed_ingest_continues_to_the_same_result(
     assert content(broken) == content(whole)
     kept = [name for name, at in before.items() if (broken / "volumes" / name).stat().st_mtime_ns == at]
     assert len(kept) == 2
+
+
+def test_what_a_worker_left_half_written_is_not_in_the_cohort(
+    source: Path,
+    tmp_path: Path,
+    content: Callable[[Path], dict[str, object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ingest(source, "folder", tmp_path / "whole")
+
+    def leaving(jobs: list[Job]) -> Iterator[Record]:
+        """As a pool does whose worker or machine dies in the middle of a file: another takes over its job."""
+        for job in jobs:
+            job.target.with_name(f".{job.target.name}.elsewhere-77.tmp").write_bytes(b"half")
+            yield store_scan(job)
+
+    monkeypatch.setattr("simcrop.data.ingest.run.pool_of", lambda *_: leaving)
+    ingest(source, "folder", tmp_path / "left")
+    assert content(tmp_path / "left") == content(tmp_path / "whole")
 
 
 def kill_halfway(script: Path, source: Path, out: Path, workers: int) -> None:

@@ -121,15 +121,22 @@ def ingest(
         if shard is None or shard.holds(s.id)
     ]
     with closing(open_journal(home, with_shard(settings, shard))) as journal:
-        for folder in make_folders(home, jobs):
-            remove_temporary(folder)
+        folders = make_folders(home, jobs)
+        remove_leavings(folders)
         to_do = [job for job in jobs if not is_stored(job, journal.records.get(job.id))]
         pool = pool_of(workers, ray)
         if announce is not None:
             pool = announcing(pool, announce, home, workers)
         store_all(to_do, pool, journal, len(jobs), progress)
+        remove_leavings(folders)  # a worker or machine may have died while it wrote
         taken, refused = finish(home, settings, listing, journal, jobs, shard)
     return IngestResult(home, taken, refused, len(jobs) - len(to_do), "" if shard else listing.left)
+
+
+def remove_leavings(folders: list[Path]) -> None:
+    """Clear the cohort's folders of what was left half-written."""
+    for folder in folders:
+        remove_temporary(folder)
 
 
 def key_of(out: Path, home: Path, overwrite: bool) -> Pseudonyms:
