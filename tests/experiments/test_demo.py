@@ -127,7 +127,7 @@ def test_with_controls_it_trains_them_and_the_page_says_so(with_controls: Path, 
 
 def test_the_short_demo_trains_one_network(out: Path) -> None:
     plan = Plan(14, 0, 0, 20, difficulty="real", size="small")
-    short = Demo(out, PhantomCohorts(out / "cohorts", plan), 1, (), (), controls=False)
+    short = Demo(out, PhantomCohorts(out / "cohorts", plan), 1, (), controls=False)
     assert [training.arm.name for training in short.trainings() if training.arm.trained] == ["SimCroP plus"]
 
 

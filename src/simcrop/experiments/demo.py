@@ -7,13 +7,12 @@ mispaired reports, the labels themselves.
 """
 
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simcrop.engine.precision import best_precision
 from simcrop.evaluation.learnability import learnability_supervised
 from simcrop.evaluation.pointing_game import score_pointing_game
 from simcrop.evaluation.probe import fit_probe
@@ -34,42 +33,29 @@ from simcrop.tasks.folder import open_folder, write_metrics
 TESTED = 8  # of the patients an eighth as many more are tested on; probes learn from the labels of the first
 # A short training of few patients: it stops within the epochs, and takes twice the recipe's rate. With 720 patients
 # more steps did not help.
-BRIEF = ("optim.epochs=20", "optim.warmup_epochs=2", "optim.lr=2e-3")
-STEPS = ("optim.steps=200",)
+BRIEF = ("optim.epochs=20", "optim.steps=200", "optim.warmup_epochs=2", "optim.lr=2e-3")
 FEWER = ("engine.monitor=1",)  # the page shows the controls at the end
-# Without bf16 instructions a step takes two to three times as long. There fewer steps are made, and the sentences' own
-# pass sees half of the patches.
-SHORTER = ("optim.steps=125",)
-CHEAPER = ("align.cross_image.visible=0.5",)
 # What each part took on two cores without bf16 instructions, per patient or per step; all that --controls trains took
 # 3.4 times as long as the method alone.
-SECONDS = {"scan": 0.09, "step": 1.0, "look": 0.02}
+SECONDS = {"scan": 0.09, "step": 0.8, "look": 0.02}
 STEPS_WITH_CONTROLS = 3.4
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Where its pieces lie. `common`: what is changed in every recipe; `cheaper`: in those that read sentences;
-    `controls`: whether some are trained.
-    """
+    """Where its pieces lie. `common`: what is changed in every recipe; `controls`: whether some are trained."""
 
     out: Path
     cohorts: PhantomCohorts
     seed: int
     common: tuple[str, ...]
-    cheaper: tuple[str, ...]
     controls: bool
-
-    @property
-    def plus(self) -> Arm:
-        return replace(PLUS, settings=(*PLUS.settings, *self.cheaper))
 
     @property
     def arms(self) -> dict[str, Arm]:
         """Those that are probed, by the end of the names of their metrics; what takes longest comes first."""
-        mispaired = replace(MISPAIRED, settings=(*MISPAIRED.settings, *self.cheaper))
-        trained = {"_mispaired": mispaired, "_mae": MAE} if self.controls else {}
-        return {"": self.plus, **trained, "_random": RANDOM}
+        trained = {"_mispaired": MISPAIRED, "_mae": MAE} if self.controls else {}
+        return {"": PLUS, **trained, "_random": RANDOM}
 
     @property
     def taught(self) -> Arm:
@@ -86,14 +72,14 @@ class Demo:
 
     def features(self, arm: Arm, part: Part) -> CachedFeatures:
         """Only the method itself is asked sentences."""
-        truth = self.cohorts.truth(part) if part == "test" and arm == self.plus else None
+        truth = self.cohorts.truth(part) if part == "test" and arm == PLUS else None
         path = self.out / "features" / f"{arm.key}-{part}.npz"
         return cached_features(self.run(arm), self.cohorts.open(part), truth, path)
 
     def stations(self, at_once: int) -> list[Station]:
         """In their order, with what they are expected to take."""
         plan, trainings = asdict(self.cohorts.plan), self.trainings()
-        optim = self.plus.build(self.seed, self.common).optim
+        optim = PLUS.build(self.seed, self.common).optim
         steps = optim.steps or optim.epochs * plan["pretrain"] / optim.batch
         looks = len(self.arms) * sum(plan[part] for part in self.cohorts.parts)
         parts = [
@@ -134,16 +120,14 @@ def demo(
     `at_once`: how many arms are trained at once; if not given one per core where several are trained, else one on all
     cores. `controls`: MAE, mispaired reports and the labels themselves are trained, too.
     """
-    quick = best_precision() == "bf16"
     plan = Plan(patients, 0, 0, max(20, patients // TESTED), difficulty="real", size="small")
-    common = (*BRIEF, *FEWER, *(STEPS if quick else SHORTER), *(overrides or []))
-    shown = Demo(out, PhantomCohorts(out / "cohorts", plan), seed, common, () if quick else CHEAPER, controls)
-    shown.plus.build(seed, common)  # a bad setting is told before anything is written
+    common = (*BRIEF, *FEWER, *(overrides or []))
+    shown = Demo(out, PhantomCohorts(out / "cohorts", plan), seed, common, controls)
+    PLUS.build(seed, common)  # a bad setting is told before anything is written
     settings = {
         "seed": seed,
         "plan": asdict(plan),
         "common": list(common),
-        "cheaper": list(shown.cheaper),
         "controls": controls,
     }
     open_folder(out, "demo", settings, resume, overwrite)
@@ -151,8 +135,7 @@ def demo(
     seconds = run_stations(shown.stations(at_once), out / "seconds.json", tell)
     metrics = read_json(out / "found.json") | {"seconds": sum(seconds.values())}
     write_metrics(out, metrics)
-    saved = () if quick else (*SHORTER, *CHEAPER)
-    return write_page(shown.run(shown.plus), shown.cohorts, metrics, seconds, saved, out / "report.html")
+    return write_page(shown.run(PLUS), shown.cohorts, metrics, seconds, out / "report.html")
 
 
 def tell(words: str) -> None:
@@ -173,12 +156,12 @@ def measure(shown: Demo) -> dict[str, Any]:
     if shown.controls:
         taught = load(shown.run(shown.taught))
         metrics["learnability_supervised"] = learnability_supervised(taught, test, truth).value
-    seen = shown.features(shown.plus, "test")
+    seen = shown.features(PLUS, "test")
     if seen.pointed is not None:
         metrics |= score_pointing_game(seen.pointed, shown.seed).figures()
-    metrics["retrieval_auc"] = measure_retrieval(load(shown.run(shown.plus)), test, cohorts.truth("test"))
+    metrics["retrieval_auc"] = measure_retrieval(load(shown.run(PLUS)), test, cohorts.truth("test"))
     metrics["effective_rank"] = effective_rank(seen.pooled["mean"])
-    logged = read_json(shown.run(shown.plus) / "metrics.json")
+    logged = read_json(shown.run(PLUS) / "metrics.json")
     for name in ("align_accuracy", "align_accuracy_blank", "align_accuracy_mispaired"):
         metrics |= {name: logged[name]} if name in logged else {}
     return {name: None if value != value else value for name, value in plain(metrics).items()}

@@ -1,6 +1,6 @@
 """The demo's page: what went in, what came out, and every control beside it. No axes or units."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,6 @@ READING = (
     "the network is never shown. The first example of each kind is shown, not the best."
 )
 
-SPARED = (
-    "This processor has no bf16 instructions, and a step takes two to three times as long as on one that has. So "
-    "cheaper steps were made here ({})."
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Example:
@@ -79,10 +74,9 @@ def write_page(
     cohorts: PhantomCohorts,
     metrics: Mapping[str, Any],
     seconds: Mapping[str, float],
-    saved: Sequence[str],
     path: Path,
 ) -> Path:
-    """One page for all stations. `saved`: settings with which a slow processor was spared some of the work."""
+    """One page for all stations."""
     rows = read_journal(run / "journal.jsonl")
     page = Page("SimCroP, end to end on phantom chests", LEAD + (LONG if trained(metrics) else SHORT))
     page.figures(
@@ -126,7 +120,7 @@ def write_page(
         "of one report alone, is off in this recipe: it drew some kinds of sentences to places that are not theirs.",
     )
     page.drawing(draw_curves(rows, ["volume", "report", "cross_image"], "Loss terms over steps"))
-    page.section("How long it took", SPARED.format(", ".join(saved)) if saved else "")
+    page.section("How long it took")
     page.table([[name, round(value, 1)] for name, value in seconds.items()], ["station", "seconds"])
     page.write(path)
     return path
