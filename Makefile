@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 PAGE := src/simcrop/viewer/page/niivue.js
-# Test processes. Each computes with one thread, or they would fight for the cores; each takes whole files. They start
-# a hundred others, so that compiled modules are kept even where the shell says otherwise.
-JOBS ?= 2
+# Test processes: one more than two cores, as they often wait for others. Each computes with one thread, or they would
+# fight for the cores; each takes whole files. They start a hundred others, so that compiled modules are kept even where
+# the shell says otherwise.
+JOBS ?= 3
 
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
