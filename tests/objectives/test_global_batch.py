@@ -180,7 +180,9 @@ def joined(rank: int, world: int, meeting: Path) -> Iterator[DistributedContext]
 
 def compute(rank: int, world: int, folder: Path, every: dict[str, tuple[Objective, list[Any]]]) -> None:
     """In a process of its own: its share of every method's batch, with and without all parameters in it."""
-    torch.set_num_threads(1)  # those that the forked process had are not in this one, which would wait for them
+    torch.set_num_threads(
+        1
+    )  # those that the forked process had are not in this one, which would wait for them
     with joined(rank, world, folder / "meeting") as context:
         for name, sharding in product(every, SHARDINGS):
             objective, parts = every[name]

@@ -13,7 +13,7 @@ import pytest
 
 from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
-from simcrop.experiments.tables import jobs, phantoms, planning, reproduce
+from simcrop.experiments.tables import candidates, jobs, phantoms, planning, reproduce
 from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.phantoms import Patients
 from simcrop.experiments.tables.places import Places
@@ -30,6 +30,7 @@ COLUMNS = {
 NETWORK = ("optim.batch=4", "vision.dim=48", "vision.heads=2")
 PATIENTS = Patients(ct_rate=30, choose=30, luna16=10)
 STEPS = 2
+RATES = (1.0, 2.0)
 ASKED = Asked(seeds=1, common=(*NETWORK, "vision_decoder.depth=1", "checkpoint.every=1"))
 
 
@@ -71,6 +72,7 @@ def table(
     monkeypatch.setattr(planning, "COLUMNS", COLUMNS)
     monkeypatch.setattr(reproduce, "COLUMNS", COLUMNS)
     monkeypatch.setattr(reproduce, "STEPS", STEPS)
+    monkeypatch.setattr(candidates, "RATES", RATES)
     monkeypatch.setattr(reproduce, "draw", copied)
     monkeypatch.setattr("simcrop.experiments.scores.DRAWS", 20)
     monkeypatch.setattr(
@@ -100,15 +102,18 @@ def test_a_table_that_was_stopped_goes_on_to_the_same_result(
     said: list[str] = []
     assert table("whole", said.append)
     opened = said.index("the test is opened")
-    assert not any(
-        line.startswith(("probe", "segment")) and "mean" not in line for line in said[: opened - 4]
-    )
+    judged = [line for line in said[:opened] if line.startswith(("probe", "segment"))]
+    assert len(judged) == 2 * len(RATES) * len(candidates.POOLS)
+    assert all(line.endswith((", mean", ", max")) for line in judged)  # on the validation cohort
     assert {line.split(",")[0] for line in said[opened + 1 :]} == {
         f"{verb} {row}" for verb in ("probe", "segment") for row in ("mae", "simcrop")
     }
     chosen = read_json(tmp_path / "whole" / "chosen.json")
     assert set(chosen) == {"mae", "simcrop"}
-    assert all(of["pool"] in of["validation_auroc"] for of in chosen.values())
+    for of in chosen.values():
+        found = [auroc for by in of["validation_auroc"].values() for auroc in by.values()]
+        assert len(found) == len(RATES) * len(candidates.POOLS)
+        assert of["validation_auroc"][f"{of['rate']:g}"][of["pool"]] == max(found)
     cells_are_what_the_jobs_found(tmp_path / "whole")
 
     with monkeypatch.context() as patch:
@@ -120,8 +125,10 @@ def test_a_table_that_was_stopped_goes_on_to_the_same_result(
     assert table("halves", said.append, resume=True)
     assert "goes on: pretrain mae, seed 0" in said
     first, second = results(tmp_path / "whole"), results(tmp_path / "halves")
-    learned = [name for name in first if name.startswith("runs")]
-    assert len(learned) >= 2
+    learned = [
+        name for name in first if name.startswith("runs") and name.endswith("0/model/model.safetensors")
+    ]
+    assert len(learned) == 2 * len(RATES)
     assert first.keys() == second.keys()
     different = {name for name in first if first[name] != second[name] and not name.endswith("table1.csv")}
     assert not different
@@ -144,6 +151,9 @@ def cells_are_what_the_jobs_found(out: Path) -> None:
             value = shares[f"{share:g}"]["accuracy" if cell["metric"] == "accuracy" else "macro_auroc"]
         assert cell["by_seed"] == [pytest.approx(100 * value)]
     assert {of["row"]: of["steps"] for of in found["budget"]} == {"mae": STEPS, "simcrop": STEPS}
+    chosen = read_json(out / "chosen.json")
+    for of in found["budget"]:
+        assert of["learning_rate"] == pytest.approx(5e-4 * chosen[of["row"]]["rate"])
     assert all(of["trained_parameters"] > of["encoder_parameters"] > 0 for of in found["budget"])
     assert len(read_json(out / "machines.json")["machines"]) == 1
 
@@ -154,12 +164,13 @@ def refused_with_other_settings(table: Callable[..., bool], out: Path) -> None:
         table(out.name)
     with pytest.raises(SimcropError, match="started with other settings \\(seeds\\)"):
         table(out.name, resume=True, seeds=2)
-    run = read_json(out / "runs/mae/0/run.json")
+    rate = read_json(out / "chosen.json")["mae"]["rate"]
+    path = Places(out, {"mae": rate}).run("mae", 0) / "run.json"
+    run = read_json(path)
+    assert run["settings"]["optim.lr"] == pytest.approx(rate * 5e-4)
     run["settings"]["optim.lr"] = 7.0
-    (out / "runs/mae/0/run.json").write_text(json.dumps(run))
-    with pytest.raises(
-        SimcropError, match=r"runs/mae/0 was run with optim\.lr = 7\.0, the plan has 0"
-    ) as caught:
+    path.write_text(json.dumps(run))
+    with pytest.raises(SimcropError, match=r"/0 was run with optim\.lr = 7\.0, the plan has 0") as caught:
         table(out.name, resume=True)
     assert caught.value.reason == "other-recipe"
 
@@ -167,7 +178,7 @@ def refused_with_other_settings(table: Callable[..., bool], out: Path) -> None:
 def test_a_dry_run_prints_the_plan_and_writes_nothing(table: Callable[..., bool], tmp_path: Path) -> None:
     said: list[str] = []
     assert table("none", said.append, dry_run=True)
-    assert said[0] == "table1: 6 jobs"
+    assert said[0] == "table1: 8 jobs"  # two of them at the other rate
     assert any("every method sees 64 scans in 2 steps" in line for line in said)
     assert not (tmp_path / "none").exists()
 

@@ -40,7 +40,8 @@ class Study:
 class Given:
     """`steps` and `scans` seen, with repetition and with those of the row that it starts from, the most of any seed;
     None where it was trained elsewhere or not yet. Parameters: `encoder`, of what is judged; `trained`, all that
-    learned. `pool`: how its patches are pooled, as chosen on the validation cohort; empty where nothing was chosen.
+    learned. `rate`: the learning rate it was trained at. `pool`: how its patches are pooled, as chosen on the
+    validation cohort; empty where nothing was chosen.
     """
 
     row: Row
@@ -48,6 +49,7 @@ class Given:
     scans: int | None
     encoder: int | None
     trained: int | None
+    rate: float | None = None
     pool: str = ""
 
 
@@ -101,7 +103,8 @@ def given(row: Row, seeds: Sequence[int], places: Places, pool: str) -> Given:
     runs = [run for seed in seeds if (run := places.run(row.key, seed) / "model" / WEIGHTS).is_file()]
     encoder = encoder_size(runs[0]) if runs else None
     trained = trained_size(runs[0].with_name(CONFIG)) if runs and own and own[0] else None
-    return Given(row, *(own or (None, None)), encoder, 0 if own == (0, 0) else trained, pool)
+    rate = rate_of(runs[0].parents[1]) if trained else None
+    return Given(row, *(own or (None, None)), encoder, 0 if own == (0, 0) else trained, rate, pool)
 
 
 def steps_and_scans(row: Row, runs: Sequence[Path]) -> tuple[int, int] | None:
@@ -117,6 +120,12 @@ def steps_and_scans(row: Row, runs: Sequence[Path]) -> tuple[int, int] | None:
             step = int(journal[-1]["step"])
             found.append((step, step * int(run["settings"]["optim.batch"])))
     return max(found, default=None)
+
+
+def rate_of(run: Path) -> float | None:
+    """The learning rate of a training."""
+    found = read_run(run)
+    return found["settings"]["optim.lr"] if found else None
 
 
 def encoder_size(weights: Path) -> int:

@@ -1,14 +1,23 @@
 """Where each job of the tables leaves what, below one folder that all tables share. No axes or units."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Places:
-    """`out`: the folder given as --out. What one table has trained, another finds here."""
+    """`out`: the folder given as --out. What one table has trained, another finds here. `rates`: by row, how many times
+    the base recipe's learning rate it is trained at; once where nothing is said.
+    """
 
     out: Path
+    rates: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def named(self, row: str) -> str:
+        """`mae`, or `mae-at-2` at twice the rate."""
+        rate = self.rates.get(row, 1.0)
+        return row if rate == 1 else f"{row}-at-{rate:g}"
 
     def cohort(self, dataset: str, part: str) -> Path:
         """A phantom cohort; real ones lie where the data file says."""
@@ -20,11 +29,11 @@ class Places:
 
     def run(self, row: str, seed: int) -> Path:
         """A `simcrop pretrain` folder, or the untrained model of the random start."""
-        return self.out / "runs" / row / str(seed)
+        return self.out / "runs" / self.named(row) / str(seed)
 
     def first(self, row: str, seed: int) -> Path:
         """The run that a row starts from, where it starts from one."""
-        return self.run(f"{row}-first", seed)
+        return self.out / "runs" / f"{self.named(row)}-first" / str(seed)
 
     def probe(self, row: str, seed: int, dataset: str) -> Path:
         """A `simcrop probe` folder with every share of the data set."""
@@ -44,7 +53,7 @@ class Places:
 
     def choice(self, row: str, pool: str) -> Path:
         """A `simcrop probe` folder on the validation cohort."""
-        return self.out / "choices" / row / pool
+        return self.out / "choices" / self.named(row) / pool
 
     @property
     def chosen(self) -> Path:

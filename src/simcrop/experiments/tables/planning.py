@@ -19,7 +19,7 @@ from simcrop.experiments.tables.rows import SIMCROP, Row, Size, row_of
 from simcrop.experiments.tables.sources import SEGMENT_RECIPES, Sources
 
 LUNA16_TENTH = ("optim.epochs=400", "optim.warmup_epochs=50")  # of the public code, at 10 %
-POOLS = ("mean", "max")
+Trained = Pretrain | Untrained
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def plan(table: str, setup: Setup, chosen: Mapping[str, str] | None = None) -> l
         for row in setup.sources.rows(table)
         for job in jobs_of(row, seed, columns, setup, (chosen or {}).get(row.key, "mean"))
     ]
-    trainings = [job for job in jobs if isinstance(job, Pretrain | Untrained)]
+    trainings = [job for job in jobs if isinstance(job, Trained)]
     return [*trainings, *(job for job in jobs if job not in trainings)]
 
 
@@ -108,28 +108,33 @@ def where(setup: Setup, dataset: str, part: str) -> Path:
     return path
 
 
-def trainings_of(row: Row, seed: int, setup: Setup) -> Iterator[Pretrain | Untrained]:
+def trainings_of(row: Row, seed: int, setup: Setup) -> Iterator[Trained]:
     """The pre-training, and the one before it that it starts from."""
     cohort, folder = where(setup, "ct-rate", "pretrain"), setup.places.run(row.key, seed)
+    rate = setup.places.rates.get(row.key, 1.0)
     if row.starts_from is None:
         kind = Pretrain if row.trained else Untrained
-        yield kind(row.key, seed, folder, cohort, *recipe_of(row, seed, setup))
+        yield kind(row.key, seed, folder, cohort, *recipe_of(row, seed, setup, rate))
         return
-    first = setup.places.first(row.key, seed)
-    yield Pretrain(row.key, seed, first, cohort, *recipe_of(row_of(row.starts_from), seed, setup, half=True))
-    recipe, settings = recipe_of(row, seed, setup, half=True, start=False)
+    first, before = setup.places.first(row.key, seed), row_of(row.starts_from)
+    yield Pretrain(row.key, seed, first, cohort, *recipe_of(before, seed, setup, rate, half=True))
+    recipe, settings = recipe_of(row, seed, setup, rate, half=True, start=False)
     yield Pretrain(row.key, seed, folder, cohort, recipe, (*settings, f"init.model={first}"), after=(first,))
 
 
 def recipe_of(
-    row: Row, seed: int, setup: Setup, half: bool = False, start: bool = True
+    row: Row, seed: int, setup: Setup, rate: float = 1.0, half: bool = False, start: bool = True
 ) -> tuple[str, tuple[str, ...]]:
-    """Its recipe and all that is changed of it, so that it differs from the base row in its objective alone."""
+    """Its recipe and all that is changed of it, so that it differs from the base row in its objective alone, and in a
+    learning rate of `rate` times the base's.
+    """
     base = SIMCROP.recipe[setup.size]
     text = tuple(of for of in setup.sources.start if start or not of.startswith("init."))
     length = halved(base) if half else ()
     if setup.budget is not None:
         length = setup.budget.training(0.5 if half else 1.0)
+    if rate != 1:
+        length += (f"optim.lr={load_recipe(base).optim.lr * rate:g}",)
     files = [f"{name}={setup.sources.files[name]}" for name in row.files if name in setup.sources.files]
     changes = (*row.changes(setup.size), *files)
     arm = Arm(row.name, row.recipe[setup.size], changes, row.trained, base=base)
@@ -170,17 +175,3 @@ def segment_of(row: Row, seed: int, column: Column, model: Path, setup: Setup) -
     folder = setup.places.segment(row.key, seed, column.dataset, column.share)
     cohort = where(setup, column.dataset, "segment")
     return Segment(row.key, seed, folder, cohort, recipe, settings, after=(model,))
-
-
-def choices(table: str, setup: Setup) -> list[Probe]:
-    """Of every row, with the first seed: probes on the validation cohort, one for each way of pooling."""
-    cohort, seed = where(setup, "ct-rate", "choose"), setup.seeds[0]
-    found: list[Probe] = []
-    for row in setup.sources.rows(table):
-        model = setup.sources.weights[row.weights] if row.weights else setup.places.run(row.key, seed)
-        after = (model,)
-        for pool in POOLS:
-            folder = setup.places.choice(row.key, pool)
-            found.append(Probe(row.key, seed, folder, cohort, model, (1.0,), pool, after=after))
-            after = (folder,)  # the features of both are kept in one file, which one job makes
-    return found

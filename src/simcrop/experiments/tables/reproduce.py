@@ -1,8 +1,8 @@
 """`simcrop reproduce table1 ... fig4`: a table or figure of the paper, on real data or on phantoms.
 
-No axes or units. All tables share one folder: what one has trained, another finds. On phantoms everything is trained,
-then what is chosen is chosen on the validation cohort and written down, then the test is opened; on real data nothing
-is chosen.
+No axes or units. All tables share one folder: what one has trained, another finds. On phantoms every row is trained
+with the first seed at each of several rates, what is chosen is chosen on the validation cohort and written down, the
+other seeds are trained, then the test is opened; on real data nothing is chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,21 @@ from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.budget import record_machine
+from simcrop.experiments.tables.candidates import Chosen, candidates, choose, rated, read_chosen, trials
 from simcrop.experiments.tables.columns import COLUMNS
 from simcrop.experiments.tables.expense import Sizes, total
-from simcrop.experiments.tables.jobs import Job, Training
+from simcrop.experiments.tables.jobs import Job
 from simcrop.experiments.tables.phantoms import Patients, draw, sources_of_phantoms, wanted
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.plan_text import lines_of, seconds_on_a_core
-from simcrop.experiments.tables.planning import POOLS, Budget, Setup, choices, plan
+from simcrop.experiments.tables.planning import Budget, Setup, Trained, plan
 from simcrop.experiments.tables.recorded import read_failures, refuse_other_recipes, write_failures
 from simcrop.experiments.tables.rows import SIMCROP, Size
 from simcrop.experiments.tables.running import Environment, devices, run_jobs
 from simcrop.experiments.tables.slurm import array_script
 from simcrop.experiments.tables.sources import check_sources, read_sources
 from simcrop.experiments.tables.writing import write_table
-from simcrop.files.whole import read_json, write_json, write_whole
+from simcrop.files.whole import write_whole
 from simcrop.tasks.folder import METRICS, check_folder, open_folder, read_run
 
 STEPS = 125  # of a pre-training on phantoms, unless a budget says otherwise
@@ -121,6 +122,8 @@ class Tables:
         self.setup = Setup(places, sources, size, tuple(range(seeds)), None, asked.common, tuple(segmenting))
         if real:
             check_sources(sources, self.columns, size)
+        self.chosen: Chosen = {} if real or asked.overwrite else read_chosen(places)
+        self.setup = rated(self.setup, self.chosen)
         minutes = asked.budget if asked.budget is not None else before.get("budget")
         steps = before.get("steps") or (None if real else self.steps_in(minutes))
         if steps is not None:
@@ -156,7 +159,9 @@ class Tables:
         """So many that this table takes about that long here; drawing and starting take their part."""
         if minutes is None:
             return STEPS
-        few, many = (self.seconds(plan(self.table, self.with_steps(steps))) for steps in (100, 200))
+        few, many = (
+            self.seconds(planned(self.table, self.with_steps(steps), self.chosen)) for steps in (100, 200)
+        )
         each = (many - few) / 100
         steps = int((60 * minutes - (few - 100 * each)) / each)
         if steps < FEWEST:
@@ -174,8 +179,9 @@ class Tables:
         work = seconds_on_a_core(total(left, self.encoder, self.sizes), len(left), best_precision())
         return (drawing + work) / self.at_once
 
-    def jobs(self, chosen: Mapping[str, str] | None = None) -> list[Job]:
-        return plan(self.table, self.setup, chosen)
+    def jobs(self) -> list[Job]:
+        """All there is to do by what is chosen so far, done or not."""
+        return planned(self.table, self.setup, self.chosen)
 
     def known(self, jobs: Sequence[Job]) -> list[Job]:
         """Those whose cohort is there."""
@@ -209,40 +215,51 @@ class Tables:
         record_machine(self.places)
         if sources.phantoms:
             draw(self.columns, self.places, self.patients, say, max(1, len(on)))
-            trainings = [job for job in jobs if isinstance(job, Training) and job.verb != "segment"]
-            failed |= run_jobs(trainings, on, say)
-            chosen = self.choose(on, say)
+            failed |= self.choose(on, say)
+            jobs = unique([*jobs, *self.jobs()])
+            trainings = [job for job in self.jobs() if isinstance(job, Trained)]
+            failed |= run_jobs(trainings, on, say, failed)
             say("the test is opened")
-            jobs = [*trainings, *(job for job in self.jobs(chosen) if job not in trainings)]
-        failed |= run_jobs(jobs, on, say, failed)
+        failed |= run_jobs(self.jobs() if sources.phantoms else jobs, on, say, failed)
         write_failures(self.places, jobs, failed)
         if not self.asked.only:
             rows = sources.rows(self.table)
             seeds = self.setup.seeds[:1] if self.table == "fig4" else self.setup.seeds
             missing = dict(sources.missing)
-            write_table(
-                self.table, rows, self.columns, seeds, self.places, missing, read_failures(self.places)
-            )
+            places = self.setup.places
+            write_table(self.table, rows, self.columns, seeds, places, missing, read_failures(places))
         return not failed
 
-    def choose(self, on: Sequence[Environment], say: Say) -> dict[str, str]:
-        """How each row's features are pooled, by the validation cohort; written down once and not chosen again."""
-        path = self.places.chosen
-        chosen: dict[str, Any] = read_json(path) if path.exists() else {}
-        probes = [job for job in choices(self.table, self.setup) if job.row not in chosen]
-        there = [job for job in probes if (job.model / "model").is_dir() or job.model.name == "model"]
-        run_jobs(there, on, say)
-        for row in dict.fromkeys(job.row for job in there):
-            found = {
-                job.pool: read_json(job.folder / METRICS)["macro_auroc"]
-                for job in there
-                if job.row == row and job.done
-            }
-            if len(found) == len(POOLS):
-                chosen[row] = {"pool": max(found, key=lambda pool: found[pool]), "validation_auroc": found}
-        self.places.out.mkdir(exist_ok=True)
-        write_json(path, chosen)
-        return {row: of["pool"] for row, of in chosen.items()}
+    def choose(self, on: Sequence[Environment], say: Say) -> dict[Path, str]:
+        """The rate and the pooling of each row, by the validation cohort; written down once and not chosen again. Why
+        trainings failed, by their folders.
+        """
+        failed: dict[Path, str] = {}
+        for _ in range(2):  # rows that follow another come second
+            failed |= run_jobs(trials(self.table, self.setup, self.chosen), on, say, failed)
+            every = candidates(self.table, self.setup, self.chosen)
+            probes = [of.probe for of in every]
+            run_jobs(
+                [job for job in probes if (job.model / "model").is_dir() or job.model.name == "model"],
+                on,
+                say,
+            )
+            self.chosen = choose(self.places, every)
+            self.setup = rated(self.setup, self.chosen)
+        return failed
+
+
+def planned(table: str, setup: Setup, chosen: Chosen) -> list[Job]:
+    """What is tried for rows that nothing is chosen for yet, then all that the table needs."""
+    if not setup.sources.phantoms:
+        return plan(table, setup)
+    pools = {row: of["pool"] for row, of in chosen.items()}
+    return unique([*trials(table, setup, chosen), *plan(table, setup, pools)])
+
+
+def unique(jobs: Sequence[Job]) -> list[Job]:
+    """One of those with the same folder."""
+    return list({job.folder: job for job in jobs}.values())
 
 
 def refuse_what_does_not_go_together(asked: Asked) -> None:

@@ -41,6 +41,11 @@ class Row:
         """What it changes of its recipe."""
         return (*self.settings, *self.sized.get(size, ()))
 
+    @property
+    def follows(self) -> str | None:
+        """The base row, of one that is the base with a part changed: what was chosen for training it holds for both."""
+        return BASE if self.trained and self.key != BASE and self.recipe == recipes(BASE) else None
+
 
 def recipes(paper: str, tiny: str | None = None) -> dict[str, str]:
     """`NAME-paper` and `NAME-tiny`, unless they are called otherwise."""

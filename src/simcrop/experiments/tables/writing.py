@@ -49,7 +49,15 @@ from simcrop.figures.grid import draw_grid
 from simcrop.figures.page import Page
 from simcrop.files.whole import write_json, write_whole
 
-BUDGET = ("method", "steps", "scans seen", "parameters of the encoder", "parameters trained", "pooling")
+BUDGET = (
+    "method",
+    "steps",
+    "scans seen",
+    "parameters of the encoder",
+    "parameters trained",
+    "learning rate",
+    "pooling",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +164,7 @@ def results_of(
                 "scans_seen": of.scans,
                 "encoder_parameters": of.encoder,
                 "trained_parameters": of.trained,
+                "learning_rate": of.rate,
                 "pool": of.pool or None,
             }
             for of in given
@@ -217,7 +226,8 @@ def write_page(path: Path, told: Told) -> None:
 def budget_rows(given: Sequence[Given]) -> list[list[Any]]:
     counts = [(of.steps, of.scans, of.encoder, of.trained) for of in given]
     return [
-        [of.row.name, *map(count_words, some), of.pool or "–"] for of, some in zip(given, counts, strict=True)
+        [of.row.name, *map(count_words, some), "–" if of.rate is None else f"{of.rate:g}", of.pool or "–"]
+        for of, some in zip(given, counts, strict=True)
     ]
 
 
