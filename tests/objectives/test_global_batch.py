@@ -62,7 +62,10 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "mae": ("mae", {}),
     "dino": ("dino", DINO),
     "m3ae": ("m3ae", {"text": TRAINED}),
-    "m3ae, no words": ("m3ae", {"mlm": {"weight": 0}, "vision": {"cls_token": False}}),
+    "m3ae, no words": (
+        "m3ae",
+        {"mlm": {"weight": 0}, "vision": {"cls_token": False}, "co_attention": {"depth": 1}},
+    ),
     "mrm": ("mrm", {"mlm": {"share": 0.5}}),
     "finer": ("mrm", {"mrm": {"sr_scale": 2}, "mim": {"norm_pix": True}}),
     "supervised": ("supervised", {"head": {"labels": LABELS}}),
