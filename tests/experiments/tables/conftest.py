@@ -9,10 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from simcrop.config import recipe_names
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.evaluation.segmentation import ScanScores
 from simcrop.experiments import scores
+from simcrop.experiments.tables.phantoms import sources_of_phantoms
 from simcrop.experiments.tables.places import Places
+from simcrop.experiments.tables.planning import Budget, Setup
+from simcrop.experiments.tables.rows import ROWS
 from simcrop.files.digest import digest_of_names
 from simcrop.metrics.segmentation import ClassScore
 from simcrop.tasks.folder import write_metrics
@@ -22,6 +26,15 @@ from simcrop.tasks.segment_table import TABLE, JudgedScan, write_table
 
 SCANS, LABELS = 90, ("Nodule", "Emphysema", "Effusion")
 NAN = float("nan")
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Setup:
+    """Two seeds on phantoms, of all rows whose recipes are shipped."""
+    out = tmp_path / "out"
+    every = [row for rows in ROWS.values() for row in rows]
+    shipped = [row.key for row in every if {*row.recipe.values()} <= {*recipe_names()}]
+    return Setup(Places(out), sources_of_phantoms(Places(out), shipped), "tiny", (0, 1), Budget(20, 10, 48))
 
 
 @dataclass(frozen=True, eq=False)
