@@ -178,7 +178,7 @@ class Line:
 
 
 @pytest.fixture(scope="session")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+def line(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Line:
     from simcrop.config import load_recipe
     from simcrop.tasks.ingest import ingest
     from simcrop.tasks.phantom import phantom
@@ -188,7 +188,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     made = Line(home / "raw", home / "cohort", home / "run")
     phantom(made.raw, "ct-rate", patients=12, seed=0, size="tiny")
     ingest(made.raw, "ct-rate", made.cohort, spacing="5.5,5.5,10")
-    pretrain(made.cohort, load_recipe("simcrop-tiny", list(Line.SETTINGS)), made.run)
+    # MiniLM, of six layers and 384 features, is read in tests/tasks/test_every_method.py.
+    text = (f"text.model={tiny_bert}", "text.report_length=96", "text.sentence_length=40")
+    pretrain(made.cohort, load_recipe("simcrop-tiny", [*Line.SETTINGS, *text]), made.run)
     return made
 
 

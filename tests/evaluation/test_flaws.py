@@ -149,7 +149,7 @@ def test_flaw_9_a_model_that_lacks_blocks_is_refused(simcrop: Callable, line, tm
     """Eight blocks in the file, twelve in the config: four would stay random."""
     folder = tmp_path / "model"
     folder.mkdir()
-    for file in ("config.json", "tokenizer"):
+    for file in ("config.json", "tokenizer", "text"):
         (folder / file).symlink_to(line.run / "model" / file)
     state = load_file(line.run / "model/model.safetensors")
     last = next(name for name in state if name.startswith("vision.") and ".blocks.0." in name).partition(
