@@ -19,7 +19,12 @@ from step_parts.card import agreement, ceilings, copies, encoding, kernels, one_
 from step_parts.clock import Clock
 
 SECTIONS = ("ceilings", "agreement", "copies", "encoding", "one_rank", "sweep", "kernels")
-WAYS = ["recomputed", "compiled", "compiled-cudnn"]  # on a processor `compiled` needs a C++ compiler
+WAYS = [
+    "recomputed",
+    "graphed",
+    "compiled",
+    "compiled-graphed",
+]  # on a processor `compiled` needs a C++ compiler
 
 
 def main() -> None:
@@ -36,7 +41,10 @@ def main() -> None:
         "sweep": lambda: [
             swept(name, recipe, batch, way, clock, repeats, limits)
             for name, recipe in recipes.items()
-            for batch, way in [*((b, "plain") for b in batches), *((batches[-1], way) for way in chosen.ways)]
+            for batch, way in [
+                *((b, "plain") for b in batches),
+                *((b, way) for way in chosen.ways for b in sorted({batches[0], batches[-1]})),
+            ]
         ],
         "copies": lambda: copies(first, batches[-1], clock, repeats),
         "encoding": lambda: encoding(first, clock, repeats),
@@ -61,9 +69,11 @@ def arguments() -> argparse.Namespace:
         "--batches",
         type=numbers,
         default=[16, 32, 48],
-        help="of plain steps; the last one in other ways, too",
+        help="of plain steps; the first and the last in other ways, too",
     )
-    parser.add_argument("--ways", type=names, default=WAYS, help="beside plain ones, with the largest batch")
+    parser.add_argument(
+        "--ways", type=names, default=WAYS, help="beside plain ones, with the first and the last batch"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--sections", type=names, default=list(SECTIONS))
     parser.add_argument("--set", action="append", default=[], help="change one setting of every recipe")

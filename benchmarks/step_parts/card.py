@@ -26,6 +26,7 @@ from simcrop.config import Recipe, load_recipe
 from simcrop.engine.optim import build_optimizer
 from simcrop.engine.precision import settled
 from simcrop.nn.transformer import Block, Transformer
+from simcrop.tasks.job import replayed
 from step_parts.clock import Clock, ratio
 from step_parts.products import products_of
 from step_parts.run import stepper
@@ -143,8 +144,10 @@ def recipe_step(
     for module in setup.objective.modules():
         if way == "recomputed" and isinstance(module, Transformer):
             module.recompute = True
-        if way.startswith("compiled") and isinstance(module, Block):
+        if "compiled" in way and isinstance(module, Block):
             module.compile()
+        if "graphed" in way and isinstance(module, Transformer):
+            module.replay = replayed(module)
     return (in_cudnn(step) if way.endswith("cudnn") else step), flops
 
 

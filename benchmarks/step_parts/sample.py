@@ -61,6 +61,7 @@ def make_setup(
         batch.sentences.sentence_id,
         batch.sentences.document_frequency,
         features=features,
+        most=SENTENCES,
     )
     return Setup(recipe, objective, replace(batch, sentences=cached), batch)
 

@@ -70,6 +70,8 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
     ) -> tuple[Objective, list[Batch]]:
         known = methods()[method].model_fields
         tree = {k: v for k, v in toy_tree.items() if k in COMMON or k in known} | {"method": method}
+        if "depth" not in known["vision"].default.__class__.model_fields:
+            tree["vision"] = {"dim": 16}
         tree |= OWN.get(method, {})
         tree |= {n: {**tree.get(n, {}), **g} if isinstance(g, dict) else g for n, g in groups.items()}
         recipe = build_recipe(tree, "toy")

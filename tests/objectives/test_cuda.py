@@ -1,4 +1,5 @@
-"""Every method on a CUDA device computes what it computes on the processor. Runs where there is a card.
+"""Every method on a CUDA device computes what it computes on the processor. Runs where there is a card; that there is
+something to compare is seen without one.
 
 Axes: as in the network; the toy grid has different sizes along x, y and z.
 """
@@ -14,18 +15,39 @@ from simcrop.data.samples.batch import Batch
 from simcrop.objectives.method import Objective
 from simcrop.objectives.registry import methods
 
-pytestmark = pytest.mark.cuda
-NEEDS = {
-    "supervised": {"head": {"labels": ["nodule", "effusion", "lung"]}},
-    "segment": {"classes": ["bright", "brighter"]},
+STUDIES = (
+    "a nodule in the lung. no effusion.",
+    "the lung is clear. the left lobe is not clear.",
+    "",
+    "no nodule. the right lobe is clear.",
+)
+LABELS = ["nodule", "effusion", "lung"]
+NEEDS: dict[str, dict[str, Any]] = {
+    "supervised": {"head": {"labels": LABELS}},
+    "supervised-cnn": {"head": {"labels": LABELS}, "input": {"patch": [8, 4, 1]}},
+    "segment": {"classes": ["bright", "brighter"], "decoder": {"feature_size": 4}},
+    "fvlm": {"organs": {"names": ["lung", "heart"], "dim": 17}, "findings": STUDIES},
 }
+Build = Callable[..., tuple[Objective, Batch]]
 
 
 @pytest.mark.parametrize("method", sorted(methods()))
+def test_every_method_has_something_to_compare(build: Build, method: str) -> None:
+    terms, gradient = terms_and_gradient(*build(method, **NEEDS.get(method, {})), half=False)
+    assert terms
+    assert gradient.isfinite().all()
+    assert gradient.norm() > 0
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("method", sorted(methods()))
 @pytest.mark.parametrize("half", [False, True])
 def test_loss_and_gradients_are_those_of_the_processor(
-    build: Callable[..., tuple[Objective, Batch]], method: str, half: bool
+    build: Build, method: str, half: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(
+        torch.backends.cudnn, "allow_tf32", False
+    )  # which convolutions take where nobody says no
     objective, batch = build(method, **NEEDS.get(method, {}))
     here = terms_and_gradient(objective, batch, half=False)
     there = terms_and_gradient(objective.cuda(), batch, half)
@@ -47,10 +69,9 @@ def terms_and_gradient(
     return {name: term.detach().double().cpu() for name, term in terms.items()}, torch.cat(rows)
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("method", sorted(methods()))
-def test_a_batch_is_pinned_whole_and_travels_whole(
-    build: Callable[..., tuple[Objective, Batch]], method: str
-) -> None:
+def test_a_batch_is_pinned_whole_and_travels_whole(build: Build, method: str) -> None:
     _, batch = build(method, **NEEDS.get(method, {}))
     pinned = batch.pin_memory()
     there = pinned.to(torch.device("cuda"))
@@ -60,7 +81,8 @@ def test_a_batch_is_pinned_whole_and_travels_whole(
     for name, tensor in tensors_of(batch):
         assert mine[name].is_pinned() or not tensor.numel(), name
         assert moved[name].is_cuda, name
-        torch.testing.assert_close(moved[name].cpu(), tensor, equal_nan=True)
+        # Label maps become indices on the device.
+        torch.testing.assert_close(moved[name].cpu(), tensor, equal_nan=True, check_dtype=False)
 
 
 def tensors_of(part: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:

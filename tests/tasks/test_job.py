@@ -1,4 +1,6 @@
-"""What a run is made of: its monitor asks the sentences that the run has gathered, and no report a second time."""
+"""What a run is made of: its monitor asks the sentences that the run has gathered, and no report a second time; how its
+parts are computed is as its settings say.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,13 @@ import torch
 
 from simcrop.config import build_recipe
 from simcrop.data.store.cohort import open_cohort
+from simcrop.engine.job import EngineSettings
+from simcrop.errors import SimcropError
 from simcrop.evaluation import monitor as monitors
 from simcrop.evaluation.monitor import AlignmentMonitor, document_frequencies
-from simcrop.tasks.job import prepare_job
+from simcrop.nn.transformer import Transformer
+from simcrop.objectives.method import Objective
+from simcrop.tasks.job import prepare_job, take_ways
 from simcrop.tasks.training_samples import training_studies
 
 
@@ -36,3 +42,49 @@ def test_monitor_counts_sentences_in_the_bank_that_holds_all_of_its_split(
     assert torch.equal(found.document_frequency, document_frequencies(flat, reports))
     assert found.document_frequency.max() > 0
     assert asked == ([] if share == 1 else [1])
+
+
+@pytest.fixture
+def objective(toy_cohort: Path, toy_tree: dict[str, Any], tmp_path: Path) -> Objective:
+    recipe, cohort = build_recipe(toy_tree, "toy"), open_cohort(toy_cohort)
+    return prepare_job(cohort, training_studies(cohort, recipe), recipe, tmp_path / "out")[0]
+
+
+def test_graphs_are_for_a_card_and_for_every_vision_transformer(objective: Objective) -> None:
+    asked = EngineSettings(cuda_graphs=True)
+    with pytest.raises(
+        SimcropError, match=r"engine\.cuda_graphs = true is for CUDA devices, and this run is on cpu"
+    ):
+        take_ways(objective, asked, torch.device("cpu"))
+    transformers = [module for module in objective.modules() if isinstance(module, Transformer)]
+    assert not any(module.replay for module in transformers)
+    take_ways(objective, asked, torch.device("cuda"))
+    assert len(transformers) == 2
+    assert all(module.replay for module in transformers)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [({"recompute": True}, "engine.recompute"), ({"sharding": "full"}, "engine.sharding = full")],
+)
+def test_graphs_and_what_moves_or_frees_memory_do_not_go_together(other: dict[str, Any], named: str) -> None:
+    with pytest.raises(SimcropError, match=f"engine.cuda_graphs and {named} do not go together"):
+        EngineSettings(cuda_graphs=True, **other)
+
+
+def test_what_replays_gets_all_that_is_trained_and_nothing_else(objective: Objective) -> None:
+    """Without a card: a stand-in that computes as always sees each call in training, and none that taps or judges."""
+    [transformer, *_] = [module for module in objective.modules() if isinstance(module, Transformer)]
+    x = torch.randn(2, 5, transformer.norm.normalized_shape[0])
+    usual, seen = transformer(x), []
+
+    def stand_in(x: torch.Tensor, skip_attention: bool) -> torch.Tensor:
+        seen.append(skip_attention)
+        return transformer.through(x, skip_attention).last
+
+    transformer.replay = stand_in
+    torch.testing.assert_close(transformer(x), usual)
+    transformer(x, skip_attention=True)
+    transformer.depths(x, taps=[1])
+    transformer.eval()(x)
+    assert seen == [False, True]

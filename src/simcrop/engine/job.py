@@ -6,7 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch.utils.data import Dataset
 
 from simcrop.engine.checkpoint import CheckpointSettings, Describe
@@ -16,7 +16,7 @@ from simcrop.engine.optim import OptimSettings
 from simcrop.engine.order import RankShare, SampleOrder
 from simcrop.engine.precision import Precision
 from simcrop.engine.sinks import OpenSink
-from simcrop.errors import AgreedError
+from simcrop.errors import AgreedError, SimcropError
 from simcrop.settings import Settings
 
 
@@ -30,14 +30,18 @@ class EngineSettings(Settings):
     `micro_batch`: samples per forward pass and process, all of the process's share when not set; what is learned stays
     the same, but where samples are compared each micro-batch is looked at twice. `recompute`: less memory for about an
     eighth more time. `compile`: transformer blocks as compiled kernels, faster on a card after a slow first step; a
-    processor needs a C++ compiler for it. `monitor`: how often a run is measured in the course of its training, the
-    last time at its end, where its method has something to measure.
+    processor needs a C++ compiler for it. `cuda_graphs`: what vision transformers launch on a card is recorded once and
+    replayed, faster where a card has few samples; not with `recompute` or `sharding: full`. `monitor`: how often a run
+    is measured in the course of its training, the last time at its end, where its method has something to measure.
     `skip_non_finite`: so many steps of a run whose loss or gradient is not finite change nothing; the next ends it.
     `stalled_minutes`: a step that takes longer has every process write where it is; 0 never.
     """
 
     free: ClassVar = frozenset(
-        {"sharding", "micro_batch", "recompute", "monitor", "skip_non_finite", "stalled_minutes"}
+        {
+            *("sharding", "micro_batch", "recompute", "cuda_graphs", "monitor", "skip_non_finite"),
+            "stalled_minutes",
+        }
     )
 
     precision: Literal["auto"] | Precision = "auto"
@@ -45,9 +49,20 @@ class EngineSettings(Settings):
     micro_batch: int | None = Field(default=None, ge=1)
     recompute: bool = False
     compile: bool = False
+    cuda_graphs: bool = False
     monitor: int = Field(default=5, ge=0)
     skip_non_finite: int = Field(default=0, ge=0)
     stalled_minutes: float = Field(default=20, ge=0)
+
+    @model_validator(mode="after")
+    def graphs_stay_where_they_are(self) -> "EngineSettings":
+        """A graph keeps its activations and reads parameters where they lay when it was made."""
+        if self.cuda_graphs and (self.recompute or self.sharding == "full"):
+            other = "engine.recompute" if self.recompute else "engine.sharding = full"
+            raise SimcropError(
+                "bad-setting", f"engine.cuda_graphs and {other} do not go together: choose one"
+            )
+        return self
 
 
 @dataclass(frozen=True)

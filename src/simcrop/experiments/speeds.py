@@ -31,8 +31,7 @@ class Device(Settings):
 class Training(Settings):
     source: str
     plain: Points
-    compiled: Points
-    recomputed: Points
+    ways: Mapping[str, Points]
     distributed: float
     peak_gib: Points
 
@@ -48,15 +47,15 @@ class Training(Settings):
 
     def share(self, batch: int, way: str = "plain") -> float:
         """Of the product limit, with so many scans at once on a card. Every step has a part that takes as long for few
-        scans as for many: seconds are a line through those that were measured, and so is batch over share.
+        scans as for many: seconds are a line through those that were measured, and so is batch over share. A way that
+        was measured with one batch alone gains or loses with every batch what it did with that one.
         """
-        start, slope = line([(b, b / share) for b, share in self.plain])
+        there = self.plain if way == "plain" else self.ways[way]
         batch = min(batch, self.largest)
-        plain = batch / (start + slope * batch)
-        if way == "plain":
-            return plain
-        there = {"compiled": self.compiled, "recomputed": self.recomputed}[way]
-        return plain * mean(share for _, share in there) / self.at(self.plain, there[0][0])
+        if len({of for of, _ in there}) == 1:
+            return self.share(batch) * mean(share for _, share in there) / self.at(self.plain, there[0][0])
+        start, slope = line([(b, b / share) for b, share in there])
+        return batch / (start + slope * batch)
 
     @staticmethod
     def at(points: Points, batch: int) -> float:

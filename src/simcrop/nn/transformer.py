@@ -3,7 +3,7 @@
 Axes: b batch, n token, h head, d features. Parameter names follow the common ViT checkpoints (`attn.qkv`, `mlp.fc1`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from einops import rearrange
@@ -71,13 +71,16 @@ class Depths:
 
 
 class Transformer(nn.Module):
-    """A stack of blocks and a final norm. With `recompute` activations are computed again in the backward pass."""
+    """A stack of blocks and a final norm. With `recompute` activations are computed again in the backward pass;
+    `replay` computes the same in training by other means.
+    """
 
     def __init__(
         self, width: int, depth: int, heads: int, mlp_ratio: float = 4.0, norm_eps: float = NORM_EPS
     ) -> None:
         super().__init__()
         self.recompute = False
+        self.replay: Callable[[Tensor, bool], Tensor] | None = None
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, norm_eps) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=norm_eps)
         self.apply(init_linear)
@@ -89,6 +92,12 @@ class Transformer(nn.Module):
         self, x: Float[Tensor, "b n d"], skip_attention: bool = False, taps: Sequence[int] = ()
     ) -> Depths:
         """The stream at the end, and after each block that `taps` names, counted from 1."""
+        if self.replay is not None and self.training and not taps:
+            return Depths(self.replay(x, skip_attention), ())
+        return self.through(x, skip_attention, taps)
+
+    def through(self, x: Float[Tensor, "b n d"], skip_attention: bool, taps: Sequence[int] = ()) -> Depths:
+        """The same, block by block."""
         if wrong := [tap for tap in taps if not 1 <= tap <= len(self.blocks)]:
             raise SimcropError("bad-setting", f"there are layers 1 to {len(self.blocks)}, not {wrong[0]}")
         streams: dict[int, Tensor] = {}

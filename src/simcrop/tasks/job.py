@@ -17,7 +17,8 @@ from simcrop.data.samples.dataset import refuse_whole
 from simcrop.data.samples.text_features import SentenceBank
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.distributed import DistributedContext
-from simcrop.engine.job import Job
+from simcrop.engine.graphs import Graphs
+from simcrop.engine.job import EngineSettings, Job
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
@@ -51,11 +52,7 @@ def prepare_job(
     start = recorded_start(out) if begun else start_encoder(objective, recipe, studies, show)
     if not begun:
         objective.started()
-    for module in objective.modules():
-        if isinstance(module, (Transformer, CoAttention)):
-            module.recompute = recipe.engine.recompute
-        if isinstance(module, Block) and recipe.engine.compile:
-            module.compile()
+    take_ways(objective, recipe.engine, context.device)
 
     provenance = {
         "cohort": digest_of_files(cohort.path / "studies.parquet"),
@@ -89,6 +86,25 @@ def prepare_job(
         facts=inputs.facts,
     )
     return objective, job
+
+
+def take_ways(objective: Objective, engine: EngineSettings, device: torch.device) -> None:
+    """How the parts of the network are computed, as the settings say; what is computed stays the same."""
+    if engine.cuda_graphs and device.type != "cuda":
+        raise SimcropError(
+            "bad-setting", f"engine.cuda_graphs = true is for CUDA devices, and this run is on {device}"
+        )
+    for module in objective.modules():
+        if isinstance(module, (Transformer, CoAttention)):
+            module.recompute = engine.recompute
+        if isinstance(module, Block) and engine.compile:
+            module.compile()
+        if isinstance(module, Transformer) and engine.cuda_graphs:
+            module.replay = replayed(module)
+
+
+def replayed(transformer: Transformer) -> Graphs:
+    return Graphs(lambda x, skip: transformer.through(x, skip).last, transformer.parameters())
 
 
 def bank_of_split(

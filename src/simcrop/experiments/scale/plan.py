@@ -130,7 +130,12 @@ def ingest_of(asked: Asked) -> IngestHours:
 def pretraining_of(asked: Asked, cost: Cost, memory: Memory) -> Pretraining:
     known = speeds()
     engine, at_once = asked.recipe.engine, max(1, memory.micro_batch)
-    way = "compiled" if engine.compile else "recomputed" if engine.recompute else "plain"
+    ways = {
+        "compiled": engine.compile,
+        "recomputed": engine.recompute and not engine.compile,
+        "graphed": engine.cuda_graphs,
+    }
+    way = "-".join(name for name, taken in ways.items() if taken) or "plain"
     share = known.training.share(at_once, way)
     flops = cost.gflop_per_scan * 1e9 * asked.samples
     limit = known.product_tflops(asked.device) * 1e12
