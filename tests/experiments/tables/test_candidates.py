@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from simcrop.experiments.tables.candidates import RATES, candidates, choose, rated, trials
+from simcrop.errors import SimcropError
+from simcrop.experiments.tables.candidates import (
+    RATES,
+    Candidate,
+    candidates,
+    choose,
+    left_open,
+    rated,
+    trials,
+)
 from simcrop.experiments.tables.jobs import Pretrain, Probe, Untrained
 from simcrop.experiments.tables.planning import Setup, plan
 
@@ -70,17 +79,58 @@ def test_simcrop_with_a_part_changed_is_trained_at_the_rate_of_simcrop(setup: Se
     }
 
 
-def test_the_best_that_was_judged_is_written_down_and_what_failed_is_left_out(setup: Setup) -> None:
+AUROCS = {("mae", 1, "mean"): 0.6, ("mae", 1, "max"): 0.5, ("mae", 2, "mean"): 0.7, ("mae", 2, "max"): 0.8}
+BEST = {
+    "rate": 2,
+    "pool": "max",
+    "validation_auroc": {"1": {"mean": 0.6, "max": 0.5}, "2": {"mean": 0.7, "max": 0.8}},
+}
+LOST = SimcropError("non-finite-loss", "step 3: the loss is not finite")
+FULL = SimcropError("no-space", "no space left on the device")
+
+
+@pytest.fixture
+def judged(setup: Setup) -> list[Candidate]:
+    """Those of two rows; of MAE two rates have been judged, of DINO none."""
     every = [of for of in candidates("table1", setup, {}) if of.row in ("mae", "dino")]
-    found = {("mae", 1, "mean"): 0.6, ("mae", 1, "max"): 0.5, ("mae", 2, "mean"): 0.7, ("mae", 2, "max"): 0.8}
     for of in every:
-        if (auroc := found.get((of.row, of.rate, of.pool))) is not None:
+        if (auroc := AUROCS.get((of.row, of.rate, of.pool))) is not None:
             of.probe.folder.mkdir(parents=True)
             (of.probe.folder / "metrics.json").write_text(json.dumps({"macro_auroc": auroc}))
-    expected = {
-        "rate": 2,
-        "pool": "max",
-        "validation_auroc": {"1": {"mean": 0.6, "max": 0.5}, "2": {"mean": 0.7, "max": 0.8}},
-    }
-    assert choose(setup.places, every) == {"mae": expected}
-    assert json.loads(setup.places.chosen.read_text()) == {"mae": expected}
+    return every
+
+
+def of_rate(every: list[Candidate], row: str, *rates: float) -> list[Candidate]:
+    return [of for of in every if of.row == row and of.rate in rates]
+
+
+def test_the_best_that_was_judged_is_written_down_and_what_diverged_has_lost(
+    setup: Setup, judged: list[Candidate]
+) -> None:
+    failed = {of.probe.model: LOST for of in of_rate(judged, "mae", 4)}
+    assert choose(setup.places, judged, failed) == {"mae": BEST}
+    assert json.loads(setup.places.chosen.read_text()) == {"mae": BEST}
+
+
+@pytest.mark.parametrize("where", ["model", "folder"])
+def test_nothing_is_chosen_before_a_rate_was_tried_that_failed_for_another_reason(
+    setup: Setup, judged: list[Candidate], where: str
+) -> None:
+    failed = {getattr(of.probe, where): FULL for of in of_rate(judged, "mae", 4)}
+    assert choose(setup.places, judged, failed) == {}
+    assert choose(setup.places, judged, {}) == {}
+    waiting = left_open("table1", setup, {}, failed)
+    assert waiting["mae"].sentence == "no learning rate was chosen: no space left on the device"
+    last = {of.probe.model: LOST for of in of_rate(judged, "mae", 4)}
+    assert choose(setup.places, judged, last) == {"mae": BEST}
+
+
+def test_a_row_that_diverges_at_every_rate_and_what_follows_it_are_left_open(setup: Setup) -> None:
+    every = candidates("table3", setup, {})
+    failed = {of.probe.model: LOST for of in every}
+    assert choose(setup.places, every, failed) == {}
+    waiting = {row: why.sentence for row, why in left_open("table3", setup, {}, failed).items()}
+    assert waiting.pop("simcrop") == "no learning rate was chosen: it diverges at every rate"
+    assert len(waiting) == 5
+    for why in waiting.values():
+        assert why == "no learning rate was chosen: simcrop, whose learning rate it takes, has none yet"

@@ -201,15 +201,16 @@ def test_a_job_waits_for_others_and_one_that_fails_stops_those_alone_that_wait_f
     said: list[str] = []
     failed = run_jobs(jobs, HERE, said.append)
     assert (tmp_path / "log").read_text() == "bae"
-    assert failed == {tmp_path / "c": "c cannot be done", tmp_path / "d": "c cannot be done"}
+    why = {folder: error.sentence for folder, error in failed.items()}
+    assert why == {tmp_path / "c": "c cannot be done", tmp_path / "d": "c cannot be done"}
     assert any("failed: " in line for line in said)
-    assert run_jobs(jobs, HERE, said.append) == failed
+    assert run_jobs(jobs, HERE, said.append).keys() == failed.keys()
     assert (tmp_path / "log").read_text() == "bae", "what is done is done again"
 
 
 def test_failures_are_kept_until_their_job_is_done(tmp_path: Path) -> None:
     places, jobs = Places(tmp_path), toys(tmp_path, ("a", "", False), ("b", "", False))
-    write_failures(places, jobs, {tmp_path / "a": "why"})
+    write_failures(places, jobs, {tmp_path / "a": SimcropError("bad", "why")})
     assert read_failures(places) == {tmp_path / "a": "why"}
     write_failures(places, jobs[1:], {})
     assert read_failures(places) == {tmp_path / "a": "why"}

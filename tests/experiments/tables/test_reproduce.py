@@ -139,6 +139,27 @@ def test_a_table_that_was_stopped_goes_on_to_the_same_result(
     refused_with_other_settings(table, tmp_path / "halves")
 
 
+def test_a_rate_that_a_full_disk_kept_from_being_tried_is_tried_before_anything_is_chosen(
+    table: Callable[..., bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(job: jobs.Pretrain) -> None:
+        if job.folder.parent.name == "mae-at-2":
+            raise SimcropError("no-space", "no space left on the device")
+        run(job)
+
+    run, out = jobs.Pretrain.run, tmp_path / "full"
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs.Pretrain, "run", full)
+        assert not table("full")
+    assert set(read_json(out / "chosen.json")) == {"simcrop"}
+    assert "no learning rate was chosen: no space left on the device" in (out / "table1.md").read_text()
+    assert not (out / "probes" / "mae").exists(), "the test was opened for a row that is not chosen"
+    assert table("full", resume=True)
+    assert set(read_json(out / "chosen.json")) == {"mae", "simcrop"}
+    assert set(read_json(out / "chosen.json")["mae"]["validation_auroc"]) == {"1", "2"}
+    assert "no space left" not in (out / "table1.md").read_text()
+
+
 def cells_are_what_the_jobs_found(out: Path) -> None:
     """As their own metrics say; and what each row was given is known."""
     found = read_json(out / "table1.json")

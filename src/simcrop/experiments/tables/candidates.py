@@ -3,20 +3,24 @@ how its features are pooled. No axes or units.
 
 With the first seed a row is trained at every rate; the macro AUROC of a probe decides, written to `chosen.json`. The
 other seeds are trained at the rate that won, and the run of the first seed that had it is kept. A row that is another
-with a part changed is trained at the rate of that one, and so comes after it.
+with a part changed is trained at the rate of that one, and so comes after it. A rate at which the training diverges has
+lost; where one was not tried for another reason, a full disk say, nothing is chosen before it was.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from simcrop.errors import SimcropError
 from simcrop.experiments.tables.jobs import Probe
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.planning import Setup, Trained, trainings_of, where
 from simcrop.experiments.tables.rows import ROWS, Row
+from simcrop.experiments.tables.running import Failures
 from simcrop.files.whole import read_json, write_json
 from simcrop.tasks.folder import METRICS
 
+DIVERGED = "non-finite-loss"
 RATES = (1.0, 2.0, 4.0)  # times the rate of the base recipe
 POOLS = ("mean", "max")
 # By row: `rate`, `pool`, and `validation_auroc`, what was found on the validation cohort by rate and pool.
@@ -36,6 +40,11 @@ class Candidate:
     def judged(self) -> float | None:
         """Macro AUROC on the validation cohort."""
         return read_json(self.probe.folder / METRICS)["macro_auroc"] if self.probe.done else None
+
+    def settled(self, failed: Failures) -> bool:
+        """Whether it is known how good it is, or that it has lost."""
+        why = failed.get(self.probe.model)
+        return self.judged is not None or (why is not None and why.reason == DIVERGED)
 
 
 def rated(setup: Setup, chosen: Chosen) -> Setup:
@@ -94,12 +103,15 @@ def read_chosen(places: Places) -> Chosen:
     return read_json(places.chosen) if places.chosen.is_file() else {}
 
 
-def choose(places: Places, every: list[Candidate]) -> Chosen:
-    """Writes down the best of what was judged; what was chosen before stays. Of equals the first wins."""
+def choose(places: Places, every: list[Candidate], failed: Failures) -> Chosen:
+    """Writes down the best of every row of which all was judged or has lost; what was chosen before stays. Of equals
+    the first wins.
+    """
     chosen = dict(read_chosen(places))
     for row in dict.fromkeys(one.row for one in every):
-        judged = [(one, found) for one in every if one.row == row and (found := one.judged) is not None]
-        if not judged:
+        mine = [one for one in every if one.row == row]
+        judged = [(one, found) for one in mine if (found := one.judged) is not None]
+        if not judged or not all(one.settled(failed) for one in mine):
             continue
         best, _ = max(judged, key=lambda pair: pair[1])
         by_rate: dict[str, dict[str, float]] = {}
@@ -109,3 +121,21 @@ def choose(places: Places, every: list[Candidate]) -> Chosen:
     places.out.mkdir(exist_ok=True)
     write_json(places.chosen, chosen)
     return chosen
+
+
+def left_open(table: str, setup: Setup, chosen: Chosen, failed: Failures) -> dict[str, SimcropError]:
+    """Rows for which nothing could be chosen, and why."""
+    found: dict[str, SimcropError] = {}
+    for row in setup.sources.rows(table):
+        if row.key in chosen:
+            continue
+        if row.follows is not None and row.follows not in chosen:
+            why = f"{row.follows}, whose learning rate it takes, has none yet"
+        else:
+            tried = [one for one in candidates(table, setup, chosen) if one.row == row.key]
+            known = (failed.get(one.probe.folder) or failed.get(one.probe.model) for one in tried)
+            why = next(
+                (one.sentence for one in known if one and one.reason != DIVERGED), "it diverges at every rate"
+            )
+        found[row.key] = SimcropError("not-chosen", f"no learning rate was chosen: {why}")
+    return found

@@ -7,6 +7,7 @@ from simcrop.config import flat, free_settings
 from simcrop.errors import SimcropError
 from simcrop.experiments.tables.jobs import Job, Training
 from simcrop.experiments.tables.places import Places
+from simcrop.experiments.tables.running import Failures
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import read_json, write_json
 from simcrop.tasks.folder import read_run
@@ -42,13 +43,13 @@ def differing(job: Training, settings: Mapping[str, object]) -> dict[str, tuple[
     }
 
 
-def write_failures(places: Places, jobs: Sequence[Job], failed: Mapping[Path, str]) -> None:
+def write_failures(places: Places, jobs: Sequence[Job], failed: Failures) -> None:
     """A file per row and seed, so that several processes may write; a job that is done has not failed any more."""
     for row, seed in dict.fromkeys((job.row, job.seed) for job in jobs):
         mine = [job.folder for job in jobs if (job.row, job.seed) == (row, seed)]
         path = places.failures(row, seed)
         kept = {place: why for place, why in read_failures_at(path).items() if Path(place) not in mine}
-        found = kept | {str(place): failed[place] for place in mine if place in failed}
+        found = kept | {str(place): failed[place].sentence for place in mine if place in failed}
         if found:
             path.parent.mkdir(exist_ok=True)
             write_json(path, found)

@@ -17,7 +17,15 @@ from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.budget import record_machine
-from simcrop.experiments.tables.candidates import Chosen, candidates, choose, rated, read_chosen, trials
+from simcrop.experiments.tables.candidates import (
+    Chosen,
+    candidates,
+    choose,
+    left_open,
+    rated,
+    read_chosen,
+    trials,
+)
 from simcrop.experiments.tables.columns import COLUMNS
 from simcrop.experiments.tables.expense import Sizes, total
 from simcrop.experiments.tables.jobs import Job
@@ -211,12 +219,16 @@ class Tables:
     def run(self, jobs: Sequence[Job], on: Sequence[Environment], say: Say) -> bool:
         """What is not done yet, then the table; after `--only` no table."""
         sources = self.setup.sources
-        failed: dict[Path, str] = {}
+        failed: dict[Path, SimcropError] = {}
         record_machine(self.places)
         if sources.phantoms:
             draw(self.columns, self.places, self.patients, say, max(1, len(on)))
             failed |= self.choose(on, say)
             jobs = unique([*jobs, *self.jobs()])
+            waiting = left_open(self.table, self.setup, self.chosen, failed)
+            failed |= {
+                job.folder: waiting[job.row] for job in jobs if job.row in waiting and not job.done
+            } | failed
             trainings = [job for job in self.jobs() if isinstance(job, Trained)]
             failed |= run_jobs(trainings, on, say, failed)
             say("the test is opened")
@@ -230,21 +242,18 @@ class Tables:
             write_table(self.table, rows, self.columns, seeds, places, missing, read_failures(places))
         return not failed
 
-    def choose(self, on: Sequence[Environment], say: Say) -> dict[Path, str]:
+    def choose(self, on: Sequence[Environment], say: Say) -> dict[Path, SimcropError]:
         """The rate and the pooling of each row, by the validation cohort; written down once and not chosen again. Why
-        trainings failed, by their folders.
+        trainings and probes failed, by their folders.
         """
-        failed: dict[Path, str] = {}
+        failed: dict[Path, SimcropError] = {}
         for _ in range(2):  # rows that follow another come second
             failed |= run_jobs(trials(self.table, self.setup, self.chosen), on, say, failed)
             every = candidates(self.table, self.setup, self.chosen)
             probes = [of.probe for of in every]
-            run_jobs(
-                [job for job in probes if (job.model / "model").is_dir() or job.model.name == "model"],
-                on,
-                say,
-            )
-            self.chosen = choose(self.places, every)
+            there = [job for job in probes if (job.model / "model").is_dir() or job.model.name == "model"]
+            failed |= run_jobs(there, on, say, failed)
+            self.chosen = choose(self.places, every, failed)
             self.setup = rated(self.setup, self.chosen)
         return failed
 

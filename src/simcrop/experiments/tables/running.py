@@ -15,6 +15,7 @@ from simcrop.experiments.side_by_side import LOOK_S, Say, finish, start, stop
 from simcrop.experiments.tables.jobs import Job
 
 Environment = Mapping[str, str]
+Failures = Mapping[Path, SimcropError]  # why a job left nothing, by the folder that it would have left
 HERE: tuple[Environment, ...] = ()  # no process of their own: one after the other in this one
 
 
@@ -30,8 +31,8 @@ def devices() -> tuple[Environment, ...]:
 
 
 def run_jobs(
-    jobs: Sequence[Job], on: Sequence[Environment], say: Say, failed: Mapping[Path, str] | None = None
-) -> dict[Path, str]:
+    jobs: Sequence[Job], on: Sequence[Environment], say: Say, failed: Failures | None = None
+) -> dict[Path, SimcropError]:
     """Returns when all are done that can be; why a job failed, or was not begun, by its folder. `failed`: those of
     before, which are not tried again.
 
@@ -56,7 +57,7 @@ class Running:
     def __init__(self, waiting: list[Job], free: list[Environment], say: Say) -> None:
         self.waiting, self.free, self.say = waiting, free, say
         self.working: dict[Connection, tuple[BaseProcess, Job, Environment]] = {}
-        self.failed: dict[Path, str] = {}
+        self.failed: dict[Path, SimcropError] = {}
 
     def next(self) -> Job | None:
         """The first whose turn it is; those that wait for one that failed are given up."""
@@ -108,5 +109,5 @@ class Running:
         self.free.append(where)
 
     def fail(self, job: Job, error: SimcropError) -> None:
-        self.failed[job.folder] = error.sentence
+        self.failed[job.folder] = error
         self.say(f"failed: {job.name}: {error.sentence}")
