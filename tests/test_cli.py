@@ -126,7 +126,7 @@ def test_interruption_is_130_and_says_how_to_go_on(
 
     words = {
         "phantom": (tmp_path / "out",),
-        "ingest": (line.raw, "--out", tmp_path / "out"),
+        "ingest": (line.raw, "--layout", "ct-rate", "--out", tmp_path / "out"),
         "ground": (line.run, line.scan, "--sentence", "A nodule.", "--out", tmp_path / "out"),
     }[verb]
     monkeypatch.setattr(target, interrupt)

@@ -26,11 +26,11 @@ def ingest(
         Path | None, typer.Option("--out", help="Folder for the cohort.", callback=out_or_merge)
     ] = None,
     layout: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv, rexgrounding or folder."
+            help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv, decathlon, rexgrounding; else folder."
         ),
-    ] = "folder",
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
     spacing: Annotated[str, typer.Option(help="Grid of the store in mm: x,y,z.")] = "1.5,1.5,3",
     antialias: Annotated[

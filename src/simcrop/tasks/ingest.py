@@ -15,6 +15,8 @@ from simcrop.data.ingest.merge import merge
 from simcrop.data.ingest.pseudonyms import KEY
 from simcrop.data.ingest.shards import SHARDS, parse_shard
 from simcrop.data.ingest.source import RawSource
+from simcrop.data.layouts import FOLDER
+from simcrop.data.layouts.marks import refuse_known
 from simcrop.data.layouts.raw import ListingOptions
 from simcrop.data.store.schema import NAMELESS
 from simcrop.data.store.volume_file import Codec
@@ -27,9 +29,11 @@ from simcrop.tasks.rescale import parse_rescale
 
 @dataclass(frozen=True)
 class IngestOptions:
-    """What a user may ask of an ingest beside source and target, as the command line says it."""
+    """What a user may ask of an ingest beside source and target, as the command line says it. `layout`: a folder of
+    scans where none is named, unless the source is known for another.
+    """
 
-    layout: str = "folder"
+    layout: str | None = None
     spacing: str = "1.5,1.5,3"
     antialias: bool = False
     codec: str = "lz4"
@@ -49,8 +53,8 @@ class IngestOptions:
 
     def settings(self, source: Path) -> dict[str, Any]:
         """For `run.json`, without a path where pseudonyms are asked for."""
-        settings = asdict(self) | {"spacing_mm": parse_spacing(self.spacing), "source": str(source.resolve())}
-        del settings["spacing"]
+        settings = asdict(self) | {"layout": self.layout or FOLDER, "source": str(source.resolve())}
+        settings["spacing_mm"] = parse_spacing(settings.pop("spacing"))
         if self.rescale is None:  # as it was before there was such an option
             del settings["rescale"]
         if self.pseudonymise:
@@ -85,6 +89,8 @@ def ingest_as(
     settings, codec = options.settings(source), parse_codec(options.codec)
     if not source.exists():
         raise SimcropError("missing-file", f"{source}: no such file or folder")
+    if options.layout is None:
+        refuse_known(source)
     if ray is not None:
         check_cluster(ray)
     part = parse_shard(shard) if shard else None
@@ -99,7 +105,7 @@ def ingest_as(
         # It clears an old cohort only once the new source is known to hold scans.
         result = ingest_scans(
             source,
-            options.layout,
+            settings["layout"],
             out,
             settings["spacing_mm"],
             workers,
@@ -124,7 +130,9 @@ def holds_more_than_a_key(home: Path) -> bool:
 
 def merge_shards(out: Path, source: Path | None, options: IngestOptions) -> IngestResult:
     """One cohort of what the shards below `out` have stored. Without `source` all is as the shards were told."""
-    raw_source = RawSource(source.absolute(), options.layout, options.listing_options) if source else None
+    raw_source = (
+        RawSource(source.absolute(), options.layout or FOLDER, options.listing_options) if source else None
+    )
     earlier = next((run for p in sorted((out / SHARDS).glob("*")) if (run := read_run(p))), None)
     with unspoiled(out):
         if earlier is not None:
