@@ -161,10 +161,10 @@ def resampled_labels(
 
 
 def check_sides(labels: np.ndarray, affine: np.ndarray, names: dict[int, str]) -> None:
-    """Refuse a left part whose middle does not lie to the left of its right twin's."""
+    """Refuse a left part whose middle does not lie to the left of its right twin's: `left lung`, `kidney_left`."""
     number_of = {name: number for number, name in names.items()}
     for number, name in names.items():
-        twin = number_of.get(re.sub(r"\bleft\b", "right", name), number)
+        twin = number_of.get(re.sub(r"(?<![^\W_])left(?![^\W_])", "right", name), number)
         if twin != number and mean_x(labels == number, affine) >= mean_x(labels == twin, affine):
             raise SimcropError(
                 "mask-sides",

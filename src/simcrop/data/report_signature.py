@@ -33,8 +33,8 @@ SIGNATURE = pattern(
 )
 
 _CAPITAL = r"[^\W\d_a-zß-öø-ÿ]"
-_BLOT = r"\[\*\*[^\]\n]{0,60}\*\*\]|_{2,}|<[A-Z]+>"
-_NAME = rf"(?:(?:{_CAPITAL}\.[ \t]?)+|{_CAPITAL}[^\W\d_]*(?:['’-]{_CAPITAL}?[^\W\d_]+)*(?![^\W\d_])|{_BLOT})"
+_BLOT = r"\[\*\*[^\]\n]{0,60}\*\*\]|(?<!_)_{2,}+|<[A-Z]+>"
+_NAME = rf"(?:(?:{_CAPITAL}\.[ \t]?)++|{_CAPITAL}[^\W\d_]*(?:['’-]{_CAPITAL}?[^\W\d_]+)*(?![^\W\d_])|{_BLOT})"
 _OF = r"(?:(?:van|von|vom|der|den|de|da|del|della|di|la|le|al|bin|el|dos|du|zu|ten|ter)[ \t]+)*"
 _NAMES = rf"{_OF}{_NAME}(?:[ \t]*{_OF}{_NAME}){{0,3}}"
 _TWO_NAMES = rf"(?:{_CAPITAL}\.[ \t]?)*{_NAME}(?:,?[ \t]*{_OF}{_NAME}){{1,3}}"

@@ -5,8 +5,6 @@ No axes or units.
 
 import re
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,9 +64,7 @@ def header_names(path: Path, every: bool = False) -> HeaderNames | None:
                 found += [names] if names else []
                 if found and not every:
                     break
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError):
-        return None
-    except SimcropError:
+    except (SimcropError, OSError):
         return None
     if not found:
         return None
@@ -79,7 +75,7 @@ def header_names(path: Path, every: bool = False) -> HeaderNames | None:
 
 def sources_of(path: Path) -> "Iterator[DicomFile]":
     """The DICOM files of a folder or a zip, in the order of their names."""
-    from simcrop.data.readers.archive import checked_members, starts_like_dicom
+    from simcrop.data.readers.archive import checked_members, open_zip, starts_like_dicom
     from simcrop.data.readers.dicom import DicomFile, looks_like_dicom
 
     if path.is_dir():
@@ -87,7 +83,7 @@ def sources_of(path: Path) -> "Iterator[DicomFile]":
             if file.is_file() and looks_like_dicom(file):
                 yield DicomFile(file.name, partial(file.open, "rb"))
     elif path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             for member in sorted(checked_members(archive), key=lambda m: m.filename):
                 if starts_like_dicom(archive, member):
                     yield DicomFile(member.filename, partial(archive.open, member))
