@@ -13,6 +13,7 @@ import torch
 from simcrop.config import build_recipe
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
+from simcrop.errors import SimcropError
 from simcrop.model import Model
 from simcrop.nn.text_encoder import read_text_encoder
 
@@ -69,3 +70,15 @@ def test_finer_looks_are_taken_once_however_many_sentences_follow(
     assert taken in (7, 8)  # the eighth begins where the plain look does
     assert torch.equal(seen.fine(SENTENCES[::-1]).flip(0), first)
     assert len(looks) == taken
+
+
+@pytest.mark.parametrize(
+    ("sentences", "said"), [("A nodule.", "found one text"), (["A nodule.", " "], "a sentence is empty")]
+)
+def test_one_text_is_not_taken_for_its_letters_nor_nothing_for_a_sentence(
+    model: Model, sentences: Any, said: str
+) -> None:
+    scan = Volume(np.zeros((24, 28, 16), np.float32), np.diag([14.0, 12, 24, 1]))
+    for ask in (model.look(scan).ground, model.look_at_whole(scan).ground, lambda of: model.ground(scan, of)):
+        with pytest.raises(SimcropError, match=said):
+            ask(sentences)

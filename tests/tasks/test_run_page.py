@@ -29,6 +29,13 @@ def test_alignment_that_needs_the_image_gives_all_figures() -> None:
     assert all(figure in seeing for figure in ("81%", "41%", "22%"))
 
 
+def test_nothing_is_concluded_where_no_other_patient_could_be_asked() -> None:
+    alone = verdict({"align_accuracy": 0.66, "align_accuracy_blank": 0.56})
+    assert "is not known" in alone
+    assert "66% with the true image" in alone
+    assert "needs the image:" not in alone
+
+
 def test_reports_too_short_to_ask_are_named() -> None:
     assert "too short" in verdict({"effective_rank": 3.0})
 

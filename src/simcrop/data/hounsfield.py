@@ -234,7 +234,7 @@ def refusal(
         if weigh(sample * a + b).plausible:
             advice = (
                 f"; with an intercept of {b:g} they would be one: if that is the scan's rescale, give it to ingest, "
-                f"embed or ground by --rescale {a:g},{b:g}"
+                f"embed or ground by --rescale {a:g},{b:g}; an MR has none and cannot be read"
             )
             break
     return (

@@ -90,6 +90,16 @@ def looks_along(fine: int, patch: Sequence[int]) -> int:
     return along
 
 
+def refuse_no_sentences(sentences: Sequence[str]) -> None:
+    """One text would be taken for a list of its letters, and an empty one has a place like any other."""
+    if isinstance(sentences, str):
+        raise SimcropError(
+            "bad-sentences", "sentences are a list of texts, found one text: put it into a list"
+        )
+    if any(not sentence.strip() for sentence in sentences):
+        raise SimcropError("bad-sentences", "a sentence is empty")
+
+
 def box_counts(
     sentences: Sequence[str], top_k: TopK, own: int, cells: PatchGrid, placement: Placement, looks: int
 ) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from simcrop.data.layouts.dialect import COMMA, delimiter_of
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 
@@ -12,11 +13,11 @@ def column_of(studies: Cohort, name: str, table: Path | None) -> pl.Series:
     """One value per study, null where the table does not have it."""
     if name in studies.index.columns:
         return studies.index[name]
-    where = f"{studies.path}/studies.parquet" if table is None else f"neither the cohort nor {table}"
+    where = f"{studies.path}/studies.parquet" if table is None else f"the cohort or {table}"
     if table is not None:
         try:
-            rows = pl.read_csv(table, infer_schema_length=None)
-        except (OSError, pl.exceptions.PolarsError) as error:
+            rows = pl.read_csv(table, infer_schema_length=None, separator=separator_of(table))
+        except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
             raise SimcropError("bad-table", f"{table} cannot be read as a CSV table") from error
         if "id" not in rows.columns:
             raise SimcropError("bad-table", f"{table} has no column `id` to join it with the cohort by")
@@ -33,3 +34,10 @@ def column_of(studies: Cohort, name: str, table: Path | None) -> pl.Series:
                 )
             return found[name]
     raise SimcropError("bad-setting", f"--by {name}: no such column in {where}")
+
+
+def separator_of(table: Path) -> str:
+    """Spreadsheets of many countries save semicolons."""
+    with table.open(encoding="utf-8-sig") as file:
+        first = next((line for line in file if line.strip()), "")
+    return delimiter_of([first], COMMA, lambda names: "id" in names)

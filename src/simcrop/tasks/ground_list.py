@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simcrop.data.layouts.dialect import COMMA, TAB, delimiter_of
 from simcrop.data.layouts.folder import list_folder
 from simcrop.data.layouts.raw import ListingOptions, stem
 from simcrop.data.readers.disc import is_disc
@@ -114,6 +115,10 @@ def names_of(source: Path, scans: Sequence[Scan]) -> dict[str, Scan | None]:
     return named | {scan.id: scan for scan in scans}
 
 
+def has_both(head: list[str]) -> bool:
+    return {SCAN, SENTENCE} <= {name.strip().lower() for name in head}
+
+
 def rows_of(jobs: Path) -> list[tuple[int, str, str]]:
     """Line, scan and sentence of each row that is not empty."""
     try:
@@ -121,9 +126,11 @@ def rows_of(jobs: Path) -> list[tuple[int, str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "is not UTF-8"
         raise SimcropError("missing-file", f"{jobs}: cannot be read: {what}") from error
-    table = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if jobs.suffix == ".tsv" else ",")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    usual = TAB if jobs.suffix == ".tsv" else COMMA
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of([first], usual, has_both))
     head = [name.strip().lower() for name in next(table, [])]
-    if SCAN not in head or SENTENCE not in head:
+    if not has_both(head):
         raise SimcropError(
             "bad-table", f"{jobs}: expected a head with the columns {SCAN} and {SENTENCE} in its first line"
         )

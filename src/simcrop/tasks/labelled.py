@@ -48,9 +48,15 @@ def studies_of(cohort: Cohort, split: str) -> Cohort:
     """Those of a split, which must have some."""
     studies = cohort.select(split)
     if len(studies) == 0:
-        found = ", ".join(sorted(set(cohort.index["split"].to_list())))
+        found = sorted(set(cohort.index["split"].to_list()))
+        how = (
+            "; a column split in the table of reports, or ingest --split own, makes others"
+            if len(found) == 1
+            else ""
+        )
         raise SimcropError(
-            "no-studies", f"{cohort.path}: no study in split {split!r}; it has {found or 'none'}"
+            "no-studies",
+            f"{cohort.path}: no study in split {split!r}; it has {', '.join(found) or 'none'}{how}",
         )
     return studies
 

@@ -93,7 +93,12 @@ def verdict(figures: Row) -> str:
     true, blank = figures.get("align_accuracy"), figures.get("align_accuracy_blank")
     if true is None or blank is None:
         return "The reports of the held-out studies are too short to ask."
-    foreign = figures.get("align_accuracy_mispaired", 0.0)
+    foreign = figures.get("align_accuracy_mispaired")
+    if foreign is None:
+        return (
+            "Whether this alignment needs the image is not known: one held-out study has a report long enough, and there is "
+            f"no other patient's image to ask ({true:.0%} with the true image, {blank:.0%} with an empty one)."
+        )
     found = (
         f"sentences and regions of a held-out report find each other in {true:.0%} of cases with the true image, "
         f"in {foreign:.0%} with another patient's and in {blank:.0%} with an empty one"

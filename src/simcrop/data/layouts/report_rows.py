@@ -78,9 +78,10 @@ def wanted_columns(key: str | None) -> tuple[tuple[str, ...], ...]:
 
 
 def lowered(path: Path, row: Values) -> dict[str, Any]:
-    """Capitals do not matter, but two columns may not differ in them alone."""
+    """Capitals do not matter, but two columns may not differ in them alone; nor does a blank after `label:`."""
     names = [
-        f"{LABEL}{name[len(LABEL) :]}" if name.lower().startswith(LABEL) else name.lower() for name in row
+        f"{LABEL}{name[len(LABEL) :].strip()}" if name.lower().startswith(LABEL) else name.lower()
+        for name in row
     ]
     if len(set(names)) < len(names):
         raise SimcropError("bad-csv", f"{path}: two columns differ only in their capitals")

@@ -62,6 +62,9 @@ def files_by_place(root: Path) -> dict[str, list[DicomFile]]:
 
 def nothing_directly(folder: Path) -> SimcropError:
     """Why a folder without slices is no scan, and where below it some lie."""
+    if (folder / "cohort.json").is_file():
+        words = "it is a cohort: give one of the scans that it was made of, or the folder in which they lie"
+        return SimcropError("no-scan", words)
     found = sorted(below.relative_to(folder).as_posix() for below in islice(with_pictures(folder), SHOWN + 1))
     where = (
         f"; DICOM lies below it in {some(found, counted=False)}: give one of these folders" if found else ""
