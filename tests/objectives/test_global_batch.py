@@ -227,6 +227,18 @@ def test_any_number_of_processes_learns_what_one_learns(
             alike(result, expected)
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "fvlm", "ct-clip", "m3ae, no words"])
+def test_what_is_learned_in_a_comparison_is_reduced_once_where_parameters_may_be_unused(
+    build_parts: Callable, tmp_path: Path, name: str
+) -> None:
+    """A scale or a temperature, which is no part of any layer, under the reducer that looks for the unused."""
+    objective, (batch,) = made(build_parts, name, 8)
+    with joined(0, 1, tmp_path / "meeting") as context:
+        expected = cut(deepcopy(objective), [batch], context)
+        wrapped = torch.nn.parallel.DistributedDataParallel(objective, find_unused_parameters=True)
+        alike(cut(objective, [batch], context, wrapped), expected)
+
+
 def test_what_is_random_belongs_to_the_sample_and_the_step(build_parts: Callable) -> None:
     objective, (batch,) = build_parts("simcrop", STUDIES, 8)
     _, parts = build_parts("simcrop", STUDIES, 2)
