@@ -84,11 +84,11 @@ def learning_rate(settings: OptimSettings, step: int, steps: int, steps_per_epoc
     per_epoch = steps_per_epoch * shrunk(settings, steps, steps_per_epoch)
     head = settings.head_first_epochs * per_epoch
     if step < head:
-        return settings.lr * min(step + 1, head - step) / max(1.0, head / 2)
+        return min(settings.lr, settings.lr * min(step + 1, head - step) / max(1.0, head / 2))
     step, warmup = step - ceil(head), settings.warmup_epochs * per_epoch
     end = (settings.schedule_epochs or settings.epochs) * per_epoch - head
     if step < warmup:
-        return settings.lr * (step + 1) / warmup if warmup >= 1 else settings.lr
+        return min(settings.lr, settings.lr * (step + 1) / warmup)
     left = 1 - min(1.0, (step - warmup) / max(1.0, end - warmup))
     if settings.schedule == "poly":
         return settings.lr * left**POWER
