@@ -150,3 +150,13 @@ def test_a_warm_up_that_leaves_nothing_of_the_run_is_refused(warm: float, head: 
     with pytest.raises(ValueError, match=rf"warmup_epochs = {warm} leave nothing of epochs = {epochs}"):
         OptimSettings(warmup_epochs=warm, head_first_epochs=head, epochs=epochs)
     OptimSettings(warmup_epochs=warm - 1 - max(0, warm - epochs), head_first_epochs=head, epochs=epochs)
+
+
+@pytest.mark.parametrize(("warm", "head", "schedule"), [(40, 0, 30), (40, 0, 40), (10, 30, 40), (0, 40, 40)])
+def test_a_schedule_that_ends_before_its_way_down_begins_is_refused(
+    warm: float, head: float, schedule: float
+) -> None:
+    """The rate would be nothing from there to the end of the run."""
+    with pytest.raises(ValueError, match=rf"{warm} leave nothing of schedule_epochs = {schedule}: set them"):
+        OptimSettings(warmup_epochs=warm, head_first_epochs=head, schedule_epochs=schedule, epochs=140)
+    OptimSettings(warmup_epochs=warm, head_first_epochs=head, schedule_epochs=60, epochs=140)
