@@ -89,7 +89,9 @@ def fit(
             started = time.perf_counter()
             micro = [next(batches) for _ in range(accumulate)]
             waited = time.perf_counter() - started
-            unread = agree_on_unread(micro, incidents, job.order.count, job.unreadable, context)
+            unread = agree_on_unread(
+                micro, incidents, job.studies or job.order.count, job.unreadable, context
+            )
             last = {**stepper.step(step, micro), **unread}
             heap.after_step()
             seconds = time.perf_counter() - started

@@ -69,7 +69,8 @@ class EngineSettings(Settings):
 class Job:
     """One training run. `dataset[draw]` gives a sample, `collate` a batch with `.ids` and `.to(device)`, `monitor`
     figures that no batch gives. `unreadable`: what share of the data set may turn out to be so; a batch names what was
-    replaced in `.unread`. `flops`: of a sample, forward and backward, where they were counted; `sinks`: what is told
+    replaced in `.unread`. `studies`: so many of those names there are, where the data set gives several samples of
+    each. `flops`: of a sample, forward and backward, where they were counted; `sinks`: what is told
     every row beside the journal. For the records, `start`: its first weights, and `facts`: what else is to be known of
     it.
     """
@@ -84,6 +85,7 @@ class Job:
     checkpoint: CheckpointSettings
     workers: int = 0
     unreadable: float = 0.0
+    studies: int | None = None
     monitor: Monitor | None = None
     flops: float | None = None
     sinks: Sequence[OpenSink] = ()

@@ -75,6 +75,7 @@ def prepare_job(
         checkpoint=recipe.checkpoint,
         workers=recipe.data.workers,
         unreadable=recipe.data.unreadable,
+        studies=len(studies),
         monitor=build_monitor(
             objective,
             cohort,
