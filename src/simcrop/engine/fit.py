@@ -74,7 +74,7 @@ def fit(
         stop_requests() as asked,
         steps_to_save(asked),
         lost_workers(),
-        memory_errors(share.micro, job.engine.recompute),
+        memory_errors(share.micro, job.engine.recompute, job.engine.cuda_graphs),
         kept_heap(context.device) as heap,
         checkpoint_writer(
             job.folder / "checkpoints", job.describe, job.checkpoint, *([journal.secure] if journal else [])
