@@ -31,8 +31,9 @@ class EngineSettings(Settings):
     the same, but where samples are compared each micro-batch is looked at twice. `recompute`: less memory for about an
     eighth more time. `compile`: transformer blocks as compiled kernels, faster on a card after a slow first step; a
     processor needs a C++ compiler for it. `cuda_graphs`: what vision transformers launch on a card is recorded once and
-    replayed, faster where a card has few samples; not with `recompute` or `sharding: full`. `monitor`: how often a run
-    is measured in the course of its training, the last time at its end, where its method has something to measure.
+    replayed, faster where a card has few samples; not where layers are tapped, as fvlm and segment do, and not with
+    `recompute` or `sharding: full`. `monitor`: how often a run is measured in the course of its training, the last time
+    at its end, where its method has something to measure.
     `skip_non_finite`: so many steps of a run whose loss or gradient is not finite change nothing; the next ends it.
     `stalled_minutes`: a step that takes longer has every process write where it is; 0 never.
     """

@@ -95,6 +95,11 @@ def take_ways(objective: Objective, engine: EngineSettings, device: torch.device
         raise SimcropError(
             "bad-setting", f"engine.cuda_graphs = true is for CUDA devices, and this run is on {device}"
         )
+    if engine.cuda_graphs and not any(isinstance(module, Transformer) for module in objective.modules()):
+        raise SimcropError(
+            "bad-setting",
+            "engine.cuda_graphs = true is for vision transformers, and there is none in this network: leave it out",
+        )
     for module in objective.modules():
         if isinstance(module, (Transformer, CoAttention)):
             module.recompute = engine.recompute
