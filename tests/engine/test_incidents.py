@@ -114,6 +114,16 @@ def test_more_unread_samples_than_allowed_end_the_run_even_over_resumes(toy: Toy
         fit(toy(), more, ALONE, resume=True)
 
 
+def test_where_a_study_gives_several_samples_the_share_is_that_of_studies(toy: Toy, job: Build) -> None:
+    few, fewer = (
+        replace(losing(job(f"of-{studies}"), ["line-2"]), unreadable=2 / 11, studies=studies)
+        for studies in (6, 5)
+    )
+    assert fit(toy(), few, ALONE).finished
+    with pytest.raises(SimcropError, match="1 of 5 cannot be read"):
+        fit(toy(), fewer, ALONE)
+
+
 def stop_after_unread(run: Job) -> Callable[[int, int, str], None]:
     """Progress that interrupts once the journal names a line."""
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from simcrop.engine import memory
+from simcrop.engine.job import EngineSettings
 from simcrop.errors import SimcropError
 
 SCRIPT = Path(__file__).with_name("varying.py")
@@ -66,6 +67,16 @@ def test_too_little_memory_is_one_line_that_says_what_to_lower(error: Exception,
     assert "lower engine.micro_batch (6 now)" in told.value.sentence
     assert ("engine.recompute=true" in told.value.sentence) is not recompute
     assert "\n" not in told.value.sentence
+
+
+def test_with_graphs_what_is_advised_is_not_what_is_refused_beside_them() -> None:
+    graphed = EngineSettings(cuda_graphs=True)
+    with (
+        pytest.raises(SimcropError, match=r"micro_batch \(6 now\) or set engine\.cuda_graphs=false;") as told,
+        memory.memory_errors(6, graphed.recompute, graphed.cuda_graphs),
+    ):
+        raise MemoryError
+    assert "recompute" not in told.value.sentence
 
 
 def test_loading_process_without_memory_is_no_matter_of_the_batch() -> None:

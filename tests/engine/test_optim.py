@@ -1,5 +1,7 @@
 """The learning rate at points that can be worked out by hand, and what decays."""
 
+from math import ceil
+
 import pytest
 import torch
 from torch import nn
@@ -41,6 +43,18 @@ def test_schedule_longer_than_the_run_leaves_a_rate_at_the_end() -> None:
 
 def test_no_warm_up_starts_at_the_top() -> None:
     assert learning_rate(OptimSettings(lr=3.0, epochs=4, warmup_epochs=0), 0, 40, 10.0) == 3.0
+
+
+@pytest.mark.parametrize("per_epoch", [0.3, 49 / 48, 1.5, 2.7, 100 / 48])
+@pytest.mark.parametrize("head", [0, 1, 3])
+def test_rate_never_lies_above_its_top_where_an_epoch_is_no_whole_number_of_steps(
+    per_epoch: float, head: float
+) -> None:
+    settings = OptimSettings(lr=2.0, epochs=11, warmup_epochs=1, head_first_epochs=head, batch=5)
+    steps = ceil(settings.epochs * per_epoch)
+    rates = [learning_rate(settings, step, steps, per_epoch) for step in range(steps)]
+    assert max(rates) == 2.0
+    assert min(rates) >= 0
 
 
 def test_rate_never_rises_again_after_the_end() -> None:
@@ -136,3 +150,13 @@ def test_a_warm_up_that_leaves_nothing_of_the_run_is_refused(warm: float, head: 
     with pytest.raises(ValueError, match=rf"warmup_epochs = {warm} leave nothing of epochs = {epochs}"):
         OptimSettings(warmup_epochs=warm, head_first_epochs=head, epochs=epochs)
     OptimSettings(warmup_epochs=warm - 1 - max(0, warm - epochs), head_first_epochs=head, epochs=epochs)
+
+
+@pytest.mark.parametrize(("warm", "head", "schedule"), [(40, 0, 30), (40, 0, 40), (10, 30, 40), (0, 40, 40)])
+def test_a_schedule_that_ends_before_its_way_down_begins_is_refused(
+    warm: float, head: float, schedule: float
+) -> None:
+    """The rate would be nothing from there to the end of the run."""
+    with pytest.raises(ValueError, match=rf"{warm} leave nothing of schedule_epochs = {schedule}: set them"):
+        OptimSettings(warmup_epochs=warm, head_first_epochs=head, schedule_epochs=schedule, epochs=140)
+    OptimSettings(warmup_epochs=warm, head_first_epochs=head, schedule_epochs=60, epochs=140)

@@ -227,6 +227,41 @@ def test_any_number_of_processes_learns_what_one_learns(
             alike(result, expected)
 
 
+@pytest.mark.parametrize("name", ["plus", "options", "scope", "ct-clip", "m3ae"])
+def test_a_trained_text_encoder_drops_the_same_in_both_looks_at_a_micro_batch(
+    build_parts: Callable, name: str
+) -> None:
+    """Else the gradient of what was compared would go into what other dropout made."""
+    method, groups = METHODS[name]
+    align = {k: v for k, v in groups.get("align", {}).items() if k != "prompts"}  # which wants it frozen
+    trained = {**groups, **({"align": align} if align else {}), "text": TRAINED}
+    objective, parts = build_parts(method, STUDIES, 4, **trained)
+    gradient = Gradient(
+        objective, objective, RankShare(0, 1, 4), SEED, False, DistributedContext(0, 1, torch.device("cpu"))
+    )
+    micro = gradient.drawn(STEP, parts)[0]
+    first = gradient.forward(STEP, 0, micro, objective.compared)
+    second = gradient.forward(STEP, 0, micro, objective)
+    other = gradient.forward(STEP, 1, micro, objective.compared)
+    assert list(second) == list(objective.terms)
+    for term, part in first.items():
+        assert torch.equal(part.texts, second[term].texts)
+        assert torch.equal(part.images, second[term].images)
+    assert any(not torch.equal(part.texts, other[term].texts) for term, part in first.items())
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "fvlm", "ct-clip", "m3ae, no words"])
+def test_what_is_learned_in_a_comparison_is_reduced_once_where_parameters_may_be_unused(
+    build_parts: Callable, tmp_path: Path, name: str
+) -> None:
+    """A scale or a temperature, which is no part of any layer, under the reducer that looks for the unused."""
+    objective, (batch,) = made(build_parts, name, 8)
+    with joined(0, 1, tmp_path / "meeting") as context:
+        expected = cut(deepcopy(objective), [batch], context)
+        wrapped = torch.nn.parallel.DistributedDataParallel(objective, find_unused_parameters=True)
+        alike(cut(objective, [batch], context, wrapped), expected)
+
+
 def test_what_is_random_belongs_to_the_sample_and_the_step(build_parts: Callable) -> None:
     objective, (batch,) = build_parts("simcrop", STUDIES, 8)
     _, parts = build_parts("simcrop", STUDIES, 2)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from simcrop.config import build_recipe
+from simcrop.config import build_recipe, load_recipe
 from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.job import EngineSettings
 from simcrop.errors import SimcropError
@@ -16,6 +16,7 @@ from simcrop.evaluation import monitor as monitors
 from simcrop.evaluation.monitor import AlignmentMonitor, document_frequencies
 from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective
+from simcrop.objectives.needs import Components
 from simcrop.tasks.job import prepare_job, take_ways
 from simcrop.tasks.training_samples import training_studies
 
@@ -61,6 +62,16 @@ def test_graphs_are_for_a_card_and_for_every_vision_transformer(objective: Objec
     take_ways(objective, asked, torch.device("cuda"))
     assert len(transformers) == 2
     assert all(module.replay for module in transformers)
+
+
+def test_graphs_are_refused_where_there_is_no_vision_transformer() -> None:
+    recipe = load_recipe("supervised-cnn-tiny", ["vision.dim=16", "head.labels=[nodule]"])
+    objective, card = recipe.build(Components(recipe.input.grid)), torch.device("cuda")
+    take_ways(objective, EngineSettings(), card)
+    with pytest.raises(
+        SimcropError, match=r"cuda_graphs = true is for vision transformers, and there is none"
+    ):
+        take_ways(objective, EngineSettings(cuda_graphs=True), card)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ from simcrop.model.sliding_window import logit_slabs
 from simcrop.nn.unetr import tap
 from simcrop.objectives.needs import Components
 from simcrop.objectives.segment import Segment
+from simcrop.tasks.job import prepare_job
 from simcrop.tasks.segment import segment
+from simcrop.tasks.training_samples import training_studies
 
 RECIPES = [name for name in recipe_names() if name.startswith("segment-")]
 NAMES = {1: "left lung", 2: "right lung", 3: "trachea"}
@@ -151,3 +153,12 @@ def test_a_run_says_its_window(marked: Path, tmp_path: Path) -> None:
     config = json.loads((tmp_path / "run/model/config.json").read_text())
     assert config["preprocessing"]["window_hu"] == [-175, 250]
     assert "<td>input.window_hu</td><td>(-175.0, 250.0)</td>" in (tmp_path / "run/report.html").read_text()
+
+
+def test_scans_that_cannot_be_read_are_counted_among_scans_and_not_among_windows(
+    marked: Path, tmp_path: Path
+) -> None:
+    recipe, cohort = toy("windows.per_scan=7", "classes=[left lung]"), open_cohort(marked)
+    studies = training_studies(cohort, recipe)
+    _, job = prepare_job(cohort, studies, recipe, tmp_path / "out")
+    assert (job.studies, job.order.count) == (len(studies), 7 * len(studies))

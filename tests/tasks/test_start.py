@@ -3,6 +3,7 @@
 Axes: n patch, p voxel, d features.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import open_cohort
+from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.nn.stem import MIN_SPREAD, statistics_of
@@ -142,3 +144,23 @@ def test_a_run_that_is_resumed_does_not_look_at_the_cohort_again(
     assert pretrain(toy_cohort, recipe, tmp_path / "run", resume=True).finished
     assert looked == [1, 1]
     assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_that_is_told_to_go_on_and_to_replace_starts_as_one_that_replaces(
+    toy_cohort: Path, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Start, record and precision are those of a new run, whatever lay in the folder."""
+    loaded = pretrain(toy_cohort, changed(tree, {}), tmp_path / "loaded")
+    assert loaded.finished
+    recipe = changed({**tree, "engine": {"precision": "auto"}}, {"model": str(tmp_path / "loaded")})
+    for run, more in (("new", {}), ("replaced", {}), ("replaced", {"resume": True, "overwrite": True})):
+        slow = run == "new" or bool(more)
+        monkeypatch.setattr("simcrop.engine.precision.processor_multiplies_bf16", lambda slow=slow: not slow)
+        assert pretrain(toy_cohort, recipe, tmp_path / run, **more).finished
+    new, replaced = (json.loads((tmp_path / run / "run.json").read_text()) for run in ("new", "replaced"))
+    assert new["settings"]["engine.precision"] == replaced["settings"]["engine.precision"] == "fp32"
+    assert new["start"] == replaced["start"]
+    losses = [
+        [row["loss"] for row in read_journal(tmp_path / run / "journal.jsonl")] for run in ("new", "replaced")
+    ]
+    assert losses[0] == losses[1]

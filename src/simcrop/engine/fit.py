@@ -74,7 +74,7 @@ def fit(
         stop_requests() as asked,
         steps_to_save(asked),
         lost_workers(),
-        memory_errors(share.micro, job.engine.recompute),
+        memory_errors(share.micro, job.engine.recompute, job.engine.cuda_graphs),
         kept_heap(context.device) as heap,
         checkpoint_writer(
             job.folder / "checkpoints", job.describe, job.checkpoint, *([journal.secure] if journal else [])
@@ -89,7 +89,9 @@ def fit(
             started = time.perf_counter()
             micro = [next(batches) for _ in range(accumulate)]
             waited = time.perf_counter() - started
-            unread = agree_on_unread(micro, incidents, job.order.count, job.unreadable, context)
+            unread = agree_on_unread(
+                micro, incidents, job.studies or job.order.count, job.unreadable, context
+            )
             last = {**stepper.step(step, micro), **unread}
             heap.after_step()
             seconds = time.perf_counter() - started

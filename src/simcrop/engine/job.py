@@ -31,8 +31,9 @@ class EngineSettings(Settings):
     the same, but where samples are compared each micro-batch is looked at twice. `recompute`: less memory for about an
     eighth more time. `compile`: transformer blocks as compiled kernels, faster on a card after a slow first step; a
     processor needs a C++ compiler for it. `cuda_graphs`: what vision transformers launch on a card is recorded once and
-    replayed, faster where a card has few samples; not with `recompute` or `sharding: full`. `monitor`: how often a run
-    is measured in the course of its training, the last time at its end, where its method has something to measure.
+    replayed, faster where a card has few samples; not where layers are tapped, as fvlm and segment do, and not with
+    `recompute` or `sharding: full`. `monitor`: how often a run is measured in the course of its training, the last time
+    at its end, where its method has something to measure.
     `skip_non_finite`: so many steps of a run whose loss or gradient is not finite change nothing; the next ends it.
     `stalled_minutes`: a step that takes longer has every process write where it is; 0 never.
     """
@@ -69,7 +70,8 @@ class EngineSettings(Settings):
 class Job:
     """One training run. `dataset[draw]` gives a sample, `collate` a batch with `.ids` and `.to(device)`, `monitor`
     figures that no batch gives. `unreadable`: what share of the data set may turn out to be so; a batch names what was
-    replaced in `.unread`. `flops`: of a sample, forward and backward, where they were counted; `sinks`: what is told
+    replaced in `.unread`. `studies`: so many of those names there are, where the data set gives several samples of
+    each. `flops`: of a sample, forward and backward, where they were counted; `sinks`: what is told
     every row beside the journal. For the records, `start`: its first weights, and `facts`: what else is to be known of
     it.
     """
@@ -84,6 +86,7 @@ class Job:
     checkpoint: CheckpointSettings
     workers: int = 0
     unreadable: float = 0.0
+    studies: int | None = None
     monitor: Monitor | None = None
     flops: float | None = None
     sinks: Sequence[OpenSink] = ()

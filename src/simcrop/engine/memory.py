@@ -75,15 +75,19 @@ def resident_bytes() -> int:
 
 
 @contextmanager
-def memory_errors(micro_batch: int, recompute: bool) -> Iterator[None]:
-    """One line instead of a stack when memory does not suffice, for samples of `micro_batch` at a time."""
+def memory_errors(micro_batch: int, recompute: bool, graphs: bool = False) -> Iterator[None]:
+    """One line instead of a stack when memory does not suffice, for samples of `micro_batch` at a time. `graphs`: with
+    CUDA graphs, which keep what they hold, and beside which nothing is computed again.
+    """
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
         if not is_out_of_memory(error):
             raise
         less = f"lower engine.micro_batch ({micro_batch} now)"
-        if not recompute:
+        if graphs:
+            less += " or set engine.cuda_graphs=false"
+        elif not recompute:
             less += " or set engine.recompute=true"
         if "DataLoader worker" in str(error):
             less = "lower data.workers"

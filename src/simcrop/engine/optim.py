@@ -38,12 +38,17 @@ class OptimSettings(Settings):
 
     @model_validator(mode="after")
     def comes_down_again(self) -> "OptimSettings":
-        """A rate that rises to the last step leaves the weights where it shook them last."""
-        if self.warmup_epochs and self.head_first_epochs + self.warmup_epochs >= self.epochs:
+        """A rate that rises to the last step leaves the weights where it shook them last; one whose way down ends
+        before it begins is nothing from there on.
+        """
+        start = self.head_first_epochs + self.warmup_epochs
+        of_epochs = self.warmup_epochs > 0 and start >= self.epochs
+        if of_epochs or (self.schedule_epochs is not None and start >= self.schedule_epochs):
             before = f"head_first_epochs = {self.head_first_epochs:g} and " if self.head_first_epochs else ""
+            name = "epochs" if of_epochs else "schedule_epochs"
             raise ValueError(
-                f"{before}warmup_epochs = {self.warmup_epochs:g} leave nothing of epochs = {self.epochs}: "
-                "set them lower, or epochs higher"
+                f"{before}warmup_epochs = {self.warmup_epochs:g} leave nothing of {name} = "
+                f"{getattr(self, name):g}: set them lower, or {name} higher"
             )
         return self
 
@@ -84,11 +89,11 @@ def learning_rate(settings: OptimSettings, step: int, steps: int, steps_per_epoc
     per_epoch = steps_per_epoch * shrunk(settings, steps, steps_per_epoch)
     head = settings.head_first_epochs * per_epoch
     if step < head:
-        return settings.lr * min(step + 1, head - step) / max(1.0, head / 2)
+        return min(settings.lr, settings.lr * min(step + 1, head - step) / max(1.0, head / 2))
     step, warmup = step - ceil(head), settings.warmup_epochs * per_epoch
     end = (settings.schedule_epochs or settings.epochs) * per_epoch - head
     if step < warmup:
-        return settings.lr * (step + 1) / warmup if warmup >= 1 else settings.lr
+        return min(settings.lr, settings.lr * (step + 1) / warmup)
     left = 1 - min(1.0, (step - warmup) / max(1.0, end - warmup))
     if settings.schedule == "poly":
         return settings.lr * left**POWER

@@ -102,7 +102,11 @@ class CrossImage(nn.Module):
         k = self.patches_of(sentences, self.most_of(patches))
         if isinstance(k, Tensor):
             facts["k"] = k
-        learned = {} if self.scale is None or self.bias is None else {"scale": self.scale, "bias": self.bias}
+        learned: dict[str, Tensor] = {}
+        if (
+            self.scale is not None and self.bias is not None
+        ):  # not the leaves, which DDP would take for unused
+            learned = {"scale": self.scale.view_as(self.scale), "bias": self.bias.view_as(self.bias)}
         return Compared(embeddings, patches, sentences.image_index, facts, learned)
 
     def scores(self, compared: Compared) -> Float[Tensor, "s b"]:

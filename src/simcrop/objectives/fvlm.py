@@ -157,7 +157,8 @@ class Fvlm(Objective):
                 normalize(images.float(), dim=-1),
                 sentences.image_index,
                 facts,
-                {"temperature": self.temperature},
+                # Not the leaf, which DDP would take for unused.
+                {"temperature": self.temperature.view_as(self.temperature)},
             )
         }
 

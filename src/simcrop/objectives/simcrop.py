@@ -198,21 +198,24 @@ class SimCroP(Objective):
         return counts | self.options.counts(batch)
 
     def forward(self, batch: Batch) -> Parts:
-        mim, patches = self.settings.mim, self.grid.split(batch.volume)
+        mim, align, patches = self.settings.mim, self.settings.align, self.grid.split(batch.volume)
         body = preferred_patches(patches, mim)
         features, mask = self.masked_features(batch, body)
         terms: dict[str, Tensor | Compared] = {}
+        # What `compared` makes comes first and as there: a trained text encoder then drops what it dropped for it.
+        if align.use_sa and align.scope == "batch":
+            terms["align"] = self.align_loss(batch.sentences, features)
+        if align.cross_image.enabled:
+            look = self.look(batch, body)
+            terms |= self.across_images(look)
+            terms |= self.options(look)
         if mim.weight:
             terms["volume"] = volume_loss(self.vision_decoder, mim, patches, features, mask)
         if self.settings.mlm.weight:
             terms["report"] = self.report_loss(batch.report, batch.drawn, features)
-        if self.settings.align.use_sa:
+        if align.use_sa and align.scope == "report":
             terms["align"] = self.align_loss(batch.sentences, features)
-        if self.settings.align.cross_image.enabled:
-            look = self.look(batch, body)
-            terms |= self.across_images(look)
-            terms |= self.options(look)
-        return terms
+        return {name: terms[name] for name in self.terms}
 
     def masked_features(self, batch: Batch, body: Bool[Tensor, "b n"] | None) -> tuple[VisionFeatures, Mask]:
         """What the encoder makes of the visible patches, and which these are."""

@@ -75,6 +75,7 @@ def prepare_job(
         checkpoint=recipe.checkpoint,
         workers=recipe.data.workers,
         unreadable=recipe.data.unreadable,
+        studies=len(studies),
         monitor=build_monitor(
             objective,
             cohort,
@@ -93,6 +94,11 @@ def take_ways(objective: Objective, engine: EngineSettings, device: torch.device
     if engine.cuda_graphs and device.type != "cuda":
         raise SimcropError(
             "bad-setting", f"engine.cuda_graphs = true is for CUDA devices, and this run is on {device}"
+        )
+    if engine.cuda_graphs and not any(isinstance(module, Transformer) for module in objective.modules()):
+        raise SimcropError(
+            "bad-setting",
+            "engine.cuda_graphs = true is for vision transformers, and there is none in this network: leave it out",
         )
     for module in objective.modules():
         if isinstance(module, (Transformer, CoAttention)):

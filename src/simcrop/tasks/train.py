@@ -84,6 +84,7 @@ def train(
     `finished=False` and resumes. `progress` is told after each step; a bar or lines on the terminal where it is not
     given.
     """
+    resume = resume and not overwrite  # of a folder that is emptied nothing goes on
     refuse_tasks_that_know_nothing_of_each_other(os.environ, verb.name)
     refuse_recipe_of_other_verb(verb, recipe)
     refuse_missing(flat(recipe))
