@@ -96,8 +96,8 @@ def verdict(figures: Row) -> str:
     foreign = figures.get("align_accuracy_mispaired")
     if foreign is None:
         return (
-            "Whether this alignment needs the image is not known: one held-out study has a report long enough, so that no "
-            f"other patient's image could be asked ({true:.0%} with the true image, {blank:.0%} with an empty one)."
+            "Whether this alignment needs the image is not known: one held-out study has a report long enough, and "
+            f"no other patient's image could be asked ({true:.0%} with the true image, {blank:.0%} with an empty one)."
         )
     found = (
         f"sentences and regions of a held-out report find each other in {true:.0%} of cases with the true image, "
