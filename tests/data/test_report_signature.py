@@ -87,3 +87,10 @@ def test_a_signature_behind_the_last_sentence_goes_too() -> None:
 )
 def test_what_says_more_stays(last: str) -> None:
     assert without_signature(f"Clear lungs\n{last}") == f"Clear lungs\n{last}"
+
+
+@pytest.mark.parametrize("rule", ["_" * 80, "_" * 150, "A." * 70])
+def test_a_long_rule_or_row_of_letters_is_read_once_and_not_in_every_way_to_divide_it(rule: str) -> None:
+    for last in (rule, f"{rule} (signature and stamp)", f"Dr. {rule} (signature)"):
+        assert without_signature(f"Clear lungs\n{last}") == f"Clear lungs\n{last}"
+    assert without_signature(f"Clear lungs\nDr. {rule}") == "Clear lungs"

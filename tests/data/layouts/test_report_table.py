@@ -157,6 +157,19 @@ def test_a_zip_is_joined_like_a_folder(tmp_path: Path, hospital: Path) -> None:
     assert header_names(tmp_path / "scan.zip") is None
 
 
+def test_a_zip_whose_members_are_damaged_names_nothing(tmp_path: Path, hospital: Path) -> None:
+    import zipfile
+
+    path = tmp_path / "scan.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.write(next((hospital / "y").iterdir()), "a.dcm")
+    assert header_names(path) is not None
+    content = bytearray(path.read_bytes())
+    content[45:60] = b"\xff" * 15  # the first bytes of the compressed member, behind its head
+    path.write_bytes(content)
+    assert header_names(path) is None
+
+
 @pytest.mark.parametrize(("column", "keyword"), [("MRN", None), ("", None), (None, None), ("ID", None)])
 def test_other_columns_mean_no_header_value(column: str | None, keyword: str | None) -> None:
     assert keyword_of(column) is keyword
