@@ -76,6 +76,28 @@ def test_a_header_that_would_rescale_hu_twice_is_overruled(chest: np.ndarray) ->
     assert "spoil" in decision.sentence
 
 
+def test_numbers_with_bright_and_dark_exchanged_are_refused(chest: np.ndarray) -> None:
+    with pytest.raises(SimcropError, match="bright and dark are exchanged") as caught:
+        decide(-chest)
+    assert caught.value.reason == "not-ct"
+    assert "--rescale" not in caught.value.sentence
+    assert reason(-chest.clip(-1000)) == "not-ct"
+    assert reason(-chest, hint=CT_RATE) == "not-ct"
+    assert reason(chest + 1024, slope=-1.0, intercept=1024.0) == "not-ct"
+
+
+def test_a_negative_slope_is_believed_where_it_shows_the_air_around_a_patient(chest: np.ndarray) -> None:
+    decision = decide(-chest, slope=-1.0)
+    assert (decision.source, decision.slope) == ("header", -1)
+    np.testing.assert_array_equal(to_hu(-chest, decision), chest)
+    decision = decide(chest, slope=-1.0)
+    assert (decision.source, decision.slope) == ("stored", 1)
+    lung_and_vessels = chest[(chest > -950) & (chest < 200)]
+    assert decide(lung_and_vessels).source == "stored"
+    assert reason(lung_and_vessels, slope=-1.0) == "not-ct"
+    assert reason(-lung_and_vessels, slope=-1.0) == "not-ct"
+
+
 def test_hu_rescaled_twice_on_disk_are_refused(chest: np.ndarray) -> None:
     clipped = np.maximum(chest, -1000)  # air as one exact number must not pass for padding
     assert reason(chest - np.int16(1024)) == "not-ct"

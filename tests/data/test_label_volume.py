@@ -148,3 +148,14 @@ def test_a_left_lung_on_the_right_is_refused(scan: np.ndarray) -> None:
     with pytest.raises(SimcropError, match="left lung lies to the right of the right lung") as caught:
         check_sides(labels, scan, {4: "left lung", 3: "right lung"})
     assert caught.value.reason == "mask-sides"
+
+
+def test_organs_named_with_their_side_at_the_end_are_held_to_their_sides_too() -> None:
+    labels = np.zeros(SHAPE, np.int16)
+    labels[1], labels[4] = 1, 2  # from left to right
+    check_sides(labels, np.eye(4), {1: "kidney_left", 2: "kidney_right"})
+    check_sides(labels, np.eye(4), {2: "cleft", 1: "cright"})
+    with pytest.raises(SimcropError, match="kidney_left lies to the right of the kidney_right"):
+        check_sides(labels, np.eye(4), {2: "kidney_left", 1: "kidney_right"})
+    with pytest.raises(SimcropError, match="rib_left_1 lies to the right"):
+        check_sides(labels, np.eye(4), {2: "rib_left_1", 1: "rib_right_1"})

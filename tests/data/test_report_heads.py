@@ -119,7 +119,7 @@ def test_a_head_is_known_in_any_dress(form: str) -> None:
             "Patient: rotated.\nPrior exam: 5 mm nodule.",
             "",
         ),
-        ("FINDINGS: x\n\nADDENDUM: z", "x\n\nADDENDUM: z", ""),
+        ("FINDINGS: x\n\nADDENDUM: z", "x\nz", ""),
         ("FINDINGS: LUNGS: Clear. PLEURA: Dry. IMPRESSION: NORMAL.", "LUNGS: Clear. PLEURA: Dry.", "NORMAL."),
     ],
 )

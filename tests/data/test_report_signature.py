@@ -87,3 +87,67 @@ def test_a_signature_behind_the_last_sentence_goes_too() -> None:
 )
 def test_what_says_more_stays(last: str) -> None:
     assert without_signature(f"Clear lungs\n{last}") == f"Clear lungs\n{last}"
+
+
+@pytest.mark.parametrize("rule", ["_" * 80, "_" * 150, "A." * 70])
+def test_a_long_rule_or_row_of_letters_is_read_once_and_not_in_every_way_to_divide_it(rule: str) -> None:
+    for last in (rule, f"{rule} (signature and stamp)", f"Dr. {rule} (signature)"):
+        assert without_signature(f"Clear lungs\n{last}") == f"Clear lungs\n{last}"
+    assert without_signature(f"Clear lungs\nDr. {rule}") == "Clear lungs"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Verified by biopsy as cancer.",
+        "VERIFIED BY BIOPSY AS CANCER.",
+        "Reported by the patient after a fall.",
+        "Approved by tumour board for resection.",
+        "Approved by Tumor Board.",
+        "Checked by MRI.",
+        "Interpreted by others as scar.",
+    ],
+)
+@pytest.mark.parametrize(
+    "frame", ["FINDINGS: Mass. {} No node.", "IMPRESSION: y\nFINDINGS:\nMass.\n{}\nNo node."]
+)
+def test_words_that_sign_only_before_a_signer_are_else_a_sentence(frame: str, sentence: str) -> None:
+    assert split_at_heads(frame.format(sentence)).sentences == ["Mass.", sentence, "No node."]
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "Verified by Dr. A. Stone",
+        "Reported by A. Stone",
+        "REPORTED BY JOHN STONE MD",
+        "Reviewed by: a. stone",
+        "Reviewed by|John Stone",
+        "Read by ___",
+        "Read by [**Name**]",
+        "Approved by 12/3/2020 10:15",
+        "Checked by",
+        "Verified by von Stein",
+        "Interpreted by the attending radiologist",
+        "Dictated by a. stone",
+    ],
+)
+@pytest.mark.parametrize("frame", ["FINDINGS: Clear.\nIMPRESSION: Normal.\n{}", "FINDINGS: Clear. {}"])
+def test_before_a_signer_they_sign(frame: str, signature: str) -> None:
+    report = split_at_heads(frame.format(signature.replace("|", "\n")))
+    assert (report.findings, report.impression) in (("Clear.", "Normal."), ("Clear.", ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FINDINGS: Nodule. Reviewed by Dr. J. Smith. No effusion.\nIMPRESSION: y",
+        "FINDINGS: Nodule. Verified by J. Smith, MD.\nNo effusion.\nIMPRESSION: y",
+        "FINDINGS: Nodule.\nI have reviewed the images and agree with\nthe resident.\nNo effusion.\nIMPRESSION: y",
+        "FINDINGS: Nodule. I have personally reviewed the prior CT. No effusion.\nIMPRESSION: y",
+    ],
+)
+def test_a_signature_among_sentences_is_one_sentence_where_findings_follow(text: str) -> None:
+    report = split_at_heads(text)
+    assert (report.sentences, report.impression) == (["Nodule.", "No effusion."], "y")
+    assert split_at_heads(text.replace("No effusion.", "Room 7.")).sentences == ["Nodule."]

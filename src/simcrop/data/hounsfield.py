@@ -18,6 +18,7 @@ SAMPLE = 400_000
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
 MOST_LABELS = 120  # of a mask, such as TotalSegmentator's
 GIVEN = "given"  # the source of a rescale that a user told, see `tasks.rescale`
+AIR_WITHIN = 60  # HU that a scanner's air may lie off -1000
 COMMON_RESCALES = ((1.0, -1024.0), (1.0, -1000.0), (1.0, -8192.0))  # named as advice, never applied unasked
 
 
@@ -45,7 +46,7 @@ class Hint:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Shares of a sample of voxels, [0, 1]; air, soft, dense and below are shares of those that are not padding."""
+    """Shares of a sample of voxels, [0, 1]; all but `padding` are shares of those that are not padding."""
 
     air: float  # air and lung, below -300 HU
     airy: float  # the same without the one value that repeats most: padding stored as -1024 is no air
@@ -53,6 +54,8 @@ class Evidence:
     dense: float  # above 4000 HU
     below: float  # not padding, yet below -1200 HU
     tail: bool  # what lies below is the lesser end of air's own noise: the air lies where it should
+    outer: float  # air near -1000 HU, as around a patient
+    mirrored: float  # the same of the numbers with the other sign
     tissue_hu: float  # centre of the soft tissue's fullest bin
     padding: float
     padding_hu: float | None
@@ -60,8 +63,21 @@ class Evidence:
     @property
     def plausible(self) -> bool:
         """A CT, whole or a crop of lung, heart or abdomen: something airy and something soft, little else."""
+        return self.shaped and not self.exchanged
+
+    @property
+    def shaped(self) -> bool:
         low = self.below <= 0.02 or self.tail
         return bool(self.airy >= 0.01 and self.soft >= 0.03 and self.dense <= 0.005 and low)
+
+    @property
+    def exchanged(self) -> bool:
+        """Bright and dark are: air lies near 1000 HU and none near -1000."""
+        return self.shaped and self.mirrored >= 0.02 and self.outer < 0.005
+
+    def supports(self, slope: float) -> bool:
+        """Beside a negative slope, more often a slip than meant, nothing is believed without air around a patient."""
+        return self.plausible and (slope > 0 or self.outer >= 0.01)
 
 
 def decide(
@@ -114,7 +130,7 @@ class HuSampler:
         for name, a, b in candidates(slope, intercept, hint, source):
             with np.errstate(over="ignore", invalid="ignore"):
                 evidence = weigh(sample * a + b)
-            if evidence.plausible:
+            if evidence.supports(min(a, slope)):
                 if max(abs(low * a + b), abs(high * a + b)) > LARGEST_FLOAT:
                     raise SimcropError("not-finite", "some voxels are too large for any number of a scan")
                 padding_hu = evidence.padding_hu
@@ -125,6 +141,8 @@ class HuSampler:
                 if hint is not None and hint.source == GIVEN != name:
                     sentence += f"; the rescale given ({hint.slope:g}, {hint.intercept:g}) was not needed"
                 return HuDecision(name, a, b, padding_hu, sentence, evidence.padding)
+            if evidence.exchanged and a > 0:
+                break  # of such numbers a shift would make air of soft tissue
         raise SimcropError("not-ct", refusal(sample, low, high, slope, intercept, hint))
 
 
@@ -184,6 +202,8 @@ def weigh(hu: np.ndarray) -> Evidence:
         dense=float(np.count_nonzero(kept > 4000) / n),
         below=float(np.count_nonzero(kept < -1200) / n),
         tail=is_tail(air),
+        outer=float(np.count_nonzero(np.abs(kept + 1000) < AIR_WITHIN) / n),
+        mirrored=float(np.count_nonzero(np.abs(kept - 1000) < AIR_WITHIN) / n),
         tissue_hu=float(edges[bins.argmax()] + 5),
         padding=float(padding.mean()),
         padding_hu=float(low_values[repeated][counts[repeated].argmax()]) if repeated.any() else None,
@@ -230,7 +250,11 @@ def refusal(
         tried.append(f"{whose} ({hint.slope:g}, {hint.intercept:g})")
     labels = np.unique(sample).size <= MOST_LABELS and low >= 0 and bool((sample == np.round(sample)).all())
     advice = "; a few whole numbers alone, as in a mask of labels" if labels else ""
-    for a, b in COMMON_RESCALES:
+    with np.errstate(over="ignore", invalid="ignore"):
+        exchanged = weigh(sample * slope + intercept).exchanged
+    if exchanged:
+        advice = "; bright and dark are exchanged, air lies near 1000: expected the other sign"
+    for a, b in () if exchanged else COMMON_RESCALES:
         if weigh(sample * a + b).plausible:
             advice = (
                 f"; with an intercept of {b:g} they would be one: if that is the scan's rescale, give it to ingest, "

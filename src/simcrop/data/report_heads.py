@@ -7,23 +7,34 @@ No axes; text in, text out. The rules:
 2. Without a head of findings, findings are what stands before the impression, or all of it. With one, what stands
    before it is left out. Findings and impression under one head are findings.
 3. Technique, history, comparison and signature are neither. They reach to the next head or a blank line, else to the
-   end of their line, or sentence, see `report_asides`; a signature after the report to its end, see
-   `report_signature`. A title such as "CT CHEST" before the first head is left out, too.
-4. "Other findings:", "Cardiac findings:" are no heads but words of the findings.
-5. What was guessed, and what is missing, is the report's note.
+   end of their line, or sentence, see `report_asides`; a signature after the report to its end, or as one sentence
+   among others to the end of that, see `report_signature`. A title such as "CT CHEST" before the first head is left
+   out, too.
+4. An addendum joins the findings, before or after them as it stands, see `report_addendum`; heads inside it are heads.
+5. "Other findings:", "Cardiac findings:" are no heads but words of the findings.
+6. What was guessed, and what is missing, is the report's note.
 """
 
 import re
 from dataclasses import dataclass, replace
 
+from simcrop.data.report_addendum import addenda_in, said_in
 from simcrop.data.report_asides import ASIDE, begin_of_guess, end_of_aside, guess_findings, stays_in_findings
 from simcrop.data.report_marks import words
-from simcrop.data.report_signature import SIGNATURE, without_signature
+from simcrop.data.report_signature import (
+    SIGNATURE,
+    after_own_sentence,
+    is_one_sentence,
+    is_signer,
+    without_signature,
+)
 
 HEADLESS = "no known head"  # how both notes of a report begin that does not say where its findings are
 NO_HEAD = f"{HEADLESS} in the report, all of it read as findings"
 GUESSED = f"{HEADLESS} of findings in the report, what follows its technique read as findings"
 NO_FINDINGS = "no findings in the report, only an impression"
+
+LOOKED_AT = 400  # letters behind the words of a signature
 
 _GAP = r"[ \t]*"
 _JOINT = rf"{_GAP}(?:and|&|/|,|\+|-|–){_GAP}"
@@ -65,7 +76,7 @@ _HEAD = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _MENTIONED = re.compile(  # a text without any of these words has no head, whatever its dress
-    r"finding|impression|conclusion|observation|description|result|diagnos|opinion|interpretation|summary|assessment"
+    r"addend|finding|impression|conclusion|observation|description|result|diagnos|opinion|interpretation|summary|assessment"
     r"|techni|procedure|protocol|method|acquisition|parameter|dose|dlp|ctdi|contrast|history|hx|clinical|indication"
     r"|reason|compar|prior|previous|exam|study|modality|date|accession|patient|mrn|dob|ordering|referring|requesting"
     r"|signed|authenticated|approved|dictated|transcri|reported|read by|reviewed|verified|end of|signature|radiolog"
@@ -103,10 +114,13 @@ class Sections:
 
 @dataclass(frozen=True)
 class _Head:
+    """`one`: a signature that is one sentence among others."""
+
     kind: str
     name: str
     start: int
     end: int
+    one: bool = False
 
 
 def cut_at_heads(text: str) -> Sections:
@@ -116,8 +130,11 @@ def cut_at_heads(text: str) -> Sections:
     parts = _parts(text, heads, "findings" in main)
     if "findings" in main and not any(kind == "findings" and part for kind, part in parts):
         parts = _parts(text, heads, False)
-    if "findings" not in main and not any(kind != "impression" and part for kind, part in parts):
-        parts.append(("guess", _bare(guess_findings(_asides(text, heads), "impression" in main))))
+    if "findings" not in main and not any(part for kind, part in parts if kind in ("findings", "guess")):
+        guess = _bare(guess_findings(_asides(text, heads), "impression" in main))
+        parts.insert(
+            next((n for n, (kind, _) in enumerate(parts) if kind == "impression"), 0), ("guess", guess)
+        )
     findings = "\n".join(part for kind, part in parts if kind != "impression" and part)
     impression = "\n".join(part for kind, part in parts if kind == "impression" and part)
     guessed = any(kind == "guess" and part for kind, part in parts)
@@ -148,13 +165,18 @@ def _asides(text: str, heads: list[_Head]) -> list[tuple[str, str]]:
 def _heads_in(text: str) -> list[_Head]:
     if not _MENTIONED.search(text):
         return []
+    added = [_Head(*facts) for facts in addenda_in(text)]
     found = [(head, kind) for head in _HEAD.finditer(text) if (kind := _kind_of(text, head))]
     sure = any(kind == "findings" and not head["rare_findings"] for head, kind in found)
-    return [
-        _Head(kind, head[kind], *_span(head, kind))
+    heads = [
+        _Head(kind, head[kind], *_span(head, kind), one=is_one_sentence(head[kind], head["line"] is None))
         for head, kind in found
         if not (sure and head["rare_findings"])
     ]
+    apart = [
+        head for head in heads if not any(one.start < head.end and head.start < one.end for one in added)
+    ]
+    return sorted([*added, *apart], key=lambda head: head.start)
 
 
 def _span(head: re.Match[str], kind: str) -> tuple[int, int]:
@@ -169,7 +191,8 @@ def _kind_of(text: str, head: re.Match[str]) -> str | None:
     if kind == "signature":
         glued = name[:4].isupper() and text[head.start() - 1] in ".!?"
         begins = name[0].isupper() or (head["line"] or "").strip() == "E-"
-        return kind if begins and (head["inside"] is None or glued) else None
+        stands = begins and (head["inside"] is None or glued)
+        return kind if stands and is_signer(name, text[head.end(kind) :][:LOOKED_AT]) else None
     if kind == "aside" and not name.lstrip()[0].isupper():
         return None
     if name[:4].lower() == "the " and not name.isupper():
@@ -223,16 +246,32 @@ def _parts(text: str, heads: list[_Head], has_findings: bool) -> list[tuple[str,
     current = "" if has_findings else "findings"
     before = _bare(text[: heads[0].start] if heads else text)
     parts = [(current, "" if heads and _TITLE.fullmatch(before) else before)]
+    outside = current  # of any addendum
     for number, head in enumerate(heads):
         end = heads[number + 1].start if number + 1 < len(heads) else len(text)
         section = text[head.end : end]
         if head.kind in ("findings", "impression"):
-            current = head.kind
+            current = outside = head.kind
             parts.append((current, _bare(section)))
+        elif head.kind == "addendum":
+            said = said_in(section)
+            parts.append(("addendum", _bare(said if outside else _without_title(said))))
+            current = outside and "findings"  # above the report nothing but its own lines belongs to it
+        elif head.kind == "end":
+            current = outside
+            parts.append((current, _bare(section)))
+        elif head.one and (rest := after_own_sentence(section)):
+            parts.append((current, _bare(rest)))
         elif head.kind == "aside" or not any(part for kind, part in parts if kind):
             inside = has_findings and bool(current)
             parts.append(_after_aside(head, section, text[head.start : end], current, inside))
     return [(kind, part) for kind, part in parts if kind]
+
+
+def _without_title(section: str) -> str:
+    """An addendum above a report, without the report's title below it."""
+    above, _, last = section.rstrip().rpartition("\n")
+    return above if above.strip() and _TITLE.fullmatch(last) else section
 
 
 def _after_aside(head: _Head, section: str, whole: str, current: str, inside: bool) -> tuple[str, str]:

@@ -3,6 +3,9 @@
 No axes; text in, text out. The last lines are a signature where each is a name with a title or degrees ("Dr. John
 Stone", "J. Stone MD, Radiologist"), a greeting, a register number, initials of a typist or "Page 1 of 2", or else a
 date, a rank or a name beside such a line. A line that says anything more stays: "Dr. Stone was informed".
+
+Words that tell of findings, too, sign only before who signs: "Verified by Dr. Stone", not "Verified by biopsy". Such
+a signature inside a line, and "I have reviewed ...", are one sentence where findings follow.
 """
 
 import re
@@ -15,9 +18,10 @@ LONGEST_LINE = 160  # letters; a longer line says more than who signed
 SIGNATURE = pattern(
     r"""
     (?:electronically|digitally|e|co)(?: |-)(?:signed|authenticated|approved|verified)
-    (?:dictated|transcribed|signed|reported|read|reviewed|approved|verified)ALSO by
-    (?:typed|checked|scanned|corrected|proofread) by
-    (?:interpreted|finali[sz]ed|authenticated|released|validated|prepared)ALSO by
+    (?:dictated|transcribed|signed|finali[sz]ed|authenticated)ALSO by
+    (?:typed|proofread) by
+    (?:reported|read|reviewed|approved|verified|interpreted)ALSO by
+    (?:released|validated|prepared|checked|scanned|corrected)ALSO by
     (?:final|this) report (?:(?:was|has been|electronically|digitally) ){0,2}(?:signed|dictated|approved|verified)
     this report (?:was|has been|is) (?:\w+ )?(?:generated|created|produced|prepared|transcribed|typed|completed)
     dictated (?:but|using|with) \w+
@@ -80,8 +84,65 @@ _MADE_BY_OFFICE = re.compile(
     rf"|(?:[DTR][DT]?:[ \t]*{_DATE}[ \t:\dAPM]*)+|[A-Z]{{2,4}}[/:][a-z]{{2,4}}|[Pp]age \d+ of \d+"
     r"|(?i:final report|end of (?:the )?report))\W*$"
 )
+_WEAK = re.compile(
+    r"(?:reported|read|reviewed|approved|verified|interpreted|released|validated|prepared|checked|scanned|corrected)\b"
+    r"(?!.*(?:sign|authentic|electronic|dictat|transcri|typed))",
+    re.IGNORECASE | re.DOTALL,
+)
+_WHOSE = re.compile(r"[ \t]*(?:\([^()\n]{0,30}\)[ \t]*)?[:：]")
+_SIGNER = re.compile(rf"[ \t(*–—-]*(?:{_TITLES}|{_BLOT}|\[|\d{{1,4}}[./-]\d{{1,2}}[./-]\d|\d{{1,2}}:\d\d)")
+_RANKED = re.compile(
+    r"[ \t]*(?:(?:the|an?|on-call|our)[ \t]+)?(?:attending|resident|consultant|staff|fellow|(?:\w+ )?radiologist)\b",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(rf"[ \t(*–—-]*{_OF}{_NAME}")
+_NO_NAME = re.compile(
+    r"[ \t(*–—-]*(?:the|an?(?!\.)|his|her|their|our|this|two|three|both|all|patients?|biops\w+|histo\w+|patho\w+"
+    r"|cyto\w+|\w+scopy|\w*graphy|tum\w+|multi\w+|board|surg\w+|operat\w+|family|clinic\w*|ultraso\w+|sono\w+|x-?ray|ct|mri?"
+    r"|pet|us|eus|ebus|fna|vats|pcr|ekg|ecg|lab\w*|culture|needle|core|ai|cad|software|follow\w*|prior|previous"
+    r"|comparison)\b",
+    re.IGNORECASE,
+)
 _BESIDE = re.compile(rf"\W*(?:(?:{_DEGREE}|{_RANK}|{_DATE})[ \t,;/()|&–-]*)*$")
 _NAME_ALONE = re.compile(rf"[ \t]*{_TWO_NAMES}[ \t]*$")
+
+
+def is_signer(name: str, after: str) -> bool:
+    """Whether what stands behind the words of a signature, `name`, says who signs; for most words it need not."""
+    if not _WEAK.match(name) or _WHOSE.match(after):
+        return True
+    line, _, below = after.partition("\n")
+    if not line.strip(" \t.*_-"):
+        return not below[:1].islower()
+    if _SIGNER.match(line):
+        return True
+    sentence = next(iter(split_line(line)), "")
+    named = _NAMED.match(line) is not None and not _NO_NAME.match(line)
+    return (named or _RANKED.match(line) is not None) and not FOUND.search(re.sub(_RANK, "", sentence))
+
+
+def is_one_sentence(name: str, after_stop: bool) -> bool:
+    """Whether the signature is one sentence among others, if they tell of findings."""
+    return name.lower().startswith("i ") or (after_stop and _WEAK.match(name) is not None)
+
+
+def after_own_sentence(section: str) -> str:
+    """What follows the sentence of a signature, if it tells of findings."""
+    end = len(next(iter(split_line(section)), ""))
+    for line_end in re.finditer(r"\n", section):
+        if line_end.start() >= end:
+            break
+        if section[: line_end.start()].strip() and not section[line_end.end() :].lstrip()[:1].islower():
+            end = line_end.end()
+            break
+    return section[end:] if FOUND.search(section, end) else ""
+
+
+def says_who_or_when(line: str) -> bool:
+    """A line of names, ranks and dates alone."""
+    return bool(line.strip()) and (
+        _signs(line) or (len(line) <= LONGEST_LINE and _BESIDE.match(line) is not None)
+    )
 
 
 def without_signature(text: str) -> str:

@@ -127,12 +127,24 @@ def test_shards_share_one_key_and_merge_into_the_same_cohort(
     (tmp_path / "one").mkdir()
     shutil.copy(tmp_path / "c" / KEY, tmp_path / "one" / KEY)
     ingest(raw, "folder", tmp_path / "one", pseudonymise=True)
-    with pytest.raises(SimcropError, match="say where the raw scans are"):
+    with pytest.raises(
+        SimcropError, match=r"say where the raw scans are.* SOURCE --layout folder --merge --out"
+    ):
         merge(tmp_path / "c")
     with pytest.raises(SimcropError, match="source"):
         merge(tmp_path / "c", RawSource(tmp_path, "folder"))
     merge(tmp_path / "c", RawSource(raw, "folder"))
     assert content(tmp_path / "c") == content(tmp_path / "one")
+
+
+def test_what_a_merge_advises_works_for_a_layout_that_is_named(simcrop: Callable, tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "c"
+    assert simcrop("phantom", raw, "--layout", "ct-rate", "--patients", 2).code == 0
+    ingested = simcrop("ingest", raw, "--layout", "ct-rate", "--out", out, "--shard", "1/1", "--pseudonymise")
+    assert ingested.code == 0
+    advice = simcrop("ingest", "--merge", out).refusal.partition("simcrop ingest ")[2]
+    assert "--layout ct-rate" in advice
+    assert simcrop("ingest", *(str(raw) if word == "SOURCE" else word for word in advice.split())).code == 0
 
 
 @pytest.mark.parametrize("words", ["", "zz", "ab12"])

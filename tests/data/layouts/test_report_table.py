@@ -115,6 +115,32 @@ def test_scans_without_a_header_are_joined_by_their_names_and_folders(tmp_path: 
     assert "which 2 scans share" in listing.refusals[0].sentence
 
 
+def test_where_headers_are_the_key_no_folder_name_overrules_what_a_header_says(
+    tmp_path: Path, put_dicom: Callable[..., Path]
+) -> None:
+    raw = tmp_path / "raw"
+    for place, patient in (("A/2", "1001"), ("B/3", "1002"), ("C/4", "")):
+        put_dicom(raw / place, PatientID=patient, StudyInstanceUID=f"1.2.826.8.{place[-1]}")
+    (raw / "D").mkdir()
+    (raw / "D/5.nii.gz").touch()
+    absent = "".join(
+        f"{name},Of somebody else.\n" for name in ("2", "A", "A/2", str(raw / "A"), "D:\\x\\raw\\A\\2")
+    )
+    table = f"PatientID,findings\n{absent}1002,Clear.\n4,Dry.\n5,Wet.\n"
+    listing = listed(raw, table, "PatientID")
+    assert found(listing) == {"A__2": "", "B__3": "Clear.", "C__4": "Dry.", "D__5": "Wet."}
+    assert [refusal.reason for refusal in listing.refusals] == ["no-volume"] * 5
+    nowhere = (
+        "PatientID,findings\n2,Dry.\n3,Wet.\n"  # the headers have other names than the table: an export's
+    )
+    assert found(listed(raw, nowhere, "PatientID")) == {
+        "A__2": "Dry.",
+        "B__3": "Wet.",
+        "C__4": "",
+        "D__5": "",
+    }
+
+
 def test_a_key_that_is_no_column_is_an_error(hospital: Path) -> None:
     with pytest.raises(SimcropError, match="expected one of the columns accession") as caught:
         listed(hospital, "id,findings\ny,Dry.\n", "Accession")
@@ -155,6 +181,19 @@ def test_a_zip_is_joined_like_a_folder(tmp_path: Path, hospital: Path) -> None:
     assert names.values("AccessionNumber") == {"ACC-32"}
     (tmp_path / "scan.zip").write_bytes(b"PK\3\4 nothing")
     assert header_names(tmp_path / "scan.zip") is None
+
+
+def test_a_zip_whose_members_are_damaged_names_nothing(tmp_path: Path, hospital: Path) -> None:
+    import zipfile
+
+    path = tmp_path / "scan.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.write(next((hospital / "y").iterdir()), "a.dcm")
+    assert header_names(path) is not None
+    content = bytearray(path.read_bytes())
+    content[45:60] = b"\xff" * 15  # the first bytes of the compressed member, behind its head
+    path.write_bytes(content)
+    assert header_names(path) is None
 
 
 @pytest.mark.parametrize(("column", "keyword"), [("MRN", None), ("", None), (None, None), ("ID", None)])

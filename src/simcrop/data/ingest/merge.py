@@ -91,7 +91,7 @@ def checked_source(
         raise SimcropError(
             "no-source",
             f"{out}: its shards keep no path; say where the raw scans are, as for the shards: "
-            f"simcrop ingest SOURCE --merge --out {out}",
+            f"simcrop ingest SOURCE --layout {settings['layout']} --merge --out {out}",
         )
     same_settings(out, settings, settings | raw_source.settings(key))
     return raw_source

@@ -4,11 +4,19 @@ No axes or units. Read as scans in any folders, such a data set would lose its r
 are.
 """
 
-import json
+import re
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from simcrop.data.layouts.decathlon import read_json
+from simcrop.data.layouts.folder_masks import LISTS
 from simcrop.errors import SimcropError
+
+CT_RATE_PATIENT = re.compile(r"(?:train|valid)_\d+")
+CT_RATE_SCAN = re.compile(r"(?:train|valid)_\d+_[a-z]+(?:_\d+\.nii\.gz)?")
+LOOKED_AT = 100  # entries of a folder
 
 
 def refuse_known(source: Path) -> None:
@@ -29,8 +37,24 @@ def ct_rate(source: Path) -> str:
         "dataset/train_fixed",
         "dataset/valid_fixed",
         "multi_abnormality_labels",
+        "dataset/radiology_text_reports",
+        "dataset/multi_abnormality_labels",
     )
-    return next((f"{name}/" for name in names if (source / name).is_dir()), "")
+    sure = next((f"{name}/" for name in names if (source / name).is_dir()), "")
+    trees = (f"dataset/{split}" for split in ("train", "valid"))
+    return sure or next((f"{tree}/" for tree in trees if is_tree_of_ct_rate(source / tree)), "")
+
+
+def is_tree_of_ct_rate(tree: Path) -> bool:
+    """Others have a `dataset/train`, too: something near its beginning must be named as `train_1/train_1_a`."""
+    try:
+        for place in islice(tree.iterdir(), LOOKED_AT):
+            inside = islice(place.iterdir(), LOOKED_AT) if CT_RATE_PATIENT.fullmatch(place.name) else (place,)
+            if any(CT_RATE_SCAN.fullmatch(path.name) for path in inside):
+                return True
+    except OSError:
+        pass
+    return False
 
 
 def rad_chestct(source: Path) -> str:
@@ -57,16 +81,22 @@ def rexgrounding(source: Path) -> str:
 
 
 def decathlon(source: Path) -> str:
-    """A list of scans and labels by pairs; nnU-Net's own `dataset.json` has none."""
-    return "dataset.json" if listed(source / "dataset.json", "training") else ""
+    """A list of scans and labels by pairs (nnU-Net's own has none) that the layout `folder` does not read itself."""
+    lists = [path for path in sorted(source.glob("dataset*.json")) if listed(path, "training")]
+    read = any(path.name == LISTS and "labels" in facts_in(path) for path in lists)
+    return "" if read or not lists else lists[0].name
 
 
 def listed(path: Path, name: str) -> bool:
+    return isinstance(facts_in(path).get(name), list)
+
+
+def facts_in(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(path.read_bytes()) if path.is_file() else {}
-    except (OSError, ValueError):
-        return False
-    return isinstance(facts, dict) and isinstance(facts.get(name), list)
+        facts = read_json(path) if path.is_file() else {}
+    except (SimcropError, OSError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 # By the layouts to choose from: whose data set it is, and what tells it. The first that fits is named.

@@ -9,7 +9,9 @@ No axes or units. What a row says to name its scan is tried in this order:
 5. its path from the root's name on, or its whole path
 
 and then all over again as a path that is written plainly: `./p01//ct.nii` and `p01\\ct.nii` mean `p01/ct.nii`.
-Several scans share a row where their headers say that they are series of one examination.
+Where any row names a header's value, headers are the key: what a row says is then no name of a file or folder of a scan
+whose header says another value. Several scans share a row where their headers say that they are series of one
+examination.
 """
 
 from collections.abc import Callable, Iterable
@@ -90,7 +92,9 @@ class ReportTable:
         """Every row to its scan. Of two different rows for one scan neither is taken: nobody can say which is right."""
         keyword = keyword_of(self.key)
         identify = once(partial(header_names, every=keyword == SERIES))
-        tiers = tiers_of(scans, keyword, identify)
+        tiers = tiers_of(
+            scans, keyword, identify, [n for row in self.rows for n in spellings(self.name(row))]
+        )
         elsewhere = by_end(map(self.name, self.rows), tiers[-1])
         paths = {scan.id: scan.path for scan in scans}
         claims, sharing, refusals = dict[str, list[int]](), dict[str, tuple[str, ...]](), list(self.unread)
@@ -178,21 +182,30 @@ def one_examination(headers: Iterable[HeaderNames | None]) -> bool:
     return bool(studies)
 
 
-def tiers_of(scans: list[Scan], keyword: str | None, identify: Identify) -> list[dict[str, list[str]]]:
-    """Name -> the scans that bear it, from the surest kind of name to the least sure."""
+def tiers_of(
+    scans: list[Scan], keyword: str | None, identify: Identify, said: Iterable[str]
+) -> list[dict[str, list[str]]]:
+    """Name -> the scans that bear it, from the surest kind of name to the least sure; `said`: what the rows say."""
     tiers: list[dict[str, list[str]]] = [{} for _ in range(5)]
+    stating = set[str]()
+    for scan in scans if keyword else ():
+        header = identify(scan.path)
+        for value in header.values(keyword) if header and keyword else ():
+            tiers[0].setdefault(value, []).append(scan.id)
+            stating.add(scan.id)
+    by_header = any(name in tiers[0] for name in said)
     for scan in scans:
-        header = identify(scan.path) if keyword else None
+        if by_header and scan.id in stating:
+            continue
         place = scan.place.as_posix()
         above = [folder for folder in scan.place.parents if folder.name]
         kinds = (
-            header.values(keyword) if header and keyword else (),
             {scan.id, place, stem(place)},
             {scan.place.name, stem(scan.place.name)},
             {text for folder in above for text in (folder.as_posix(), folder.name)},
             from_outside(scan),
         )
-        for tier, names in zip(tiers, kinds, strict=True):
+        for tier, names in zip(tiers[1:], kinds, strict=True):
             for name in names:
                 tier.setdefault(name, []).append(scan.id)
     return tiers
