@@ -19,6 +19,8 @@ from simcrop.files.whole import write_whole
 from simcrop.metrics.intervals import Interval
 
 PREDICTIONS = "predictions.parquet"
+# A drawn cohort that is told apart without error has no line.
+SELDOM_DEFINED = ("calibration_intercept", "calibration_slope")
 
 
 def block(judged: Judgement) -> dict[str, Any]:
@@ -27,14 +29,14 @@ def block(judged: Judgement) -> dict[str, Any]:
         **{
             key: value
             for name, found in judged.macro.items()
-            for key, value in bounds(f"macro_{name}", found).items()
+            for key, value in bounds(f"macro_{name}", found, name in SELDOM_DEFINED).items()
         },
         "labels": {
             label.name: {
                 **{
                     key: value
                     for name, found in label.figures.items()
-                    for key, value in bounds(name, found).items()
+                    for key, value in bounds(name, found, name in SELDOM_DEFINED).items()
                 },
                 "threshold": label.threshold,
                 "positives": label.positives,
@@ -65,8 +67,10 @@ def class_block(judged: JudgedClasses) -> dict[str, Any]:
     }
 
 
-def bounds(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+def bounds(name: str, found: Interval, draws: bool = False) -> dict[str, float]:
+    """With `draws`: in how many drawn cohorts it was defined, too."""
+    limits = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return limits | ({f"{name}_draws": found.draws} if draws else {})
 
 
 def group_rows(groups: Sequence[Subgroup]) -> list[dict[str, Any]]:
