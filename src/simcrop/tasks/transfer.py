@@ -56,7 +56,7 @@ def transfer(
         raise SimcropError(
             "nothing-to-judge", "no label can be judged: none has both scans with it and without it"
         )
-    note = source.note(cohort, testing)
+    note = f"{source.note(cohort, testing)}; {fitted_note(heads, testing)}"
     settings = {
         "probe": digest_of_files(probe / HEADS),
         "model": source.digest,
@@ -99,6 +99,22 @@ def refuse_other_encoder(heads: Heads, source: FeatureSource, probe: Path) -> No
             "other-model",
             f"the heads of {probe} were fitted on another model; --model says where that one lies",
         )
+
+
+def fitted_note(heads: Heads, testing: Cohort) -> str:
+    """Whether the heads learned from patients whom they are to be judged by: refused when they did, said when it cannot
+    be known. Patients are compared by name, since a cohort may have been ingested anew.
+    """
+    seen = heads.seen(patients_of(testing))
+    if seen is None:
+        return "whether the heads were fitted on these patients is not known: their file is of an earlier version"
+    if seen:
+        raise SimcropError(
+            "patients-overlap",
+            f"the heads were fitted on {seen} of the patients to be judged, by their names; a patient belongs to one "
+            "side only: --split names a split without them",
+        )
+    return "no patient judged here has the name of one whom the heads were fitted on"
 
 
 def features_of(source: FeatureSource, cohort: Cohort, heads: Heads, rows: np.ndarray) -> Features:
