@@ -24,13 +24,16 @@ SELDOM_DEFINED = ("calibration_intercept", "calibration_slope")
 
 
 def block(judged: Judgement) -> dict[str, Any]:
-    """Macro figures, those of each label, and who is absent."""
+    """Macro figures, each with how many labels it is the mean of; those of each label; who is absent, and of whom
+    nothing was decided.
+    """
     return {
         **{
             key: value
             for name, found in judged.macro.items()
             for key, value in bounds(f"macro_{name}", found, name in SELDOM_DEFINED).items()
         },
+        **{f"macro_{name}_labels": judged.over(name) for name in judged.macro},
         "labels": {
             label.name: {
                 **{
@@ -46,6 +49,7 @@ def block(judged: Judgement) -> dict[str, Any]:
             for label in judged.labels
         },
         "labels_absent": list(judged.absent),
+        "labels_without_threshold": list(judged.undecided),
         "draws": judged.draws,
     }
 

@@ -22,7 +22,15 @@ from simcrop.tasks.labelled import label_matrix, labelled, patients_of, rows_in,
 from simcrop.tasks.probe_figures import PREDICTIONS, block, without_nan, write_predictions
 from simcrop.tasks.probe_fits import scores_of
 from simcrop.tasks.probe_heads import HEADS, Heads, load_heads
-from simcrop.tasks.probe_page import CAPTION, TABLES, WORDS, absent_words, label_row, share_words
+from simcrop.tasks.probe_page import (
+    CAPTION,
+    TABLES,
+    WORDS,
+    absent_words,
+    label_row,
+    share_words,
+    undecided_words,
+)
 
 BESIDE = (
     "A class that several labels answer for has no threshold; these labels, each taken alone, stand last and are not "
@@ -208,8 +216,8 @@ def write_page(
             "labels absent": len(judged.absent),
         }
     )
-    said = BESIDE if beside else ""
-    page.section("Label by label", f"{absent_words(judged)} {CAPTION} {said}".strip())
+    words = absent_words(judged), undecided_words(judged), CAPTION, BESIDE if beside else ""
+    page.section("Label by label", " ".join(filter(None, words)))
     shown = [*judged.labels, *(beside.labels if beside else ())]
     rows = {
         label.name: [
