@@ -134,3 +134,11 @@ def test_numbers_of_many_values_become_four_bands() -> None:
         "79.25 to 99": 20,
     }
     assert groups_of(pl.Series("sex", [1, 2, 1])) == ["1", "2", "1"]
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_a_number_that_is_not_a_number_is_not_stated(many: bool) -> None:
+    ages = [20.5 + (i if many else i % 3) for i in range(12)]
+    found = groups_of(pl.Series("age", [*ages[:3], NAN, *ages[4:11], None]))
+    assert [i for i, group in enumerate(found) if group == NOT_STATED] == [3, 11]
+    assert len(set(found)) == (5 if many else 4)
