@@ -71,7 +71,7 @@ def test_order_of_the_scans_does_not_matter(simcrop: Callable, tmp_path: Path) -
     [
         ({"split_hash": "other"}, "different test patients: their split hashes differ"),
         ({"label": "Cyst"}, "has not one row for each seed, scan and label"),
-        ({"truth": 1}, "judged by different scans or another truth"),
+        ({"truth": 1}, "judged by another truth"),
         ({"share": 0.1}, "no share in common"),
     ],
 )
@@ -81,6 +81,17 @@ def test_other_scans_are_refused(
     one, other = result(tmp_path / "one", 2.0), result(tmp_path / "other", 2.0, **changes)
     ran = simcrop("compare", one, other, "--out", tmp_path / "out")
     assert sentence in ran.refusal
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_scans_of_the_same_patients_are_refused(simcrop: Callable, tmp_path: Path) -> None:
+    """Another reconstruction of each has the same patients, labels and truth."""
+    one, other = result(tmp_path / "one", 2.0), result(tmp_path / "other", 2.0)
+    table = pl.read_parquet(other / "predictions.parquet")
+    table.with_columns(pl.col("id") + "_2").write_parquet(other / "predictions.parquet")
+    ran = simcrop("compare", one, other, "--out", tmp_path / "out")
+    assert "different scans of these patients: their ids differ" in ran.refusal
+    assert "scan0" not in ran.refusal
     assert not (tmp_path / "out").exists()
 
 

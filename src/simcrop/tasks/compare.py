@@ -34,12 +34,15 @@ MARKS = {"best": " ▲", "second": " △"}
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What a probe said of its test scans: scores `(r, s, l)` of one share, and how these scans are known again."""
+    """What a probe said of its test scans: scores `(r, s, l)` of one share, and how these scans are known again:
+    by their `ids`, in this order.
+    """
 
     name: str
     scores: np.ndarray
     truth: np.ndarray
     patients: np.ndarray
+    ids: list[str]
     labels: list[str]
     split_hash: str
     exclusive: bool = False
@@ -141,6 +144,7 @@ def judged(folder: Path, table: pl.DataFrame, share: float) -> Judged:
         rows["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape),
         first["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape[1:]),
         first["patient"].to_numpy()[:: shape[2]],
+        first["id"].to_list()[:: shape[2]],
         labels,
         *split_hash(folder),
     )
@@ -162,10 +166,14 @@ def refuse_other_scans(first: Judged, other: Judged) -> None:
         raise SimcropError(
             "other-scans", f"{where} were judged by different test patients: their split hashes differ"
         )
+    if first.ids != other.ids:
+        raise SimcropError(
+            "other-scans", f"{where} were judged by different scans of these patients: their ids differ"
+        )
     if first.labels != other.labels:
         raise SimcropError("other-scans", f"{where} judge different labels")
     if first.truth.shape != other.truth.shape or not np.array_equal(first.truth, other.truth, equal_nan=True):
-        raise SimcropError("other-scans", f"{where} were judged by different scans or another truth")
+        raise SimcropError("other-scans", f"{where} were judged by another truth")
 
 
 def figures(
