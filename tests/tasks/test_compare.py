@@ -95,6 +95,21 @@ def test_other_scans_of_the_same_patients_are_refused(simcrop: Callable, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def test_a_difference_that_cannot_be_tested_has_a_dash_for_p(simcrop: Callable, tmp_path: Path) -> None:
+    """Scores that are the truth itself, and their opposite: no scan varies."""
+    for name, sign in (("one", 1.0), ("other", -1.0)):
+        folder = result(tmp_path / name, 2.0)
+        table = pl.read_parquet(folder / "predictions.parquet")
+        table.with_columns(score=sign * pl.col("truth")).write_parquet(folder / "predictions.parquet")
+    ran = simcrop("compare", tmp_path / "one", tmp_path / "other", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    (pair,) = json.loads((tmp_path / "out/metrics.json").read_text())["pairs"]
+    assert pair["labels"]["Emphysema"] == {"difference": 1.0, "p_holm": None}
+    page = (tmp_path / "out/report.html").read_text()
+    assert "<td>–</td>" in page
+    assert "A dash for p" in page
+
+
 def test_what_is_no_probe_is_refused(simcrop: Callable, tmp_path: Path) -> None:
     one, out = result(tmp_path / "one", 2.0), ("--out", tmp_path / "out")
     assert "two results or more" in simcrop("compare", one, *out).refusal

@@ -29,6 +29,7 @@ from simcrop.tasks.segment_table import SEGMENT
 RETRIEVE, ZERO_SHOT = "retrieve", "zero-shot"
 OTHERS = {RETRIEVE: compare_retrievals, SEGMENT: compare_segmentations, GROUND_EVAL: compare_groundings}
 Accuracies = tuple[tuple[Interval, ...], dict[tuple[int, int], Interval]]  # of each method, and by pair
+UNTESTED = "A dash for p: the scans are too few, or differ too little, for a test; Holm does not count it."
 MARKS = {"best": " ▲", "second": " △"}
 
 
@@ -271,7 +272,9 @@ def write_page(
     )
     if accuracies:
         add_accuracies(page, accuracies, names)
-    page.section("Label by label", "AUROC; a dash where a label could not be judged by all methods.")
+    page.section(
+        "Label by label", f"AUROC; a dash where a label could not be judged by all methods. {UNTESTED}"
+    )
     page.table(
         [label_row(compared, n, label) for n, label in enumerate(first.labels)],
         ["label", *names, *(f"p, {names[i]} / {names[j]}" for i, j in compared.differences)],
