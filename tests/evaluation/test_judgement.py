@@ -10,6 +10,9 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 from simcrop.evaluation.judgement import MEASURES, judge
 from simcrop.evaluation.subgroups import NOT_STATED, groups_of, subgroups
 from simcrop.metrics import auroc, interval
+from simcrop.tasks.card_results import figures_of
+from simcrop.tasks.probe_figures import block
+from simcrop.tasks.probe_page import fewer_words, macro_words, undecided_words
 
 NAN = float("nan")
 NAMES = ("signal", "noise", "absent", "unlearned")
@@ -45,6 +48,30 @@ def test_every_figure_is_the_mean_over_repetitions_of_what_scikit_learn_says() -
     assert set(found.figures) == set(MEASURES)
     for name, of in found.figures.items():
         assert of.low < of.value < of.high, name
+
+
+def test_means_say_of_how_many_labels_they_are() -> None:
+    """Of `noise` nothing was decided: its AUROC counts, its F1 does not."""
+    scores, truth, thresholds, patients = world(0)
+    thresholds[1, 1] = NAN
+    found = judge(scores, truth, thresholds, patients, NAMES, seed=1, draws=20)
+    assert found.undecided == ("noise",)
+    assert {name: found.over(name) for name in ("auroc", "f1", "specificity", "brier")} == {
+        "auroc": 2,
+        "f1": 1,
+        "specificity": 1,
+        "brier": 2,
+    }
+    written = block(found)
+    assert (written["macro_auroc_labels"], written["macro_f1_labels"]) == (2, 1)
+    assert written["labels_without_threshold"] == ["noise"]
+    assert written["labels"]["noise"]["calibration_slope_draws"] == 20
+    assert macro_words(found, "f1").endswith("(1)")
+    assert not macro_words(found, "brier").endswith(")")
+    assert "noise" in undecided_words(found)
+    assert "fewer than the AUROC's" in fewer_words([found])
+    on_card = [figure.name for figure in figures_of("probe", {**written, "labels": {}})]
+    assert len(on_card) == len(MEASURES)
 
 
 def test_labels_without_figure_are_named_and_left_out_of_the_mean() -> None:
@@ -107,3 +134,11 @@ def test_numbers_of_many_values_become_four_bands() -> None:
         "79.25 to 99": 20,
     }
     assert groups_of(pl.Series("sex", [1, 2, 1])) == ["1", "2", "1"]
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_a_number_that_is_not_a_number_is_not_stated(many: bool) -> None:
+    ages = [20.5 + (i if many else i % 3) for i in range(12)]
+    found = groups_of(pl.Series("age", [*ages[:3], NAN, *ages[4:11], None]))
+    assert [i for i, group in enumerate(found) if group == NOT_STATED] == [3, 11]
+    assert len(set(found)) == (5 if many else 4)

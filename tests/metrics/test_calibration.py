@@ -32,6 +32,21 @@ def test_agree_with_scikit_learn_in_every_drawn_cohort(seed: int) -> None:
         assert line[row] == pytest.approx([model.intercept_[0], model.coef_[0, 0]], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("spread", "slope"), [(3, 1.0), (3, 0.5), (4, 0.4), (5, 0.3), (6, 0.2), (8, 0.1), (4, -0.3)]
+)
+def test_line_of_probabilities_that_are_far_too_extreme(spread: float, slope: float) -> None:
+    """Small true slopes under widely spread log odds, also in every drawn cohort."""
+    rng = np.random.default_rng(1)
+    odds = np.clip(rng.normal(-2, spread, 200), -13.8, 13.8)
+    truth = (rng.random(200) < 1 / (1 + np.exp(-slope * odds))).astype(float)
+    counts = np.stack([np.ones(200), *rng.integers(0, 4, (20, 200))])
+    line = calibration_line(1 / (1 + np.exp(-odds)), truth, counts)
+    for row, times in enumerate(counts):
+        model = LogisticRegression(C=np.inf, tol=1e-10).fit(odds[:, None], truth, times)
+        assert line[row] == pytest.approx([model.intercept_[0], model.coef_[0, 0]], abs=1e-4)
+
+
 def test_line_says_in_which_way_probabilities_are_wrong() -> None:
     p, truth, _ = stated(0, 20_000)
     intercept, slope = calibration_line(p, truth, np.ones((1, len(p))))[0]

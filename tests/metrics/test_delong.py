@@ -73,6 +73,14 @@ def test_methods_that_rank_alike_do_not_differ() -> None:
     assert delong(np.stack([scores, scores**3]), labels).p_value(0, 1) == 1.0
 
 
+@pytest.mark.parametrize("other", [[0.0, 0, 0, 0], [-4.0, -3, -2, -1]])
+def test_a_difference_without_variance_cannot_be_tested(other: list[float]) -> None:
+    """One method tells four scans apart without error, the other knows nothing, or has all upside down."""
+    found = delong(np.array([[4.0, 3, 2, 1], other]), np.array([1.0, 1, 0, 0]), np.arange(4))
+    assert found.values[0] - found.values[1] >= 0.5
+    assert math.isnan(found.p_value(0, 1))
+
+
 @pytest.mark.parametrize("labels", [[1, 1, 1], [0, NAN, 0], [1, 0, 0]])
 def test_too_few_scans_of_a_kind_give_no_test(labels: list[float]) -> None:
     scores = np.array([[0.1, 0.5, 0.3], [0.5, 0.2, 0.1]])

@@ -11,6 +11,7 @@ from simcrop.metrics.retrieval import (
     chance_average_precision,
     chance_ranks,
     disjoint_pools,
+    places,
     ranks,
     recall_at,
 )
@@ -31,7 +32,9 @@ def test_ranks_and_recall_are_those_of_a_sorted_list(seed: int) -> None:
     np.testing.assert_array_equal(ranks(scores, relevant), slow)
     known = [rank for rank in slow if rank == rank]
     for k in (1, 5, 17):
-        assert recall_at(np.array(slow), k) == pytest.approx(sum(rank <= k for rank in known) / len(known))
+        assert recall_at(places(scores, relevant), k) == pytest.approx(
+            sum(rank <= k for rank in known) / len(known)
+        )
 
 
 def test_ties_are_worth_what_chance_makes_of_them() -> None:
@@ -44,11 +47,35 @@ def test_ties_are_worth_what_chance_makes_of_them() -> None:
     assert ranks(np.array([[2.0, 1, 1, 0]]), np.array([[False, True, False, False]]))[0] == 2.5
 
 
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 12, 40])
+def test_recall_under_ties_is_the_mean_over_their_orders(k: int) -> None:
+    """Few different scores, so that nearly every query has ties, some of them of several that are relevant."""
+    _, relevant = world(1)
+    rng = np.random.default_rng(3)
+    scores = rng.integers(0, 4, relevant.shape).astype(float)
+    found = places(scores, relevant)
+    assert (found.tied[found.among > 1] > 0).any()
+    drawn = [places(scores + 0.5 * rng.random(scores.shape), relevant).hits(k) for _ in range(4000)]
+    np.testing.assert_allclose(found.hits(k), np.mean(drawn, axis=0), atol=0.04)
+
+
+@pytest.mark.parametrize("k", [1, 5, 10, 17, 40])
+def test_scores_that_are_all_the_same_find_what_chance_finds(k: int) -> None:
+    _, relevant = world(1)
+    for truth in (relevant, np.eye(17, dtype=bool)):
+        assert recall_at(places(np.zeros(truth.shape), truth), k) == pytest.approx(chance_at(truth, k))
+
+
+def test_one_of_two_that_tie_is_found_first_half_the_time() -> None:
+    found = places(np.array([[1.0, 1.0, 0.0]]), np.array([[True, False, False]]))
+    assert [recall_at(found, k) for k in (1, 2, 3)] == [0.5, 1, 1]
+
+
 @pytest.mark.parametrize("k", [1, 5, 10, 40])
 def test_chance_is_what_scores_that_say_nothing_reach(k: int) -> None:
     _, relevant = world(1)
     rng = np.random.default_rng(2)
-    found = [recall_at(ranks(rng.normal(size=relevant.shape), relevant), k) for _ in range(600)]
+    found = [recall_at(places(rng.normal(size=relevant.shape), relevant), k) for _ in range(600)]
     assert chance_at(relevant, k) == pytest.approx(np.mean(found), abs=0.015)
 
 
@@ -86,7 +113,7 @@ def test_pools_are_disjoint_and_whole() -> None:
 def test_no_relevant_candidate_gives_no_figure() -> None:
     nothing = np.zeros((2, 4), bool)
     assert np.isnan(ranks(np.zeros((2, 4)), nothing)).all()
-    assert math.isnan(recall_at(ranks(np.zeros((2, 4)), nothing), 1))
+    assert math.isnan(recall_at(places(np.zeros((2, 4)), nothing), 1))
     assert math.isnan(chance_at(nothing, 1))
 
 

@@ -71,7 +71,7 @@ def test_order_of_the_scans_does_not_matter(simcrop: Callable, tmp_path: Path) -
     [
         ({"split_hash": "other"}, "different test patients: their split hashes differ"),
         ({"label": "Cyst"}, "has not one row for each seed, scan and label"),
-        ({"truth": 1}, "judged by different scans or another truth"),
+        ({"truth": 1}, "judged by another truth"),
         ({"share": 0.1}, "no share in common"),
     ],
 )
@@ -82,6 +82,32 @@ def test_other_scans_are_refused(
     ran = simcrop("compare", one, other, "--out", tmp_path / "out")
     assert sentence in ran.refusal
     assert not (tmp_path / "out").exists()
+
+
+def test_other_scans_of_the_same_patients_are_refused(simcrop: Callable, tmp_path: Path) -> None:
+    """Another reconstruction of each has the same patients, labels and truth."""
+    one, other = result(tmp_path / "one", 2.0), result(tmp_path / "other", 2.0)
+    table = pl.read_parquet(other / "predictions.parquet")
+    table.with_columns(pl.col("id") + "_2").write_parquet(other / "predictions.parquet")
+    ran = simcrop("compare", one, other, "--out", tmp_path / "out")
+    assert "different scans of these patients: their ids differ" in ran.refusal
+    assert "scan0" not in ran.refusal
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_difference_that_cannot_be_tested_has_a_dash_for_p(simcrop: Callable, tmp_path: Path) -> None:
+    """Scores that are the truth itself, and their opposite: no scan varies."""
+    for name, sign in (("one", 1.0), ("other", -1.0)):
+        folder = result(tmp_path / name, 2.0)
+        table = pl.read_parquet(folder / "predictions.parquet")
+        table.with_columns(score=sign * pl.col("truth")).write_parquet(folder / "predictions.parquet")
+    ran = simcrop("compare", tmp_path / "one", tmp_path / "other", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    (pair,) = json.loads((tmp_path / "out/metrics.json").read_text())["pairs"]
+    assert pair["labels"]["Emphysema"] == {"difference": 1.0, "p_holm": None}
+    page = (tmp_path / "out/report.html").read_text()
+    assert "<td>–</td>" in page
+    assert "A dash for p" in page
 
 
 def test_what_is_no_probe_is_refused(simcrop: Callable, tmp_path: Path) -> None:

@@ -28,7 +28,11 @@ def result(
                 "query": [f"{named}{i}" for i in range(QUERIES)],
                 "patients": [[i // 2] for i in range(QUERIES)],
                 "value": values,
-            }
+                "above": None if measure != "rank" else values.astype(int) - 1,
+                "tied": None if measure != "rank" else np.zeros(QUERIES, int),
+                "among": None if measure != "rank" else np.ones(QUERIES, int),
+            },
+            schema_overrides=dict.fromkeys(("above", "tied", "among"), pl.Int32),
         ).with_columns(direction=pl.lit(direction), pool=pl.lit(pool), measure=pl.lit(measure))
         for direction, pool, measure, values in keys
     ).write_parquet(folder / "ranks.parquet")
@@ -58,6 +62,28 @@ def test_better_one_is_told_from_the_other_by_paired_differences(simcrop: Callab
     page = (tmp_path / "out/report.html").read_text()
     assert "good − bad" in page
     assert "<td>yes</td>" in page
+
+
+def test_ties_are_worth_what_chance_makes_of_them(simcrop: Callable, tmp_path: Path) -> None:
+    """Every right scan ties with one other: the mean rank is 1.5, and half of them are the first."""
+    one, other = result(tmp_path / "one", 2), result(tmp_path / "other", 3)
+    table = pl.read_parquet(one / "ranks.parquet")
+    at = pl.col("measure") == "rank"
+    for name, value in {"value": 1.5, "above": 0, "tied": 1}.items():
+        table = table.with_columns(
+            pl.when(at).then(value).otherwise(name).cast(table[name].dtype).alias(name)
+        )
+    table.write_parquet(one / "ranks.parquet")
+    ran = simcrop("compare", one, other, "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    first = json.loads((tmp_path / "out/metrics.json").read_text())["retrieval"][0]
+    assert (first["measure"], first["methods"]["one"]["value"]) == ("R@1", 0.5)
+
+
+def test_table_without_counts_of_ties_is_asked_for_again(simcrop: Callable, tmp_path: Path) -> None:
+    one, other = result(tmp_path / "one", 2), result(tmp_path / "other", 3)
+    pl.read_parquet(one / "ranks.parquet").drop("above", "tied", "among").write_parquet(one / "ranks.parquet")
+    assert "before ties were counted" in simcrop("compare", one, other, "--out", tmp_path / "out").refusal
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,9 @@ def test_heads_come_back_to_the_bit_and_are_transferred(
         assert scores[0].equals(scores[1])
         heads = load_heads(tmp_path / name)
         assert (heads.head, heads.probes[0].exclusive) == (name, of is ccii)
-    pooled = ("--model", findings.features, "--out", tmp_path / "refused")
+    whole = ("transfer", tmp_path / "logistic", ccii.cohort, "--out", tmp_path / "refused")
+    assert "the heads were fitted on 30 of the patients to be judged" in simcrop(*whole).refusal
+    pooled = ("--model", findings.features, "--split", "valid", "--out", tmp_path / "refused")
     assert (
         "wants several vectors of each scan"
         in simcrop("transfer", tmp_path / "attention", findings.cohort, *pooled).refusal

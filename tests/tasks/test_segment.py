@@ -1,6 +1,7 @@
 """`simcrop segment` at toy size: a run, its judgement, and folds; stopped, continued, and refused."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,48 @@ def test_folds_judge_every_scan_once_by_a_model_that_did_not_learn_from_it(
     assert ran.code == 0, ran.err
     assert "fold 1" not in ran.err
     assert digest_of_files(tmp_path / "folds" / TABLE) == before
+
+
+def started_from(run: Path, folder: Path, **changes: str) -> Path:
+    """A model folder as `run` has it, with another `split` that it learned from, or another `cohort`."""
+    shutil.copytree(run / "model", folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["architecture"]["data"]["split"] = changes.get("split", "train")
+    config["provenance"]["cohort"] = changes.get("cohort", config["provenance"]["cohort"])
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_patients_whom_the_model_at_the_start_has_seen_judge_nothing(
+    simcrop: Callable, run: Path, marked: Path, tmp_path: Path
+) -> None:
+    """Those of the test split, and of all folds together; said before anything is learned."""
+    every = started_from(run, tmp_path / "every", split="")
+    words = ("segment", marked, "--recipe", "segment-tiny", "--out", tmp_path / "run")
+    ran = simcrop(*words, *sets(f"init.model={every}"))
+    assert "the model that this one started from and the test split share 1 patients" in ran.refusal
+    ran = simcrop(*words, *sets(f"init.model={run}"), "--folds", 2)
+    assert "share 8 patients" in ran.refusal
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("cohort", "words"),
+    [(None, "has seen none of these patients"), ("other", "has seen these patients is not known")],
+)
+def test_a_run_says_what_is_known_of_the_model_at_its_start(
+    run: Path, marked: Path, tmp_path: Path, cohort: str | None, words: str
+) -> None:
+    source = started_from(run, tmp_path / "source", **({"cohort": cohort} if cohort else {}))
+    assert segment(marked, toy("optim.steps=1", f"init.model={source}"), tmp_path / "run").finished
+    assert words in json.loads((tmp_path / "run/metrics.json").read_text())["note"]
+    assert words in (tmp_path / "run/report.html").read_text()
+    if cohort:
+        assert segment_folds(
+            marked, toy("optim.steps=1", f"init.model={source}"), tmp_path / "folds", 2
+        ).finished
+        assert words in json.loads((tmp_path / "folds/metrics.json").read_text())["note"]
+        assert words in (tmp_path / "folds/report.html").read_text()
 
 
 def test_folds_are_drawn_by_patient() -> None:

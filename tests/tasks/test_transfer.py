@@ -34,7 +34,8 @@ def probed(tmp_path: Path) -> Path:
     patients = np.arange(300) // 2
     found = {0.1: [fit_probe(features[:60], truth[:60], patients[:60], 0)], 1.0: []}
     found[1.0] = [fit_probe(features, truth, patients, seed) for seed in (0, 1)]
-    save_heads(folder / HEADS, found, LABELS, SETTINGS, str(tmp_path / "made.parquet"))
+    learned = {0.1: {f"q{i}" for i in range(30)}, 1.0: {*(f"q{i}" for i in range(149)), "p44"}}
+    save_heads(folder / HEADS, found, LABELS, SETTINGS, str(tmp_path / "made.parquet"), learned)
     return folder
 
 
@@ -50,7 +51,7 @@ def rad(toy_cohort: Path, tmp_path: Path) -> Path:
     index = index.drop([name for name in index.columns if name.startswith("label:")])
     rows = pl.concat([index.head(1)] * SCANS).with_columns(
         pl.Series("id", [f"scan{i:02}" for i in range(SCANS)]),
-        pl.Series("patient", [f"p{i // 2:02}" for i in range(SCANS)]),
+        pl.Series("patient", [f"r{i // 2:02}" for i in range(SCANS)]),
         *(pl.Series(f"label:{name}", of[name], dtype=pl.Int8) for name in CLASSES),
     )
     cohort = tmp_path / "rad"
@@ -92,6 +93,41 @@ def test_heads_of_ct_rate_are_judged_on_the_classes_of_rad_chestct(
     page = (tmp_path / "out/report.html").read_text()
     assert "RAD-ChestCT has no such abnormality" in page
     assert "The broken line is chance" in page
+
+
+def named_anew(cohort: Path, name: str) -> None:
+    """The last patient is called so."""
+    rows = pl.read_parquet(cohort / "studies.parquet")
+    of = pl.when(pl.col("patient") == "r44").then(pl.lit(name)).otherwise("patient")
+    rows.with_columns(of.alias("patient")).write_parquet(cohort / "studies.parquet")
+
+
+def test_patients_whom_the_heads_were_fitted_on_do_not_judge_them(
+    simcrop: Callable, probed: Path, rad: Path, tmp_path: Path
+) -> None:
+    """The share decides: the heads of a tenth did not see this one."""
+    named_anew(rad, "p44")
+    ran = simcrop("transfer", probed, rad, "--out", tmp_path / "out")
+    assert "the heads were fitted on 1 of the patients to be judged" in ran.refusal
+    assert "p44" not in ran.refusal
+    assert not (tmp_path / "out").exists()
+    assert b"q1" not in (probed / HEADS).read_bytes()[:20_000].split(b'"patients')[-1]
+    ran = simcrop("transfer", probed, rad, "--share", "0.1", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    note = json.loads((tmp_path / "out/metrics.json").read_text())["note"]
+    assert "no patient judged here has the name of one whom the heads were fitted on" in note
+
+
+def test_heads_that_do_not_say_whom_they_learned_from_are_judged_with_a_note(
+    simcrop: Callable, probed: Path, rad: Path, tmp_path: Path
+) -> None:
+    heads = load_heads(probed)
+    found = {1.0: heads.probes}
+    save_heads(probed / HEADS, found, LABELS, SETTINGS, str(tmp_path / "made.parquet"))
+    ran = simcrop("transfer", probed, rad, "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    note = json.loads((tmp_path / "out/metrics.json").read_text())["note"]
+    assert "whether the heads were fitted on these patients is not known" in note
 
 
 def test_share_and_split_are_those_asked_for(

@@ -60,6 +60,19 @@ class Judgement:
         """Macro AUROC, the headline."""
         return self.macro["auroc"]
 
+    def over(self, measure: str) -> int:
+        """Of how many labels its macro figure is the mean."""
+        return sum(not np.isnan(label.figures[measure].value) for label in self.labels)
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """Names of labels that are judged, but not by decisions: there was no threshold for them."""
+        return tuple(
+            label.name
+            for label in self.labels
+            if label.name not in self.absent and np.isnan(label.figures["f1"].value)
+        )
+
 
 def judge(
     scores: np.ndarray,

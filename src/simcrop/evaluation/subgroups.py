@@ -58,6 +58,8 @@ def subgroups(
 
 def groups_of(column: pl.Series) -> list[str]:
     """A name of its group for every scan; numbers of many values become four bands of about as many scans."""
+    if column.dtype.is_float():
+        column = column.fill_nan(None)  # a table of pandas writes NaN where nothing is known
     if column.dtype.is_numeric() and column.n_unique() > MOST_GROUPS:
         known = column.drop_nulls().to_numpy()
         edges = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1]))

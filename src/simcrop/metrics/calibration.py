@@ -11,7 +11,7 @@ from simcrop.metrics.kernels import fit_lines
 BINS = 10
 # A probability closer to 0 or 1 than this counts as this far.
 EDGE = 1e-6
-STEPS, NEAR, STEEPEST = 25, 1e-6, 100.0
+STEPS, NEAR, STEEPEST = 60, 1e-6, 100.0
 
 
 def brier(probabilities: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:

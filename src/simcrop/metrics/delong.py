@@ -22,14 +22,16 @@ class Aurocs:
     covariance: np.ndarray
 
     def p_value(self, first: int, second: int) -> float:
-        """Two-sided, of the two methods' AUROC being equal; 1 when they rank alike, NaN when it is not defined."""
+        """Two-sided, of the two methods' AUROC being equal; 1 when they rank alike, NaN when it cannot be tested: where
+        it is not defined, or all scans differ alike, which says that they are few and not that chance is ruled out.
+        """
         contrast = self.covariance[[first, second]][:, [first, second]]
         variance = contrast[0, 0] + contrast[1, 1] - 2 * contrast[0, 1]
         difference = self.values[first] - self.values[second]
         if np.isnan(variance) or np.isnan(difference):
             return float("nan")
         if variance <= 1e-15:
-            return 1.0 if abs(difference) < 1e-12 else 0.0
+            return 1.0 if abs(difference) < 1e-12 else float("nan")
         return math.erfc(abs(difference) / math.sqrt(2 * variance))
 
 

@@ -44,20 +44,36 @@ def fit_lines(
     steepest: float,
     out: np.ndarray,
 ) -> None:
-    """Newton's method for intercept and slope `(b, 2)` of a logistic regression of `truth` on `odds` `(s,)`."""
+    """Newton's method for intercept and slope `(b, 2)` of a logistic regression of `truth` on `odds` `(s,)`.
+
+    From no slope at all, and a step under which the likelihood falls is halved: from elsewhere, or undamped, steps grow
+    without end where stated odds are far too large.
+    """
     for b in range(counts.shape[0]):
-        line, slope, done = 0.0, 1.0, False
+        with_it, total = 0.0, 0.0
+        for s in range(len(odds)):
+            with_it, total = with_it + counts[b, s] * truth[s], total + counts[b, s]
+        out[b, 0], out[b, 1] = np.nan, np.nan
+        if not 0 < with_it < total:
+            continue
+        line, slope, up, steeper, best = math.log(with_it / (total - with_it)), 0.0, 0.0, 0.0, -np.inf
         for _ in range(steps):
-            g0, g1, h00, h01, h11 = 0.0, 0.0, 0.0, 0.0, 0.0
+            g0, g1, h00, h01, h11, likely = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
             for s in range(len(odds)):
                 times = counts[b, s]
                 if times > 0:
                     x = odds[s]
-                    expected = 1 / (1 + math.exp(-(line + slope * x)))
+                    z = line + slope * x
+                    expected = 1 / (1 + math.exp(-z))
                     off, curve = times * (truth[s] - expected), times * expected * (1 - expected)
                     g0, g1 = g0 + off, g1 + off * x
                     h00, h01, h11 = h00 + curve, h01 + curve * x, h11 + curve * x * x
-            area = h00 * h11 - h01 * h01
+                    likely += times * (truth[s] * z - max(z, 0.0) - math.log1p(math.exp(-abs(z))))
+            if likely < best - 1e-10 * abs(best):  # by more than rounding does
+                up, steeper = up / 2, steeper / 2
+                line, slope = line - up, slope - steeper
+                continue
+            best, area = likely, h00 * h11 - h01 * h01
             if not area > 1e-12:
                 break
             up, steeper = (h11 * g0 - h01 * g1) / area, (h00 * g1 - h01 * g0) / area
@@ -65,7 +81,5 @@ def fit_lines(
             if max(abs(line), abs(slope)) > steepest:
                 break
             if max(abs(up), abs(steeper)) < near:
-                done = True
+                out[b, 0], out[b, 1] = line, slope
                 break
-        out[b, 0] = line if done else np.nan
-        out[b, 1] = slope if done else np.nan

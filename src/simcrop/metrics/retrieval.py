@@ -1,33 +1,68 @@
 """How far down a list the right one stands. Axes: q query, c candidate.
 
-A rank is that of the best relevant candidate, from 1; candidates that tie with it share the places, so that equal
-scores are worth what chance would make of them. The same name hides different metrics in the field, so each variant
-has its own.
+A rank is that of the best relevant candidate, from 1. Candidates that tie with it share the places: every figure is its
+mean over their orders, so that equal scores are worth what chance would make of them. The same name hides different
+metrics in the field, so each variant has its own.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import comb
 
 import numpy as np
 
 
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where the best relevant candidate of every query stands, each `(q,)`: how many candidates are `above` it, and of
+    those that tie with it how many are not relevant (`tied`) and how many are (`among`, itself with them; 0: there is
+    none).
+    """
+
+    above: np.ndarray
+    tied: np.ndarray
+    among: np.ndarray
+
+    @property
+    def ranks(self) -> np.ndarray:
+        """From 1: where the first of `among` stands, on average, among all that tie; NaN where none is relevant."""
+        return np.where(self.among > 0, 1 + self.above + self.tied / (self.among + 1), np.nan)
+
+    def hits(self, k: int) -> np.ndarray:
+        """The chance that one of `among` is within the first k, were those that tie put in order by lot; NaN likewise.
+        Without ties that is 1 or 0. It is no matter of the mean rank: the first of two that tie is found half the time.
+        """
+        equal = self.tied + self.among
+        room = np.minimum(k - self.above, equal)  # places within k that are left to those that tie
+        missed = np.where(room > 0, 1.0, np.nan)
+        for i in range(min(k, int(equal.max(initial=0)))):
+            drawn = i < room
+            missed[drawn] *= (self.tied[drawn] - i) / (equal[drawn] - i)
+        return np.where(self.among > 0, np.where(room > 0, 1 - missed, 0.0), np.nan)
+
+    def of(self, rows: Sequence[int] | np.ndarray) -> "Places":
+        """Of these queries."""
+        return Places(self.above[rows], self.tied[rows], self.among[rows])
+
+
+def places(scores: np.ndarray, relevant: np.ndarray) -> Places:
+    """Of every query of `(q, c)`."""
+    best = np.where(relevant, scores, -np.inf).max(1, keepdims=True)
+    equal = scores == best
+    return Places((scores > best).sum(1), (equal & ~relevant).sum(1), (equal & relevant).sum(1))
+
+
 def ranks(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """Rank of the best relevant candidate for every query of `(q, c)`, `(q,)`; NaN where none is relevant."""
-    best = np.where(relevant, scores, -np.inf).max(1, keepdims=True)
-    above = (scores > best).sum(1)
-    tied = ((scores == best) & ~relevant).sum(1)
-    among = ((scores == best) & relevant).sum(1)
-    found = (
-        1 + above + tied / (among + 1)
-    )  # where the first of `among` stands, on average, among all that tie
-    return np.where(relevant.any(1), found, np.nan)
+    return places(scores, relevant).ranks
 
 
-def recall_at(found: np.ndarray, k: int) -> float:
+def recall_at(found: Places, k: int) -> float:
     """R@k: the share of queries whose relevant candidate is among the first k; queries without one are left out."""
-    known = found[~np.isnan(found)]
-    return float((known <= k).mean()) if len(known) else float("nan")
+    hits = found.hits(k)
+    known = hits[~np.isnan(hits)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def chance_at(relevant: np.ndarray, k: int) -> float:

@@ -19,6 +19,7 @@ TITLES = {
     "retrieve": "Retrieval: scans and reports that look for one another",
 }
 OF_LABELS = ("auroc", "average_precision")
+BESIDE = ("_low", "_high", "_draws", "_labels")  # of a mean, and no mean itself
 WORDS = {"auroc": "AUROC", "average_precision": "average precision", "f1": "F1", "brier": "Brier score"}
 
 
@@ -110,7 +111,7 @@ def figures_of(verb: str, metrics: Mapping[str, Any]) -> Iterator[Figure]:
         yield from with_intervals(metrics)
         return
     for key in metrics:
-        if key.startswith("macro_") and not key.endswith(("_low", "_high")):
+        if key.startswith("macro_") and not key.endswith(BESIDE):
             name = key.removeprefix("macro_")
             yield from figure(metrics, key, f"mean {WORDS.get(name, name.replace('_', ' '))}")
     for label, of in (metrics.get("labels") or {}).items():

@@ -29,17 +29,21 @@ from simcrop.tasks.segment_table import SEGMENT
 RETRIEVE, ZERO_SHOT = "retrieve", "zero-shot"
 OTHERS = {RETRIEVE: compare_retrievals, SEGMENT: compare_segmentations, GROUND_EVAL: compare_groundings}
 Accuracies = tuple[tuple[Interval, ...], dict[tuple[int, int], Interval]]  # of each method, and by pair
+UNTESTED = "A dash for p: the scans are too few, or differ too little, for a test; Holm does not count it."
 MARKS = {"best": " ▲", "second": " △"}
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What a probe said of its test scans: scores `(r, s, l)` of one share, and how these scans are known again."""
+    """What a probe said of its test scans: scores `(r, s, l)` of one share, and how these scans are known again:
+    by their `ids`, in this order.
+    """
 
     name: str
     scores: np.ndarray
     truth: np.ndarray
     patients: np.ndarray
+    ids: list[str]
     labels: list[str]
     split_hash: str
     exclusive: bool = False
@@ -141,6 +145,7 @@ def judged(folder: Path, table: pl.DataFrame, share: float) -> Judged:
         rows["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape),
         first["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape[1:]),
         first["patient"].to_numpy()[:: shape[2]],
+        first["id"].to_list()[:: shape[2]],
         labels,
         *split_hash(folder),
     )
@@ -162,10 +167,14 @@ def refuse_other_scans(first: Judged, other: Judged) -> None:
         raise SimcropError(
             "other-scans", f"{where} were judged by different test patients: their split hashes differ"
         )
+    if first.ids != other.ids:
+        raise SimcropError(
+            "other-scans", f"{where} were judged by different scans of these patients: their ids differ"
+        )
     if first.labels != other.labels:
         raise SimcropError("other-scans", f"{where} judge different labels")
     if first.truth.shape != other.truth.shape or not np.array_equal(first.truth, other.truth, equal_nan=True):
-        raise SimcropError("other-scans", f"{where} were judged by different scans or another truth")
+        raise SimcropError("other-scans", f"{where} were judged by another truth")
 
 
 def figures(
@@ -263,7 +272,9 @@ def write_page(
     )
     if accuracies:
         add_accuracies(page, accuracies, names)
-    page.section("Label by label", "AUROC; a dash where a label could not be judged by all methods.")
+    page.section(
+        "Label by label", f"AUROC; a dash where a label could not be judged by all methods. {UNTESTED}"
+    )
     page.table(
         [label_row(compared, n, label) for n, label in enumerate(first.labels)],
         ["label", *names, *(f"p, {names[i]} / {names[j]}" for i, j in compared.differences)],

@@ -17,11 +17,12 @@ from simcrop.errors import SimcropError
 from simcrop.figures.page import Page
 from simcrop.metrics import interval_of
 from simcrop.metrics.intervals import Interval
+from simcrop.metrics.retrieval import Places
 from simcrop.tasks.folder import METRICS, staged, write_metrics
 from simcrop.tasks.probe_figures import bounds, without_nan
 from simcrop.tasks.probe_page import written
 from simcrop.tasks.retrieve_judged import Asked
-from simcrop.tasks.retrieve_page import RANK, RANKS
+from simcrop.tasks.retrieve_page import COUNTS, RANK, RANKS
 
 KEY = ("direction", "pool", "measure")
 AT = (1, 5, 10)
@@ -64,7 +65,12 @@ def read_ranks(folder: Path) -> pl.DataFrame:
     """Of a folder that `simcrop retrieve` wrote."""
     try:
         table = pl.read_parquet(folder / RANKS)
-        return table.select(*KEY, "query", "patients", "value").sort(*KEY, "query")
+        if not {*COUNTS} & {*table.columns}:
+            raise SimcropError(
+                "bad-input",
+                f"{folder}/{RANKS} was written before ties were counted, which R@k needs: run `simcrop retrieve` again",
+            )
+        return table.select(*KEY, "query", "patients", "value", *COUNTS).sort(*KEY, "query")
     except (OSError, pl.exceptions.PolarsError) as error:
         raise SimcropError(
             "bad-input", f"{folder} is no sound result of `simcrop retrieve`: {RANKS}"
@@ -87,20 +93,22 @@ def asked_of_all(tables: Sequence[pl.DataFrame], seed: int) -> list[Question]:
         if len(of) < len(blocks) or any(not first["query"].equals(other["query"]) for other in of[1:]):
             continue
         patients = [np.array(each) for each in first["patients"].to_list()]
-        values = np.stack([each["value"].to_numpy() for each in of])
-        drawn = Asked(first["query"].to_list(), patients, values[0]).drawn(seed)
+        drawn = Asked(first["query"].to_list(), patients, first["value"].to_numpy()).drawn(seed)
         direction, pool, measure = map(str, key)
         found += [
-            question((direction, pool, name), hit(values), drawn) for name, hit in measures(measure).items()
+            question((direction, pool, name), np.stack([hit(each) for each in of]), drawn)
+            for name, hit in measures(measure).items()
         ]
     return found
 
 
-def measures(kept: str) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """What is made of ranks, or of precisions as they are."""
+def measures(kept: str) -> dict[str, Callable[[pl.DataFrame], np.ndarray]]:
+    """What is made of ranks, or of precisions as they are, `(q,)` of the rows of one method."""
     if kept != RANK:
-        return {f"m{kept}": lambda values: values}
-    return {f"R@{k}": lambda values, k=k: (values <= k).astype(float) for k in AT}
+        return {f"m{kept}": lambda rows: rows["value"].to_numpy()}
+    return {
+        f"R@{k}": lambda rows, k=k: Places(*(rows[name].to_numpy() for name in COUNTS)).hits(k) for k in AT
+    }
 
 
 def question(key: tuple[str, str, str], hits: np.ndarray, drawn: np.ndarray) -> Question:

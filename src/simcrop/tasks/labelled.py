@@ -12,6 +12,7 @@ from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
+from simcrop.tasks.data_source import learned_before
 
 SHOWN = 3  # labels named in a message
 
@@ -127,6 +128,18 @@ def provenance_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> 
     seen = cohort.select(split) if split else cohort
     refuse_shared_patients(seen, testing, "the training of this model and the test split share")
     return f"the model comes from split {split!r} of this cohort, which has none of the test patients"
+
+
+def parents_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> str:
+    """The same of the models that a model started from alone: "" where there is none."""
+    refuse_seen_by_parents(config, cohort, testing)
+    parents = list(learned_before(config.get("provenance") or {}))
+    if not parents:
+        return ""
+    digest = digest_of_files(cohort.path / "studies.parquet")
+    if any(parent.get("cohort") != digest for parent in parents):
+        return "It started from a model of another cohort; whether that one has seen these patients is not known."
+    return "The model that it started from has seen none of these patients."
 
 
 def refuse_seen_by_parents(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> None:

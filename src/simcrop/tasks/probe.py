@@ -128,7 +128,8 @@ def probe(
         seeds, names = options.every_seed, sides.names
         write_predictions(stage / PREDICTIONS, sides.testing, scores, seeds, sides.test_truth, names)
         heads = {share: of_share.probes for share, of_share in found.items()}
-        save_heads(stage / HEADS, heads, names, settings, str(Path(model).resolve()))
+        learned = {share: patients_of_share(sides, drawn, share) for share in found}
+        save_heads(stage / HEADS, heads, names, settings, str(Path(model).resolve()), learned)
         write_probe_page(stage, found, others, groups, sides, options.head, note)
     kept.clear()
     return found
@@ -169,6 +170,11 @@ def drawn_patients(sides: Sides, options: ProbeOptions) -> Drawn:
     for (share, seed), rows in drawn.items():
         refuse_poor_share(sides.truth, rows, sides.patients, sides.names, share, seed)
     return drawn
+
+
+def patients_of_share(sides: Sides, drawn: Drawn, share: float) -> set[str]:
+    """Whom the heads of this share learned from, whatever their seed."""
+    return {name for (of, _), rows in drawn.items() if of == share for name in sides.patients[rows]}
 
 
 def chosen_settings(

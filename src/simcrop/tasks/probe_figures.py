@@ -19,22 +19,27 @@ from simcrop.files.whole import write_whole
 from simcrop.metrics.intervals import Interval
 
 PREDICTIONS = "predictions.parquet"
+# A drawn cohort that is told apart without error has no line.
+SELDOM_DEFINED = ("calibration_intercept", "calibration_slope")
 
 
 def block(judged: Judgement) -> dict[str, Any]:
-    """Macro figures, those of each label, and who is absent."""
+    """Macro figures, each with how many labels it is the mean of; those of each label; who is absent, and of whom
+    nothing was decided.
+    """
     return {
         **{
             key: value
             for name, found in judged.macro.items()
-            for key, value in bounds(f"macro_{name}", found).items()
+            for key, value in bounds(f"macro_{name}", found, name in SELDOM_DEFINED).items()
         },
+        **{f"macro_{name}_labels": judged.over(name) for name in judged.macro},
         "labels": {
             label.name: {
                 **{
                     key: value
                     for name, found in label.figures.items()
-                    for key, value in bounds(name, found).items()
+                    for key, value in bounds(name, found, name in SELDOM_DEFINED).items()
                 },
                 "threshold": label.threshold,
                 "positives": label.positives,
@@ -44,6 +49,7 @@ def block(judged: Judgement) -> dict[str, Any]:
             for label in judged.labels
         },
         "labels_absent": list(judged.absent),
+        "labels_without_threshold": list(judged.undecided),
         "draws": judged.draws,
     }
 
@@ -65,8 +71,10 @@ def class_block(judged: JudgedClasses) -> dict[str, Any]:
     }
 
 
-def bounds(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+def bounds(name: str, found: Interval, draws: bool = False) -> dict[str, float]:
+    """With `draws`: in how many drawn cohorts it was defined, too."""
+    limits = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return limits | ({f"{name}_draws": found.draws} if draws else {})
 
 
 def group_rows(groups: Sequence[Subgroup]) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """The fitted heads of a probe on disk, to be asked of other scans. Axes: d features, l label."""
 
+import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,21 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.probe import Probe
 from simcrop.evaluation.trained_head import MODULES, TrainedHead, Training
 from simcrop.evaluation.views import Scaling
+from simcrop.files.digest import digest_of_names
 from simcrop.files.tensors import save_tensors
 
 Head = Probe | TrainedHead
 HEADS, LOGISTIC = "heads.safetensors", "logistic"
+HASH_LENGTH = 16
 PARTS = ("mean", "scale", "weights", "bias", "thresholds")
 SPOILED = (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError)
 
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """Probes of one share, a seed each, for the features of one model pooled in one way; `head`: of which kind."""
+    """Probes of one share, a seed each, for the features of one model pooled in one way; `head`: of which kind.
+    `fitted`: the patients that these learned from, as hashes with `salt`, None of files that do not say.
+    """
 
     labels: list[str]
     pool: str
@@ -33,6 +38,14 @@ class Heads:
     share: float
     probes: tuple[Head, ...]
     head: str = LOGISTIC
+    salt: str = ""
+    fitted: frozenset[str] | None = None
+
+    def seen(self, patients: Iterable[str]) -> int | None:
+        """How many of these the heads learned from; None where nobody knows."""
+        if self.fitted is None:
+            return None
+        return len(self.fitted & set(hashed(patients, self.salt)))
 
 
 def save_heads(
@@ -41,8 +54,10 @@ def save_heads(
     labels: Sequence[str],
     settings: Mapping[str, Any],
     source: str,
+    patients: Mapping[float, Collection[str]] | None = None,
 ) -> None:
-    """All heads in one file; `source`: where their features came from."""
+    """All heads in one file; `source`: where their features came from; `patients`: whom each share learned from."""
+    salt = digest_of_names(str(settings.get(name)) for name in ("cohort", "model"))  # the same bytes again
     tensors = {
         f"{share:g}/{n}/{part}": tensor
         for share, heads in found.items()
@@ -56,6 +71,8 @@ def save_heads(
         "source": source,
         "head": settings.get("head", LOGISTIC),
         "shares": {f"{share:g}": [facts_of(each) for each in heads] for share, heads in found.items()},
+        "salt": salt,
+        "patients": {f"{share:g}": hashed(of, salt) for share, of in (patients or {}).items()},
     }
     save_tensors(tensors, path, {"simcrop": json.dumps(said)})
 
@@ -83,10 +100,20 @@ def load_heads(folder: Path, share: float | None = None) -> Heads:
         raise SimcropError(
             "bad-setting", f"{folder} has no share {chosen}; it has {', '.join(said['shares'])}"
         )
+    fitted = said.get("patients", {}).get(chosen)
     return Heads(
         *(said["labels"], said["pool"], said["model"], said["source"], float(chosen), heads),
         head=said.get("head", LOGISTIC),
+        salt=said.get("salt", ""),
+        fitted=None if fitted is None else frozenset(fitted),
     )
+
+
+def hashed(patients: Iterable[str], salt: str) -> list[str]:
+    """Each patient once, in an order that tells nothing."""
+    key = salt.encode()
+    names = {str(name).encode(errors="surrogateescape") for name in patients}
+    return sorted(hmac.new(key, name, "sha256").hexdigest()[:HASH_LENGTH] for name in names)
 
 
 def save_head(path: Path, head: Head) -> None:

@@ -75,17 +75,16 @@ def write_probe_page(
     ]
     if classes:
         add_classes(page, classes, rows)
-    page.section(
-        "All labels", f"The mean over the labels that could be judged. {ONE_OF if classes else CAPTION}"
-    )
+    text = f"The mean over the labels that could be judged. {ONE_OF if classes else CAPTION}"
+    page.section("All labels", f"{text} {fewer_words([of.judgement for _, of in rows])}".strip())
     for measures in TABLES:
         page.table(
-            [[name, *(written(of.judgement.macro[measure]) for measure in measures)] for name, of in rows],
+            [[name, *(macro_words(of.judgement, measure) for measure in measures)] for name, of in rows],
             ["learned from", *(WORDS[measure] for measure in measures)],
         )
     if trained := [(share, of) for share, of in sorted(shares.items()) if of.chosen]:
         add_training(page, trained)
-    page.section("Label by label", absent_words(best))
+    page.section("Label by label", f"{absent_words(best)} {undecided_words(best)}".strip())
     for measures in TABLES:
         page.table(
             [label_row(label, measures) for label in best.labels if label.name not in best.absent],
@@ -198,3 +197,23 @@ def absent_words(judged: Judgement) -> str:
         return ""
     named = ", ".join(judged.absent)
     return f"Left out, since the test scans or the training scans are all of one kind: {named}."
+
+
+def macro_words(judged: Judgement, measure: str) -> str:
+    """A mean, and over how many labels where these are fewer than the AUROC's."""
+    over = judged.over(measure)
+    return written(judged.macro[measure]) + (f"\u00a0({over})" if 0 < over < judged.over("auroc") else "")
+
+
+def fewer_words(judgements: Sequence[Judgement]) -> str:
+    """What that number means, where there is one."""
+    fewer = any(0 < of.over(name) < of.over("auroc") for of in judgements for name in of.macro)
+    return "In parentheses over how many labels, where these are fewer than the AUROC's." if fewer else ""
+
+
+def undecided_words(judged: Judgement) -> str:
+    """Which labels have no figure of decisions; nothing where none has, since nothing was to be decided."""
+    if not judged.undecided or not judged.over("f1"):
+        return ""
+    named = ", ".join(judged.undecided)
+    return f"Without a threshold, and so without F1, sensitivity and specificity: {named}."

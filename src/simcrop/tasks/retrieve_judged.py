@@ -13,14 +13,14 @@ from simcrop.data.store.cohort import Cohort
 from simcrop.metrics import drawn_counts, interval_of
 from simcrop.metrics.intervals import DRAWS, Interval
 from simcrop.metrics.retrieval import (
+    Places,
     average_of,
     chance_at,
     chance_average_precision,
     chance_ranks,
     disjoint_pools,
+    places,
     precision_terms,
-    ranks,
-    recall_at,
 )
 from simcrop.tasks.labelled import first_of_each, label_matrix, patients_of
 
@@ -34,17 +34,23 @@ OF_SENTENCES = "sentence -> scan, any whose report holds it"
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Queries by name, each with the patients that it is of, and what was found of each: a rank, or a precision."""
+    """Queries by name, each with the patients that it is of, and what was found of each: a rank, or a precision.
+    `places`: what a rank was made of.
+    """
 
     names: Sequence[str]
     patients: Sequence[np.ndarray]
     found: np.ndarray
+    places: Places | None = None
 
     def known(self) -> "Asked":
         """Without the queries of which nothing could be found."""
         rows = np.flatnonzero(~np.isnan(self.found)).tolist()
         return Asked(
-            [self.names[row] for row in rows], [self.patients[row] for row in rows], self.found[rows]
+            [self.names[row] for row in rows],
+            [self.patients[row] for row in rows],
+            self.found[rows],
+            self.places.of(rows) if self.places else None,
         )
 
     def drawn(self, seed: int) -> np.ndarray:
@@ -144,13 +150,12 @@ def judged(
     precision: bool = False,
 ) -> Found:
     """Intervals over the patients of the queries; the pool stays whole."""
-    asked = Asked(list(names), list(patients), ranks(scores, relevant)).known()
+    stand = places(scores, relevant)
+    asked = Asked(list(names), list(patients), stand.ranks, stand).known()
     weights, candidates = asked.drawn(seed), scores.shape[1]
-    recall = {
-        k: interval_of(recall_at(asked.found, k), weights @ (asked.found <= k) / weights.sum(1))
-        for k in AT
-        if k <= candidates
-    }
+    assert asked.places is not None
+    hits = {k: asked.places.hits(k) for k in AT if k <= candidates}
+    recall = {k: interval_of(float(of.mean()), weights @ of / weights.sum(1)) for k, of in hits.items()}
     average = None
     if precision:
         each = average_of(precision_terms(scores, relevant), relevant, candidates, "found")
@@ -173,10 +178,11 @@ def in_pools(direction: str, scores: np.ndarray, size: int) -> Found:
     own = np.eye(size, dtype=bool)
     pools = np.stack([*disjoint_pools(len(scores), size, SHUFFLES, POOL_SEED)])
     parts = np.array_split(pools, ceil(pools.size * size / POOLED_AT_ONCE))
-    found = np.concatenate([ranks_in_pools(scores, part) for part in parts])
+    stand = [places_in_pools(scores, part) for part in parts]
+    found = np.concatenate([part.ranks for part in stand])
     recall = {}
     for k in POOLED_AT:
-        each = (found <= k).mean(1)
+        each = np.concatenate([part.hits(k) for part in stand]).reshape(-1, size).mean(1)
         recall[k] = interval_of(float(each.mean()), each)
     return Found(
         *(direction, f"pools of {size}", found.size, size, recall, {k: k / size for k in recall}),
@@ -186,11 +192,11 @@ def in_pools(direction: str, scores: np.ndarray, size: int) -> Found:
     )
 
 
-def ranks_in_pools(scores: np.ndarray, pools: np.ndarray) -> np.ndarray:
-    """Of every query in its own pool, `(p, size)`, for the rows of pools `(p, size)`."""
+def places_in_pools(scores: np.ndarray, pools: np.ndarray) -> Places:
+    """Of every query in its own pool, one pool after the other, for the rows of pools `(p, size)`."""
     count, size = pools.shape
     of = scores[pools[:, :, None], pools[:, None, :]].reshape(-1, size)
-    return ranks(of, np.tile(np.eye(size, dtype=bool), (count, 1))).reshape(count, size)
+    return places(of, np.tile(np.eye(size, dtype=bool), (count, 1)))
 
 
 def scans_alike(features: np.ndarray, studies: Cohort, seed: int = 0) -> list[Alike]:

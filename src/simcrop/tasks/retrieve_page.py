@@ -19,6 +19,7 @@ from simcrop.tasks.retrieve_judged import OF_SENTENCES, Alike, Asked, Found
 
 RANKS, TYPED = "ranks.parquet", "top_scans.csv"
 RANK = "rank"
+COUNTS = ("above", "tied", "among")  # of a rank
 SHOWN_BELOW = 10  # typed sentences on the page: their nearest scans
 
 
@@ -62,8 +63,9 @@ def figures(found: Sequence[Found], alike: Sequence[Alike], facts: dict[str, Any
 
 
 def write_ranks(path: Path, found: Sequence[Found], alike: Sequence[Alike]) -> None:
-    """What was found of every query, for `simcrop compare`: direction, pool, measure, query, patients, value. A query
-    is the id of its scan, or of a sentence a digest that does not tell its words; patients are numbers.
+    """What was found of every query, for `simcrop compare`: direction, pool, measure, query, patients, value, and
+    of a rank the counts that it was made of (`Places`). A query is the id of its scan, or of a sentence a digest that
+    does not tell its words; patients are numbers.
     """
     blocks = [(one.direction, one.pool, RANK, one.asked) for one in found if one.asked is not None]
     blocks += [
@@ -84,6 +86,7 @@ def rows_of(direction: str, pool: str, measure: str, asked: Asked, number: dict[
             "query": list(names),
             "patients": [[number[str(name)] for name in of] for of in asked.patients],
             "value": asked.found.astype(np.float64),
+            **{name: counts_of(asked, name) for name in COUNTS},
         }
     ).select(
         pl.lit(direction).alias("direction"),
@@ -91,6 +94,12 @@ def rows_of(direction: str, pool: str, measure: str, asked: Asked, number: dict[
         pl.lit(measure).alias("measure"),
         "*",
     )
+
+
+def counts_of(asked: Asked, name: str) -> pl.Series:
+    """Null where there is no rank."""
+    counts = [None] * len(asked.found) if asked.places is None else getattr(asked.places, name)
+    return pl.Series(counts, dtype=pl.Int32)
 
 
 def digest(sentence: str) -> str:

@@ -19,12 +19,15 @@ from simcrop.evaluation.segmentation import judge
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_names
 from simcrop.metrics.segmentation import TOLERANCE_MM
+from simcrop.model.folder import model_folder, read_config
 from simcrop.model.segmenter import load_segmenter
-from simcrop.tasks.folder import write_metrics
+from simcrop.tasks.folder import RUN, write_metrics
+from simcrop.tasks.labelled import parents_note
 from simcrop.tasks.run_page import add_run, run_figures, summary
 from simcrop.tasks.segment_judged import judge_studies, kept_pictures
 from simcrop.tasks.segment_page import NOTHING, add_judgement
 from simcrop.tasks.segment_table import JUDGED, SEGMENT, TABLE, JudgedScan, write_table
+from simcrop.tasks.start_from import started_from
 from simcrop.tasks.train import Trained, Verb, train
 from simcrop.tasks.training_samples import training_studies, with_masks
 
@@ -70,7 +73,28 @@ def segment(
     Interrupted, it goes on with `resume`, while it trains and while it judges.
     """
     options = options or SegmentOptions()
-    return train(segment_verb(options, held_out), cohort_path, recipe, out, resume, overwrite, progress)
+
+    def learned_from(cohort: Cohort, recipe: Recipe) -> Cohort:
+        studies = training_studies(cohort, recipe)
+        if not (resume and (out / RUN).exists()):
+            refuse_seen_before(cohort, recipe, held_out_of(cohort, studies).studies)
+        return studies
+
+    verb = segment_verb(options, held_out, learned_from)
+    return train(verb, cohort_path, recipe, out, resume, overwrite, progress)
+
+
+def refuse_seen_before(cohort: Cohort, recipe: Recipe, judged: Cohort) -> None:
+    """Said before anything is learned: whom the model that is to be the start has seen judges nothing. A run that goes
+    on has this written down, and is held to it when it is judged.
+    """
+    if recipe.init.model is not None:
+        parents_note(started_from(recipe.init.model), cohort, judged)
+
+
+def note_of(folder: Path, cohort: Cohort, judged: Cohort) -> str:
+    """Whether the models that a run started from have seen these patients."""
+    return parents_note(read_config(model_folder(folder)), cohort, judged)
 
 
 def segment_verb(
@@ -84,13 +108,17 @@ def segment_verb(
 
 
 def held_out(trained: Trained) -> HeldOut:
+    return held_out_of(trained.cohort, trained.studies)
+
+
+def held_out_of(cohort: Cohort, learned_from: Cohort) -> HeldOut:
     """Of the data set's own split."""
-    every = with_masks(trained.cohort)
+    every = with_masks(cohort)
     found = [(split, studies) for split in HELD_OUT if len(studies := every.select(split))]
     if not found:
         return HeldOut(every.keep([]), "")
     split, studies = found[0]
-    learned = trained.studies.index["patient"].unique()
+    learned = learned_from.index["patient"].unique()
     strangers = replace(studies, index=studies.index.filter(~pl.col("patient").is_in(learned.implode())))
     left_out = len(studies) - len(strangers)
     words = f"Judged by the split {split}, by which nothing was chosen."
@@ -102,10 +130,11 @@ def held_out(trained: Trained) -> HeldOut:
 def finish_segment(options: SegmentOptions, choose: Choose, trained: Trained) -> None:
     """`segmentation.parquet`, `report.html` and `metrics.json`."""
     out, held = trained.folder, choose(trained)
+    note = note_of(out, trained.cohort, held.studies) if len(held.studies) else ""
     names = trained.recipe.class_names
     training = summary(trained.rows, list(trained.objective.terms))
-    metrics: dict[str, Any] = {"classes": list(names), "scans_left_out": held.left_out}
-    words = " ".join([held.words, *([] if len(held.studies) else [NOTHING])]).strip()
+    metrics: dict[str, Any] = {"classes": list(names), "scans_left_out": held.left_out, "note": note}
+    words = " ".join(filter(None, (held.words, note, "" if len(held.studies) else NOTHING)))
     page = Page("Segmentation", f"{trained.recipe.method}: {', '.join(names)}. {words}")
     if len(held.studies):
         scans = judged_scans(options, trained, held)

@@ -25,6 +25,8 @@ from simcrop.tasks.segment import (
     HeldOut,
     SegmentOptions,
     facts,
+    note_of,
+    refuse_seen_before,
     segment_verb,
 )
 from simcrop.tasks.segment_judged import PICTURES
@@ -63,7 +65,8 @@ def segment_folds(
         raise SimcropError(
             "bad-setting", "--folds trains one run after the other in one process: start it without torchrun"
         )
-    cohort = with_masks(open_cohort(cohort_path))
+    whole = open_cohort(cohort_path)
+    cohort = with_masks(whole)
     split = {"data": recipe.data.model_copy(update={"split": ""})}
     recipe, of = recipe.model_copy(update=split), folds_of(patients_of(cohort), folds, recipe.seed)
     settings = {
@@ -72,6 +75,8 @@ def segment_folds(
         **options.settings,
         "folds": folds,
     }
+    if not (resume and (out / RUN).exists()):
+        refuse_seen_before(whole, recipe, cohort)
     free = free_settings(recipe)
     with stop_requests(), ExitStack() as folder:
         check_folder(out, SEGMENT, settings, resume, overwrite, free=free)
@@ -83,7 +88,7 @@ def segment_folds(
             fitted = train_fold(cohort_path, recipe, out / f"fold-{fold}", of, fold, options, progress)
             if not fitted.finished:
                 return fitted
-        pool(out, cohort, folds, recipe.seed)
+        pool(out, whole, folds, recipe.seed)
     return fitted
 
 
@@ -119,12 +124,14 @@ def patients_of(cohort: Cohort) -> list[str]:
 
 def pool(out: Path, cohort: Cohort, folds: int, seed: int) -> None:
     """All scans together, each from the fold in which it was held out."""
+    before = note_of(out / "fold-1", cohort, with_masks(cohort))
     patients = dict(cohort.index.select("id", "patient").iter_rows())
     each = [named(read_table(out / f"fold-{fold}"), patients) for fold in range(1, folds + 1)]
     scans = [scan for some in each for scan in some]
     judged = judge([scan.scores for scan in scans], seed)
     write_table(out / TABLE, scans)
     note = f"Every scan with a mask, judged by the model of {folds} that did not learn from its patient."
+    note = f"{note} {before}".strip()
     classes = list(scans[0].scores.scores)
     write_pooled_page(
         out / "report.html",
@@ -136,7 +143,9 @@ def pool(out: Path, cohort: Cohort, folds: int, seed: int) -> None:
         note,
         [judge([scan.scores for scan in some], seed) for some in each],
     )
-    write_metrics(out, {"classes": classes, "folds": folds, **judged.figures(), **facts(scans)})
+    write_metrics(
+        out, {"classes": classes, "folds": folds, "note": before, **judged.figures(), **facts(scans)}
+    )
 
 
 def named(scans: Sequence[JudgedScan], patients: dict[str, str]) -> list[JudgedScan]:

@@ -93,8 +93,22 @@ def from_model(objective: Objective, recipe: Recipe, path: str) -> Start:
         sorted(every.keys() - taken.keys()),
         untouched(objective, loaded),
         [*changed_input(recipe, there, "position" in taken.values()), *unused(recipe.init)],
-        {"provenance": config.get("provenance"), "split": there.data.split},
+        parent_of(config),
     )
+
+
+def parent_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model that starts from this one, by its `config.json`, keeps of it."""
+    return {
+        "provenance": config.get("provenance"),
+        "split": build_recipe(config["architecture"], CONFIG).data.split,
+    }
+
+
+def started_from(path: str) -> dict[str, Any]:
+    """What the `config.json` of a model that starts from there will say of whom others have seen before it."""
+    config = read_config(model_folder(Path(path).expanduser()))
+    return {"provenance": {"start": {"parent": parent_of(config)}}}
 
 
 def fitted(encoder: VisionEncoder, ours: VisionEncoder) -> dict[str, Tensor]:

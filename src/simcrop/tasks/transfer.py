@@ -22,7 +22,15 @@ from simcrop.tasks.labelled import label_matrix, labelled, patients_of, rows_in,
 from simcrop.tasks.probe_figures import PREDICTIONS, block, without_nan, write_predictions
 from simcrop.tasks.probe_fits import scores_of
 from simcrop.tasks.probe_heads import HEADS, Heads, load_heads
-from simcrop.tasks.probe_page import CAPTION, TABLES, WORDS, absent_words, label_row, share_words
+from simcrop.tasks.probe_page import (
+    CAPTION,
+    TABLES,
+    WORDS,
+    absent_words,
+    label_row,
+    share_words,
+    undecided_words,
+)
 
 BESIDE = (
     "A class that several labels answer for has no threshold; these labels, each taken alone, stand last and are not "
@@ -56,7 +64,7 @@ def transfer(
         raise SimcropError(
             "nothing-to-judge", "no label can be judged: none has both scans with it and without it"
         )
-    note = source.note(cohort, testing)
+    note = f"{source.note(cohort, testing)}; {fitted_note(heads, testing)}"
     settings = {
         "probe": digest_of_files(probe / HEADS),
         "model": source.digest,
@@ -99,6 +107,22 @@ def refuse_other_encoder(heads: Heads, source: FeatureSource, probe: Path) -> No
             "other-model",
             f"the heads of {probe} were fitted on another model; --model says where that one lies",
         )
+
+
+def fitted_note(heads: Heads, testing: Cohort) -> str:
+    """Whether the heads learned from patients whom they are to be judged by: refused when they did, said when it cannot
+    be known. Patients are compared by name, since a cohort may have been ingested anew.
+    """
+    seen = heads.seen(patients_of(testing))
+    if seen is None:
+        return "whether the heads were fitted on these patients is not known: their file is of an earlier version"
+    if seen:
+        raise SimcropError(
+            "patients-overlap",
+            f"the heads were fitted on {seen} of the patients to be judged, by their names; a patient belongs to one "
+            "side only: --split names a split without them",
+        )
+    return "no patient judged here has the name of one whom the heads were fitted on"
 
 
 def features_of(source: FeatureSource, cohort: Cohort, heads: Heads, rows: np.ndarray) -> Features:
@@ -192,8 +216,8 @@ def write_page(
             "labels absent": len(judged.absent),
         }
     )
-    said = BESIDE if beside else ""
-    page.section("Label by label", f"{absent_words(judged)} {CAPTION} {said}".strip())
+    words = absent_words(judged), undecided_words(judged), CAPTION, BESIDE if beside else ""
+    page.section("Label by label", " ".join(filter(None, words)))
     shown = [*judged.labels, *(beside.labels if beside else ())]
     rows = {
         label.name: [

@@ -34,7 +34,14 @@ from simcrop.tasks.labelled import (
     varying,
 )
 from simcrop.tasks.probe_figures import PREDICTIONS, block, bounds, without_nan, write_predictions
-from simcrop.tasks.probe_page import WORDS, absent_words, label_row, written
+from simcrop.tasks.probe_page import (
+    WORDS,
+    absent_words,
+    fewer_words,
+    label_row,
+    macro_words,
+    undecided_words,
+)
 
 SIXTEEN = ("Medical material", "Lymphadenopathy")  # the two that the 16-class means of others leave out
 CAPTION = "In brackets the 95 % interval over patients. Decisions need thresholds of other patients: --develop SPLIT."
@@ -211,11 +218,11 @@ def write_page(
     )
     classes = len(judged.labels) - len(judged.absent)
     page.figures({f"macro AUROC, {classes} classes": judged.auroc.value} | other_tiles(sixteen, spread))
-    page.section("Label by label", f"{absent_words(judged)} {CAPTION}".strip())
+    page.section("Label by label", page_words(judged))
     shown = [label for label in judged.labels if label.name not in judged.absent]
     there = [measure for measure in MEASURES if not np.isnan(judged.macro[measure].value)]
     for measures in filter(None, (there[:3], there[3:])):
-        everyone = ["all", None, None, *(written(judged.macro[measure]) for measure in measures)]
+        everyone = ["all", None, None, *(macro_words(judged, measure) for measure in measures)]
         page.table(
             [everyone, *(label_row(label, measures) for label in shown)],
             ["label", "with", "without", *(WORDS[measure] for measure in measures)],
@@ -227,6 +234,12 @@ def write_page(
         [[*pair, of] for pair, of in zip(asked, alone, strict=True)], ["yes", "no", "macro AUROC alone"]
     )
     page.write(stage / "report.html")
+
+
+def page_words(judged: Judgement) -> str:
+    """Who has no figure, and how the others are to be read."""
+    said = absent_words(judged), undecided_words(judged), CAPTION, fewer_words([judged])
+    return " ".join(filter(None, said))
 
 
 def other_tiles(sixteen: Judgement | None, spread: list[float]) -> dict[str, object]:
