@@ -97,4 +97,5 @@ def test_without_a_layout_masks_and_classes_of_a_phantom_of_btcv_are_taken_and_n
     plain, named = list_studies("folder", raw), list_studies("btcv", raw)
     assert [study.mask for study in plain.studies] == [study.mask for study in named.studies]
     assert [study.path for study in plain.studies] == [study.path for study in named.studies]
+    assert len({study.patient for study in plain.studies}) == len(plain.studies) == 3
     assert (plain.classes, plain.refusals) == (named.classes, ())

@@ -36,6 +36,11 @@ from simcrop.data.report import Report, read_report_file
 from simcrop.errors import SimcropError
 
 LONGEST_ID = 150
+SHELVES = (
+    "imagesTr",
+    "imagesTs",
+    "imagesVal",
+)  # of many patients each, in data sets in the Decathlon's style
 
 
 def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Listing:
@@ -141,7 +146,8 @@ def table_of(source: Path, options: ListingOptions, documents: list[Path]) -> Re
 
 def folder_of(scan: Scan) -> str:
     """The patient where nothing else is said: the top folder, or the scan itself."""
-    return scan.place.parts[0] if len(scan.place.parts) > 1 else scan.id
+    top = scan.place.parts[0]
+    return scan.id if len(scan.place.parts) == 1 or top in SHELVES else top
 
 
 def study_of(
