@@ -146,8 +146,8 @@ def table_of(source: Path, options: ListingOptions, documents: list[Path]) -> Re
 
 def folder_of(scan: Scan) -> str:
     """The patient where nothing else is said: the top folder, or the scan itself."""
-    top = scan.place.parts[0]
-    return scan.id if len(scan.place.parts) == 1 or top in SHELVES else top
+    parts = scan.place.parts
+    return parts[0] if len(parts) > 1 and parts[0] not in SHELVES else scan.id
 
 
 def study_of(
