@@ -248,3 +248,8 @@ def test_real_data_is_planned_as_an_array_and_run_row_by_row(
     assert (tmp_path / "real" / "runs/random/0/model").is_dir()
     assert not (tmp_path / "real" / "runs/simcrop").exists()
     assert not (tmp_path / "real" / "table1.md").exists()
+    assert table("real", dry_run=True, resume=True, **asked)
+    model = tmp_path / "real" / "runs/random/0/model/config.json"
+    model.write_text(model.read_text() + "\n")
+    with pytest.raises(SimcropError, match=r"probes/random/0/ct-rate has results of another model than "):
+        table("real", dry_run=True, resume=True, **asked)
