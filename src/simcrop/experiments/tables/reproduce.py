@@ -215,9 +215,12 @@ class Tables:
         return words + [word for change in asked.common for word in ("--set", change)]
 
     def run(self, jobs: Sequence[Job], on: Sequence[Environment], say: Say) -> bool:
-        """What is not done yet, then the table; after `--only` no table."""
+        """What is not done yet, then the table; after `--only` no table. A rate that was tried and failed is no failure
+        of a row for which another was chosen.
+        """
         sources = self.setup.sources
         failed: dict[Path, SimcropError] = {}
+        waiting: dict[str, SimcropError] = {}
         record_machine(self.places)
         if sources.phantoms:
             draw(self.columns, self.places, self.patients, say, max(1, len(on)))
@@ -238,8 +241,10 @@ class Tables:
             seeds = self.setup.seeds[:1] if self.table == "fig4" else self.setup.seeds
             missing = dict(sources.missing)
             places = self.setup.places
-            write_table(self.table, rows, self.columns, seeds, places, missing, read_failures(places))
-        return not failed
+            # A row for which nothing is chosen may have a run all the same, which is not to be shown.
+            whys = {places.run(row, seed): why.sentence for row, why in waiting.items() for seed in seeds}
+            write_table(self.table, rows, self.columns, seeds, places, missing, read_failures(places) | whys)
+        return not failed.keys() & {job.folder for job in self.jobs()}
 
     def choose(self, on: Sequence[Environment], say: Say) -> dict[Path, SimcropError]:
         """The rate and the pooling of each row, by the validation cohort; written down once and not chosen again. Why
