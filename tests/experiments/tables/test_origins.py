@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from simcrop.errors import SimcropError
+from simcrop.experiments.tables import jobs as all_jobs
 from simcrop.experiments.tables import origins
 from simcrop.experiments.tables.jobs import Ground, Job, Pretrain, Probe, Segment, Transfer
 from simcrop.experiments.tables.origins import Digests, refuse_other_origins
 from simcrop.files.digest import digest_of_files
+from simcrop.tasks.probe import ProbeOptions
 
 
 def written(path: Path, text: str) -> Path:
@@ -108,3 +110,19 @@ def test_no_file_is_read_for_its_digest_twice_unless_it_was_written_again(
     assert [path.name for path in read[before:]] == ["studies.parquet"]
     (tmp_path / "digests.json").write_text("not ours")
     refuse_other_origins(jobs.values(), (), Digests(tmp_path / "digests.json"))
+
+
+def test_a_probe_that_was_begun_and_not_done_is_made_again(
+    jobs: dict[str, Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(Probe, "options", lambda *_: ProbeOptions())
+    monkeypatch.setattr(all_jobs, "open_cohort", lambda _: None)
+    monkeypatch.setattr(all_jobs, "probe", lambda *_, overwrite: asked.append(overwrite))
+    monkeypatch.setattr(all_jobs, "transfer", lambda *_, overwrite: asked.append(overwrite))
+    for verb in ("probe", "transfer"):
+        (jobs[verb].folder / "metrics.json").unlink()
+        (jobs[verb].folder / "run.json").write_text('{"verb": "some", "settings": {"cohort": "another"}}')
+        refuse_other_origins([jobs[verb]], (), Digests())
+        jobs[verb].run()
+    assert asked == [True, True]

@@ -121,8 +121,9 @@ class Probe(Job):
     def run(self) -> None:
         cohort = open_cohort(self.cohort)
         for fewest in range(len(self.shares)):
+            options = self.options(cohort, self.shares[fewest:])
             try:
-                probe(str(self.model), self.cohort, self.folder, self.options(cohort, self.shares[fewest:]))
+                probe(str(self.model), self.cohort, self.folder, options, overwrite=self.begun)
             except SimcropError as error:
                 if error.reason != "share-too-small" or fewest == len(self.shares) - 1:
                     raise
@@ -149,7 +150,7 @@ class Transfer(Job):
     verb: ClassVar[str] = "transfer"
 
     def run(self) -> None:
-        transfer(self.probe, self.cohort, self.folder)
+        transfer(self.probe, self.cohort, self.folder, overwrite=self.begun)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ def origins_of(job: Job) -> Iterator[Origin]:
         for start in job.after if run.get("start") else ():
             yield Origin(job.folder, "model", run["start"].get("sha256"), start, model_files(start))
         return
+    if isinstance(job, Probe | Transfer) and not job.done:
+        return  # it will be done anew
     if run and isinstance(job, Probe | Transfer | Ground):
         studies = job.cohort / STUDIES
         yield Origin(job.folder, "cohort", settings.get("cohort"), job.cohort, (studies,))
