@@ -231,7 +231,7 @@ def test_options_that_do_not_go_together_are_one_line(message: str, table: Calla
 
 
 def test_real_data_is_planned_as_an_array_and_run_row_by_row(
-    table: Callable[..., bool], drawn: Path, tmp_path: Path
+    table: Callable[..., bool], drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data.yaml"
     cohorts = {name: str(drawn / "cohorts" / name / "all") for name in ("ct-rate",)}
@@ -243,6 +243,12 @@ def test_real_data_is_planned_as_an_array_and_run_row_by_row(
     script = (tmp_path / "real" / "table1.sbatch").read_text()
     assert '1) only="simcrop/0"' in script
     assert not (tmp_path / "real" / "runs").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(reproduce, "chains", lambda _: [])
+        (tmp_path / "real" / "table1.sbatch").unlink()
+        assert table("real", said.append, slurm=True, resume=True, **asked)
+    assert said[-1].startswith("nothing is left to do for table1")
+    assert not (tmp_path / "real" / "table1.sbatch").exists()
     with pytest.raises(SimcropError, match="--only moon: no such row and seed; rows are random, simcrop"):
         table("real", resume=True, only="moon", **asked)
     assert table("real", resume=True, only="random/0", **asked)

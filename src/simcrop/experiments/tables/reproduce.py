@@ -38,7 +38,7 @@ from simcrop.experiments.tables.planning import Budget, Setup, Trained, plan
 from simcrop.experiments.tables.recorded import read_failures, refuse_other_recipes, write_failures
 from simcrop.experiments.tables.rows import SIMCROP
 from simcrop.experiments.tables.running import Environment, devices, run_jobs
-from simcrop.experiments.tables.slurm import array_script
+from simcrop.experiments.tables.slurm import array_script, chains
 from simcrop.experiments.tables.sources import check_sources, read_sources
 from simcrop.experiments.tables.writing import write_table
 from simcrop.files.whole import write_whole
@@ -76,6 +76,9 @@ def reproduce_table(
     if not asked.only:
         open_folder(out, "reproduce", work.settings, asked.resume, asked.overwrite)
         work.digests.keep()
+    if asked.slurm and not chains(jobs):
+        say(f"nothing is left to do for {table}: without --slurm, and with --resume, the command writes it")
+        return True
     if asked.slurm:
         script = out / f"{table}.sbatch"
         write_whole(script, array_script(table, jobs, work.command(), places.out).encode())
