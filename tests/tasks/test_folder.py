@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.tasks.folder import LOCK, open_folder, read_run, reserved, staged, unspoiled
+from simcrop.tasks.folder import (
+    LOCK,
+    METRICS,
+    RUN,
+    STAGE,
+    empty,
+    open_folder,
+    read_run,
+    reserved,
+    staged,
+    unspoiled,
+)
 from simcrop.tasks.record import redacted
 
 ASK = ("--sentence", "A nodule.")
@@ -193,3 +204,48 @@ def test_folder_at_work_takes_nobody_else_and_looks_empty(tmp_path: Path) -> Non
     with reserved(tmp_path / "none"):
         pass
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("moved", [0, 1, 13])
+def test_results_that_a_kill_left_halfway_are_not_done_and_may_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int, older: bool
+) -> None:
+    """As a kill would: nothing is put back."""
+    out, left = tmp_path / "out", moved
+    results = (*(f"{n}.png" for n in range(12)), METRICS)
+
+    def make() -> None:
+        with staged(out, "probe", {}, overwrite=older or (out / RUN).exists()) as stage:
+            for name in results:
+                (stage / name).write_text("new")
+
+    def rename(path: Path, to: Path) -> None:
+        nonlocal left
+        if path.parent.name == STAGE:
+            if not left:
+                raise KeyboardInterrupt
+            left -= 1
+        path.replace(to)
+
+    if older:
+        make()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(KeyboardInterrupt):
+            make()
+    assert not (out / METRICS).exists()
+    assert not moved or (out / RUN).exists()
+    make()
+    assert all((out / name).read_text() == "new" for name in results)
+
+
+def test_an_older_result_is_not_done_once_a_part_of_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (RUN, METRICS, "a", "b"):
+        (tmp_path / name).touch()
+    gone: list[str] = []
+    monkeypatch.setattr(Path, "unlink", lambda path: gone.append(path.name))
+    empty(tmp_path)
+    assert (gone[0], gone[-1]) == (METRICS, RUN)

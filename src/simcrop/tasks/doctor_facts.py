@@ -16,6 +16,11 @@ from pathlib import Path
 
 ROOT = Path("/")
 NO_LIMIT = 2**60  # version 1 of control groups writes a number near 2**63 for none
+# Of both versions: the limit, what is used, and what of it in `memory.stat` are files that may be dropped.
+GROUP_MEMORY = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 LEAST = re.compile(r"^([\w.-]+)\s*>=\s*([\d.]+)")
 
 
@@ -68,6 +73,18 @@ def memory_limit(root: Path = ROOT) -> int | None:
     names = ("memory.max", "memory.limit_in_bytes")
     said = [words[0] for name in names for words in numbers_in(control_group("memory", root), name) if words]
     return min((int(w) for w in said if w.isdecimal() and int(w) < NO_LIMIT), default=None)
+
+
+def memory_left(root: Path = ROOT) -> int | None:
+    """Of the limit, less what the group uses; files that are kept in memory and not asked for give way."""
+    left: list[int] = []
+    for limit, current, inactive in GROUP_MEMORY:
+        for folder in control_group("memory", root):
+            with suppress(OSError, ValueError, KeyError):
+                most, used = (int((folder / name).read_text()) for name in (limit, current))
+                lines = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                left += [most - used + int(dict(lines)[inactive])] if most < NO_LIMIT else []
+    return min(left, default=None)
 
 
 def core_limit(root: Path = ROOT) -> float | None:

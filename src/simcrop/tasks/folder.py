@@ -110,9 +110,14 @@ def start_folder(path: Path, verb: str, settings: Mapping[str, Any]) -> None:
     write_json(path / RUN, describe_run(verb, settings))
 
 
+def in_turn(name: str) -> int:
+    """`run.json` comes first and goes last, `metrics.json` the other way round: what has it is whole after a kill."""
+    return {RUN: 0, METRICS: 2}.get(name, 1)
+
+
 def empty(path: Path, keep: Path | None = None) -> None:
     """Remove what is in a folder, but not the folder itself, which may be a mount or a link."""
-    for inside in (path / name for name in names_in(path)):
+    for inside in (path / name for name in sorted(names_in(path), key=in_turn, reverse=True)):
         if inside.is_dir() and not inside.is_symlink():
             if inside != keep:
                 shutil.rmtree(inside)
@@ -172,8 +177,8 @@ def staged(path: Path, verb: str, settings: Mapping[str, Any], overwrite: bool =
             with writing(path):
                 yield stage
                 empty(path, keep=stage)
-                for result in sorted(stage.iterdir(), key=lambda p: p.name != RUN):
-                    result.rename(path / result.name)
+                for name in sorted(names_in(stage), key=in_turn):
+                    (stage / name).rename(path / name)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 

@@ -112,6 +112,18 @@ def test_eight_gpus_share_a_batch_and_say_that_it_is_small(one: Plan) -> None:
     assert "no loss is assumed" in words
 
 
+def test_a_batch_is_small_beside_the_best_of_its_own_way() -> None:
+    training = speeds().training
+    for way, *changes in (("plain",), ("compiled", "engine.compile=true")):
+        best = training.share(training.largest, way)
+        for batch in (16, 20):
+            made = planned("1xh200", f"engine.micro_batch={batch}", f"optim.batch={batch}", *changes)
+            assert made.pretraining.way == way
+            said = "What costs most is the batch" in " ".join(words_of(made))
+            assert said == (training.share(batch, way) < 0.75 * best), (way, batch)
+    assert f"{training.largest} reach {best:.0%}" in " ".join(words_of(made))
+
+
 def test_the_part_that_is_fullest_comes_first_and_one_that_is_broken_is_said_to_be() -> None:
     many = planned("64xh100", "optim.batch=3072", scans=1_000_000, epochs=20)
     loads = [part.load for part in many.breaks]

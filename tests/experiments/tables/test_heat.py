@@ -14,7 +14,7 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.evaluation.asking import read_mask
 from simcrop.experiments.tables import heat
 from simcrop.experiments.tables.columns import FIG4_COLUMNS
-from simcrop.experiments.tables.heat import choose
+from simcrop.experiments.tables.heat import choose, reason_of
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import FIG4_ROWS
 from simcrop.experiments.tables.writing import write_table
@@ -99,6 +99,7 @@ def test_scans_of_real_cohorts_have_no_truth_to_outline(places: Places, tmp_path
     scan.mkdir(parents=True)
     picture = next((places.out / "fig4").glob("*.png")).read_bytes()
     (scan / "sentence_01.png").write_bytes(picture)
+    (scan.parent / "metrics.json").write_text("{}")
     run = {"verb": "reproduce", "command": ["simcrop", "reproduce", "fig4"], "settings": {"data": "d.yaml"}}
     (own.out / "run.json").write_text(json.dumps(run))
     assert write_table("fig4", FIG4_ROWS, FIG4_COLUMNS, (0,), own, {}, {})["shown"] == []
@@ -106,3 +107,19 @@ def test_scans_of_real_cohorts_have_no_truth_to_outline(places: Places, tmp_path
     assert page.count("<img") == 1
     assert "Where findings truly lie is not known" in page
     assert "Scan 01, sentence 01" in page
+
+
+def test_a_row_that_failed_or_is_not_finished_shows_its_reason_and_no_picture(tmp_path: Path) -> None:
+    places, (row, *_) = Places(tmp_path / "out"), FIG4_ROWS
+    run, maps = places.run(row.key, 0), places.heat(row.key, 0)
+    (run / "model").mkdir(parents=True)
+    assert reason_of(row, 0, places, {}, phantoms=True) == ""
+    assert (
+        reason_of(row, 0, places, {run: "no rate was chosen"}, phantoms=True) == "failed: no rate was chosen"
+    )
+    assert reason_of(row, 0, places, {}, phantoms=False) == "not yet run"
+    (maps / "01").mkdir(parents=True)
+    assert reason_of(row, 0, places, {}, phantoms=False) == "not finished"
+    assert reason_of(row, 0, places, {maps: "scan 2"}, phantoms=False) == "failed: scan 2"
+    (maps / "metrics.json").write_text("{}")
+    assert reason_of(row, 0, places, {}, phantoms=False) == ""

@@ -1,7 +1,7 @@
 """Which jobs a table needs: everything once, in an order that can be run, alike for every row. Nothing is trained."""
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,21 @@ def test_real_data_has_the_papers_settings_and_no_column_that_is_missing(tmp_pat
     assert runs["labels-first-first"].optim.epochs == runs["labels-first"].optim.epochs == 70
     assert runs["labels-first"].init.mae is None
     assert {job.head for job in plan("table1", setup) if isinstance(job, Probe)} == {"linear"}
+
+
+@pytest.mark.parametrize("name", ["study #2", 'run: "a"', "Prüfung 🫁"])
+def test_paths_reach_the_recipes_as_they_are(name: str, setup: Setup, tmp_path: Path) -> None:
+    out = tmp_path / name
+    weights = {"mae": out / "mae.safetensors", "text": out / "bert"}
+    files = {f"organs.{name}": out / f"{name}.json" for name in ("descriptions", "conclusions")}
+    sources = replace(setup.sources, weights=weights, files=files)
+    jobs = plan("table2", replace(setup, places=Places(out), sources=sources))
+    built = {(job.verb, job.row): job.built for job in jobs if isinstance(job, Pretrain | Segment)}
+    assert built["segment", "mae"].init.model == str(out / "runs/mae/1")
+    assert built["pretrain", "labels-first"].init.model == str(out / "runs/labels-first-first/1")
+    assert built["pretrain", "mae"].init.mae == str(out / "mae.safetensors")
+    assert built["pretrain", "simcrop"].text.model == str(out / "bert")
+    assert flat(built["pretrain", "fvlm"])["organs.descriptions"] == str(out / "descriptions.json")
 
 
 def test_an_official_model_is_judged_and_not_trained(setup: Setup, tmp_path: Path) -> None:

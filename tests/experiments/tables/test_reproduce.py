@@ -15,10 +15,11 @@ from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.tables import candidates, jobs, phantoms, planning, reproduce
 from simcrop.experiments.tables.columns import Column
+from simcrop.experiments.tables.jobs import Job
 from simcrop.experiments.tables.phantoms import Patients
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.reproduce import Asked, reproduce_table
-from simcrop.experiments.tables.running import HERE
+from simcrop.experiments.tables.running import HERE, Failures
 from simcrop.files.whole import read_json
 
 COLUMNS = {
@@ -230,7 +231,7 @@ def test_options_that_do_not_go_together_are_one_line(message: str, table: Calla
 
 
 def test_real_data_is_planned_as_an_array_and_run_row_by_row(
-    table: Callable[..., bool], drawn: Path, tmp_path: Path
+    table: Callable[..., bool], drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data.yaml"
     cohorts = {name: str(drawn / "cohorts" / name / "all") for name in ("ct-rate",)}
@@ -242,9 +243,52 @@ def test_real_data_is_planned_as_an_array_and_run_row_by_row(
     script = (tmp_path / "real" / "table1.sbatch").read_text()
     assert '1) only="simcrop/0"' in script
     assert not (tmp_path / "real" / "runs").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(reproduce, "chains", lambda _: [])
+        (tmp_path / "real" / "table1.sbatch").unlink()
+        assert table("real", said.append, slurm=True, resume=True, **asked)
+    assert said[-1].startswith("nothing is left to do for table1")
+    assert not (tmp_path / "real" / "table1.sbatch").exists()
     with pytest.raises(SimcropError, match="--only moon: no such row and seed; rows are random, simcrop"):
         table("real", resume=True, only="moon", **asked)
     assert table("real", resume=True, only="random/0", **asked)
     assert (tmp_path / "real" / "runs/random/0/model").is_dir()
     assert not (tmp_path / "real" / "runs/simcrop").exists()
     assert not (tmp_path / "real" / "table1.md").exists()
+    assert table("real", dry_run=True, resume=True, **asked)
+    model = tmp_path / "real" / "runs/random/0/model/config.json"
+    model.write_text(model.read_text() + "\n")
+    with pytest.raises(SimcropError, match=r"probes/random/0/ct-rate has results of another model than "):
+        table("real", dry_run=True, resume=True, **asked)
+
+
+@pytest.mark.parametrize(("reason", "done"), [("non-finite-loss", True), ("no-space", False)])
+def test_a_rate_that_diverged_is_no_failure_and_a_row_left_open_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str, done: bool
+) -> None:
+    why, shown = SimcropError(reason, "it broke"), list[dict[Path, str]]()
+
+    def pretend(jobs: list[Job], on: object, say: object, failed: Failures | None = None) -> Failures:
+        del on, say
+        found = dict(failed or {})
+        for job in jobs:
+            before = [found[place] for place in job.after if place in found]
+            if job.folder.parent.name == "simcrop-at-4" or before:
+                found[job.folder] = before[0] if before else why
+            elif job.folder not in found:
+                (job.folder / "model").mkdir(parents=True, exist_ok=True)
+                (job.folder / "metrics.json").write_text('{"macro_auroc": 0.7}')
+        return found
+
+    def write(*asked: Any) -> None:
+        shown.append(asked[-1])
+
+    monkeypatch.setattr(reproduce, "run_jobs", pretend)
+    monkeypatch.setattr(reproduce, "write_table", write)
+    for name in ("draw", "record_machine"):
+        monkeypatch.setattr(reproduce, name, lambda *_, **__: None)
+    out = tmp_path / "out"
+    for resume in (False, True):
+        assert reproduce_table("fig4", out, Asked(seeds=1, resume=resume), print, HERE) == done
+        assert ("simcrop" in read_json(out / "chosen.json")) == done
+        assert bool(shown[-1].get(Places(out).run("simcrop", 0))) == (not done)

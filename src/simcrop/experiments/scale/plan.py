@@ -30,8 +30,8 @@ class IngestHours:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """`share`: of the product limit. `gpu_hours` over all GPUs, `hours` by the clock; `hours_at_limit`: by the clock,
-    if nothing but products took time.
+    """`way`: how a step is made, `plain`, `compiled` and so on; `share`: of the product limit. `gpu_hours` over all
+    GPUs, `hours` by the clock; `hours_at_limit`: by the clock, if nothing but products took time.
     """
 
     gflop_per_scan: float
@@ -39,6 +39,7 @@ class Pretraining:
     samples: int
     steps: int
     batch_per_gpu: int
+    way: str
     share: float
     share_is_measured: bool
     step_seconds: float
@@ -148,6 +149,7 @@ def pretraining_of(asked: Asked, cost: Cost, memory: Memory) -> Pretraining:
         samples=asked.samples,
         steps=steps,
         batch_per_gpu=asked.batch,
+        way=way,
         share=share,
         share_is_measured=known.training.least <= at_once and asked.kind == "h100",
         step_seconds=seconds / steps,

@@ -95,8 +95,9 @@ def feeding_lines(plan: Plan) -> list[str]:
 def breaking_lines(plan: Plan) -> list[str]:
     """The batch of one GPU stands before all parts, where it is small."""
     lines: list[str] = []
-    training, best = speeds().training, speeds().training.share(speeds().training.largest)
-    if training.share(plan.at_once) < FEW * best:
+    training, way = speeds().training, plan.pretraining.way
+    best = training.share(training.largest, way)
+    if training.share(plan.at_once, way) < FEW * best:
         lines.append(
             f"What costs most is the batch: {plan.at_once} scans at once on a GPU reach {plan.pretraining.share:.0%} "
             f"of its limit, {training.largest} reach {best:.0%}."

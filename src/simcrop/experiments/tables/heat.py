@@ -17,6 +17,7 @@ from simcrop.data.store.cohort import Cohort, Study, open_cohort
 from simcrop.data.volume import Volume
 from simcrop.evaluation.asking import Question, draw_questions, read_mask
 from simcrop.evaluation.truth import Truth
+from simcrop.experiments.tables.answers import NOT_FINISHED, NOT_YET
 from simcrop.experiments.tables.budget import Study as About
 from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.jobs import judged_split
@@ -30,6 +31,7 @@ from simcrop.figures.page import Page
 from simcrop.files.whole import write_json, write_whole, writing
 from simcrop.model import Heat, Model, load
 from simcrop.phantom.truth import read_truth
+from simcrop.tasks.folder import METRICS
 
 KINDS = 6
 STREAM = 7  # of the random numbers that choose what is shown
@@ -133,11 +135,12 @@ def write_heat(
 
 def reason_of(row: Row, seed: int, places: Places, failed: Mapping[Path, str], phantoms: bool) -> str:
     """Why there is nothing to show; empty where there is."""
-    wanted = places.run(row.key, seed) / "model" if phantoms else places.heat(row.key, seed)
-    if wanted.is_dir():
+    run, maps = places.run(row.key, seed), places.heat(row.key, seed)
+    if why := failed.get(run) or failed.get(maps):
+        return f"failed: {why}"
+    if (run / "model").is_dir() if phantoms else (maps / METRICS).is_file():
         return ""
-    why = failed.get(places.run(row.key, seed)) or failed.get(places.heat(row.key, seed))
-    return f"failed: {why}" if why else "not yet run"
+    return NOT_FINISHED if not phantoms and maps.is_dir() else NOT_YET
 
 
 def asked_of(places: Places, row: Row, seed: int, dataset: str) -> list[Seen]:

@@ -10,11 +10,13 @@ from typing import ClassVar
 from simcrop.config import Recipe, load_recipe
 from simcrop.data.report import sentences
 from simcrop.data.store.cohort import Cohort, Study, open_cohort
+from simcrop.data.store.format import STUDIES
 from simcrop.engine.fit import Fitted
 from simcrop.engine.progress import PlainProgress
 from simcrop.errors import SimcropError
+from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import write_json
-from simcrop.tasks.folder import METRICS, RUN
+from simcrop.tasks.folder import METRICS, RUN, read_run, start_folder
 from simcrop.tasks.ground import ground
 from simcrop.tasks.labelled import label_matrix
 from simcrop.tasks.pretrain import pretrain, untrained
@@ -119,8 +121,9 @@ class Probe(Job):
     def run(self) -> None:
         cohort = open_cohort(self.cohort)
         for fewest in range(len(self.shares)):
+            options = self.options(cohort, self.shares[fewest:])
             try:
-                probe(str(self.model), self.cohort, self.folder, self.options(cohort, self.shares[fewest:]))
+                probe(str(self.model), self.cohort, self.folder, options, overwrite=self.begun)
             except SimcropError as error:
                 if error.reason != "share-too-small" or fewest == len(self.shares) - 1:
                     raise
@@ -147,7 +150,7 @@ class Transfer(Job):
     verb: ClassVar[str] = "transfer"
 
     def run(self) -> None:
-        transfer(self.probe, self.cohort, self.folder)
+        transfer(self.probe, self.cohort, self.folder, overwrite=self.begun)
 
 
 @dataclass(frozen=True)
@@ -159,11 +162,15 @@ class Ground(Job):
 
     def run(self) -> None:
         shown = studies_to_show(open_cohort(self.cohort))
+        known = read_run(self.folder) is not None  # maps of who knows which cohort are made again
+        if not known:
+            digest = digest_of_files(self.cohort / STUDIES)
+            start_folder(self.folder, self.verb, {"cohort": digest})
         for number, study in enumerate(shown, 1):
             out = self.folder / f"{number:02d}"
-            if not (out / METRICS).exists():
+            if not known or not (out / METRICS).exists():
                 asked = sentences(study.findings)[:SENTENCES]
-                ground(str(self.model), study.source_path, asked, None, out)
+                ground(str(self.model), study.source_path, asked, None, out, overwrite=True)
         write_json(self.folder / METRICS, {"scans": len(shown)})
 
 

@@ -60,6 +60,11 @@ class Places:
         """What was chosen on the validation cohort before the test was opened."""
         return self.out / "chosen.json"
 
+    @property
+    def digests(self) -> Path:
+        """Of models and cohorts, so that none is read for it twice."""
+        return self.out / "digests.json"
+
     def failures(self, row: str, seed: int) -> Path:
         """Why jobs of that row and seed ended without a result."""
         return self.out / "failed" / f"{row}-{seed}.json"

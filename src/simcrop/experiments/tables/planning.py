@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from simcrop.config import load_recipe
+from simcrop.config import load_recipe, put_path
 from simcrop.experiments.arms import Arm
 from simcrop.experiments.tables.columns import COLUMNS, Column
 from simcrop.experiments.tables.jobs import Ground, Job, Pretrain, Probe, Segment, Transfer, Untrained
@@ -119,7 +119,9 @@ def trainings_of(row: Row, seed: int, setup: Setup) -> Iterator[Trained]:
     first, before = setup.places.first(row.key, seed), row_of(row.starts_from)
     yield Pretrain(row.key, seed, first, cohort, *recipe_of(before, seed, setup, rate, half=True))
     recipe, settings = recipe_of(row, seed, setup, rate, half=True, start=False)
-    yield Pretrain(row.key, seed, folder, cohort, recipe, (*settings, f"init.model={first}"), after=(first,))
+    yield Pretrain(
+        row.key, seed, folder, cohort, recipe, (*settings, put_path("init.model", first)), after=(first,)
+    )
 
 
 def recipe_of(
@@ -135,7 +137,7 @@ def recipe_of(
         length = setup.budget.training(0.5 if half else 1.0)
     if rate != 1:
         length += (f"optim.lr={load_recipe(base).optim.lr * rate:g}",)
-    files = [f"{name}={setup.sources.files[name]}" for name in row.files if name in setup.sources.files]
+    files = [put_path(name, setup.sources.files[name]) for name in row.files if name in setup.sources.files]
     changes = (*row.changes(setup.size), *files)
     arm = Arm(row.name, row.recipe[setup.size], changes, row.trained, base=base)
     return arm.recipe, tuple(arm.overrides(seed, (*text, *length, *setup.common)))
@@ -169,7 +171,7 @@ def segment_of(row: Row, seed: int, column: Column, model: Path, setup: Setup) -
         *length,
         f"data.share={column.share}",
         f"seed={seed}",
-        f"init.model={model}",
+        put_path("init.model", model),
         *setup.segmenting,
     )
     folder = setup.places.segment(row.key, seed, column.dataset, column.share)

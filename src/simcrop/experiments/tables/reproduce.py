@@ -6,7 +6,7 @@ other seeds are trained, then the test is opened; on real data nothing is chosen
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.speeds import speeds
+from simcrop.experiments.tables.asked import Asked, refuse_what_does_not_go_together
 from simcrop.experiments.tables.budget import record_machine
 from simcrop.experiments.tables.candidates import (
     Chosen,
@@ -29,14 +30,15 @@ from simcrop.experiments.tables.candidates import (
 from simcrop.experiments.tables.columns import COLUMNS
 from simcrop.experiments.tables.expense import Sizes, total
 from simcrop.experiments.tables.jobs import Job
+from simcrop.experiments.tables.origins import Digests, refuse_other_origins
 from simcrop.experiments.tables.phantoms import Patients, draw, sources_of_phantoms, wanted
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.plan_text import lines_of, seconds_on_a_core
 from simcrop.experiments.tables.planning import Budget, Setup, Trained, plan
 from simcrop.experiments.tables.recorded import read_failures, refuse_other_recipes, write_failures
-from simcrop.experiments.tables.rows import SIMCROP, Size
+from simcrop.experiments.tables.rows import SIMCROP
 from simcrop.experiments.tables.running import Environment, devices, run_jobs
-from simcrop.experiments.tables.slurm import array_script
+from simcrop.experiments.tables.slurm import array_script, chains
 from simcrop.experiments.tables.sources import check_sources, read_sources
 from simcrop.experiments.tables.writing import write_table
 from simcrop.files.whole import write_whole
@@ -45,22 +47,6 @@ from simcrop.tasks.folder import METRICS, check_folder, open_folder, read_run
 STEPS = 125  # of a pre-training on phantoms, unless a budget says otherwise
 FEWEST = 10
 SEEDS = 3
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line says. `budget`: minutes; `only`: a row, or ROW/SEED; None where nothing was said."""
-
-    data: Path | None = None
-    seeds: int | None = None
-    budget: float | None = None
-    size: Size | None = None
-    common: tuple[str, ...] = ()
-    resume: bool = False
-    overwrite: bool = False
-    dry_run: bool = False
-    slurm: bool = False
-    only: str | None = None
 
 
 def reproduce_table(
@@ -79,7 +65,9 @@ def reproduce_table(
     work = Tables(table, places, asked, patients, tuple(segmenting), tuple(methods), len(on) or 1)
     jobs = work.jobs()
     only = asked.only and selected(jobs, asked.only)
-    refuse_other_recipes(job for job in work.known(jobs) if job.begun or job.done)
+    if not asked.overwrite:
+        refuse_other_recipes(job for job in work.known(jobs) if job.begun or job.done)
+        work.refuse_other_origins(only or jobs)
     if not asked.only:
         for line in work.words(jobs):
             say(line)
@@ -87,6 +75,10 @@ def reproduce_table(
         return True
     if not asked.only:
         open_folder(out, "reproduce", work.settings, asked.resume, asked.overwrite)
+        work.digests.keep()
+    if asked.slurm and not chains(jobs):
+        say(f"nothing is left to do for {table}: without --slurm, and with --resume, the command writes it")
+        return True
     if asked.slurm:
         script = out / f"{table}.sbatch"
         write_whole(script, array_script(table, jobs, work.command(), places.out).encode())
@@ -120,6 +112,7 @@ class Tables:
     ) -> None:
         self.table, self.places, self.asked, self.at_once = table, places, asked, at_once
         self.patients, self.columns = patients, COLUMNS[table]
+        self.digests = Digests(None if asked.overwrite else places.digests)
         refuse_what_does_not_go_together(asked)
         run = None if asked.overwrite else read_run(places.out)
         before: Mapping[str, Any] = run["settings"] if run and run["verb"] == "reproduce" else {}
@@ -195,6 +188,14 @@ class Tables:
         """Those whose cohort is there."""
         return [job for job in jobs if (job.cohort / METRICS).exists()]
 
+    def refuse_other_origins(self, jobs: Sequence[Job]) -> None:
+        """Of phantoms only what belongs to rows that were chosen for, or tried: the rest is not known yet."""
+        tried: list[Job] = []
+        if self.setup.sources.phantoms:
+            tried = [of.probe for of in candidates(self.table, self.setup, self.chosen)]
+            jobs = [job for job in jobs if job.row in self.chosen]
+        refuse_other_origins(self.known([*jobs, *tried]), self.jobs(), self.digests)
+
     def words(self, jobs: Sequence[Job]) -> list[str]:
         end = ""
         if self.setup.sources.phantoms:
@@ -217,9 +218,12 @@ class Tables:
         return words + [word for change in asked.common for word in ("--set", change)]
 
     def run(self, jobs: Sequence[Job], on: Sequence[Environment], say: Say) -> bool:
-        """What is not done yet, then the table; after `--only` no table."""
+        """What is not done yet, then the table; after `--only` no table. A rate that was tried and failed is no failure
+        of a row for which another was chosen.
+        """
         sources = self.setup.sources
         failed: dict[Path, SimcropError] = {}
+        waiting: dict[str, SimcropError] = {}
         record_machine(self.places)
         if sources.phantoms:
             draw(self.columns, self.places, self.patients, say, max(1, len(on)))
@@ -229,6 +233,7 @@ class Tables:
             failed |= {
                 job.folder: waiting[job.row] for job in jobs if job.row in waiting and not job.done
             } | failed
+            self.refuse_other_origins(self.jobs())
             trainings = [job for job in self.jobs() if isinstance(job, Trained)]
             failed |= run_jobs(trainings, on, say, failed)
             say("the test is opened")
@@ -239,8 +244,10 @@ class Tables:
             seeds = self.setup.seeds[:1] if self.table == "fig4" else self.setup.seeds
             missing = dict(sources.missing)
             places = self.setup.places
-            write_table(self.table, rows, self.columns, seeds, places, missing, read_failures(places))
-        return not failed
+            # A row for which nothing is chosen may have a run all the same, which is not to be shown.
+            whys = {places.run(row, seed): why.sentence for row, why in waiting.items() for seed in seeds}
+            write_table(self.table, rows, self.columns, seeds, places, missing, read_failures(places) | whys)
+        return not failed.keys() & {job.folder for job in self.jobs()}
 
     def choose(self, on: Sequence[Environment], say: Say) -> dict[Path, SimcropError]:
         """The rate and the pooling of each row, by the validation cohort; written down once and not chosen again. Why
@@ -269,20 +276,3 @@ def planned(table: str, setup: Setup, chosen: Chosen) -> list[Job]:
 def unique(jobs: Sequence[Job]) -> list[Job]:
     """One of those with the same folder."""
     return list({job.folder: job for job in jobs}.values())
-
-
-def refuse_what_does_not_go_together(asked: Asked) -> None:
-    if asked.data is not None and asked.budget is not None:
-        raise SimcropError(
-            "bad-setting",
-            "--budget is for phantoms: on real data the recipes say how long each method is trained",
-        )
-    if asked.data is None and asked.slurm:
-        raise SimcropError(
-            "bad-setting",
-            "--slurm wants --data: phantoms are chosen on before their test is opened, in one process",
-        )
-    if asked.data is None and asked.only is not None:
-        raise SimcropError("bad-setting", "--only wants --data: on phantoms all rows are chosen for together")
-    if asked.data is None and asked.size == "paper":
-        raise SimcropError("bad-setting", "--size paper wants --data: phantoms are of size tiny")

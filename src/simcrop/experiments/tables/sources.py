@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from simcrop.config import load_recipe
+from simcrop.config import load_recipe, put_path
 from simcrop.data.names import NAMES
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
@@ -63,7 +63,7 @@ class Sources:
     @property
     def start(self) -> tuple[str, ...]:
         """Settings that every recipe gets: the weights of other places."""
-        return tuple(f"{WEIGHTS[name]}={path}" for name, path in self.weights.items() if WEIGHTS[name])
+        return tuple(put_path(WEIGHTS[name], path) for name, path in self.weights.items() if WEIGHTS[name])
 
 
 def read_sources(file: Path) -> Sources:
