@@ -3,6 +3,7 @@ tokens of all patches. Axes: s scan, d features.
 """
 
 import io
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from simcrop.tasks.embed_batches import embed_on_ray
 from simcrop.tasks.embed_passes import refusals, vectors_in_passes
 from simcrop.tasks.embed_tokens import write_tokens_of_all, write_tokens_of_one
 from simcrop.tasks.folder import METRICS, check_folder, open_folder, reserved, unspoiled, write_metrics
+from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
 from simcrop.tasks.scan_vectors import Embedding, kept_vectors
 
@@ -80,6 +82,8 @@ def embed(
     settings |= {"format": form, "tokens": tokens} if form != "parquet" else {}
     check_folder(out, "embed", settings, resume, overwrite)
     network = load(model)
+    if isinstance(scans, Cohort) and (words := resampled_words(scans, network.recipe.input.spec)):
+        sys.stderr.write(f"embed: {words}\n")
     with reserved(out), unspoiled(out):
         if not (open_folder(out, "embed", settings, resume, overwrite) and (out / METRICS).exists()):
             remove_temporary(out)

@@ -37,6 +37,7 @@ from simcrop.objectives.method import Objective
 from simcrop.tasks.components import with_known_classes, with_known_labels
 from simcrop.tasks.folder import RUN, check_folder, open_folder, read_run, reserved, unspoiled
 from simcrop.tasks.job import prepare_job
+from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.start_from import lines_of
 from simcrop.tasks.step_flops import step_flops
 from simcrop.tasks.training_samples import training_studies
@@ -137,6 +138,7 @@ def train_together(
         continued = context.any_rank(continued)
         tell = partial(say, verb.name) if context.is_main else silence
         tell_differences(recipe, tell)
+        tell(resampled_words(cohort, recipe.input.spec))
         job = replace(job, sinks=sinks_of(recipe.log.sinks, out, flat(recipe), tell))
         if context.is_main and not begun:
             record_start(out, job.start, tell)
