@@ -193,7 +193,9 @@ def test_what_ray_prints_at_its_end_stays_off_stdout(
 
 @needs_ray
 def test_no_cluster_is_one_line(simcrop: Callable, line, tmp_path: Path) -> None:
-    refusal = simcrop("ingest", line.raw, "--out", tmp_path / "c", "--ray", "127.0.0.1:1").refusal
+    refusal = simcrop(
+        "ingest", line.raw, "--layout", "ct-rate", "--out", tmp_path / "c", "--ray", "127.0.0.1:1"
+    ).refusal
     assert "no Ray cluster there" in refusal
     assert not (tmp_path / "c").exists()
 
@@ -205,7 +207,7 @@ def test_without_the_extra_the_command_that_mends_it_is_said(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "ray" else real(name, *a)
     )
-    for words in (("ingest", line.raw), ("embed", line.run, line.cohort)):
+    for words in (("ingest", line.raw, "--layout", "ct-rate"), ("embed", line.run, line.cohort)):
         refusal = simcrop(*words, "--out", tmp_path / "out", "--ray", "auto").refusal
         assert refusal == "--ray needs Ray, which is not installed: pip install 'simcrop[ray]'"
         assert not (tmp_path / "out").exists()

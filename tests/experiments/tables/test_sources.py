@@ -29,7 +29,7 @@ def test_a_cohort_serves_for_all_parts_or_has_one_for_each(tmp_path: Path) -> No
     assert found.files == {"organs.conclusions": tmp_path / "here"}
     assert "Synapse" in found.missing["btcv"]
     assert "ct-rate" not in found.missing
-    assert found.start == (f"init.mae={tmp_path / 'here'}",)
+    assert found.start == (f'init.mae="{tmp_path / "here"}"',)
     assert [row.key for row in found.rows("table1")] == ["mae"]
 
 
