@@ -34,10 +34,10 @@ SETTINGS = (
     "decoder.feature_size=8",
     "vary={flips: [0, 0, 0], contrast: 0, shift: 0}",
     "data.split=",
-    "optim.lr=3e-3",
+    "optim.lr=4e-3",
     "optim.batch=1",
     "optim.epochs=1000",
-    "optim.steps=150",
+    "optim.steps=115",
     "engine.precision=fp32",
     "checkpoint.every=1000",
 )
