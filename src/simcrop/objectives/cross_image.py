@@ -103,9 +103,8 @@ class CrossImage(nn.Module):
         if isinstance(k, Tensor):
             facts["k"] = k
         learned: dict[str, Tensor] = {}
-        if (
-            self.scale is not None and self.bias is not None
-        ):  # not the leaves, which DDP would take for unused
+        # Not the leaves, which DDP would take for unused.
+        if self.scale is not None and self.bias is not None:
             learned = {"scale": self.scale.view_as(self.scale), "bias": self.bias.view_as(self.bias)}
         return Compared(embeddings, patches, sentences.image_index, facts, learned)
 
