@@ -16,7 +16,7 @@ from simcrop.experiments.arms import Arm
 from simcrop.experiments.cohorts import PhantomCohorts, Plan, draw_cohorts
 from simcrop.experiments.experiment import Experiment
 from simcrop.experiments.inserted import ask_about_inserted
-from simcrop.experiments.natural import ARMS, LUNGS, MAE, PARTS, PLUS, RANDOM, reproduce_natural
+from simcrop.experiments.natural import ARMS, MAE, PARTS, PLUS, RANDOM, SCAN, reproduce_natural
 from simcrop.experiments.natural_text import bars, inserted_tables, readable, times_swapped
 from simcrop.experiments.scores import tells_presence
 from simcrop.experiments.shifted import shifted
@@ -97,17 +97,34 @@ def test_more_seeds_may_be_asked_for_later(out: Path) -> None:
 
 def test_scans_whose_field_of_view_is_moved_are_asked_about_too(out: Path) -> None:
     found = results(out)["arms"]
-    assert {name for name, arm in found.items() if "shifted" in arm} == {PLUS.name, LUNGS.name}
+    assert {name for name, arm in found.items() if "shifted" in arm} == {PLUS.name, SCAN.name}
     cohort = PhantomCohorts(out / "cohorts", PLAN).open("test")
     study, (wider, *_) = cohort[0], shifted(cohort, 30.0)
     x, y, z = study.shape
     assert np.array_equal(wider.read()[:x, :y, :z], study.read())
     assert (wider.read()[x:] == -1000).all()
-    for arm, mm in ((PLUS, 30), (LUNGS, 0)):
+    for arm, mm in ((PLUS, 0), (SCAN, 30)):
         spec = arm.build(0, SMALL).input.spec
         apart = placement_of(wider, spec).affine - placement_of(study, spec).affine
         np.testing.assert_allclose(apart[:3, 3], mm, atol=6)
         assert np.mean(cut(wider, spec, None) != cut(study, spec, None)) < (1 if mm else 0.1)
+
+
+def test_arms_are_judged_side_by_side(out: Path, tmp_path: Path) -> None:
+    """In processes of their own, as by this one."""
+    copy = shutil.copytree(out, tmp_path / "out")
+    shutil.rmtree(copy / "features")
+    shutil.rmtree(copy / "scores")
+    experiment = Experiment(copy, PhantomCohorts(copy / "cohorts", PLAN), ARMS, (0,), SMALL, "pretrain")
+    lines: list[str] = []
+    experiment.judge({PLUS: [("both", 1.0, 0.0)], MAE: [("mean", 1.0, 0.0)]}, 2, lines.append)
+    assert lines == [f"judging: {arm.name}, seed 0" for arm in (PLUS, MAE)]
+    made = sorted(path.relative_to(copy) for path in copy.glob("features/*"))
+    assert len(made) == 4
+    assert [(copy / path).read_bytes() for path in made] == [(out / path).read_bytes() for path in made]
+    assert len(list(copy.glob("scores/*"))) == 2
+    experiment.judge({PLUS: [("both", 1.0, 0.0)]}, 2, lines.append)
+    assert len(lines) == 2, "what is judged is not judged again"
 
 
 def test_findings_in_real_scans_are_asked_about(out: Path, real_data: Path, tmp_path: Path) -> None:

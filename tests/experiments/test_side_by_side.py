@@ -19,7 +19,7 @@ import pytest
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.errors import SimcropError
 from simcrop.experiments.arms import MAE, RANDOM
-from simcrop.experiments.side_by_side import Training, train_all
+from simcrop.experiments.side_by_side import Training, run_all
 
 pytestmark = pytest.mark.limit(600)
 SMALL = (
@@ -85,15 +85,15 @@ def test_models_do_not_depend_on_how_many_are_trained_at_once(
 ) -> None:
     several = [training("a"), training("b", 2), training("c", arm=RANDOM)]
     messages: list[str] = []
-    train_all(several, 2, messages.append)
+    run_all(several, 2, messages.append)
     assert messages == [one.name for one in several]
     assert first_afresh == ["spawn"] * 3
     one_by_one = [
         replace(one, folder=one.folder.with_name(f"{one.folder.name}-one_by_one")) for one in several
     ]
-    train_all(one_by_one, 1, say_nothing)  # in this process, which has one thread as well
+    run_all(one_by_one, 1, say_nothing)  # in this process, which has one thread as well
     assert [weights(one) for one in several] == [weights(one) for one in one_by_one]
-    train_all(several, 2, messages.append)
+    run_all(several, 2, messages.append)
     assert len(messages) == 3, "what was trained is trained again"
 
 
@@ -101,7 +101,7 @@ def test_models_do_not_depend_on_how_many_are_trained_at_once(
 def test_an_error_of_one_is_raised_and_stops_the_others(training: Build) -> None:
     bad = training("bad", common=(*SMALL, "optim.lr=1e30", "optim.warmup_epochs=0", "optim.steps=50"))
     with pytest.raises(SimcropError, match="the loss is not finite"):
-        train_all([bad, training("long", common=LONG)], 2, say_nothing)
+        run_all([bad, training("long", common=LONG)], 2, say_nothing)
     assert not (training("long").folder / "model").exists()
 
 
@@ -129,7 +129,7 @@ def test_interrupted_trainings_are_saved(training: Build, number: int) -> None:
     threading.Thread(target=interrupt, daemon=True).start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            train_all([first, second], 2, say_nothing)
+            run_all([first, second], 2, say_nothing)
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     assert signal.getsignal(number) is before
@@ -152,5 +152,5 @@ def test_a_killed_process_is_one_line(training: Build, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(side_by_side, "start", start_and_kill)
     with pytest.raises(SimcropError, match="MAE, seed 1: its process was killed") as caught:
-        train_all([training("a")], 2, say_nothing)
+        run_all([training("a")], 2, say_nothing)
     assert caught.value.reason == "worker-died"

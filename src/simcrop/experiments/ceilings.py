@@ -24,7 +24,7 @@ from simcrop.experiments.arms import Arm, supervised
 from simcrop.experiments.ceilings_text import write_texts
 from simcrop.experiments.cohorts import Part, PhantomCohorts, Plan, draw_cohorts
 from simcrop.experiments.experiment import Experiment
-from simcrop.experiments.side_by_side import Say, Training, processors, train_all
+from simcrop.experiments.side_by_side import Say, Training, processors, run_all
 from simcrop.files.whole import read_json, write_json
 from simcrop.metrics import Macro
 from simcrop.model import load
@@ -148,7 +148,7 @@ def find_ceilings(
         for reader in asked
         if reader.arm is not None and reader.name not in known
     ]
-    train_all([training for _, training in taught], at_once, say)
+    run_all([training for _, training in taught], at_once, say)
     test, truth = experiment.cohorts.open("test"), experiment.cohorts.labels("test")
     for name, training in taught:
         keep(name, learnability_supervised(load(training.folder), test, truth))

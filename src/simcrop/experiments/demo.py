@@ -23,7 +23,7 @@ from simcrop.experiments.ceilings import STATISTICS
 from simcrop.experiments.cohorts import Part, PhantomCohorts, Plan, draw_cohort
 from simcrop.experiments.demo_page import write_page
 from simcrop.experiments.natural import BASE, MAE, MISPAIRED, PLUS, POOL, RANDOM
-from simcrop.experiments.side_by_side import Training, processors, train_all
+from simcrop.experiments.side_by_side import Training, processors, run_all
 from simcrop.experiments.stations import Station, run_stations
 from simcrop.files.whole import read_json, write_json
 from simcrop.metrics import effective_rank, macro_auroc
@@ -31,9 +31,8 @@ from simcrop.model import load
 from simcrop.tasks.folder import open_folder, write_metrics
 
 TESTED = 8  # of the patients an eighth as many more are tested on; probes learn from the labels of the first
-# A short training of few patients: it stops within the epochs, and takes twice the recipe's rate. With 720 patients
-# more steps did not help.
-BRIEF = ("optim.epochs=20", "optim.steps=200", "optim.warmup_epochs=2", "optim.lr=2e-3")
+# A short training of few patients: it stops within the epochs. With 720 patients more steps did not help.
+BRIEF = ("optim.epochs=20", "optim.steps=200", "optim.warmup_epochs=2")
 FEWER = ("engine.monitor=1",)  # the page shows the controls at the end
 # What each part took on two cores without bf16 instructions, per patient or per step; all that --controls trains took
 # 3.4 times as long as the method alone.
@@ -94,7 +93,7 @@ class Demo:
             *parts,
             Station(
                 "training",
-                lambda: train_all(trainings, at_once, lambda name: tell(f"training: {name}")),
+                lambda: run_all(trainings, at_once, lambda name: tell(f"training: {name}")),
                 SECONDS["step"] * steps * (STEPS_WITH_CONTROLS if self.controls else 1),
             ),
             Station(

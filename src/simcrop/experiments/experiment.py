@@ -3,6 +3,7 @@
 Every step leaves a file and is not repeated.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from simcrop.experiments.cached import CachedFeatures, Pooled, cached_features, 
 from simcrop.experiments.cohorts import Part, PhantomCohorts
 from simcrop.experiments.scores import probe_scores
 from simcrop.experiments.shifted import shifted
-from simcrop.experiments.side_by_side import Say, Training, train_all
+from simcrop.experiments.side_by_side import Say, Training, run_all
+
+Probing = tuple[
+    Pooled, float, float
+]  # pooling, share of the labelled patients, mm the field of view is moved by
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,12 @@ class Experiment:
     def train(self, at_once: int, say: Say) -> None:
         """Seed after seed, so that an unfinished experiment has whole comparisons."""
         pairs = [(arm, seed) for seed in self.seeds for arm in self.arms if seed in self.seeds_of(arm)]
-        train_all([self.training(*pair) for pair in pairs], at_once, say)
+        run_all([self.training(*pair) for pair in pairs], at_once, say)
+
+    def judge(self, asked: Mapping[Arm, Sequence[Probing]], at_once: int, say: Say) -> None:
+        """What `scores` and `answers` of the test part are read from, for every seed."""
+        pairs = [(arm, seed) for arm in asked for seed in self.seeds_of(arm)]
+        run_all([Judging(self, arm, seed, tuple(asked[arm])) for arm, seed in pairs], at_once, say)
 
     def features(self, arm: Arm, seed: int, part: Part, shift_mm: float = 0.0) -> CachedFeatures:
         """Sentences are asked on the test part only. `shift_mm`: how far the field of view is moved beforehand."""
@@ -68,7 +78,7 @@ class Experiment:
     def probed(
         self, arm: Arm, seed: int, part: Part, pool: Pooled, share: float, shift_mm: float
     ) -> np.ndarray:
-        path = self.folder / "scores" / f"{arm.key}-{seed}-{part}{moved(shift_mm)}-{pool}-{share:g}.npz"
+        path = self.scored(arm, seed, part, pool, share, shift_mm)
         if not path.exists():
             labels, patients = self.cohorts.labels(self.labelled), self.cohorts.patients(self.labelled)
             some = some_patients(patients, share, seed)
@@ -82,6 +92,33 @@ class Experiment:
             write_arrays(path, {"scores": scores})
         with np.load(path, allow_pickle=False) as stored:
             return stored["scores"]
+
+    def scored(self, arm: Arm, seed: int, part: Part, pool: Pooled, share: float, shift_mm: float) -> Path:
+        """Where those scores lie."""
+        return self.folder / "scores" / f"{arm.key}-{seed}-{part}{moved(shift_mm)}-{pool}-{share:g}.npz"
+
+
+@dataclass(frozen=True)
+class Judging:
+    """One trained arm with one seed, probed on the test part in the ways that are `asked`."""
+
+    experiment: Experiment
+    arm: Arm
+    seed: int
+    asked: tuple[Probing, ...]
+
+    @property
+    def name(self) -> str:
+        return f"judging: {self.arm.name}, seed {self.seed}"
+
+    @property
+    def done(self) -> bool:
+        paths = [self.experiment.scored(self.arm, self.seed, "test", *of) for of in self.asked]
+        return all(path.exists() for path in paths)
+
+    def run(self) -> None:
+        for of in self.asked:
+            self.experiment.probed(self.arm, self.seed, "test", *of)
 
 
 def moved(shift_mm: float) -> str:

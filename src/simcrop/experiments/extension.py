@@ -41,7 +41,7 @@ from simcrop.experiments.experiment import Experiment
 from simcrop.experiments.extension_results import gather_results
 from simcrop.experiments.extension_text import write_texts
 from simcrop.experiments.scores import reached_by_probe
-from simcrop.experiments.side_by_side import Say, processors, train_all
+from simcrop.experiments.side_by_side import Say, processors, run_all
 from simcrop.files.whole import read_json, write_json
 from simcrop.model import load
 from simcrop.tasks.folder import open_folder, write_metrics
@@ -137,7 +137,7 @@ def check_learnability(experiment: Experiment, path: Path, at_once: int, say: Sa
             seed,
         ).value
         trainings = [experiment.training(supervised(cohorts.plan.labels, pool), seed) for pool in POOLS]
-        train_all(trainings, at_once, say)
+        run_all(trainings, at_once, say)
         taught = {
             f"supervised_{pool}": learnability_supervised(
                 load(training.folder), cohorts.open("choose"), cohorts.labels("choose")

@@ -21,7 +21,7 @@ from simcrop.experiments.ceilings import (
     taught_statistics,
 )
 from simcrop.experiments.cohorts import Plan, draw_cohorts
-from simcrop.experiments.experiment import Experiment
+from simcrop.experiments.experiment import Experiment, Probing
 from simcrop.experiments.extension_results import figures, gather_results
 from simcrop.experiments.inserted import ask_about_inserted
 from simcrop.experiments.natural_text import write_texts
@@ -43,7 +43,7 @@ MAE = Arm("MAE", "mae-tiny", base=BASE)
 PLUS = Arm("SimCroP plus", BASE, base=BASE)
 MISPAIRED = Arm("SimCroP plus, mispaired scans", BASE, ("data.mispaired=true",), base=BASE)
 ARMS = (RANDOM, MAE, PLUS, MISPAIRED)
-LUNGS = Arm("centred by the lungs", BASE, ("input.centre=lungs",), seeds=1, base=BASE)
+SCAN = Arm("centred by the scan", BASE, ("input.centre=scan",), seeds=1, base=BASE)
 PARTS = (
     Arm("without masked volume", BASE, ("mim.weight=0",), base=BASE),
     Arm("without masked words", BASE, ("mlm.weight=0",), base=BASE),
@@ -54,8 +54,9 @@ PARTS = (
     Arm("attention in every step", BASE, ("align.cross_image.skip_attention=0",), seeds=1, base=BASE),
     Arm("whole patches", BASE, ("vision.cells=[1, 1, 1]",), seeds=1, base=BASE),
     Arm("linear stem", BASE, LINEAR, seeds=1, base=BASE),
-    LUNGS,
+    SCAN,
 )
+MOVED = (PLUS, SCAN)  # arms that are also shown scans whose field of view is moved
 
 
 def reproduce_natural(
@@ -83,6 +84,11 @@ def reproduce_natural(
     asked = (Reader(), taught_statistics(plan.labels, BASE, "max"), taught_linear(plan.labels, BASE))
     ceiling = find_ceilings(experiment, asked, out / "ceiling.json", at_once, say)
     experiment.train(at_once, say)
+    as_they_lie: tuple[Probing, ...] = ((POOL, 1.0, 0.0), (POOL, SHARE, 0.0))
+    and_moved: tuple[Probing, ...] = (*as_they_lie, (POOL, 1.0, SHIFT_MM))
+    experiment.judge(
+        {arm: and_moved if arm in MOVED else as_they_lie for arm in experiment.arms}, at_once, say
+    )
     results = gather_results(experiment, {arm.name: POOL for arm in experiment.arms}) | {
         "ceiling": ceiling,
         "share": SHARE,
@@ -96,7 +102,7 @@ def reproduce_natural(
             answers = experiment.answers(arm)
             found["tells_presence"] = figures(tells_presence(answers))
             found["swapped_kinds"] = hits_by_kind(answers, swapped=True)
-    for arm in (PLUS, LUNGS):
+    for arm in MOVED:
         moved = experiment.scores(arm, "test", POOL, shift_mm=SHIFT_MM)
         results["arms"][arm.name]["shifted"] = {
             "probe": figures(reached_by_probe(moved, truth, patients)),

@@ -19,7 +19,7 @@ from simcrop.experiments.extension_results import figures
 from simcrop.experiments.natural import ALIGNED_AS_PRINTED, BASE, MAE, PLUS, POOL, RANDOM
 from simcrop.experiments.scaling_text import write_texts
 from simcrop.experiments.scores import over_cohorts, reached_by_pointing, reached_by_probe
-from simcrop.experiments.side_by_side import Say, processors, train_all
+from simcrop.experiments.side_by_side import Say, processors, run_all
 from simcrop.files.whole import read_json, write_json
 from simcrop.metrics.ranking import mean_of_defined
 from simcrop.model import load
@@ -106,7 +106,8 @@ def reproduce_scaling(
             say(f"the budget is used up: {len(results['points'])} of {len(planned)} points are measured")
             break
         some = planned[first : first + at_once]
-        train_all([experiment.training(place.arm, seed) for place in some], at_once, say)
+        run_all([experiment.training(place.arm, seed) for place in some], at_once, say)
+        experiment.judge({place.arm: [(POOL, 1.0, 0.0)] for place in some}, at_once, say)
         results["points"] += [measured(experiment, place, seed) for place in some]
         write_json(out / "results.json", results)
         write_texts(out, results)

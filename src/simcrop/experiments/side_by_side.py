@@ -1,4 +1,4 @@
-"""Arms trained side by side, each in a process of one thread: small networks gain little from a second one.
+"""Work done side by side, each piece in a process of one thread: small networks gain little from a second one.
 
 No axes or units. One thread also means the same weights on any number of cores.
 """
@@ -61,7 +61,9 @@ class Training:
         return (self.folder / ("metrics.json" if self.arm.trained else "model")).exists()
 
     def run(self) -> None:
-        train(self.arm, self.cohort, self.folder, self.seed, self.common, PlainProgress(self.name))
+        alone = multiprocessing.parent_process() is None
+        progress = None if alone else PlainProgress(self.name)
+        train(self.arm, self.cohort, self.folder, self.seed, self.common, progress)
 
 
 def processors() -> int:
@@ -71,23 +73,23 @@ def processors() -> int:
     return 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
 
 
-def train_all(trainings: Sequence[Training], at_once: int, say: Say) -> None:
-    """Returns when all are trained; what is there already is kept. With `at_once` 1 they are trained in this process.
+def run_all(pieces: Sequence[Work], at_once: int, say: Say) -> None:
+    """Returns when all are done; what is there already is kept. With `at_once` 1 they are done in this process.
 
-    Interrupted, or asked by a scheduler to stop, every training saves what it has; the same call goes on from there.
+    Interrupted, or asked by a scheduler to stop, each saves what it has; the same call goes on from there.
     """
-    waiting = deque(training for training in trainings if not training.done)
+    waiting = deque(work for work in pieces if not work.done)
     with stop_requests() as asked:
         if at_once == 1:
-            for training in waiting:
-                say(training.name)
-                train(training.arm, training.cohort, training.folder, training.seed, training.common)
+            for work in waiting:
+                say(work.name)
+                work.run()
         else:
             with steps_to_save(asked):
-                train_in_processes(waiting, at_once, say, asked)
+                run_in_processes(waiting, at_once, say, asked)
 
 
-def train_in_processes(waiting: deque[Training], at_once: int, say: Say, asked: StopRequest) -> None:
+def run_in_processes(waiting: deque[Work], at_once: int, say: Say, asked: StopRequest) -> None:
     """Each in its own, `at_once` at a time; none outlives this call."""
     running: dict[Connection, BaseProcess] = {}
     try:
