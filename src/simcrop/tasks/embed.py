@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from simcrop.data.guess import shown
 from simcrop.data.hounsfield import Hint
 from simcrop.data.layouts.folder import stem
 from simcrop.data.readers import read_volume
@@ -37,6 +36,7 @@ from simcrop.tasks.embed_tokens import write_tokens_of_all, write_tokens_of_one
 from simcrop.tasks.folder import METRICS, check_folder, open_folder, reserved, unspoiled, write_metrics
 from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
+from simcrop.tasks.scan_notes import notes_of
 from simcrop.tasks.scan_vectors import Embedding, kept_vectors
 
 JOURNAL = "embeddings.vectors"
@@ -186,7 +186,7 @@ def embed_vectors(work: Work) -> dict[str, Any]:
         "effective_rank": effective_rank(matrix),
         "seconds_per_scan": (time.perf_counter() - started) / len(matrix),
     }
-    return facts | notes_of(scans) | refused
+    return facts | noted(scans) | refused
 
 
 def embed_tokens(work: Work) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def embed_tokens(work: Work) -> dict[str, Any]:
         "tokens": network.grid.count,
         "seconds_per_scan": (time.perf_counter() - started) / len(scans),
     }
-    return facts | notes_of(scans) | refused_of(work, unread, len(scans))
+    return facts | noted(scans) | refused_of(work, unread, len(scans))
 
 
 def refused_of(work: Work, rows: list[int], count: int) -> dict[str, Any]:
@@ -220,9 +220,9 @@ def refused_of(work: Work, rows: list[int], count: int) -> dict[str, Any]:
     return {"refused": found}
 
 
-def notes_of(scans: Cohort | OneScan) -> dict[str, Any]:
+def noted(scans: Cohort | OneScan) -> dict[str, Any]:
     """What the reader noted of a single scan."""
-    return {"notes": [shown(note) for note in scans.volume.notes]} if isinstance(scans, OneScan) else {}
+    return {"notes": notes_of(scans.volume)} if isinstance(scans, OneScan) else {}
 
 
 def write_table(path: Path, table: pl.DataFrame, matrix: np.ndarray) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from simcrop.data.guess import shown
 from simcrop.data.readers import read_volume
 from simcrop.data.report import read_report_file
 from simcrop.data.volume import Volume
@@ -29,6 +28,7 @@ from simcrop.model.heat import Nearest, TopK
 from simcrop.tasks.folder import check_folder, staged, write_metrics
 from simcrop.tasks.ground_asked import Asked, seek, write_dicom
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
+from simcrop.tasks.scan_notes import notes_of
 
 MOST_PICTURES = (
     200  # on a page; beyond these it would be too large to open, and they lie beside it all the same
@@ -78,7 +78,7 @@ def ground(
         "sentences": len(sentences),
         **asked.settings(network),
     } | ({"rescale": rescale} if rescale else {})
-    notes = tuple(map(shown, volume.notes))
+    notes = tuple(notes_of(volume))
     with staged(out, "ground", settings, overwrite) as stage:
         notes += tuple(write_dicom(stage, ct, volume, sentences, maps, asked, digest))
         write_results(stage, volume, sentences, maps, lead(volume, network.recipe.method), seconds, notes)

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import OutOfMemoryError, Tensor
 
-from simcrop.data.guess import shown
 from simcrop.data.hounsfield import Hint
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_text import digest_of
@@ -33,6 +32,7 @@ from simcrop.tasks.ground import lead, write_results
 from simcrop.tasks.ground_asked import Asked, seek, write_dicom
 from simcrop.tasks.ground_list import Pairs, pairs_of
 from simcrop.tasks.rescale import parse_rescale
+from simcrop.tasks.scan_notes import notes_of
 from simcrop.tasks.segment_scans import Scan, Unread, read_one
 
 VERB, SCANS, DONE, RESULTS, PAGE = "ground", "scans", "scan.json", "results.csv", "report.html"
@@ -188,7 +188,7 @@ def write_one(
     started = time.perf_counter()
     maps = seek(work.model, volume, sentences, work.asked, work.texts(sentences))
     seconds = time.perf_counter() - started
-    notes = [shown(note) for note in volume.notes]
+    notes = notes_of(volume)
     notes += write_dicom(stage, scan.path, volume, sentences, maps, work.asked, work.digest)
     introduction = lead(volume, work.model.recipe.method)
     write_results(stage, volume, sentences, maps, introduction, seconds, notes)
