@@ -143,16 +143,18 @@ def find_ceilings(
         say("hand-made statistics: some minutes on one core")
         for reader, macro in zip(by_hand, read_by_hand(experiment, by_hand), strict=True):
             keep(reader.name, macro)
-    taught: list[tuple[str, Training]] = [
-        (reader.name, experiment.training(reader.arm, experiment.seeds[0]))
-        for reader in asked
-        if reader.arm is not None and reader.name not in known
-    ]
-    run_all([training for _, training in taught], at_once, say)
+    taught = {name: of for name, of in trainings_of(experiment, asked).items() if name not in known}
+    run_all(list(taught.values()), at_once, say)
     test, truth = experiment.cohorts.open("test"), experiment.cohorts.labels("test")
-    for name, training in taught:
+    for name, training in taught.items():
         keep(name, learnability_supervised(load(training.folder), test, truth))
     return {reader.name: known[reader.name] for reader in asked}
+
+
+def trainings_of(experiment: Experiment, asked: Sequence[Reader]) -> dict[str, Training]:
+    """Of those that are encoders, by their names."""
+    seed = experiment.seeds[0]
+    return {of.name: experiment.training(of.arm, seed) for of in asked if of.arm is not None}
 
 
 def read_by_hand(experiment: Experiment, asked: Sequence[Reader]) -> list[Macro]:

@@ -3,7 +3,7 @@
 Every step leaves a file and is not repeated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +44,10 @@ class Experiment:
     def training(self, arm: Arm, seed: int) -> Training:
         return Training(arm, self.cohorts.path("pretrain"), self.run(arm, seed), seed, self.common)
 
-    def train(self, at_once: int, say: Say) -> None:
-        """Seed after seed, so that an unfinished experiment has whole comparisons."""
+    def train(self, at_once: int, say: Say, first: Iterable[Training] = ()) -> None:
+        """Seed after seed, so that an unfinished experiment has whole comparisons. `first`: what else is trained."""
         pairs = [(arm, seed) for seed in self.seeds for arm in self.arms if seed in self.seeds_of(arm)]
-        run_all([self.training(*pair) for pair in pairs], at_once, say)
+        run_all([*first, *(self.training(*pair) for pair in pairs)], at_once, say)
 
     def judge(self, asked: Mapping[Arm, Sequence[Probing]], at_once: int, say: Say) -> None:
         """What `scores` and `answers` of the test part are read from, for every seed."""

@@ -19,6 +19,7 @@ from simcrop.experiments.ceilings import (
     plan_of,
     taught_linear,
     taught_statistics,
+    trainings_of,
 )
 from simcrop.experiments.cohorts import Plan, draw_cohorts
 from simcrop.experiments.experiment import Experiment, Probing
@@ -82,8 +83,8 @@ def reproduce_natural(
     cohorts = draw_cohorts(out / "cohorts", plan, min(seeds) + 200)
     experiment = Experiment(out, cohorts, (*ARMS, *PARTS), tuple(seeds), tuple(common), labelled="pretrain")
     asked = (Reader(), taught_statistics(plan.labels, BASE, "max"), taught_linear(plan.labels, BASE))
+    experiment.train(at_once, say, trainings_of(experiment, asked).values())
     ceiling = find_ceilings(experiment, asked, out / "ceiling.json", at_once, say)
-    experiment.train(at_once, say)
     as_they_lie: tuple[Probing, ...] = ((POOL, 1.0, 0.0), (POOL, SHARE, 0.0))
     and_moved: tuple[Probing, ...] = (*as_they_lie, (POOL, 1.0, SHIFT_MM))
     experiment.judge(
