@@ -3,7 +3,8 @@
     python benchmarks/counts.py src/simcrop/speeds/counts.yaml
 
 Takes a minute or two. Nothing is timed: the counts are the same on every machine. Where a recipe has changed and this
-was not run, nothing is wrong: `simcrop.tasks.counted` counts what it does not find. Run it when counting itself has.
+was not run, nothing is wrong: `simcrop.tasks.training.counted` counts what it does not find. Run it when counting
+itself has.
 """
 
 import json
@@ -15,8 +16,8 @@ from simcrop.config import Recipe, load_recipe, recipe_names
 from simcrop.experiments.scale.tables import TABLES, made_up
 from simcrop.experiments.tables.jobs import Training
 from simcrop.experiments.tables.planning import plan
-from simcrop.tasks.cost import cost_of
-from simcrop.tasks.counted import digest, tree_of
+from simcrop.tasks.training.cost import cost_of
+from simcrop.tasks.training.counted import digest, tree_of
 
 HEAD = "# What a step costs, by recipe and by row of the tables. Made by: python benchmarks/counts.py FILE\n"
 

@@ -26,7 +26,7 @@ from simcrop.evaluation.asking import Question, draw_questions, read_mask
 from simcrop.metrics import interval
 from simcrop.model import Heat, Model, load
 from simcrop.phantom.truth import Truth, read_truth
-from simcrop.tasks.ground_asked import Asked, least_of, seek
+from simcrop.tasks.grounding.asked import Asked, least_of, seek
 
 PLAIN = "plain"
 OPTIONS = {

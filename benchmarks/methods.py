@@ -22,9 +22,9 @@ from simcrop.device import choose_device
 from simcrop.engine.optim import build_optimizer
 from simcrop.engine.precision import settled
 from simcrop.objectives.registry import methods
-from simcrop.tasks.cost import cost_of
-from simcrop.tasks.methods import recipe_of
-from simcrop.tasks.typical import typical
+from simcrop.tasks.training.cost import cost_of
+from simcrop.tasks.training.methods import recipe_of
+from simcrop.tasks.training.typical import typical
 from step import machine
 from step_parts.clock import Clock, ratio
 from step_parts.products import limit_seconds, products_of

@@ -85,7 +85,7 @@ def counted(home: Path) -> dict[str, Any]:
     """The toy fits the public way, and `simcrop probe` on a phantom cohort, with one encoder that counts."""
     from simcrop.data.store.cohort import open_cohort
     from simcrop.model import Model, load
-    from simcrop.tasks.probe import ProbeOptions, probe
+    from simcrop.tasks.probing.probe import ProbeOptions, probe
 
     cohort, folder = toy_cohort(home), toy_model(home / "model")
     table, encoded = open_cohort(cohort).index, []
@@ -125,8 +125,8 @@ def noise_of(count: int, shape: tuple[int, int, int]) -> Any:
 
 def toy_cohort(home: Path) -> Path:
     """Every second of eight phantoms is judged; one label that half of either side have."""
-    from simcrop.tasks.ingest import ingest
-    from simcrop.tasks.phantom import phantom
+    from simcrop.tasks.cohorts.ingest import ingest
+    from simcrop.tasks.cohorts.phantom import phantom
 
     phantom(home / "raw", "rad-chestct", patients=8, seed=0, size="tiny")
     ingest(home / "raw", "rad-chestct", home / "cohort", spacing="5.5,5.5,10")

@@ -28,9 +28,9 @@ import polars as pl
 import torch
 
 import simcrop.evaluation.sentence_scores as scoring
-import simcrop.tasks.kept_scores as kept
-import simcrop.tasks.retrieve as verb
-import simcrop.tasks.retrieve_fits as fits
+import simcrop.tasks.features.kept_scores as kept
+import simcrop.tasks.retrieval.fits as fits
+import simcrop.tasks.retrieval.retrieve as verb
 import start
 from simcrop.config import Recipe, load_recipe
 from simcrop.data.preprocess import InputSpec
@@ -38,7 +38,7 @@ from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.store.format import STUDIES
 from simcrop.evaluation.features import volumes_ahead
 from simcrop.model import Model
-from simcrop.tasks.feature_source import FromModel
+from simcrop.tasks.features.source import FromModel
 
 NEW = 9138 / 47_879  # of the sentences of CT-RATE's validation reports, those that none before has said
 LABELS, FREQUENCY, WIDTH = 18, 0.2, 768

@@ -123,9 +123,9 @@ def started(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     from simcrop.data.samples import dataset
     from simcrop.data.samples.collate import Collate
     from simcrop.data.store.cohort import open_cohort
-    from simcrop.tasks import train
-    from simcrop.tasks.components import gather_inputs, with_known_classes, with_known_labels
-    from simcrop.tasks.training_samples import samples_of, training_studies
+    from simcrop.tasks.training import train
+    from simcrop.tasks.training.components import gather_inputs, with_known_classes, with_known_labels
+    from simcrop.tasks.training.samples import samples_of, training_studies
 
     torch.set_num_threads(1)
     dataset.cut_hu = air  # type: ignore[assignment]
@@ -165,8 +165,8 @@ def started(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def shared(studies: Any, recipe: Any) -> list[Any]:
-    from simcrop.tasks.components import ALONE
-    from simcrop.tasks.training_samples import shared_index
+    from simcrop.tasks.training.components import ALONE
+    from simcrop.tasks.training.samples import shared_index
 
     return [shared_index(studies, recipe, ALONE)]
 

@@ -180,9 +180,9 @@ class Line:
 @pytest.fixture(scope="session")
 def line(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Line:
     from simcrop.config import load_recipe
-    from simcrop.tasks.ingest import ingest
-    from simcrop.tasks.phantom import phantom
-    from simcrop.tasks.pretrain import pretrain
+    from simcrop.tasks.cohorts.ingest import ingest
+    from simcrop.tasks.cohorts.phantom import phantom
+    from simcrop.tasks.training.pretrain import pretrain
 
     home = tmp_path_factory.mktemp("line")
     made = Line(home / "raw", home / "cohort", home / "run")

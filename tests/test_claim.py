@@ -9,7 +9,7 @@ import pytest
 from simcrop.claim import differences
 from simcrop.config import build_recipe, flat, load_recipe, recipe_names
 from simcrop.errors import SimcropError
-from simcrop.tasks.pretrain import pretrain
+from simcrop.tasks.training.pretrain import pretrain
 
 FILES = ["init.mae=mae/mae.safetensors", "text.model=cxr-bert"]
 

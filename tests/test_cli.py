@@ -103,11 +103,11 @@ def test_debug_shows_the_trace_and_keeps_the_exit_code(simcrop: Callable, line, 
 @pytest.mark.parametrize(
     ("verb", "target", "message"),
     [
-        ("phantom", "simcrop.tasks.phantom.write_cohort", "the same command continues"),
-        ("ingest", "simcrop.tasks.ingest.ingest_scans", "the same command continues"),
+        ("phantom", "simcrop.tasks.cohorts.phantom.write_cohort", "the same command continues"),
+        ("ingest", "simcrop.tasks.cohorts.ingest.ingest_scans", "the same command continues"),
         (
             "ground",
-            "simcrop.tasks.ground.read_volume",
+            "simcrop.tasks.grounding.ground.read_volume",
             "nothing was stored of one scan; of many, the same command with --resume continues",
         ),
     ],

@@ -81,7 +81,7 @@ HOMES = {
     "SimcropError": "simcrop.errors",
     "Study": "simcrop.data.store.cohort",
     "Volume": "simcrop.data.volume",
-    "cohort_features": "simcrop.tasks.cohort_features",
+    "cohort_features": "simcrop.tasks.features.cohort_features",
     "encoder": "simcrop.model.plain_encoder",
     "load": "simcrop.model.folder",
     "nearest": "simcrop.evaluation.nearest",

@@ -30,10 +30,10 @@ from simcrop.engine.gradient import Gradient
 from simcrop.engine.journal import read_journal
 from simcrop.model import load
 from simcrop.nn.masking import random_mask
-from simcrop.tasks.components import ALONE
-from simcrop.tasks.job import prepare_job
-from simcrop.tasks.train import with_precision
-from simcrop.tasks.training_samples import training_studies
+from simcrop.tasks.training.components import ALONE
+from simcrop.tasks.training.job import prepare_job
+from simcrop.tasks.training.samples import training_studies
+from simcrop.tasks.training.train import with_precision
 
 PAPER = (*("optim.steps=1", "optim.batch=1", "optim.warmup_epochs=0", "aug.crop=centre", "data.workers=0"),)
 ROUNDS = 3  # of the thin network over all scans

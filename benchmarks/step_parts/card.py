@@ -26,7 +26,7 @@ from simcrop.config import Recipe, load_recipe
 from simcrop.engine.optim import build_optimizer
 from simcrop.engine.precision import settled
 from simcrop.nn.transformer import Block, Transformer
-from simcrop.tasks.job import replayed
+from simcrop.tasks.training.job import replayed
 from step_parts.clock import Clock, ratio
 from step_parts.products import products_of
 from step_parts.run import stepper

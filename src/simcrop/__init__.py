@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from simcrop.model import Embeddings, Heat, Model, PatchTokens, Refused, load
     from simcrop.model.plain_encoder import Encoder, encoder
     from simcrop.model.segmenter import Segmentation, Segmenter, load_segmenter
-    from simcrop.tasks.cohort_features import cohort_features
+    from simcrop.tasks.features.cohort_features import cohort_features
 
 __version__ = "0.1.0"
 
@@ -35,7 +35,7 @@ _HOMES = {
     "Segmenter": "simcrop.model.segmenter",
     "Segmentation": "simcrop.model.segmenter",
     "SimcropError": "simcrop.errors",
-    "cohort_features": "simcrop.tasks.cohort_features",
+    "cohort_features": "simcrop.tasks.features.cohort_features",
     "nearest": "simcrop.evaluation.nearest",
     "losses": None,
 }

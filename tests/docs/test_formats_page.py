@@ -13,21 +13,18 @@ from simcrop.engine import checkpoint
 from simcrop.evaluation.ground_scores import MEASURES, WHO
 from simcrop.files import embedding_files, embeddings
 from simcrop.model import folder, manifest, onnx_encoder
-from simcrop.tasks import (
-    audit,
-    audit_tables,
-    ground_eval_table,
-    ground_jobs,
-    ground_rex,
-    probe_figures,
-    probe_heads,
-    retrieve_page,
-    rex_judged,
-    segment_predict_page,
-    segment_table,
-    similar_page,
-)
 from simcrop.tasks import folder as any_folder
+from simcrop.tasks.auditing import audit
+from simcrop.tasks.auditing import tables as audit_tables
+from simcrop.tasks.grounding import eval_table as ground_eval_table
+from simcrop.tasks.grounding import ground_rex, rex_judged
+from simcrop.tasks.grounding import jobs as ground_jobs
+from simcrop.tasks.probing import figures as probe_figures
+from simcrop.tasks.probing import heads as probe_heads
+from simcrop.tasks.retrieval import page as retrieve_page
+from simcrop.tasks.retrieval import similar_page
+from simcrop.tasks.segmentation import predict_page as segment_predict_page
+from simcrop.tasks.segmentation import table as segment_table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 NAMED = {part for code in re.findall(r"`([^`\n]+)`", PAGE) for part in (code, *code.split("/"))}

@@ -20,7 +20,7 @@ from simcrop.data.readers.reasons import MASK_REASONS, SCAN_REASONS
 from simcrop.data.readers.slices import PICTURES
 from simcrop.data.store.format import COHORT, LEDGER, MASKS, SOURCE_MASKS, STUDIES
 from simcrop.tasks.folder import METRICS
-from simcrop.tasks.segment_predict_page import VOLUMES
+from simcrop.tasks.segmentation.predict_page import VOLUMES
 
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "own-scans.md"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from simcrop.engine.graphs import MOST, Graphs
 from simcrop.nn.transformer import Transformer
-from simcrop.tasks.job import replayed
+from simcrop.tasks.training.job import replayed
 
 pytestmark = pytest.mark.cuda
 Found = tuple[Tensor, Tensor, list[Tensor | None]]

@@ -117,7 +117,7 @@ def test_flaw_3_nothing_that_is_chosen_depends_on_the_test_scans(
 def test_flaw_5_a_share_takes_every_volume_of_a_patient_or_none(
     simcrop: Callable, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simcrop.tasks import probe as task
+    from simcrop.tasks.probing import probe as task
 
     drawn: list[np.ndarray] = []
     real = task.some_patients

@@ -10,9 +10,9 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 from simcrop.evaluation.judgement import MEASURES, judge
 from simcrop.evaluation.subgroups import NOT_STATED, groups_of, subgroups
 from simcrop.metrics import auroc, interval
-from simcrop.tasks.card_results import figures_of
-from simcrop.tasks.probe_figures import block
-from simcrop.tasks.probe_page import fewer_words, macro_words, undecided_words
+from simcrop.tasks.probing.figures import block
+from simcrop.tasks.probing.page import fewer_words, macro_words, undecided_words
+from simcrop.tasks.sharing.card_results import figures_of
 
 NAN = float("nan")
 NAMES = ("signal", "noise", "absent", "unlearned")

@@ -180,7 +180,7 @@ def test_config_that_is_nested_without_end_is_one_line(hub, exported: Path) -> N
 
 
 def test_bundle_on_the_hub_is_whole_without_what_nobody_reads(hub, exported: Path, tmp_path: Path) -> None:
-    from simcrop.tasks.bundle import bundle
+    from simcrop.tasks.sharing.bundle import bundle
 
     given = Path(shutil.copytree(exported, tmp_path / "given"))
     for name in ("encoder.onnx", "encoder.onnx.data", "encoder.json"):

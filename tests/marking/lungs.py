@@ -37,8 +37,8 @@ def toy(*more: str) -> "Recipe":
 @pytest.fixture(scope="session")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten patients, one in each subset: eight to learn from, one of them valid, one test."""
-    from simcrop.tasks.ingest import ingest
-    from simcrop.tasks.phantom import phantom
+    from simcrop.tasks.cohorts.ingest import ingest
+    from simcrop.tasks.cohorts.phantom import phantom
 
     home = tmp_path_factory.mktemp("marked")
     phantom(home / "raw", "luna16", patients=10, seed=0, size="tiny")

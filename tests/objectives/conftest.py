@@ -27,7 +27,7 @@ from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.objectives.method import Objective
 from simcrop.objectives.needs import Components, Prompts
 from simcrop.objectives.registry import methods
-from simcrop.tasks.prompts import sides_of
+from simcrop.tasks.training.prompts import sides_of
 
 FINDINGS = (
     "a nodule in the left upper lobe. no effusion. the lung is clear.",

@@ -22,7 +22,7 @@ from simcrop.engine.optim import build_optimizer
 from simcrop.model import load
 from simcrop.objectives.registry import methods
 from simcrop.phantom import write_ct_rate
-from simcrop.tasks.components import gather_inputs
+from simcrop.tasks.training.components import gather_inputs
 
 METHOD = '''
 """Throw-away: tells how bright a scan is, how much of it is marked, and which report is its own."""
@@ -204,8 +204,8 @@ def test_a_new_method_goes_from_its_file_to_a_page_an_embedding_and_a_heat_map(
 def test_its_answers_reach_the_batch_and_the_optimiser(recipe: Path, cohort: Path, tmp_path: Path) -> None:
     from simcrop.data.store.cohort import open_cohort
     from simcrop.engine.order import SampleDraw
-    from simcrop.tasks.job import prepare_job
-    from simcrop.tasks.training_samples import training_studies
+    from simcrop.tasks.training.job import prepare_job
+    from simcrop.tasks.training.samples import training_studies
 
     settings = load_recipe(str(recipe))
     studies = training_studies(open_cohort(cohort), settings)

@@ -136,7 +136,7 @@ def torch_threads(count: int) -> Iterator[None]:
 def test_embeddings_of_a_cluster_are_those_of_one_process(
     cluster: RunningCluster, line, tmp_path: Path
 ) -> None:
-    from simcrop.tasks.embed import embed
+    from simcrop.tasks.features.embed import embed
 
     running = cluster.begin("embed", line.run, line.cohort, "--out", tmp_path / "many")
     output, errors = running.communicate(timeout=180)

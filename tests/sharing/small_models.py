@@ -68,8 +68,8 @@ def run(small_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as others get it. Nobody may change it."""
-    from simcrop.tasks.card import CardOptions
-    from simcrop.tasks.export import export
+    from simcrop.tasks.sharing.card import CardOptions
+    from simcrop.tasks.sharing.export import export
 
     out = tmp_path_factory.mktemp("exported") / "model"
     export(str(run), out, CardOptions(licence="apache-2.0"))

@@ -17,8 +17,8 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.evaluation.claims import claim_of, kinds_of
 from simcrop.evaluation.perturb import PERTURBATIONS, perturb
 from simcrop.model import Model, load
-from simcrop.tasks.audit_asked import draw_asked, drawn_partners
-from simcrop.tasks.audit_tables import OTHER_SCAN
+from simcrop.tasks.auditing.asked import draw_asked, drawn_partners
+from simcrop.tasks.auditing.tables import OTHER_SCAN
 from simcrop.tasks.labelled import patients_of
 
 

@@ -17,7 +17,7 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.evaluation.augmented import OFFSET_HU, looking_at, shifts
 from simcrop.evaluation.features import middle
 from simcrop.model import Model, load
-from simcrop.tasks.augmented_views import drawn_with_views, rows_with_views
+from simcrop.tasks.features.augmented_views import drawn_with_views, rows_with_views
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def embedded(small_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def bundled(embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from simcrop.tasks.bundle import bundle
+    from simcrop.tasks.sharing.bundle import bundle
 
     out = tmp_path_factory.mktemp("bundled") / "model"
     bundle(str(embedded), out)

@@ -191,8 +191,8 @@ def test_cohort_without_a_single_scan_still_gets_its_page(simcrop: Callable, tmp
 def test_only_a_sample_is_read_where_nothing_is_verified(
     simcrop: Callable, toy_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simcrop.tasks.check_volumes.SAMPLE", 3)
-    monkeypatch.setattr("simcrop.tasks.check_volumes.PICTURES", 2)
+    monkeypatch.setattr("simcrop.tasks.cohorts.check_volumes.SAMPLE", 3)
+    monkeypatch.setattr("simcrop.tasks.cohorts.check_volumes.PICTURES", 2)
     assert simcrop("check", toy_cohort, "--out", tmp_path / "out", "--no-verify").code == 0
     found = json.loads((tmp_path / "out/metrics.json").read_text())
     assert (found["looked_at"], found["verified"]) == (3, 0)
@@ -221,9 +221,9 @@ def test_failing_page_leaves_the_earlier_one(
     def burst(*_: object) -> None:
         raise KeyError("label")
 
-    monkeypatch.setattr("simcrop.tasks.check_page.add_labels", burst)
+    monkeypatch.setattr("simcrop.tasks.cohorts.check_page.add_labels", burst)
     ran = simcrop("check", toy_cohort, "--out", tmp_path / "out", "--overwrite")
-    assert (ran.code, "KeyError in tasks/check_page.py" in ran.err) == (2, True)
+    assert (ran.code, "KeyError in tasks/cohorts/check_page.py" in ran.err) == (2, True)
     assert page_of(tmp_path / "out") == before
 
 
@@ -232,9 +232,11 @@ def test_how_many_processes_read_changes_nothing(
 ) -> None:
     from simcrop.data.preprocess import paper
     from simcrop.data.store.cohort import open_cohort
-    from simcrop.tasks.check_volumes import look_at
+    from simcrop.tasks.cohorts.check_volumes import look_at
 
-    monkeypatch.setattr("simcrop.tasks.check_volumes.PICTURES", 0)  # to draw them, a process loads much
+    monkeypatch.setattr(
+        "simcrop.tasks.cohorts.check_volumes.PICTURES", 0
+    )  # to draw them, a process loads much
     shutil.copytree(toy_cohort, tmp_path / "cohort")
     cohort = open_cohort(tmp_path / "cohort")
     cohort[2].path.write_bytes(b"not what it was")

@@ -8,7 +8,7 @@ import pytest
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
 from simcrop.tasks.columns import column_of
-from simcrop.tasks.ground_list import rows_of
+from simcrop.tasks.grounding.listed import rows_of
 
 
 @pytest.mark.parametrize("between", [",", ";", "\t"])

@@ -11,7 +11,7 @@ import pytest
 
 from simcrop.evaluation.segmentation import ScanScores
 from simcrop.metrics.segmentation import ClassScore
-from simcrop.tasks.segment_table import TABLE, JudgedScan, read_table, write_table
+from simcrop.tasks.segmentation.table import TABLE, JudgedScan, read_table, write_table
 
 NAN = float("nan")
 ABSENT = ClassScore(NAN, NAN, NAN, 2.0, 0.0, 3.0)

@@ -16,7 +16,7 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError
 from simcrop.model import load
-from simcrop.tasks.pretrain import pretrain, untrained
+from simcrop.tasks.training.pretrain import pretrain, untrained
 
 TERMS = {
     "mae": ["volume"],

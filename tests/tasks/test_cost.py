@@ -18,8 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from simcrop.config import load_recipe
 from simcrop.data.report import Report
 from simcrop.data.samples.tokenizer import Tokenizer
-from simcrop.tasks.cost import Left, cost_of, without_weights
-from simcrop.tasks.typical import made_up_report, typical
+from simcrop.tasks.training.cost import Left, cost_of, without_weights
+from simcrop.tasks.training.typical import made_up_report, typical
 from simcrop.weights.embedded import text_encoder_folder
 
 SMALL = ("input.shape=[16, 16, 16]", "vision.depth=1")

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from simcrop.config import load_recipe, recipe_names
-from simcrop.tasks import counted as module
-from simcrop.tasks import step_flops as kept
-from simcrop.tasks.cost import Cost, cost_of
-from simcrop.tasks.counted import counted, counted_once, digest, shipped, tree_of
-from simcrop.tasks.step_flops import FLOPS, step_flops
+from simcrop.tasks.training import counted as module
+from simcrop.tasks.training import step_flops as kept
+from simcrop.tasks.training.cost import Cost, cost_of
+from simcrop.tasks.training.counted import counted, counted_once, digest, shipped, tree_of
+from simcrop.tasks.training.step_flops import FLOPS, step_flops
 
 ANEW = "to make it anew: python benchmarks/counts.py src/simcrop/speeds/counts.yaml"
 

@@ -18,7 +18,7 @@ import torch
 
 import simcrop
 from simcrop.config import load_recipe
-from simcrop.tasks.pretrain import pretrain
+from simcrop.tasks.training.pretrain import pretrain
 
 pytestmark = pytest.mark.cuda
 

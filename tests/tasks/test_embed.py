@@ -17,7 +17,7 @@ from simcrop.model import Model, load
 
 @pytest.fixture(scope="module")
 def table(line, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
-    from simcrop.tasks.embed import embed
+    from simcrop.tasks.features.embed import embed
 
     embed(str(line.run), line.cohort, out := tmp_path_factory.mktemp("embed") / "out")
     return pl.read_parquet(out / "embeddings.parquet")
@@ -59,7 +59,7 @@ def test_interrupted_run_continues_from_its_whole_passes(
         passes.append(len(volumes))
         return real(self, volumes)
 
-    monkeypatch.setattr("simcrop.tasks.scan_vectors.AT_ONCE", 4)
+    monkeypatch.setattr("simcrop.tasks.features.scan_vectors.AT_ONCE", 4)
     with monkeypatch.context() as patch:
         patch.setattr(Model, "features_of", stop_after_two)
         ran = simcrop("embed", line.run, line.cohort, "--out", tmp_path / "out")

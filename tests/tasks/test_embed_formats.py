@@ -20,7 +20,7 @@ from simcrop.model import Model, load
 
 @pytest.fixture(scope="module")
 def table(line, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
-    from simcrop.tasks.embed import embed
+    from simcrop.tasks.features.embed import embed
 
     done = embed(str(line.run), line.cohort, tmp_path_factory.mktemp("embed") / "out")
     found = read_embeddings(done.where.parent)  # the folder is as good as the table
@@ -129,8 +129,8 @@ def test_interrupted_files_continue(
         passes.append(len(volumes))
         return real(self, volumes)
 
-    monkeypatch.setattr("simcrop.tasks.scan_vectors.AT_ONCE", 4)
-    monkeypatch.setattr("simcrop.tasks.embed_tokens.AT_ONCE", 4)
+    monkeypatch.setattr("simcrop.tasks.features.scan_vectors.AT_ONCE", 4)
+    monkeypatch.setattr("simcrop.tasks.features.embed_tokens.AT_ONCE", 4)
     more = ("--format", "npz", *(["--tokens"] if tokens else []))
     words = ("embed", line.run, line.cohort, "--out", tmp_path / "out", *more)
     with monkeypatch.context() as patch:

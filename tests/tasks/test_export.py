@@ -12,9 +12,9 @@ import yaml
 from small_models import SECRET
 
 import simcrop as package
-from simcrop.tasks.card import front_matter
-from simcrop.tasks.cohort_features import model_digest
+from simcrop.tasks.features.cohort_features import model_digest
 from simcrop.tasks.record import redacted
+from simcrop.tasks.sharing.card import front_matter
 
 LICENCE = ("--licence", "apache-2.0")
 PROBED = {
@@ -160,7 +160,7 @@ def test_no_card_without_both_licences(
 def test_licence_that_the_hub_does_not_know_goes_by_its_name(run: Path) -> None:
     from simcrop.model.folder import read_config
     from simcrop.model.portable import load_any
-    from simcrop.tasks.card import Told
+    from simcrop.tasks.sharing.card import Told
 
     recipe, config = load_any(run / "model").recipe, read_config(run / "model")
     told = Told(recipe, config, {"parameters": 1}, "Ward 7 licence", "CC BY 4.0", ())
@@ -202,7 +202,7 @@ def test_folder_is_replaced_only_when_asked_and_whole(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("simcrop.tasks.export.write_card", burst)
+        broken.setattr("simcrop.tasks.sharing.export.write_card", burst)
         assert "disk is full" in simcrop(*words, "--overwrite").refusal
     assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
     assert simcrop(*words, "--overwrite").code == 0

@@ -79,7 +79,7 @@ def test_embed_of_one_scan_leaves_nothing_then_works(simcrop: Callable, line, tm
 def test_embed_keeps_what_it_had_and_resumes_to_the_same_table(
     simcrop: Callable, line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simcrop.tasks.scan_vectors.AT_ONCE", 4)
+    monkeypatch.setattr("simcrop.tasks.features.scan_vectors.AT_ONCE", 4)
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert simcrop("embed", line.run, line.cohort, "--out", whole).code == 0
     with files_up_to(2500):
@@ -211,7 +211,7 @@ def test_pretrain_that_cannot_even_begin_leaves_nothing(simcrop: Callable, line,
 def test_model_that_cannot_be_written_is_one_line_and_resumes(
     simcrop: Callable, line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simcrop.tasks import train as task
+    from simcrop.tasks.training import train as task
 
     def full(trained, recipe, folder: Path, save=task.save_model) -> None:
         with files_up_to(100_000):

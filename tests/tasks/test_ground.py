@@ -15,7 +15,7 @@ import SimpleITK as sitk  # noqa: N813
 from simcrop.data.readers import read_volume
 from simcrop.data.volume import Volume
 from simcrop.model import Heat
-from simcrop.tasks.ground import write_map
+from simcrop.tasks.grounding.ground import write_map
 
 ASK = ("--sentence", "A nodule in the left lung.", "--sentence", "No pleural effusion.")
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -20,8 +20,8 @@ from simcrop.evaluation.asking import read_mask, text_of
 from simcrop.evaluation.marks import mark_of
 from simcrop.model import Model, load
 from simcrop.phantom.truth import read_truth
-from simcrop.tasks import ground_eval_asked
-from simcrop.tasks.ground_eval import GroundEvalOptions, ground_eval
+from simcrop.tasks.grounding import eval_asked as ground_eval_asked
+from simcrop.tasks.grounding.ground_eval import GroundEvalOptions, ground_eval
 
 K = 5
 

@@ -19,8 +19,8 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.evaluation.asking import read_mask, text_of
 from simcrop.model import load
 from simcrop.phantom.truth import read_truth
-from simcrop.tasks import ground_eval_asked
-from simcrop.tasks.ground_eval import GroundEvalOptions, ground_eval
+from simcrop.tasks.grounding import eval_asked as ground_eval_asked
+from simcrop.tasks.grounding.ground_eval import GroundEvalOptions, ground_eval
 
 K = 5
 SCAN = "ct/nsclc_radiomics_lung1_001/LUNG1-001_shrink2.nii.gz"
@@ -30,8 +30,8 @@ LEARNED = ("--split", "train", "--train", "train", "--choose", "valid", "--top-k
 @pytest.fixture(scope="module")
 def inserted(real_data: Path, line: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Two insertions into one patient, made as a user makes them, and judged; nobody may change these folders."""
-    from simcrop.tasks.ingest import ingest
-    from simcrop.tasks.phantom import phantom_in_real_scans
+    from simcrop.tasks.cohorts.ingest import ingest
+    from simcrop.tasks.cohorts.phantom import phantom_in_real_scans
 
     home = tmp_path_factory.mktemp("inserted")
     phantom_in_real_scans(home / "raw", real_data / SCAN, 2, seed=1)

@@ -21,9 +21,9 @@ from scipy.ndimage import binary_dilation
 from simcrop.data.store.cohort import open_cohort
 from simcrop.data.store.findings import read_findings
 from simcrop.model import load
-from simcrop.tasks.ground_eval import GroundEvalOptions, ground_eval
-from simcrop.tasks.ingest import ingest
-from simcrop.tasks.phantom import phantom
+from simcrop.tasks.cohorts.ingest import ingest
+from simcrop.tasks.cohorts.phantom import phantom
+from simcrop.tasks.grounding.ground_eval import GroundEvalOptions, ground_eval
 
 K = 5
 

@@ -17,7 +17,7 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.evaluation.asking import read_mask, text_of
 from simcrop.evaluation.ground_questions import row_of, side_of
 from simcrop.phantom.truth import read_truth
-from simcrop.tasks.ground_eval import GroundEvalOptions, ground_eval
+from simcrop.tasks.grounding.ground_eval import GroundEvalOptions, ground_eval
 
 K = 5
 

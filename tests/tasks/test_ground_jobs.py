@@ -15,7 +15,7 @@ import pydicom
 import pytest
 
 from simcrop.model import Model
-from simcrop.tasks import ground_jobs as task
+from simcrop.tasks.grounding import jobs as task
 
 Chests = dict[str, Callable[..., Path]]
 NODULE, EFFUSION, HEART = "A nodule, of 5 mm.", "No effusion.", "The heart is normal."

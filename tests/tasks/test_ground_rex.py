@@ -18,8 +18,8 @@ from simcrop.data.store.findings import read_findings
 from simcrop.data.volume import spacing_of
 from simcrop.metrics.findings import score_finding
 from simcrop.model import load
-from simcrop.tasks.ingest import ingest
-from simcrop.tasks.phantom import phantom
+from simcrop.tasks.cohorts.ingest import ingest
+from simcrop.tasks.cohorts.phantom import phantom
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def rex(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="module")
 def judged(rex: Any, line: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The split `valid`, its threshold chosen on `train`."""
-    from simcrop.tasks.ground_rex import ground_rex
+    from simcrop.tasks.grounding.ground_rex import ground_rex
 
     out = tmp_path_factory.mktemp("judged") / "out"
     ground_rex(str(line.run), rex.cohort, out, "train", "valid")
@@ -170,8 +170,8 @@ def test_finer_masks_lie_on_the_same_grid_and_are_another_result(
 def test_the_threshold_is_written_before_the_judged_split_is_opened_and_does_not_depend_on_it(
     rex: Any, line: Any, judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simcrop.tasks import rex_judged
-    from simcrop.tasks.ground_rex import ground_rex
+    from simcrop.tasks.grounding import rex_judged
+    from simcrop.tasks.grounding.ground_rex import ground_rex
 
     ids = {study.id for study in studies(rex.cohort, "valid")}
     maps_of, source_mask, opened = rex_judged.maps_of, Study.source_mask, list[str]()
@@ -266,7 +266,7 @@ def test_what_cannot_be_asked_is_refused_and_leaves_nothing(
 
 
 def test_patients_of_the_judged_split_choose_no_threshold(rex: Any, tmp_path: Path) -> None:
-    from simcrop.tasks.ground_rex import sides
+    from simcrop.tasks.grounding.ground_rex import sides
 
     cohort = tmp_path / "cohort"
     shutil.copytree(rex.cohort, cohort)

@@ -17,8 +17,8 @@ from simcrop.evaluation.monitor import AlignmentMonitor, document_frequencies
 from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective
 from simcrop.objectives.needs import Components
-from simcrop.tasks.job import prepare_job, take_ways
-from simcrop.tasks.training_samples import training_studies
+from simcrop.tasks.training.job import prepare_job, take_ways
+from simcrop.tasks.training.samples import training_studies
 
 
 @pytest.mark.parametrize("share", [1, 0.5])

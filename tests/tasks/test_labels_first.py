@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from simcrop.config import flat, load_recipe
 from simcrop.errors import SimcropError
 from simcrop.tasks.folder import read_run
-from simcrop.tasks.pretrain import untrained
+from simcrop.tasks.training.pretrain import untrained
 
 SMALL = (
     *("input.spacing_mm=[14,12,24]", "input.shape=[24,28,15]", "input.patch=[6,4,5]"),

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from simcrop.files.digest import digest_of_files
-from simcrop.tasks.ingest import ingest
-from simcrop.tasks.phantom import phantom
+from simcrop.tasks.cohorts.ingest import ingest
+from simcrop.tasks.cohorts.phantom import phantom
 
 PATIENTS = 8
 LAYOUTS = ("ct-rate", "rad-chestct", "cc-ccii", "luna16", "btcv", "folder")

@@ -10,9 +10,9 @@ import pytest
 from simcrop.config import load_recipe
 from simcrop.objectives.method import Account, MethodSettings
 from simcrop.objectives.registry import methods
-from simcrop.tasks import methods as listed
-from simcrop.tasks.cost import Cost
-from simcrop.tasks.methods import Described, as_text, described, recipe_of
+from simcrop.tasks.training import methods as listed
+from simcrop.tasks.training.cost import Cost
+from simcrop.tasks.training.methods import Described, as_text, described, recipe_of
 
 
 @pytest.fixture

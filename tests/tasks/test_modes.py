@@ -11,9 +11,9 @@ import pytest
 from simcrop.config import build_recipe
 from simcrop.data.ingest import ingest
 from simcrop.phantom import write_ct_rate
-from simcrop.tasks.embed import embed
-from simcrop.tasks.ground import ground
-from simcrop.tasks.pretrain import pretrain
+from simcrop.tasks.features.embed import embed
+from simcrop.tasks.grounding.ground import ground
+from simcrop.tasks.training.pretrain import pretrain
 from simcrop.tasks.weights import import_weights
 
 

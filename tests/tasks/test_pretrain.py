@@ -22,8 +22,8 @@ from simcrop.engine.journal import read_journal
 from simcrop.engine.speed import TIMINGS
 from simcrop.errors import SimcropError
 from simcrop.model import load
-from simcrop.tasks.pretrain import pretrain
-from simcrop.tasks.training_samples import training_studies
+from simcrop.tasks.training.pretrain import pretrain
+from simcrop.tasks.training.samples import training_studies
 
 PATIENCE = 90.0  # seconds before a step that does not come counts as a failure
 
@@ -33,7 +33,7 @@ PATIENCE = 90.0  # seconds before a step that does not come counts as a failure
 TWO = """
 import os, sys
 
-import simcrop.tasks.pretrain
+import simcrop.tasks.training.pretrain
 from simcrop.cli.app import main
 
 port, *words = sys.argv[1:]

@@ -77,10 +77,10 @@ def test_unforeseen_fault_does_not_repeat_what_it_was_about(
     def burst(*_: object, **__: object) -> None:
         raise KeyError(FINDING)
 
-    monkeypatch.setattr("simcrop.tasks.ground.draw_cuts", burst)
+    monkeypatch.setattr("simcrop.tasks.grounding.ground.draw_cuts", burst)
     ran = simcrop("ground", line.run, series, "--sentence", FINDING, "--out", tmp_path / "out")
     assert secrets_in(ran.refusal) == []
-    assert "KeyError in tasks/ground.py line" in ran.refusal
+    assert "KeyError in tasks/grounding/ground.py line" in ran.refusal
     assert not (tmp_path / "out").exists()
 
 

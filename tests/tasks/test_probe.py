@@ -18,8 +18,8 @@ from simcrop.evaluation.views import VIEWS
 from simcrop.files.digest import digest_of_files
 from simcrop.metrics import auroc
 from simcrop.model import Model, load
-from simcrop.tasks.cohort_features import kept_features
-from simcrop.tasks.probe import ProbeOptions
+from simcrop.tasks.features.cohort_features import kept_features
+from simcrop.tasks.probing.probe import ProbeOptions
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def changed(cohort: Path, folder: Path, change: Callable[[pl.DataFrame], pl.Data
 
 @pytest.fixture(scope="module")
 def probed(halves: Halves, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from simcrop.tasks.probe import probe
+    from simcrop.tasks.probing.probe import probe
 
     out = tmp_path_factory.mktemp("probe") / "out"
     probe(str(halves.run), halves.cohort, out, ProbeOptions(seed=3))
@@ -138,7 +138,7 @@ def test_killed_probe_goes_on_with_the_features_that_it_lacks(
             raise KeyboardInterrupt
         return real(self, volumes)
 
-    monkeypatch.setattr("simcrop.tasks.scan_vectors.AT_ONCE", 4)
+    monkeypatch.setattr("simcrop.tasks.features.scan_vectors.AT_ONCE", 4)
     monkeypatch.setattr(Model, "features_of", stop_once)
     words = ("probe", halves.run, fresh, "--out", tmp_path / "out", "--seed", "3", "--no-baselines")
     assert simcrop(*words).code == 130

@@ -15,8 +15,8 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
 
 from simcrop.evaluation import head_training
-from simcrop.tasks import probe_fits
-from simcrop.tasks.probe_heads import load_heads
+from simcrop.tasks.probing import fits as probe_fits
+from simcrop.tasks.probing.heads import load_heads
 
 SCANS, D = 90, 9
 CLASSES, FINDINGS = ("Normal", "CP", "NCP"), ("Emphysema", "Atelectasis")

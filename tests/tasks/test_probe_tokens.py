@@ -13,7 +13,7 @@ import torch
 
 from simcrop.data.store.cohort import open_cohort
 from simcrop.model import Model
-from simcrop.tasks.cohort_tokens import kept_tokens
+from simcrop.tasks.features.cohort_tokens import kept_tokens
 
 QUICK = "{batch: 16, lr: 1.0e-2, steps: 40, warmup: 4, patience: 5}"
 
@@ -49,7 +49,7 @@ def test_attention_reads_a_models_tokens_that_are_kept_once(
             raise KeyboardInterrupt
         return real(self, volumes)
 
-    monkeypatch.setattr("simcrop.tasks.cohort_tokens.AT_ONCE", 3)
+    monkeypatch.setattr("simcrop.tasks.features.cohort_tokens.AT_ONCE", 3)
     monkeypatch.setattr(Model, "features_of", stop_at_second)
     (tmp_path / "quick.yaml").write_text(QUICK)
     words = (

@@ -12,8 +12,8 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.journal import read_journal
 from simcrop.errors import SimcropError
 from simcrop.model import load
-from simcrop.tasks.components import gather_inputs, with_known_labels
-from simcrop.tasks.pretrain import pretrain
+from simcrop.tasks.training.components import gather_inputs, with_known_labels
+from simcrop.tasks.training.pretrain import pretrain
 
 CROSS = {"enabled": True, "top_share": 0.1}
 

@@ -141,7 +141,7 @@ def test_zero_shot_of_real_labels(
         assert len(studies) == len(patches)
         return image_scores(torch.from_numpy(vectors).float(), patches, k).T.numpy()
 
-    monkeypatch.setattr("simcrop.tasks.zero_shot.kept_scores", scored)
+    monkeypatch.setattr("simcrop.tasks.probing.zero_shot.kept_scores", scored)
     words = ("--protocol", "ct-clip", "--develop", "train", "--top-k", "2", "--out", tmp_path / "out")
     ran = simcrop("zero-shot", line.run, cohort.path, *words)
     assert ran.code == 0, ran.err

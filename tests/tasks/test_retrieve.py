@@ -15,9 +15,9 @@ from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.evaluation.reports import read_reports
 from simcrop.model import Model, load
-from simcrop.tasks.kept_scores import kept_scores
+from simcrop.tasks.features.kept_scores import kept_scores
 from simcrop.tasks.labelled import first_of_each
-from simcrop.tasks.retrieve import between, scans_alike, texts_of
+from simcrop.tasks.retrieval.retrieve import between, scans_alike, texts_of
 
 
 @pytest.fixture

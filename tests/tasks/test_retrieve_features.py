@@ -12,8 +12,8 @@ import pytest
 
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.metrics.retrieval import ranks
-from simcrop.tasks.retrieve_fits import drawn
-from simcrop.tasks.retrieve_judged import of_sentences
+from simcrop.tasks.retrieval.fits import drawn
+from simcrop.tasks.retrieval.judged import of_sentences
 
 D = 6
 

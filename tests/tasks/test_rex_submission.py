@@ -14,7 +14,7 @@ import pytest
 
 from simcrop.data.writers.finding_masks import write_findings
 from simcrop.errors import SimcropError
-from simcrop.tasks.rex_submission import Checked, check_zip, write_zip
+from simcrop.tasks.grounding.rex_submission import Checked, check_zip, write_zip
 
 SHAPE = (5, 7, 3)
 SHAPES = {"train_1_a_1.nii.gz": (2, *SHAPE), "valid_3_b_2.nii.gz": (1, *SHAPE)}

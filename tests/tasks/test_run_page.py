@@ -2,7 +2,7 @@
 
 import pytest
 
-from simcrop.tasks.run_page import monitored_rows, summary, verdict
+from simcrop.tasks.training.page import monitored_rows, summary, verdict
 
 
 def verdict_on(true: float, foreign: float, blank: float) -> str:

@@ -20,10 +20,10 @@ from simcrop.evaluation.segmentation import score_scan
 from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.model.segmenter import load_segmenter
 from simcrop.tasks.folder import read_run
-from simcrop.tasks.segment import segment
-from simcrop.tasks.segment_folds import folds_of, segment_folds
-from simcrop.tasks.segment_judged import PICTURES, judge_studies, kept_pictures
-from simcrop.tasks.segment_table import JUDGED, TABLE, read_table
+from simcrop.tasks.segmentation.folds import folds_of, segment_folds
+from simcrop.tasks.segmentation.judged import PICTURES, judge_studies, kept_pictures
+from simcrop.tasks.segmentation.segment import segment
+from simcrop.tasks.segmentation.table import JUDGED, TABLE, read_table
 
 NAMES = ("left lung", "right lung", "trachea")
 
@@ -247,7 +247,7 @@ def test_cohort_without_a_split_held_out_says_so(
 ) -> None:
     cohort = open_cohort(marked)
     alone = replace(cohort, index=cohort.index.filter(pl.col("split") == "train"))
-    monkeypatch.setattr("simcrop.tasks.train.open_cohort", lambda _: alone)
+    monkeypatch.setattr("simcrop.tasks.training.train.open_cohort", lambda _: alone)
     segment(marked, toy("optim.steps=1"), tmp_path / "run")
     assert "No scan is left to judge by" in (tmp_path / "run/report.html").read_text()
     assert "dice" not in json.loads((tmp_path / "run/metrics.json").read_text())

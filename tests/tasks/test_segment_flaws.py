@@ -37,9 +37,9 @@ from simcrop.model.sliding_window import logit_slabs
 from simcrop.nn.unetr import tap
 from simcrop.objectives.needs import Components
 from simcrop.objectives.segment import Segment
-from simcrop.tasks.job import prepare_job
-from simcrop.tasks.segment import segment
-from simcrop.tasks.training_samples import training_studies
+from simcrop.tasks.segmentation.segment import segment
+from simcrop.tasks.training.job import prepare_job
+from simcrop.tasks.training.samples import training_studies
 
 RECIPES = [name for name in recipe_names() if name.startswith("segment-")]
 NAMES = {1: "left lung", 2: "right lung", 3: "trachea"}

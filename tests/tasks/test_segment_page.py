@@ -7,8 +7,8 @@ import numpy as np
 from simcrop.evaluation.segmentation import ScanScores, judge
 from simcrop.figures.page import Page
 from simcrop.metrics.segmentation import ClassScore
-from simcrop.tasks.segment_page import add_judgement, worst_scans
-from simcrop.tasks.segment_table import JudgedScan
+from simcrop.tasks.segmentation.page import add_judgement, worst_scans
+from simcrop.tasks.segmentation.table import JudgedScan
 
 NAN = float("nan")
 

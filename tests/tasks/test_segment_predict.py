@@ -16,7 +16,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from simcrop.data.readers import read_volume
-from simcrop.tasks import segment_predict as task
+from simcrop.tasks.segmentation import segment_predict as task
 
 Chests = dict[str, Callable[..., Path]]
 NAMES = ("left lung", "liver")

@@ -18,8 +18,8 @@ from simcrop.data.readers import read_volume
 from simcrop.data.resampling.back import LabelsBack
 from simcrop.data.store.cohort import Study, open_cohort
 from simcrop.model.segmenter import Segmenter, load_segmenter
-from simcrop.tasks.ingest import ingest
-from simcrop.tasks.segment import segment
+from simcrop.tasks.cohorts.ingest import ingest
+from simcrop.tasks.segmentation.segment import segment
 
 SPACING = (7, 7, 7)  # a step costs three fifths of what it does at 6 mm
 NAMES = {1: "left lung", 2: "right lung", 3: "tumour"}

@@ -21,7 +21,7 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.checkpoint import checkpoints
 from simcrop.engine.journal import read_journal
 from simcrop.model import load
-from simcrop.tasks.pretrain import pretrain
+from simcrop.tasks.training.pretrain import pretrain
 
 pytestmark = pytest.mark.limit(600)
 # Both processes come from one that has imported everything, which takes seconds.
@@ -31,7 +31,7 @@ from pathlib import Path
 
 import torch.distributed.fsdp
 from simcrop.config import build_recipe
-from simcrop.tasks.pretrain import pretrain
+from simcrop.tasks.training.pretrain import pretrain
 
 os.environ |= {"MASTER_ADDR": "127.0.0.1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
 cohort, *runs = json.loads(sys.argv[1])

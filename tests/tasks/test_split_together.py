@@ -8,8 +8,8 @@ import pytest
 from simcrop.data.report import sentences
 from simcrop.data.samples.split_reports import one_by_one
 from simcrop.errors import SimcropError
-from simcrop.tasks import split_together as module
-from simcrop.tasks.split_together import split_together
+from simcrop.tasks.training import split_together as module
+from simcrop.tasks.training.split_together import split_together
 
 FINDINGS = [f"A nodule of {i} mm. No effusion." * (i % 3) for i in range(23)]
 

@@ -18,9 +18,9 @@ from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.nn.stem import MIN_SPREAD, statistics_of
 from simcrop.nn.vit import ViT
-from simcrop.tasks.pretrain import pretrain, untrained
-from simcrop.tasks.start import CohortSample
-from simcrop.tasks.training_samples import training_studies
+from simcrop.tasks.training.pretrain import pretrain, untrained
+from simcrop.tasks.training.samples import training_studies
+from simcrop.tasks.training.start import CohortSample
 
 Tree = dict[str, Any]
 LEARNED = {"pos_embed": "learned", "cls_token": False}
@@ -117,7 +117,7 @@ def test_compiled_blocks_are_asked_for_by_a_setting(
 def test_large_cohorts_are_sampled_by_seed_and_every_scan_of_the_sample_is_counted(
     toy_cohort: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simcrop.tasks.start.SCANS", 3)
+    monkeypatch.setattr("simcrop.tasks.training.start.SCANS", 3)
     counted: list[tuple[int, int]] = []
 
     def sample(seed: int) -> CohortSample:

@@ -20,7 +20,7 @@ from simcrop.model import load
 from simcrop.nn.position import interpolate_positions, sincos_3d, sincos_hw
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.labelled import provenance_note
-from simcrop.tasks.pretrain import pretrain, untrained
+from simcrop.tasks.training.pretrain import pretrain, untrained
 
 Tree = dict[str, Any]
 LARGER = {"shape": [30, 28, 20]}  # 5 x 7 x 4 patches

@@ -19,10 +19,10 @@ from simcrop.data.store.format import FINDINGS
 from simcrop.errors import SimcropError
 from simcrop.nn.position import interpolate_positions, sincos_3d, sincos_hw
 from simcrop.phantom.cohort import Request, write_cohort
-from simcrop.tasks.components import with_known_classes
 from simcrop.tasks.folder import read_run
-from simcrop.tasks.pretrain import untrained
-from simcrop.tasks.training_samples import samples_of, training_studies
+from simcrop.tasks.training.components import with_known_classes
+from simcrop.tasks.training.pretrain import untrained
+from simcrop.tasks.training.samples import samples_of, training_studies
 from simcrop.tasks.weights import import_weights
 
 SPACING = (22.0, 22.0, 40.0)

@@ -14,7 +14,7 @@ from simcrop.engine.journal import read_journal
 from simcrop.model import load
 from simcrop.objectives.needs import Components
 from simcrop.tasks.folder import read_run
-from simcrop.tasks.pretrain import pretrain, untrained
+from simcrop.tasks.training.pretrain import pretrain, untrained
 
 HEAD = {"hidden": 19, "bottleneck": 7, "outputs": 11, "frozen_epochs": 40}  # in the first two of three steps
 TEACHER, STUDENT = "teacher.vision.", "vision."

@@ -26,9 +26,9 @@ from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.order import SampleDraw
 from simcrop.files.mapped import open_checked
-from simcrop.tasks import text_bank
-from simcrop.tasks.components import TrainingInputs, gather_inputs
-from simcrop.tasks.training_samples import samples_of, shared_index
+from simcrop.tasks.training import text_bank
+from simcrop.tasks.training.components import TrainingInputs, gather_inputs
+from simcrop.tasks.training.samples import samples_of, shared_index
 
 DECODER = {"vision_decoder": {"depth": 1, "dim": 30, "heads": 2}}
 OWN: dict[str, dict[str, Any]] = {

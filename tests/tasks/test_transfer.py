@@ -12,7 +12,7 @@ from simcrop.data.layouts.rad_chestct import CLASSES
 from simcrop.evaluation.probe import fit_probe
 from simcrop.metrics import auroc
 from simcrop.phantom.findings.finding import LABELS
-from simcrop.tasks.probe_heads import HEADS, load_heads, save_heads
+from simcrop.tasks.probing.heads import HEADS, load_heads, save_heads
 
 D, SCANS, FOREIGN = 20, 90, "label:"
 SETTINGS = {"pool": "mean", "model": "an encoder"}

@@ -18,9 +18,9 @@ from nibabel.affines import apply_affine
 
 from simcrop import load
 from simcrop.data.store.cohort import open_cohort
-from simcrop.tasks.ground import boxes, ground, measures
-from simcrop.tasks.similar import SimilarOptions
-from simcrop.tasks.similar import similar as similar_of_cli
+from simcrop.tasks.grounding.ground import boxes, ground, measures
+from simcrop.tasks.retrieval.similar import SimilarOptions
+from simcrop.tasks.retrieval.similar import similar as similar_of_cli
 from simcrop.viewer.regions import regions
 from simcrop.viewer.sight import size_of
 

@@ -18,7 +18,7 @@ import torch._dynamo  # an optimiser would import it in each run
 import torch.distributed.run
 from torch.distributed.elastic.multiprocessing.subprocess_handler.subprocess_handler import SubprocessHandler
 
-import simcrop.tasks.pretrain  # noqa: F401
+import simcrop.tasks.training.pretrain  # noqa: F401
 from simcrop.cli.app import main
 
 

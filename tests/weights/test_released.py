@@ -18,7 +18,7 @@ from simcrop.model import Model, load
 from simcrop.model.plain_encoder import encoder
 from simcrop.nn.position import sincos_hw
 from simcrop.nn.vit import ViT
-from simcrop.tasks.pretrain import untrained
+from simcrop.tasks.training.pretrain import untrained
 from simcrop.tasks.weights import import_weights
 from simcrop.weights.released import read_released
 

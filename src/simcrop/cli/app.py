@@ -94,8 +94,8 @@ def phantom(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a synthetic cohort with known truth in the raw layout of a data set."""
-    from simcrop.tasks.phantom import phantom as run
-    from simcrop.tasks.phantom import phantom_in_real_scans as insert
+    from simcrop.tasks.cohorts.phantom import phantom as run
+    from simcrop.tasks.cohorts.phantom import phantom_in_real_scans as insert
 
     if background is not None:
         if organs:
@@ -125,7 +125,7 @@ def check(
     overwrite: Overwrite = False,
 ) -> None:
     """What a cohort holds and what is odd in it, on one page; every volume against its checksum."""
-    from simcrop.tasks.check import check_cohort, summary
+    from simcrop.tasks.cohorts.check import check_cohort, summary
 
     checked = check_cohort(cohort, out, recipe, verify, overwrite)
     for line in summary(checked):
@@ -146,7 +146,7 @@ def pretrain(
     """Pre-train on a cohort. Many processes: torchrun ... -m simcrop pretrain ..."""
     with loading():
         from simcrop.config import load_recipe
-        from simcrop.tasks.pretrain import pretrain as run
+        from simcrop.tasks.training.pretrain import pretrain as run
 
     fitted = run(cohort, load_recipe(recipe, set_), out, resume, overwrite)
     if not fitted.finished:

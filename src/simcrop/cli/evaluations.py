@@ -50,8 +50,8 @@ def probe(
 ) -> None:
     """A head on frozen features: AUROC and more per label with confidence intervals."""
     with loading():
-        from simcrop.tasks.probe import ProbeOptions
-        from simcrop.tasks.probe import probe as run
+        from simcrop.tasks.probing.probe import ProbeOptions
+        from simcrop.tasks.probing.probe import probe as run
 
     options = ProbeOptions(
         *(numbers("share", share), seeds, seed, train, test, pool, tuple(by or ()), table, baselines),
@@ -87,7 +87,7 @@ def compare(
 ) -> None:
     """Results on the same test scans: paired differences, DeLong per label, and who is best beyond chance."""
     with loading():
-        from simcrop.tasks.compare import compare as run
+        from simcrop.tasks.comparing.compare import compare as run
 
     page = run(results, out, share, seed, overwrite)
     typer.echo(f"open {page}")
@@ -111,7 +111,7 @@ def transfer(
 ) -> None:
     """A probe of one data set on another, whose labels mean nearly the same."""
     with loading():
-        from simcrop.tasks.transfer import transfer as run
+        from simcrop.tasks.probing.transfer import transfer as run
 
     macro = run(probe, cohort, out, model, label_map, split, share, seed, overwrite).auroc
     typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
@@ -132,7 +132,7 @@ def zero_shot(
 ) -> None:
     """Labels asked for in words, by a published protocol."""
     with loading():
-        from simcrop.tasks.zero_shot import zero_shot as run
+        from simcrop.tasks.probing.zero_shot import zero_shot as run
 
     found = run(model, cohort, out, protocol, test, develop, top_k, label_map, seed, overwrite)
     macro, classes = found.auroc, len(found.labels) - len(found.absent)
@@ -166,8 +166,8 @@ def retrieve(
 ) -> None:
     """Reports and sentences find their scans, scans reports and their like, in every published pool, beside chance."""
     with loading():
-        from simcrop.tasks.retrieve import RetrieveOptions
-        from simcrop.tasks.retrieve import retrieve as run
+        from simcrop.tasks.retrieval.retrieve import RetrieveOptions
+        from simcrop.tasks.retrieval.retrieve import retrieve as run
 
     options = RetrieveOptions(split, text, top_k, seed, texts, tuple(sentence or ()), most_sentences)
     for found in run(model, cohort, out, options, overwrite):
@@ -192,7 +192,7 @@ def audit(
 ) -> None:
     """Does the text matter? Sentences of reports are made wrong, and their scores should fall."""
     with loading():
-        from simcrop.tasks.audit import audit as run
+        from simcrop.tasks.auditing.audit import audit as run
 
     found = run(model, cohort, out, split, truth, top_k, seed, overwrite)
     for name, shifts in found.shifts.items():

@@ -48,15 +48,15 @@ def ground(
     """Where a sentence is seen: heat map on the scan's own grid, picture, boxes in mm; DICOM for DICOM."""
     k = boxes(top_k)
     with loading():
-        from simcrop.tasks.ground_list import asks_many
+        from simcrop.tasks.grounding.listed import asks_many
 
     if asks_many(ct, report, jobs, out):
-        from simcrop.tasks.ground_asked import Asked
-        from simcrop.tasks.ground_jobs import ground_many
+        from simcrop.tasks.grounding.asked import Asked
+        from simcrop.tasks.grounding.jobs import ground_many
 
         asked = Asked(k, fine, whole, threshold)
         tell(ground_many(model, ct, sentence or [], report, jobs, out, asked, resume, overwrite, rescale))
-    from simcrop.tasks.ground import ground as run
+    from simcrop.tasks.grounding.ground import ground as run
 
     done = run(model, ct, sentence or [], report, out, k, overwrite, rescale, fine, whole, threshold)
     for note in done.notes:

@@ -45,8 +45,8 @@ def ground_eval(
 ) -> None:
     """Do sentences find what they name? Their maps against masks, beside chance, prior and a random encoder."""
     with loading():
-        from simcrop.tasks.ground_eval import GroundEvalOptions
-        from simcrop.tasks.ground_eval import ground_eval as run
+        from simcrop.tasks.grounding.ground_eval import GroundEvalOptions
+        from simcrop.tasks.grounding.ground_eval import ground_eval as run
 
     options = GroundEvalOptions(split, train, choose, truth, sentences, top_k, seed, train_cohort)
     found = run(model, cohort, out, options, resume, overwrite)

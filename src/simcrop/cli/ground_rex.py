@@ -43,8 +43,8 @@ def ground_rex(
     if check is not None and model is not None and cohort is not None:
         raise typer.BadParameter("--check ZIP needs no model: simcrop ground-rex COHORT --check ZIP")
     with loading():
-        from simcrop.tasks.ground_rex import check_submission, told
-        from simcrop.tasks.ground_rex import ground_rex as run
+        from simcrop.tasks.grounding.ground_rex import check_submission, told
+        from simcrop.tasks.grounding.ground_rex import ground_rex as run
 
     if check is not None:
         sound = check_submission(check, Path(model) if model else None, split, scans)

@@ -19,7 +19,7 @@ def methods(
     if size not in SIZES:
         raise SimcropError("bad-setting", f"--size {size}: expected {' or '.join(SIZES)}")
     with loading():
-        from simcrop.tasks.methods import as_text, described
+        from simcrop.tasks.training.methods import as_text, described
 
         rows = described(size)
     typer.echo(json.dumps([row.as_tree for row in rows], indent=1) if as_json else as_text(rows))

@@ -64,7 +64,7 @@ def ingest(
 ) -> None:
     """Raw scans and reports into a cohort store. Interrupted, the same command continues."""
     with loading():
-        from simcrop.tasks.ingest import IngestOptions, ingest_as, merge_shards
+        from simcrop.tasks.cohorts.ingest import IngestOptions, ingest_as, merge_shards
 
     del resume  # state is kept per scan: the same command always continues
     options = IngestOptions(layout, spacing, antialias, codec, pseudonymise, reports, key, split, rescale)
@@ -99,7 +99,7 @@ def embed(
 ) -> None:
     """One feature vector per scan, as a table or as others store them; or all patch tokens."""
     with loading():
-        from simcrop.tasks.embed import embed as run
+        from simcrop.tasks.features.embed import embed as run
 
     done = run(model, source, out, resume, overwrite, ray, rescale, form, tokens)
     typer.echo(f"{done.scans} scans in {done.where}")

@@ -26,9 +26,9 @@ def segment(
     """Learn to mark organs from masks, and judge it on scans held out. Many processes: torchrun -m simcrop segment"""
     with loading():
         from simcrop.config import load_recipe
-        from simcrop.tasks.segment import SegmentOptions
-        from simcrop.tasks.segment import segment as run
-        from simcrop.tasks.segment_folds import segment_folds
+        from simcrop.tasks.segmentation.folds import segment_folds
+        from simcrop.tasks.segmentation.segment import SegmentOptions
+        from simcrop.tasks.segmentation.segment import segment as run
 
     settings, options = load_recipe(recipe, set_), SegmentOptions(tolerance_mm)
     if folds is None:

@@ -19,7 +19,7 @@ def segment_predict(
 ) -> None:
     """Masks on each scan's own grid: NIfTI, for DICOM also DICOM SEG; volumes in ml."""
     with loading():
-        from simcrop.tasks.segment_predict import segment_predict as run
+        from simcrop.tasks.segmentation.segment_predict import segment_predict as run
 
     done = run(model, source, out, resume, overwrite, rescale)
     for note in done.notes:

@@ -31,8 +31,8 @@ def export(
 ) -> None:
     """A model folder for others, with a model card; no place of a file in it."""
     with loading():
-        from simcrop.tasks.card import CardOptions
-        from simcrop.tasks.export import export as run_export
+        from simcrop.tasks.sharing.card import CardOptions
+        from simcrop.tasks.sharing.export import export as run_export
 
     options = CardOptions(licence, data_licence, tuple(results or ()))
     done = run_export(run, out, options, onnx, overwrite)
@@ -54,8 +54,8 @@ def push(
 ) -> None:
     """Send an exported model to the Hugging Face Hub; of a run a card is written on the way."""
     with loading():
-        from simcrop.tasks.card import CardOptions
-        from simcrop.tasks.push import push as run_push
+        from simcrop.tasks.sharing.card import CardOptions
+        from simcrop.tasks.sharing.push import push as run_push
 
     options = CardOptions(licence, data_licence, tuple(results or ()))
     done = run_push(run, to, private, options, onnx)
@@ -69,7 +69,7 @@ def bundle(
 ) -> None:
     """One folder with model, text encoder and tokenizer, for machines without a network."""
     with loading():
-        from simcrop.tasks.bundle import bundle as run
+        from simcrop.tasks.sharing.bundle import bundle as run
 
     done = run(model, out, overwrite)
     typer.echo(f"{done.files} files, {done.bytes / 2**20:.0f} MB, in {out}")

@@ -29,8 +29,8 @@ def similar(
 ) -> None:
     """The nearest studies with their reports, by the cosine of pooled features, exactly."""
     with loading():
-        from simcrop.tasks.similar import SimilarOptions
-        from simcrop.tasks.similar import similar as run
+        from simcrop.tasks.retrieval.similar import SimilarOptions
+        from simcrop.tasks.retrieval.similar import similar as run
 
     options = SimilarOptions(top, pool, other_patients, rescale)
     for near in run(model, cohort, scan, out, options, overwrite):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from simcrop.config import Recipe, load_recipe
 from simcrop.engine.progress import Progress
-from simcrop.tasks.pretrain import pretrain, untrained
+from simcrop.tasks.training.pretrain import pretrain, untrained
 
 BASE = "simcrop-plus-tiny"
 SHARED = ("input", "init", "aug", "optim", "engine", "checkpoint")

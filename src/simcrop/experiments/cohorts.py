@@ -12,9 +12,9 @@ import numpy as np
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.phantom.findings.finding import EASY_KINDS, LABELS
 from simcrop.phantom.truth import Truth, read_truth
-from simcrop.tasks.ingest import ingest
+from simcrop.tasks.cohorts.ingest import ingest
+from simcrop.tasks.cohorts.phantom import phantom
 from simcrop.tasks.labelled import label_matrix
-from simcrop.tasks.phantom import phantom
 
 Part = Literal["pretrain", "probe", "choose", "test"]
 SEEDS: dict[Part, int] = {"pretrain": 1, "probe": 2, "choose": 3, "test": 4}

@@ -18,9 +18,9 @@ from simcrop.experiments.side_by_side import Say
 from simcrop.files.whole import read_json, write_json
 from simcrop.model import load
 from simcrop.phantom.truth import read_truth
+from simcrop.tasks.cohorts.ingest import ingest
+from simcrop.tasks.cohorts.phantom import phantom_in_real_scans
 from simcrop.tasks.folder import read_run
-from simcrop.tasks.ingest import ingest
-from simcrop.tasks.phantom import phantom_in_real_scans
 
 INSERTIONS = 60  # into the scans in turn, each with one to four findings
 QUESTIONS_SEED = 0

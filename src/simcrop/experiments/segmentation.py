@@ -22,13 +22,13 @@ from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.stations import Station, run_stations
 from simcrop.files.whole import write_json
 from simcrop.metrics import Interval
+from simcrop.tasks.cohorts.ingest import ingest
+from simcrop.tasks.cohorts.phantom import phantom
 from simcrop.tasks.folder import METRICS, RUN, open_folder, write_metrics
-from simcrop.tasks.ingest import ingest
-from simcrop.tasks.phantom import phantom
-from simcrop.tasks.pretrain import pretrain
-from simcrop.tasks.probe_figures import bounds, without_nan
-from simcrop.tasks.segment import segment
-from simcrop.tasks.segment_table import read_table
+from simcrop.tasks.probing.figures import bounds, without_nan
+from simcrop.tasks.segmentation.segment import segment
+from simcrop.tasks.segmentation.table import read_table
+from simcrop.tasks.training.pretrain import pretrain
 
 RANDOM, PRETRAINED = "random", "pre-trained"
 ARMS = (PRETRAINED, RANDOM)  # the difference is the first less the second

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from simcrop.errors import SimcropError
 from simcrop.evaluation.marks import MEANS, mark_of
-from simcrop.tasks.ground import boxes, measures
+from simcrop.tasks.grounding.ground import boxes, measures
 from simcrop.viewer import bodies, replies
 from simcrop.viewer.alike import alike, compared, make_vectors, vectors_known
 from simcrop.viewer.exports import export, exported

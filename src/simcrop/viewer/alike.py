@@ -8,8 +8,8 @@ from typing import Any
 
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
-from simcrop.tasks.feature_source import source_of
-from simcrop.tasks.similar import SimilarOptions, nearest_studies, query_of
+from simcrop.tasks.features.source import source_of
+from simcrop.tasks.retrieval.similar import SimilarOptions, nearest_studies, query_of
 from simcrop.viewer import replies
 from simcrop.viewer.catalogue import Entry
 from simcrop.viewer.shown import unnamed

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from simcrop.data.guess import shown
 from simcrop.data.readers.series_headers import is_series
 from simcrop.errors import SimcropError
-from simcrop.tasks.ground import lead, write_results
-from simcrop.tasks.ground_asked import Asked, write_dicom
+from simcrop.tasks.grounding.asked import Asked, write_dicom
+from simcrop.tasks.grounding.ground import lead, write_results
 from simcrop.viewer.bodies import Exported
 from simcrop.viewer.catalogue import Entry
 from simcrop.viewer.refusals import not_found

@@ -18,7 +18,7 @@ from simcrop.data.store.format import COHORT, STUDIES
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.tasks.folder import read_run
-from simcrop.tasks.ground_list import is_one_report
+from simcrop.tasks.grounding.listed import is_one_report
 from simcrop.viewer.catalogue import Catalogue, Entry, key_of, of_cohort
 
 UNFINISHED = "ingest.jsonl"

@@ -5,8 +5,8 @@ Axes: s study, d features.
 
 import numpy as np
 
-from simcrop.tasks.feature_source import FeatureSource
-from simcrop.tasks.similar_page import Query
+from simcrop.tasks.features.source import FeatureSource
+from simcrop.tasks.retrieval.similar_page import Query
 from simcrop.viewer.kept import Kept
 
 

@@ -20,9 +20,9 @@ from simcrop.experiments.tables.rows import ROWS
 from simcrop.files.digest import digest_of_names
 from simcrop.metrics.segmentation import ClassScore
 from simcrop.tasks.folder import write_metrics
-from simcrop.tasks.probe_figures import PREDICTIONS, write_predictions
-from simcrop.tasks.segment import facts
-from simcrop.tasks.segment_table import TABLE, JudgedScan, write_table
+from simcrop.tasks.probing.figures import PREDICTIONS, write_predictions
+from simcrop.tasks.segmentation.segment import facts
+from simcrop.tasks.segmentation.table import TABLE, JudgedScan, write_table
 
 SCANS, LABELS = 90, ("Nodule", "Emphysema", "Effusion")
 NAN = float("nan")

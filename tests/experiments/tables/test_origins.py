@@ -13,7 +13,7 @@ from simcrop.experiments.tables import origins
 from simcrop.experiments.tables.jobs import Ground, Job, Pretrain, Probe, Segment, Transfer
 from simcrop.experiments.tables.origins import Digests, refuse_other_origins
 from simcrop.files.digest import digest_of_files
-from simcrop.tasks.probe import ProbeOptions
+from simcrop.tasks.probing.probe import ProbeOptions
 
 
 def written(path: Path, text: str) -> Path:

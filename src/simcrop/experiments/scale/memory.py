@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from simcrop.config import load_recipe
 from simcrop.experiments.scale.asked import Asked
 from simcrop.experiments.speeds import line, speeds
-from simcrop.tasks.cost import Cost
-from simcrop.tasks.counted import counted
+from simcrop.tasks.training.cost import Cost
+from simcrop.tasks.training.counted import counted
 
 FREE = 0.9  # of what a GPU has: the rest is torch's own, and gaps
 PAPER = "simcrop-paper"  # at which memory was measured

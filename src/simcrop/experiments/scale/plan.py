@@ -13,8 +13,8 @@ from simcrop.experiments.scale.memory import Memory, memory_of
 from simcrop.experiments.scale.tables import TableHours, hours_of_tables
 from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.expense import NUMBER, checkpoint_bytes
-from simcrop.tasks.cost import Cost
-from simcrop.tasks.counted import counted
+from simcrop.tasks.training.cost import Cost
+from simcrop.tasks.training.counted import counted
 
 
 @dataclass(frozen=True)

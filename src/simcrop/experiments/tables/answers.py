@@ -17,8 +17,8 @@ from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.places import Places
 from simcrop.files.whole import read_json
 from simcrop.tasks.folder import METRICS
-from simcrop.tasks.probe_figures import PREDICTIONS
-from simcrop.tasks.segment_table import read_table
+from simcrop.tasks.probing.figures import PREDICTIONS
+from simcrop.tasks.segmentation.table import read_table
 
 COLUMNS = ("share", "seed", "id", "patient", "label", "score", "truth")  # of predictions.parquet
 NOT_YET, NOT_FINISHED, OTHER_SCANS = (

@@ -21,8 +21,8 @@ from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import Row
 from simcrop.files.whole import read_json, write_json
 from simcrop.model.folder import CONFIG, WEIGHTS
-from simcrop.tasks.cost import cost_of
 from simcrop.tasks.folder import read_run
+from simcrop.tasks.training.cost import cost_of
 
 MACHINES = "machines.json"
 

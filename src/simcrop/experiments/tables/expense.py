@@ -13,9 +13,9 @@ from simcrop.config import Recipe
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.jobs import Job, Pretrain, Probe, Segment, Transfer
-from simcrop.tasks.cost import Cost
-from simcrop.tasks.counted import counted
-from simcrop.tasks.training_samples import training_studies
+from simcrop.tasks.training.cost import Cost
+from simcrop.tasks.training.counted import counted
+from simcrop.tasks.training.samples import training_studies
 
 NUMBER = 4  # bytes of a weight, and of a feature
 WAYS = 2  # of pooling, both of which are kept

@@ -17,12 +17,12 @@ from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import write_json
 from simcrop.tasks.folder import METRICS, RUN, read_run, start_folder
-from simcrop.tasks.ground import ground
+from simcrop.tasks.grounding.ground import ground
 from simcrop.tasks.labelled import label_matrix
-from simcrop.tasks.pretrain import pretrain, untrained
-from simcrop.tasks.probe import ProbeOptions, probe
-from simcrop.tasks.segment import segment
-from simcrop.tasks.transfer import transfer
+from simcrop.tasks.probing.probe import ProbeOptions, probe
+from simcrop.tasks.probing.transfer import transfer
+from simcrop.tasks.segmentation.segment import segment
+from simcrop.tasks.training.pretrain import pretrain, untrained
 
 HELD_OUT = ("test", "valid")  # the first of these that a cohort has is judged by
 SHOWN = 3  # scans of Fig. 4

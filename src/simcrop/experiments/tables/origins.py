@@ -15,7 +15,7 @@ from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import read_json, write_json
 from simcrop.model.folder import CONFIG, WEIGHTS
 from simcrop.tasks.folder import METRICS, read_run
-from simcrop.tasks.probe_heads import HEADS
+from simcrop.tasks.probing.heads import HEADS
 
 
 @dataclass

@@ -14,9 +14,9 @@ from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import ORGAN_TEXTS
 from simcrop.experiments.tables.sources import Sources
+from simcrop.tasks.cohorts.ingest import ingest
+from simcrop.tasks.cohorts.phantom import phantom
 from simcrop.tasks.folder import METRICS
-from simcrop.tasks.ingest import ingest
-from simcrop.tasks.phantom import phantom
 
 SEEDS = 700  # of phantoms: none of another experiment
 TEXTS = ("desc_info.json", "conc_info.json")  # in the raw folder, findings and conclusions by organ

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from simcrop.tasks.counted import ORGAN_TEXTS
+from simcrop.tasks.training.counted import ORGAN_TEXTS
 
 Size = Literal["paper", "tiny"]
 SSL, VLP, OURS, BEYOND = "3D Med-SSL", "3D Med-VLP", "ours", "beyond the paper"
