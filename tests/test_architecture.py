@@ -14,6 +14,7 @@ import simcrop
 
 SOURCE = Path(simcrop.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
+WITH_ROOMS = {"data", "tasks"}
 ENTRANCES = {"", "__main__"}  # the package itself and `python -m simcrop`, which only hand on
 FILES = sorted(SOURCE.rglob("*.py"))
 
@@ -37,9 +38,9 @@ def imports(path: Path) -> set[str]:
 
 
 def wing_of(parts: tuple[str, ...]) -> str:
-    """`("data", "store", "cohort")` -> `data.store`: a folder or file of the package, of `data` each of its rooms."""
-    if parts[:1] == ("data",) and len(parts) > 1 and (SOURCE / "data" / parts[1]).is_dir():
-        return f"data.{parts[1]}"
+    """`("data", "store", "cohort")` -> `data.store`: a folder or file of the package, or a room of one that has rooms."""
+    if len(parts) > 1 and parts[0] in WITH_ROOMS and SOURCE.joinpath(*parts[:2]).is_dir():
+        return ".".join(parts[:2])
     return parts[0] if parts else ""
 
 

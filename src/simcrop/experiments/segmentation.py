@@ -25,7 +25,7 @@ from simcrop.metrics import Interval
 from simcrop.tasks.cohorts.ingest import ingest
 from simcrop.tasks.cohorts.phantom import phantom
 from simcrop.tasks.folder import METRICS, RUN, open_folder, write_metrics
-from simcrop.tasks.probing.figures import bounds, without_nan
+from simcrop.tasks.intervals import bounds, without_nan
 from simcrop.tasks.segmentation.segment import segment
 from simcrop.tasks.segmentation.table import read_table
 from simcrop.tasks.training.pretrain import pretrain

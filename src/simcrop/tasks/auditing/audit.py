@@ -24,8 +24,8 @@ from simcrop.tasks.auditing.page import write_page
 from simcrop.tasks.auditing.tables import OTHER_SCAN, answers_in, left_out, presence_table, sentence_table
 from simcrop.tasks.features.cohort_features import model_digest
 from simcrop.tasks.folder import staged, write_metrics
+from simcrop.tasks.intervals import bounds, without_nan
 from simcrop.tasks.labelled import patients_of, provenance_note, rows_in, studies_of
-from simcrop.tasks.probing.figures import bounds, without_nan
 
 SENTENCES, PRESENCE = "sentences.parquet", "presence.parquet"
 

@@ -11,7 +11,7 @@ from simcrop.figures.intervals import Bar, draw_intervals
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval
 from simcrop.tasks.auditing.tables import OTHER_SCAN
-from simcrop.tasks.probing.page import written
+from simcrop.tasks.intervals import written
 
 EXAMPLE = {
     "asserts": "There is a nodule in the left upper lobe.",

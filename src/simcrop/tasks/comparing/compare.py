@@ -22,8 +22,9 @@ from simcrop.tasks.comparing.retrieval import RANKS, compare_retrievals
 from simcrop.tasks.comparing.segmentation import compare_segmentations
 from simcrop.tasks.folder import METRICS, read_run, staged, write_metrics
 from simcrop.tasks.grounding.eval_table import GROUND_EVAL
-from simcrop.tasks.probing.figures import PREDICTIONS, bounds, without_nan
-from simcrop.tasks.probing.page import share_words, written
+from simcrop.tasks.intervals import bounds, without_nan, written
+from simcrop.tasks.probing.figures import PREDICTIONS
+from simcrop.tasks.probing.page import share_words
 from simcrop.tasks.segmentation.table import SEGMENT
 
 RETRIEVE, ZERO_SHOT = "retrieve", "zero-shot"

@@ -22,8 +22,7 @@ from simcrop.tasks.comparing.segmentation import said_p
 from simcrop.tasks.folder import METRICS, staged, write_metrics
 from simcrop.tasks.grounding.eval_page import WORDS
 from simcrop.tasks.grounding.eval_table import KEYS, read_table
-from simcrop.tasks.probing.figures import bounds, without_nan
-from simcrop.tasks.probing.page import written
+from simcrop.tasks.intervals import bounds, without_nan, written
 
 Pair = tuple[int, int]
 

@@ -19,8 +19,7 @@ from simcrop.metrics import interval_of
 from simcrop.metrics.intervals import Interval
 from simcrop.metrics.retrieval import Places
 from simcrop.tasks.folder import METRICS, staged, write_metrics
-from simcrop.tasks.probing.figures import bounds, without_nan
-from simcrop.tasks.probing.page import written
+from simcrop.tasks.intervals import bounds, without_nan, written
 from simcrop.tasks.retrieval.judged import Asked
 from simcrop.tasks.retrieval.page import COUNTS, RANK, RANKS
 

@@ -13,8 +13,7 @@ from simcrop.evaluation.mask_pairs import PairedMeasure, compare_masks
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_names
 from simcrop.tasks.folder import staged, write_metrics
-from simcrop.tasks.probing.figures import bounds, without_nan
-from simcrop.tasks.probing.page import written
+from simcrop.tasks.intervals import bounds, without_nan, written
 from simcrop.tasks.segmentation.page import measure_words
 from simcrop.tasks.segmentation.table import JudgedScan, read_table
 

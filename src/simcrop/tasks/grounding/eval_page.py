@@ -11,7 +11,7 @@ from simcrop.evaluation.ground_summary import GROUPS, Group, groups_of
 from simcrop.figures.intervals import Bar, draw_intervals
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval
-from simcrop.tasks.probing.page import written
+from simcrop.tasks.intervals import written
 
 WORDS = {
     "hit": "pointing hits",

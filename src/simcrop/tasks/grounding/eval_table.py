@@ -14,7 +14,7 @@ from simcrop.evaluation.ground_scores import MEASURES, Judged
 from simcrop.evaluation.ground_summary import GROUPS, Group, groups_of
 from simcrop.files.whole import write_whole
 from simcrop.metrics.intervals import Interval
-from simcrop.tasks.probing.figures import bounds, without_nan
+from simcrop.tasks.intervals import bounds, without_nan
 
 GROUND_EVAL = "ground-eval"  # the verb
 SENTENCES = "sentences.csv"

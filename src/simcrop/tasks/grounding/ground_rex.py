@@ -39,8 +39,8 @@ from simcrop.tasks.grounding.rex_judged import (
 )
 from simcrop.tasks.grounding.rex_page import WHOSE, write_page
 from simcrop.tasks.grounding.rex_submission import Checked, Shape, check_zip, write_zip
+from simcrop.tasks.intervals import without_nan
 from simcrop.tasks.labelled import provenance_note, studies_of
-from simcrop.tasks.probing.figures import without_nan
 
 VERB, THRESHOLD, ZIP, PAGE = "ground-rex", "threshold.json", "submission.zip", "report.html"
 

@@ -3,7 +3,6 @@ label.
 """
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from simcrop.evaluation.classes import JudgedClasses
 from simcrop.evaluation.judgement import Judgement
 from simcrop.evaluation.subgroups import Subgroup
 from simcrop.files.whole import write_whole
-from simcrop.metrics.intervals import Interval
+from simcrop.tasks.intervals import bounds
 
 PREDICTIONS = "predictions.parquet"
 # A drawn cohort that is told apart without error has no line.
@@ -71,12 +70,6 @@ def class_block(judged: JudgedClasses) -> dict[str, Any]:
     }
 
 
-def bounds(name: str, found: Interval, draws: bool = False) -> dict[str, float]:
-    """With `draws`: in how many drawn cohorts it was defined, too."""
-    limits = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    return limits | ({f"{name}_draws": found.draws} if draws else {})
-
-
 def group_rows(groups: Sequence[Subgroup]) -> list[dict[str, Any]]:
     """One entry per subgroup; `macro_auroc` is null where no label has enough positives."""
     return [
@@ -89,15 +82,6 @@ def group_rows(groups: Sequence[Subgroup]) -> list[dict[str, Any]]:
         }
         for group in groups
     ]
-
-
-def without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(value, dict):
-        return {name: without_nan(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def write_predictions(

@@ -15,6 +15,7 @@ from simcrop.figures.bars import side_by_side
 from simcrop.figures.page import Page
 from simcrop.figures.unit import draw_calibration, draw_precision, draw_roc
 from simcrop.metrics.intervals import Interval
+from simcrop.tasks.intervals import written
 from simcrop.tasks.probing.fits import Judged, Repeated
 from simcrop.tasks.probing.sides import Sides
 
@@ -166,13 +167,6 @@ def add_training(page: Page, shares: Sequence[tuple[float, Repeated]]) -> None:
         ],
         ["learned from", "settings", "rate", "batch", "steps / warm-up", "patience", "steps taken"],
     )
-
-
-def written(found: Interval) -> str:
-    """`.842 [.80, .88]`, which no table breaks in two lines, or a dash."""
-    if np.isnan(found.value):
-        return "–"
-    return f"{found.value:.3f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "−").replace(" ", "\u00a0")
 
 
 def share_words(share: float) -> str:

@@ -24,15 +24,9 @@ from simcrop.tasks.columns import column_of
 from simcrop.tasks.features.augmented_views import drawn_with_views, refuse_views, rows_with_views, with_views
 from simcrop.tasks.features.source import FeatureSource, source_of
 from simcrop.tasks.folder import staged, write_metrics
+from simcrop.tasks.intervals import without_nan
 from simcrop.tasks.labelled import refuse_poor_share
-from simcrop.tasks.probing.figures import (
-    PREDICTIONS,
-    block,
-    class_block,
-    group_rows,
-    without_nan,
-    write_predictions,
-)
+from simcrop.tasks.probing.figures import PREDICTIONS, block, class_block, group_rows, write_predictions
 from simcrop.tasks.probing.fits import Drawn, Fitting, Judged, Repeated, judged_by_frequency
 from simcrop.tasks.probing.heads import HEADS, LOGISTIC, save_heads
 from simcrop.tasks.probing.kept_fits import KeptFits

@@ -18,8 +18,9 @@ from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.tasks.features.source import FeatureSource, source_of
 from simcrop.tasks.folder import staged, write_metrics
+from simcrop.tasks.intervals import without_nan
 from simcrop.tasks.labelled import label_matrix, labelled, patients_of, rows_in, varying
-from simcrop.tasks.probing.figures import PREDICTIONS, block, without_nan, write_predictions
+from simcrop.tasks.probing.figures import PREDICTIONS, block, write_predictions
 from simcrop.tasks.probing.fits import scores_of
 from simcrop.tasks.probing.heads import HEADS, Heads, load_heads
 from simcrop.tasks.probing.page import (

@@ -23,6 +23,7 @@ from simcrop.model.folder import model_folder, read_config
 from simcrop.tasks.features.cohort_features import model_digest
 from simcrop.tasks.features.kept_scores import kept_scores
 from simcrop.tasks.folder import staged, write_metrics
+from simcrop.tasks.intervals import bounds, without_nan
 from simcrop.tasks.labelled import (
     first_of_each,
     label_matrix,
@@ -33,7 +34,7 @@ from simcrop.tasks.labelled import (
     rows_in,
     varying,
 )
-from simcrop.tasks.probing.figures import PREDICTIONS, block, bounds, without_nan, write_predictions
+from simcrop.tasks.probing.figures import PREDICTIONS, block, write_predictions
 from simcrop.tasks.probing.page import (
     WORDS,
     absent_words,

@@ -13,8 +13,7 @@ import polars as pl
 from simcrop.figures.page import Page
 from simcrop.files.whole import write_whole
 from simcrop.metrics.intervals import Interval
-from simcrop.tasks.probing.figures import bounds, without_nan
-from simcrop.tasks.probing.page import written
+from simcrop.tasks.intervals import bounds, without_nan, written
 from simcrop.tasks.retrieval.judged import OF_SENTENCES, Alike, Asked, Found
 
 RANKS, TYPED = "ranks.parquet", "top_scans.csv"

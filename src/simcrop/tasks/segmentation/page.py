@@ -11,7 +11,7 @@ import numpy as np
 from simcrop.evaluation.segmentation import ClassResult, Measure, Segmented
 from simcrop.figures.mask_cuts import LEGEND
 from simcrop.figures.page import Page
-from simcrop.tasks.probing.page import written
+from simcrop.tasks.intervals import written
 from simcrop.tasks.segmentation.table import JudgedScan
 
 WORST = 10

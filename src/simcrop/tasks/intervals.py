@@ -1,0 +1,28 @@
+"""Figures with their intervals, as every evaluation writes them, in JSON and on pages. No axes or units."""
+
+import math
+from typing import Any
+
+from simcrop.metrics.intervals import Interval
+
+
+def bounds(name: str, found: Interval, draws: bool = False) -> dict[str, float]:
+    """With `draws`: in how many drawn cohorts it was defined, too."""
+    limits = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return limits | ({f"{name}_draws": found.draws} if draws else {})
+
+
+def without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def written(found: Interval) -> str:
+    """`.842 [.80, .88]`, which no table breaks in two lines, or a dash."""
+    if math.isnan(found.value):
+        return "–"
+    return f"{found.value:.3f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "−").replace(" ", "\u00a0")
