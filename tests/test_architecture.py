@@ -14,7 +14,7 @@ import simcrop
 
 SOURCE = Path(simcrop.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
-WITH_ROOMS = {"data", "tasks"}
+WITH_ROOMS = {"data", "evaluation", "tasks"}
 ENTRANCES = {"", "__main__"}  # the package itself and `python -m simcrop`, which only hand on
 FILES = sorted(SOURCE.rglob("*.py"))
 
@@ -38,7 +38,7 @@ def imports(path: Path) -> set[str]:
 
 
 def wing_of(parts: tuple[str, ...]) -> str:
-    """`("data", "store", "cohort")` -> `data.store`: a folder or file of the package, or a room of one that has rooms."""
+    """`("data", "store", "cohort")` -> `data.store`: a folder or file of the package, or a room of it."""
     if len(parts) > 1 and parts[0] in WITH_ROOMS and SOURCE.joinpath(*parts[:2]).is_dir():
         return ".".join(parts[:2])
     return parts[0] if parts else ""

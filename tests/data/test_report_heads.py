@@ -3,7 +3,7 @@
 import pytest
 
 from simcrop.data.report import split_at_heads
-from simcrop.data.report_heads import GUESSED, NO_FINDINGS, NO_HEAD
+from simcrop.data.reports.heads import GUESSED, NO_FINDINGS, NO_HEAD
 
 DRESSED = [
     "CT.FINDINGS:{f}.IMPRESSION:{i}",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simcrop.data.report_leavings import clean_cell, clean_name
+from simcrop.data.reports.leavings import clean_cell, clean_name
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simcrop.data.report_letters import without_list_letters
+from simcrop.data.reports.letters import without_list_letters
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from simcrop.data.report import split_at_heads
-from simcrop.data.report_signature import without_signature
+from simcrop.data.reports.signature import without_signature
 
 SIGNATURES = """
 Dr. John Stone

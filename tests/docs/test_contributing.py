@@ -25,7 +25,7 @@ import json, sys
 from pathlib import Path
 from simcrop.config import load_recipe
 from simcrop.data.layouts import list_studies
-from simcrop.evaluation.protocol import read_protocol
+from simcrop.evaluation.wording.protocol import read_protocol
 from simcrop.objectives.needs import Components
 from simcrop.objectives.registry import methods
 

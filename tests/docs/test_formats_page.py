@@ -10,7 +10,7 @@ from simcrop.data.store import format as cohort_files
 from simcrop.data.store.findings import FINDINGS_SCHEMA
 from simcrop.data.store.schema import LEDGER_COLUMNS, STUDY_SCHEMA
 from simcrop.engine import checkpoint
-from simcrop.evaluation.ground_scores import MEASURES, WHO
+from simcrop.evaluation.grounding.scores import MEASURES, WHO
 from simcrop.files import embedding_files, embeddings
 from simcrop.model import folder, manifest, onnx_encoder
 from simcrop.tasks import folder as any_folder

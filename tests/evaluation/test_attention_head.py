@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from simcrop.evaluation.head_settings import HeadSettings
-from simcrop.evaluation.head_training import fit_trained
-from simcrop.evaluation.tokens import Tokens
+from simcrop.evaluation.heads.settings import HeadSettings
+from simcrop.evaluation.heads.tokens import Tokens
+from simcrop.evaluation.heads.training import fit_trained
 
 
 def tokens_of(values: list[np.ndarray]) -> Tokens:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from simcrop.evaluation.claims import claim_of, kinds_of, negate
-from simcrop.evaluation.perturb import found_in
+from simcrop.evaluation.wording.claims import claim_of, kinds_of, negate
+from simcrop.evaluation.wording.perturb import found_in
 
 ASSERT = (
     "There is a nodule in the left upper lobe.",

@@ -17,9 +17,9 @@ from sklearn.metrics import (
 from sklearn.preprocessing import StandardScaler
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.classes import judge_classes, named, one_of, probabilities_of
+from simcrop.evaluation.heads.classes import judge_classes, named, one_of, probabilities_of
+from simcrop.evaluation.heads.probe import STRENGTHS, fit_at, fit_probe
 from simcrop.evaluation.judgement import judge
-from simcrop.evaluation.probe import STRENGTHS, fit_at, fit_probe
 from simcrop.metrics import resampled
 
 NAN, NAMES = float("nan"), ("Normal", "CP", "NCP")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.finding_threshold import (
+from simcrop.evaluation.grounding.finding_threshold import (
     LEVELS,
     Counted,
     Scale,

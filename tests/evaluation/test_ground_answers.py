@@ -3,7 +3,7 @@
 import numpy as np
 from nibabel.affines import apply_affine
 
-from simcrop.evaluation.ground_answers import distances_mm
+from simcrop.evaluation.grounding.answers import distances_mm
 
 
 def test_distances_are_those_to_the_nearest_voxel_and_nothing_within_the_lesion() -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simcrop.evaluation.ground_answers import ScanAnswers, score
-from simcrop.evaluation.ground_questions import GroundQuestion
-from simcrop.evaluation.ground_scores import Priors, judge, priors_of, thresholds_of
-from simcrop.evaluation.ground_summary import defined, groups_of, says_nothing, summary_of
+from simcrop.evaluation.grounding.answers import ScanAnswers, score
+from simcrop.evaluation.grounding.questions import GroundQuestion
+from simcrop.evaluation.grounding.scores import Priors, judge, priors_of, thresholds_of
+from simcrop.evaluation.grounding.summary import defined, groups_of, says_nothing, summary_of
 
 N = 5
 OUT = -np.inf

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.head_settings import LabelKind, read_table, settings_for
+from simcrop.evaluation.heads.settings import LabelKind, read_table, settings_for
 from simcrop.evaluation.shipped import shipped_names
 
 # Data set, share, batch, rate, steps, warm-up, patience: as the public code has them.

@@ -12,8 +12,11 @@ import torch
 from sklearn.metrics import log_loss
 from torch import nn
 
-from simcrop.evaluation.head_settings import HeadSettings
-from simcrop.evaluation.head_training import (
+from simcrop.evaluation.heads.held_out import held_out
+from simcrop.evaluation.heads.settings import HeadSettings
+from simcrop.evaluation.heads.tokens import Tokens
+from simcrop.evaluation.heads.trained import AttentionHead, LinearHead, attended
+from simcrop.evaluation.heads.training import (
     Epoch,
     asked_of,
     fit_trained,
@@ -22,9 +25,6 @@ from simcrop.evaluation.head_training import (
     summed_loss,
     trained,
 )
-from simcrop.evaluation.held_out import held_out
-from simcrop.evaluation.tokens import Tokens
-from simcrop.evaluation.trained_head import AttentionHead, LinearHead, attended
 
 NAN = float("nan")
 SETTINGS = HeadSettings(batch=8, lr=1e-2, steps=30, warmup=5, patience=50)
@@ -208,7 +208,7 @@ def test_tokens_are_read_in_batches_and_a_batch_is_what_it_is_in_parts(
     values = [rng.normal(size=(3, 5)).astype(np.float32) for _ in range(24)]
     truth, heads = (rng.random((24, 2)) < 0.5).astype(float), []
     for size in (5, 100):
-        monkeypatch.setattr("simcrop.evaluation.tokens.SCANS_AT_ONCE", size)
+        monkeypatch.setattr("simcrop.evaluation.heads.tokens.SCANS_AT_ONCE", size)
         settings = replace_settings(batch=20, steps=12)
         heads.append(fit_trained("attention", tokens_of(values), truth, np.arange(24), 0, settings))
     for one, other in zip(*(head.module.parameters() for head in heads), strict=True):
@@ -224,7 +224,7 @@ def test_ends_by_patience_after_the_warm_up_and_keeps_the_best_epoch(monkeypatch
         return replace(epoch, held_out_loss=1.0, held_out_auroc=next(reached))
 
     states: list[torch.Tensor] = []
-    monkeypatch.setattr("simcrop.evaluation.head_training.judged", judged)
+    monkeypatch.setattr("simcrop.evaluation.heads.training.judged", judged)
     told: list[int] = []
     settings = replace_settings(batch=100, steps=200, warmup=12, patience=6)  # one step is an epoch
     head = fit_trained("linear", features, truth, patients, 0, settings, tell=told.append)

@@ -7,7 +7,7 @@ import pytest
 
 from simcrop.data.layouts.rad_chestct import CLASSES
 from simcrop.errors import SimcropError
-from simcrop.evaluation.label_map import map_between, read_map
+from simcrop.evaluation.heads.label_map import map_between, read_map
 from simcrop.phantom.findings.finding import LABELS
 
 FIG_2 = "ct-rate-to-rad-chestct"

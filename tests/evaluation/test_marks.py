@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from simcrop.data.report import sentences
-from simcrop.evaluation.claims import kinds_of
-from simcrop.evaluation.marks import MARKS, MEANS, clauses, mark_of, marks_of, undenied
+from simcrop.evaluation.wording.claims import kinds_of
+from simcrop.evaluation.wording.marks import MARKS, MEANS, clauses, mark_of, marks_of, undenied
 
 BY_HAND = Path(__file__).with_name("marked_sentences.csv")
 

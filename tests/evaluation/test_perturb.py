@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from simcrop.data.report import sentences
-from simcrop.evaluation.perturb import (
+from simcrop.evaluation.wording.perturb import (
     ALSO_TRUE,
     NO_RULE,
     PERTURBATIONS,

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.probe import STRENGTHS, choose, fit_at, fit_probe, patient_folds
-from simcrop.evaluation.views import VIEWS
+from simcrop.evaluation.heads.probe import STRENGTHS, choose, fit_at, fit_probe, patient_folds
+from simcrop.evaluation.heads.views import VIEWS
 from simcrop.metrics import best_threshold
 
 NAN = float("nan")
@@ -168,6 +168,6 @@ def test_threshold_comes_from_scans_that_were_held_out() -> None:
 
 def test_of_many_scans_one_fold_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels, patients = world(0)
-    monkeypatch.setattr("simcrop.evaluation.probe.MANY", 50)
+    monkeypatch.setattr("simcrop.evaluation.heads.probe.MANY", 50)
     held_out = choose(features, labels, patients, 1, STRENGTHS, ("zscore",)).held_out[:, 0]
     assert 18 <= (~np.isnan(held_out)).sum() <= 22

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.protocol import PACKAGE, read_protocol
 from simcrop.evaluation.shipped import shipped_names
+from simcrop.evaluation.wording.protocol import PACKAGE, read_protocol
 from simcrop.phantom.findings.finding import LABELS
 
 

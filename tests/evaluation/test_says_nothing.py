@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simcrop.evaluation.audit import Answers, patient_mean, pointing_of, shift_of, shifts_of
-from simcrop.evaluation.says_nothing import told_apart
+from simcrop.evaluation.wording.audit import Answers, patient_mean, pointing_of, shift_of, shifts_of
+from simcrop.evaluation.wording.says_nothing import told_apart
 from simcrop.metrics import auroc
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from simcrop.evaluation.claims import findings
-from simcrop.evaluation.stated import claims_of, level_of, opposite_of
+from simcrop.evaluation.wording.claims import findings
+from simcrop.evaluation.wording.stated import claims_of, level_of, opposite_of
 
 
 @pytest.mark.parametrize(

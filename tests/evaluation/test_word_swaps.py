@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from simcrop.data.report import sentences
-from simcrop.evaluation.word_swaps import paraphrase, swap_findings, swap_lobes, swap_sides
+from simcrop.evaluation.wording.word_swaps import paraphrase, swap_findings, swap_lobes, swap_sides
 
 SIDES = {
     "A nodule is seen in the left upper lobe.": "A nodule is seen in the right upper lobe.",

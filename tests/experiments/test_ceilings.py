@@ -39,7 +39,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ceilings, "draw_cohorts", partial(draw_cohorts, workers=1))
         patch.setattr(ceilings, "readers", lambda *_: FEW)
-        patch.setattr("simcrop.evaluation.probe.FOLDS", 1)
+        patch.setattr("simcrop.evaluation.heads.probe.FOLDS", 1)
         run = partial(reproduce_ceiling, folder, "tiny", SMALL, plan=PLAN, at_once=1)
         with pytest.raises(KeyboardInterrupt):
             run(say=stop_at_the_first)

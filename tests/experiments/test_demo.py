@@ -40,7 +40,7 @@ def quicker() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simcrop.experiments.demo.draw_cohort", partial(draw_cohort, workers=1))
-        patch.setattr("simcrop.evaluation.probe.FOLDS", 1)
+        patch.setattr("simcrop.evaluation.heads.probe.FOLDS", 1)
         patch.setattr("simcrop.experiments.demo_page.PICTURES", LEAST_PICTURES)
         yield
 

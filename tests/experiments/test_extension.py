@@ -54,7 +54,9 @@ def out(tmp_path_factory: pytest.TempPathFactory, said: list[str], tiny_bert: Pa
         patch.setattr(extension, "draw_cohorts", partial(draw_cohorts, workers=1))
         patch.setattr(extension, "BESIDE", FEW_BESIDE)
         patch.setattr("simcrop.experiments.scores.DRAWS", DRAWS)
-        patch.setattr("simcrop.evaluation.probe.FOLDS", 1)  # how a penalty is chosen is tested with the probe
+        patch.setattr(
+            "simcrop.evaluation.heads.probe.FOLDS", 1
+        )  # how a penalty is chosen is tested with the probe
         with pytest.raises(KeyboardInterrupt):
             run(stop_at_the_choice, resume=False)
         assert list(folder.rglob("features/*-choose.npz"))

@@ -50,7 +50,7 @@ def out(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
         patch.setattr(natural, "PARTS", FEW[len(ARMS) :])
         patch.setattr(natural, "SHARE", 0.5)  # a tenth would be one patient
         patch.setattr("simcrop.experiments.scores.DRAWS", 20)
-        patch.setattr("simcrop.evaluation.probe.FOLDS", 1)
+        patch.setattr("simcrop.evaluation.heads.probe.FOLDS", 1)
         run = partial(reproduce_natural, folder, (0,), common, plan=PLAN, at_once=1)
         with pytest.raises(KeyboardInterrupt):
             run(say=stop_at_the_ceiling)

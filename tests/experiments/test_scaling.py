@@ -33,7 +33,7 @@ def out(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
         patch.setattr(scaling, "draw_cohorts", partial(draw_cohorts, workers=1))
         patch.setattr(scaling, "METHODS", METHODS[1:])
         patch.setattr("simcrop.experiments.scores.DRAWS", 20)
-        patch.setattr("simcrop.evaluation.probe.FOLDS", 1)
+        patch.setattr("simcrop.evaluation.heads.probe.FOLDS", 1)
         run = partial(
             reproduce_scaling,
             folder,

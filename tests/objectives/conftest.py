@@ -21,8 +21,8 @@ from simcrop.data.samples.dataset import Sample
 from simcrop.data.samples.text_features import Asked, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
-from simcrop.evaluation.protocol import Protocol
-from simcrop.evaluation.stated import claims_of, level_of, opposite_of
+from simcrop.evaluation.wording.protocol import Protocol
+from simcrop.evaluation.wording.stated import claims_of, level_of, opposite_of
 from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.objectives.method import Objective
 from simcrop.objectives.needs import Components, Prompts

@@ -14,8 +14,8 @@ import torch
 from simcrop.data.report import sentences
 from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import open_cohort
-from simcrop.evaluation.claims import claim_of, kinds_of
-from simcrop.evaluation.perturb import PERTURBATIONS, perturb
+from simcrop.evaluation.wording.claims import claim_of, kinds_of
+from simcrop.evaluation.wording.perturb import PERTURBATIONS, perturb
 from simcrop.model import Model, load
 from simcrop.tasks.auditing.asked import draw_asked, drawn_partners
 from simcrop.tasks.auditing.tables import OTHER_SCAN

@@ -14,8 +14,8 @@ import pytest
 from torch import Tensor
 
 from simcrop.data.store.cohort import open_cohort
-from simcrop.evaluation.augmented import OFFSET_HU, looking_at, shifts
 from simcrop.evaluation.features import middle
+from simcrop.evaluation.heads.augmented import OFFSET_HU, looking_at, shifts
 from simcrop.model import Model, load
 from simcrop.tasks.features.augmented_views import drawn_with_views, rows_with_views
 
@@ -60,7 +60,7 @@ def test_crop_moves_no_further_than_it_may_and_is_never_mirrored(
 ) -> None:
     """Without jitter and noise a view is the plain crop, moved."""
     for name in ("STRETCH", "OFFSET_HU", "NOISE_HU"):
-        monkeypatch.setattr(f"simcrop.evaluation.augmented.{name}", 0.0)
+        monkeypatch.setattr(f"simcrop.evaluation.heads.augmented.{name}", 0.0)
     spec, study = load(line.run).spec, open_cohort(line.cohort)[0]
     room, plain, found = shifts(spec), middle(study, spec), set()
     inner = tuple(slice(2 * by, n - 2 * by) for by, n in zip(room, spec.shape, strict=True))

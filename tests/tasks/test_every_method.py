@@ -32,7 +32,7 @@ def test_a_method_goes_from_its_recipe_to_a_judged_probe(
     method: str, cohort: Path, tmp_path: Path, simcrop: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "simcrop.evaluation.probe.FOLDS", 1
+        "simcrop.evaluation.heads.probe.FOLDS", 1
     )  # how a penalty is chosen is tested with the probe
     settings = [word for setting in COARSE for word in ("--set", setting)]
     run, out = tmp_path / "run", tmp_path / "probe"

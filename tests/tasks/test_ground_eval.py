@@ -17,7 +17,7 @@ from simcrop.data.report import sentences
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import read_mask, text_of
-from simcrop.evaluation.marks import mark_of
+from simcrop.evaluation.wording.marks import mark_of
 from simcrop.model import Model, load
 from simcrop.phantom.truth import read_truth
 from simcrop.tasks.grounding import eval_asked as ground_eval_asked

@@ -15,7 +15,7 @@ import pytest
 
 from simcrop.data.store.cohort import open_cohort
 from simcrop.evaluation.asking import read_mask, text_of
-from simcrop.evaluation.ground_questions import row_of, side_of
+from simcrop.evaluation.grounding.questions import row_of, side_of
 from simcrop.phantom.truth import read_truth
 from simcrop.tasks.grounding.ground_eval import GroundEvalOptions, ground_eval
 

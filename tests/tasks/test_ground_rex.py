@@ -87,9 +87,9 @@ def test_masks_beside_are_of_a_foreign_sentence_and_of_as_many_drawn_patches(
     rex: Any, line: Any, judged: Path
 ) -> None:
     """Slowly: what another sentence's mask is worth on the scan's own grid."""
-    from simcrop.evaluation.finding_beside import drawn_like, foreign_sentences
-    from simcrop.evaluation.finding_maps import maps_of
-    from simcrop.evaluation.finding_threshold import Threshold
+    from simcrop.evaluation.grounding.finding_beside import drawn_like, foreign_sentences
+    from simcrop.evaluation.grounding.finding_maps import maps_of
+    from simcrop.evaluation.grounding.finding_threshold import Threshold
 
     model, cohort = load(line.run), open_cohort(rex.cohort)
     findings, valid = read_findings(cohort), cohort.select("valid")

@@ -14,7 +14,7 @@ import pytest
 from torch import Tensor
 
 from simcrop.data.store.cohort import open_cohort
-from simcrop.evaluation.views import VIEWS
+from simcrop.evaluation.heads.views import VIEWS
 from simcrop.files.digest import digest_of_files
 from simcrop.metrics import auroc
 from simcrop.model import Model, load

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
 
-from simcrop.evaluation import head_training
+from simcrop.evaluation.heads import training as head_training
 from simcrop.tasks.probing import fits as probe_fits
 from simcrop.tasks.probing.heads import load_heads
 

@@ -17,8 +17,8 @@ import torch
 from simcrop.data.layouts import RawStudy, list_studies
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.evaluation.controls import image_scores
-from simcrop.evaluation.protocol import read_protocol
-from simcrop.evaluation.zero_shot import prompts_of
+from simcrop.evaluation.wording.protocol import read_protocol
+from simcrop.evaluation.wording.zero_shot import prompts_of
 from simcrop.model import load
 from simcrop.phantom.findings.finding import LABELS
 from simcrop.tasks.labelled import label_matrix

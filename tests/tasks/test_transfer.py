@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from simcrop.data.layouts.rad_chestct import CLASSES
-from simcrop.evaluation.probe import fit_probe
+from simcrop.evaluation.heads.probe import fit_probe
 from simcrop.metrics import auroc
 from simcrop.phantom.findings.finding import LABELS
 from simcrop.tasks.probing.heads import HEADS, load_heads, save_heads

@@ -13,7 +13,7 @@ import torch
 
 from simcrop.data.samples.dataset import cut
 from simcrop.data.store.cohort import open_cohort
-from simcrop.evaluation.protocol import read_protocol
+from simcrop.evaluation.wording.protocol import read_protocol
 from simcrop.metrics import auroc, best_threshold
 from simcrop.model import Model, load
 

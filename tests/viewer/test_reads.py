@@ -16,7 +16,7 @@ import pytest
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
-from simcrop.evaluation.marks import mark_of
+from simcrop.evaluation.wording.marks import mark_of
 from simcrop.viewer.shown import step_of
 
 

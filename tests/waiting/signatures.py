@@ -12,10 +12,7 @@ from beartype.claw import beartype_packages
 
 # The inner loops of the phantom, and the rules that split a report, are called a million times: basedpyright checks
 # them instead.
-REPORT = {
-    f"simcrop.data.report{part}"
-    for part in ("", "_asides", "_heads", "_leavings", "_letters", "_marks", "_signature", "_stops")
-}
+REPORT = {"simcrop.data.report", "simcrop.data.reports"}
 YAMLS = {
     f"simcrop.{name}"
     for name in ("codes", "label_maps", "probes", "protocols", "published", "recipes", "wordings")

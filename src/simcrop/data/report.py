@@ -3,11 +3,11 @@
 No axes; text in, text out. The rules are for English radiology prose, including prose that was machine translated
 from Turkish ("the T4. vertebra", "clinical lab. blind. follow-up"). In their order:
 
-1. Marks that only lay the text out begin a new sentence and vanish, see `report_marks`.
+1. Marks that only lay the text out begin a new sentence and vanish, see `reports.marks`.
 2. A line break ends a sentence unless the line runs on: an open bracket, a comma, colon, semicolon or small word
    before it, a lower-case letter or a number after it.
 3. A full stop, question mark, exclamation mark or ellipsis ends a sentence unless it stands inside one, see
-   `report_stops`.
+   `reports.stops`.
 4. Semicolons and colons never do: "When examined in the lung window; ..." and "Lungs: ..." say nothing alone.
 5. A piece without a letter belongs to the sentence before it. "Not given." and its like are dropped, and nothing else.
 """
@@ -16,10 +16,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simcrop.data.report_heads import cut_at_heads
-from simcrop.data.report_leavings import clean_cell
-from simcrop.data.report_marks import BREAK, without_layout_marks
-from simcrop.data.report_stops import LAYOUT, split_block
+from simcrop.data.reports.heads import cut_at_heads
+from simcrop.data.reports.leavings import clean_cell
+from simcrop.data.reports.marks import BREAK, without_layout_marks
+from simcrop.data.reports.stops import LAYOUT, split_block
 from simcrop.errors import SimcropError
 
 LARGEST_FILE = 1_000_000  # bytes; the longest real report seen is a hundredth of it
@@ -73,7 +73,7 @@ def read_report_text(path: str | Path) -> str:
 
 
 def split_at_heads(text: str) -> Report:
-    """A whole report, with or without heads, see `report_heads`."""
+    """A whole report, with or without heads, see `reports.heads`."""
     sections = cut_at_heads(text)
     return Report(sections.findings, sections.impression, sections.headed, sections.note)
 

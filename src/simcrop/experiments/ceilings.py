@@ -15,7 +15,7 @@ import numpy as np
 from simcrop.config import load_recipe
 from simcrop.data.split import some_patients
 from simcrop.errors import SimcropError
-from simcrop.evaluation.learnability import (
+from simcrop.evaluation.heads.learnability import (
     learnability_by_hand,
     learnability_supervised,
     statistics_of_patches,

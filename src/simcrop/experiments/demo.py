@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from simcrop.evaluation.learnability import learnability_supervised
+from simcrop.evaluation.heads.learnability import learnability_supervised
+from simcrop.evaluation.heads.probe import fit_probe
 from simcrop.evaluation.pointing_game import score_pointing_game
-from simcrop.evaluation.probe import fit_probe
 from simcrop.evaluation.retrieval import measure_retrieval
 from simcrop.experiments.arms import Arm, supervised
 from simcrop.experiments.cached import CachedFeatures, cached_features

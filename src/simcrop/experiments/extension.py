@@ -14,7 +14,7 @@ import numpy as np
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import Pooling
-from simcrop.evaluation.learnability import (
+from simcrop.evaluation.heads.learnability import (
     learnability_by_hand,
     learnability_supervised,
     statistics_of_patches,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simcrop.evaluation.heads.probe import fit_probe
 from simcrop.evaluation.pointing_game import Pointed, chance, point, prior_maps
-from simcrop.evaluation.probe import fit_probe
-from simcrop.evaluation.says_nothing import told_apart
+from simcrop.evaluation.wording.says_nothing import told_apart
 from simcrop.metrics import Interval, interval_of, macro_auroc, resampled
 from simcrop.metrics.ranking import mean_of_defined
 

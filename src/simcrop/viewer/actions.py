@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.marks import MEANS, mark_of
+from simcrop.evaluation.wording.marks import MEANS, mark_of
 from simcrop.tasks.grounding.ground import boxes, measures
 from simcrop.viewer import bodies, replies
 from simcrop.viewer.alike import alike, compared, make_vectors, vectors_known

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 import simcrop
 from simcrop.errors import SimcropError
-from simcrop.evaluation.marks import MEANS, mark_of
+from simcrop.evaluation.wording.marks import MEANS, mark_of
 from simcrop.viewer import bodies, replies
 from simcrop.viewer.catalogue import Entry
 from simcrop.viewer.regions import regions

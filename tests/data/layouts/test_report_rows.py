@@ -9,7 +9,7 @@ import pytest
 
 from simcrop.data.layouts import ListingOptions, list_studies
 from simcrop.data.layouts.report_rows import read_rows
-from simcrop.data.report_heads import GUESSED, NO_FINDINGS, NO_HEAD
+from simcrop.data.reports.heads import GUESSED, NO_FINDINGS, NO_HEAD
 from simcrop.errors import SimcropError
 
 ROWS: list[dict[str, Any]] = [

@@ -14,7 +14,7 @@ from simcrop.data.quality.facts import (
     reports,
     without_places,
 )
-from simcrop.data.report_heads import NO_HEAD
+from simcrop.data.reports.heads import NO_HEAD
 from simcrop.data.store.cohort import Cohort
 
 INDEX = pl.DataFrame(

@@ -15,7 +15,7 @@ import pytest
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_ground import Sought, dicom_results
 from simcrop.data.writers.dicom_report import MARK, MARKED
-from simcrop.evaluation.marks import MARKS, mark_of
+from simcrop.evaluation.wording.marks import MARKS, mark_of
 
 SENTENCES = {"denied": "No effusion.", "affirmed": "A nodule on the left.", "normal": "The heart is normal."}
 

@@ -77,7 +77,7 @@ def table(
     monkeypatch.setattr(reproduce, "draw", copied)
     monkeypatch.setattr("simcrop.experiments.scores.DRAWS", 20)
     monkeypatch.setattr(
-        "simcrop.evaluation.probe.FOLDS", 1
+        "simcrop.evaluation.heads.probe.FOLDS", 1
     )  # how a penalty is chosen is tested with the probe
 
     small = (f"text.model={tiny_bert}", "text.report_length=96", "text.sentence_length=40")

@@ -21,7 +21,7 @@ from simcrop.data.hounsfield import hint_from_ct_rate
 from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps
 from simcrop.data.layouts.raw import Listing, RawStudy, Refusal, brief
 from simcrop.data.layouts.table import Row, label_of, not_utf8, read_table
-from simcrop.data.report_leavings import clean_cell
+from simcrop.data.reports.leavings import clean_cell
 from simcrop.errors import SimcropError
 
 SPLITS = ("train", "valid")

@@ -12,7 +12,7 @@ from typing import Any
 from simcrop.data.layouts.raw import Refusal
 from simcrop.data.layouts.table import Row, not_utf8, read_table
 from simcrop.data.report import read_report_text
-from simcrop.data.report_leavings import clean_cell, clean_name
+from simcrop.data.reports.leavings import clean_cell, clean_name
 from simcrop.errors import SimcropError
 
 SPREADSHEETS = (".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers")

@@ -24,7 +24,7 @@ from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, 
 from simcrop.data.layouts.table import Row, label_of
 from simcrop.data.readers.header_names import SERIES, HeaderNames, header_names, keyword_of
 from simcrop.data.report import Report, split_at_heads
-from simcrop.data.report_signature import without_signature
+from simcrop.data.reports.signature import without_signature
 
 Identify = Callable[[Path], HeaderNames | None]
 

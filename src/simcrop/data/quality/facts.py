@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from simcrop.data.report_heads import HEADLESS
+from simcrop.data.reports.heads import HEADLESS
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
 

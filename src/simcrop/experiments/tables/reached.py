@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from simcrop.evaluation.classes import accuracy_of, drawn_confusion, named
+from simcrop.evaluation.heads.classes import accuracy_of, drawn_confusion, named
 from simcrop.experiments import scores
 from simcrop.experiments.scores import Reached
 from simcrop.experiments.tables.answers import Answers

@@ -13,8 +13,8 @@ from simcrop.data.report import sentences
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.progress import show_progress
 from simcrop.evaluation.asking import encode_once
-from simcrop.evaluation.perturb import Changed, found_in, perturb
 from simcrop.evaluation.sentence_scores import own_answers
+from simcrop.evaluation.wording.perturb import Changed, found_in, perturb
 from simcrop.files.digest import digest_of_bytes
 from simcrop.model import Model
 from simcrop.tasks.features.scan_vectors import kept_vectors

@@ -9,10 +9,17 @@ import polars as pl
 
 from simcrop.data.store.cohort import Cohort, open_cohort, read_facts
 from simcrop.errors import SimcropError
-from simcrop.evaluation.audit import PointingShift, Shift, Shifts, patient_mean, pointing_of, shifts_of
-from simcrop.evaluation.perturb import PERTURBATIONS
-from simcrop.evaluation.says_nothing import told_apart
 from simcrop.evaluation.truth import Truth
+from simcrop.evaluation.wording.audit import (
+    PointingShift,
+    Shift,
+    Shifts,
+    patient_mean,
+    pointing_of,
+    shifts_of,
+)
+from simcrop.evaluation.wording.perturb import PERTURBATIONS
+from simcrop.evaluation.wording.says_nothing import told_apart
 from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.files.whole import write_whole
 from simcrop.metrics.intervals import Interval

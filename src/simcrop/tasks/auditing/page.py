@@ -5,8 +5,8 @@ examples are of a sentence made for it.
 from collections.abc import Mapping
 from pathlib import Path
 
-from simcrop.evaluation.audit import PointingShift, Shift, Shifts
-from simcrop.evaluation.perturb import PERTURBATIONS
+from simcrop.evaluation.wording.audit import PointingShift, Shift, Shifts
+from simcrop.evaluation.wording.perturb import PERTURBATIONS
 from simcrop.figures.intervals import Bar, draw_intervals
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval

@@ -13,11 +13,11 @@ from simcrop.data.samples.dataset import placement_of
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import read_mask
-from simcrop.evaluation.audit import Answers
 from simcrop.evaluation.lesions import lesion_shares
-from simcrop.evaluation.perturb import ALSO_TRUE, NO_RULE, PERTURBATIONS, Changed, covered, places_of
 from simcrop.evaluation.pointing_game import TOUCHES
 from simcrop.evaluation.truth import KnownSentence, Truth
+from simcrop.evaluation.wording.audit import Answers
+from simcrop.evaluation.wording.perturb import ALSO_TRUE, NO_RULE, PERTURBATIONS, Changed, covered, places_of
 from simcrop.model import Model
 from simcrop.tasks.auditing.asked import Answered, AskedScan
 

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.classes import compare_accuracies
 from simcrop.evaluation.comparison import LEVEL, Comparison, compare_methods
+from simcrop.evaluation.heads.classes import compare_accuracies
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval
 from simcrop.tasks.comparing.grounding import compare_groundings

@@ -15,7 +15,7 @@ import polars as pl
 
 from simcrop.errors import SimcropError
 from simcrop.evaluation.comparison import LEVEL
-from simcrop.evaluation.ground_scores import MEASURES
+from simcrop.evaluation.grounding.scores import MEASURES
 from simcrop.figures.page import Page
 from simcrop.metrics import Interval, holm, mean_intervals, sign_flip_p
 from simcrop.tasks.comparing.segmentation import said_p

@@ -13,9 +13,9 @@ from jaxtyping import Float32
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
-from simcrop.evaluation.augmented import KEY as AUGMENTED
-from simcrop.evaluation.augmented import looking_at
 from simcrop.evaluation.features import POOLS, pooled_features, pooled_in_passes
+from simcrop.evaluation.heads.augmented import KEY as AUGMENTED
+from simcrop.evaluation.heads.augmented import looking_at
 from simcrop.files.digest import digest_of_files
 from simcrop.files.embeddings import holds_embeddings, read_embeddings
 from simcrop.model import Model, load

@@ -14,7 +14,7 @@ from simcrop.data.store.cohort import Cohort
 from simcrop.engine.progress import Pace, Progress, show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import AT_ONCE, volumes_ahead
-from simcrop.evaluation.tokens import Tokens
+from simcrop.evaluation.heads.tokens import Tokens
 from simcrop.files.embeddings import bare, files_of, read_file
 from simcrop.files.token_file import append_tokens, mapped, record_of, sound
 from simcrop.files.vectors import digest_of

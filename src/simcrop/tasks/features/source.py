@@ -11,7 +11,7 @@ import numpy as np
 
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
-from simcrop.evaluation.tokens import Tokens
+from simcrop.evaluation.heads.tokens import Tokens
 from simcrop.files.digest import digest_of_names
 from simcrop.files.embeddings import Embeddings, holds_embeddings, read_embeddings
 from simcrop.model.folder import model_folder, read_config

@@ -16,7 +16,7 @@ from simcrop.data.readers.series_headers import is_series, series_headers
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_ground import Sought, dicom_results
 from simcrop.errors import SimcropError
-from simcrop.evaluation.marks import mark_of
+from simcrop.evaluation.wording.marks import mark_of
 from simcrop.files.whole import StoreError, write_whole
 from simcrop.model import Heat, Model
 from simcrop.model.heat import HeatMaps, TopK, looks_along

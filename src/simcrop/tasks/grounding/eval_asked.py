@@ -19,8 +19,8 @@ from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import encode_once
 from simcrop.evaluation.features import AT_ONCE, middle_or_none, volumes_ahead
-from simcrop.evaluation.ground_answers import ScanAnswers, answers_of
-from simcrop.evaluation.ground_questions import Asked, GroundQuestion, denials
+from simcrop.evaluation.grounding.answers import ScanAnswers, answers_of
+from simcrop.evaluation.grounding.questions import Asked, GroundQuestion, denials
 from simcrop.evaluation.sentence_scores import ENCODED
 from simcrop.files.digest import digest_of_names
 from simcrop.files.whole import write_whole, writing

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from simcrop.evaluation.ground_scores import SIZES, WHO, Judged
-from simcrop.evaluation.ground_summary import GROUPS, Group, groups_of
+from simcrop.evaluation.grounding.scores import SIZES, WHO, Judged
+from simcrop.evaluation.grounding.summary import GROUPS, Group, groups_of
 from simcrop.figures.intervals import Bar, draw_intervals
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval

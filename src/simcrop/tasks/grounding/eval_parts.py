@@ -14,7 +14,7 @@ from simcrop.data.store.cohort import Cohort, Study, open_cohort
 from simcrop.data.store.findings import MarkedFinding, read_findings
 from simcrop.data.store.format import FINDINGS, STUDIES
 from simcrop.errors import SimcropError
-from simcrop.evaluation.ground_questions import Asked, asked_of_file, asked_of_findings, asked_of_truth
+from simcrop.evaluation.grounding.questions import Asked, asked_of_file, asked_of_findings, asked_of_truth
 from simcrop.evaluation.truth import Truth
 from simcrop.files.digest import digest_of_files
 from simcrop.phantom.truth import Truth as PhantomTruth

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.ground_scores import MEASURES, Judged
-from simcrop.evaluation.ground_summary import GROUPS, Group, groups_of
+from simcrop.evaluation.grounding.scores import MEASURES, Judged
+from simcrop.evaluation.grounding.summary import GROUPS, Group, groups_of
 from simcrop.files.whole import write_whole
 from simcrop.metrics.intervals import Interval
 from simcrop.tasks.intervals import bounds, without_nan

@@ -17,7 +17,7 @@ from simcrop.data.report import read_report_file
 from simcrop.data.volume import Volume
 from simcrop.data.writers.nifti import write_nifti
 from simcrop.errors import SimcropError
-from simcrop.evaluation.marks import MEANS, mark_of
+from simcrop.evaluation.wording.marks import MEANS, mark_of
 from simcrop.figures.cuts import draw_cuts
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_files

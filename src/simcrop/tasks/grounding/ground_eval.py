@@ -9,8 +9,8 @@ from typing import Any
 
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
-from simcrop.evaluation.ground_scores import Judged, Priors, judge, priors_of, thresholds_of
-from simcrop.evaluation.ground_summary import defined, says_nothing, summary_of
+from simcrop.evaluation.grounding.scores import Judged, Priors, judge, priors_of, thresholds_of
+from simcrop.evaluation.grounding.summary import defined, says_nothing, summary_of
 from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.files.whole import read_json
 from simcrop.model import Model, load

@@ -16,9 +16,9 @@ from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.data.store.findings import read_findings
 from simcrop.data.store.format import FINDINGS, STUDIES
 from simcrop.errors import SimcropError
-from simcrop.evaluation.finding_beside import foreign_sentences
-from simcrop.evaluation.finding_scores import by_category, figures_of
-from simcrop.evaluation.finding_threshold import Threshold, choose_threshold
+from simcrop.evaluation.grounding.finding_beside import foreign_sentences
+from simcrop.evaluation.grounding.finding_scores import by_category, figures_of
+from simcrop.evaluation.grounding.finding_threshold import Threshold, choose_threshold
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import read_json, write_json
 from simcrop.model import load

@@ -16,10 +16,10 @@ from simcrop.data.writers.finding_masks import write_findings
 from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import UNREADABLE
-from simcrop.evaluation.finding_beside import Foreign, drawn_like
-from simcrop.evaluation.finding_maps import FindingMaps, counted, maps_of, score_mask
-from simcrop.evaluation.finding_scores import Scored
-from simcrop.evaluation.finding_threshold import Counted, Threshold
+from simcrop.evaluation.grounding.finding_beside import Foreign, drawn_like
+from simcrop.evaluation.grounding.finding_maps import FindingMaps, counted, maps_of, score_mask
+from simcrop.evaluation.grounding.finding_scores import Scored
+from simcrop.evaluation.grounding.finding_threshold import Counted, Threshold
 from simcrop.files.lines import Line, as_line, whole_lines
 from simcrop.files.whole import remove_temporary, writing
 from simcrop.metrics.findings import FindingScore

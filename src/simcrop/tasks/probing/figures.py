@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from simcrop.data.store.cohort import Cohort
-from simcrop.evaluation.classes import JudgedClasses
+from simcrop.evaluation.heads.classes import JudgedClasses
 from simcrop.evaluation.judgement import Judgement
 from simcrop.evaluation.subgroups import Subgroup
 from simcrop.files.whole import write_whole

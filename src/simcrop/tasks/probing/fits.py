@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from simcrop.engine.progress import Pace, Progress, show_progress
-from simcrop.evaluation.classes import JudgedClasses, judge_classes, named
-from simcrop.evaluation.head_settings import Chosen
-from simcrop.evaluation.head_training import fit_trained
+from simcrop.evaluation.heads.classes import JudgedClasses, judge_classes, named
+from simcrop.evaluation.heads.probe import STRENGTHS, fit_probe, regressions
+from simcrop.evaluation.heads.settings import Chosen
+from simcrop.evaluation.heads.tokens import Features, Tokens
+from simcrop.evaluation.heads.training import fit_trained
+from simcrop.evaluation.heads.views import VIEWS
 from simcrop.evaluation.judgement import Judgement, judge
-from simcrop.evaluation.probe import STRENGTHS, fit_probe, regressions
-from simcrop.evaluation.tokens import Features, Tokens
-from simcrop.evaluation.views import VIEWS
 from simcrop.tasks.probing.heads import Head
 from simcrop.tasks.probing.kept_fits import KeptFits
 from simcrop.tasks.probing.sides import Sides

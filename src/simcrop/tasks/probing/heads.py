@@ -12,9 +12,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.probe import Probe
-from simcrop.evaluation.trained_head import MODULES, TrainedHead, Training
-from simcrop.evaluation.views import Scaling
+from simcrop.evaluation.heads.probe import Probe
+from simcrop.evaluation.heads.trained import MODULES, TrainedHead, Training
+from simcrop.evaluation.heads.views import Scaling
 from simcrop.files.digest import digest_of_names
 from simcrop.files.tensors import save_tensors
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simcrop.evaluation.classes import JudgedClasses
+from simcrop.evaluation.heads.classes import JudgedClasses
 from simcrop.evaluation.judgement import MEASURES, JudgedLabel, Judgement
 from simcrop.evaluation.subgroups import FEWEST_POSITIVES, Subgroup
 from simcrop.figures.bars import side_by_side

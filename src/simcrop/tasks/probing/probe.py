@@ -14,11 +14,11 @@ import numpy as np
 from simcrop.data.split import some_patients
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
-from simcrop.evaluation.classes import named
 from simcrop.evaluation.features import POOLS
-from simcrop.evaluation.head_settings import Chosen, settings_for
+from simcrop.evaluation.heads.classes import named
+from simcrop.evaluation.heads.settings import Chosen, settings_for
+from simcrop.evaluation.heads.tokens import Features
 from simcrop.evaluation.subgroups import Subgroup, subgroups
-from simcrop.evaluation.tokens import Features
 from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.tasks.columns import column_of
 from simcrop.tasks.features.augmented_views import drawn_with_views, refuse_views, rows_with_views, with_views

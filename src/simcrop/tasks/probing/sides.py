@@ -9,8 +9,8 @@ import numpy as np
 
 from simcrop.data.layouts import LAYOUTS
 from simcrop.data.store.cohort import Cohort
-from simcrop.evaluation.classes import one_of
-from simcrop.evaluation.head_settings import LabelKind
+from simcrop.evaluation.heads.classes import one_of
+from simcrop.evaluation.heads.settings import LabelKind
 from simcrop.tasks.labelled import (
     label_matrix,
     labelled,

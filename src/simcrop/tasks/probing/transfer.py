@@ -10,9 +10,9 @@ import numpy as np
 
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
+from simcrop.evaluation.heads.label_map import LabelMap, map_between
+from simcrop.evaluation.heads.tokens import Features, width_of
 from simcrop.evaluation.judgement import Judgement, judge
-from simcrop.evaluation.label_map import LabelMap, map_between
-from simcrop.evaluation.tokens import Features, width_of
 from simcrop.figures.intervals import Bar, draw_intervals
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_files, digest_of_names

@@ -10,10 +10,10 @@ import numpy as np
 
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
+from simcrop.evaluation.heads.label_map import LabelMap, map_between, map_names, read_map
 from simcrop.evaluation.judgement import Judgement, judge
-from simcrop.evaluation.label_map import LabelMap, map_between, map_names, read_map
-from simcrop.evaluation.protocol import Protocol, read_protocol
-from simcrop.evaluation.zero_shot import prompts_of
+from simcrop.evaluation.wording.protocol import Protocol, read_protocol
+from simcrop.evaluation.wording.zero_shot import prompts_of
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.metrics import best_threshold, label_aurocs

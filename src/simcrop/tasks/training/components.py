@@ -18,8 +18,8 @@ from simcrop.data.store.format import FINDINGS
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
-from simcrop.evaluation.protocol import Protocol, read_protocol
-from simcrop.evaluation.stated import claims_of, level_of, opposite_of
+from simcrop.evaluation.wording.protocol import Protocol, read_protocol
+from simcrop.evaluation.wording.stated import claims_of, level_of, opposite_of
 from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.objectives.needs import Components, TextNeeds
 from simcrop.tasks.training.prompts import prompts_of, sides_of

@@ -11,7 +11,7 @@ from simcrop.data.samples.text_features import SentenceBank
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
 from simcrop.errors import SimcropError
-from simcrop.evaluation.protocol import Protocol
+from simcrop.evaluation.wording.protocol import Protocol
 from simcrop.objectives.needs import Prompts
 
 

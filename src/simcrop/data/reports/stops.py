@@ -17,7 +17,7 @@ of them or more had room for the first word of the next, so that nobody wrapped 
 import re
 from itertools import groupby, pairwise
 
-from simcrop.data.report_marks import COUNTED, LOOK_BACK, words
+from simcrop.data.reports.marks import COUNTED, LOOK_BACK, words
 
 LONGEST_BRACKET = 250  # a bracket that closes later than this many characters was never meant to be closed
 LAYOUT = " \t\r\n-–—•·*"

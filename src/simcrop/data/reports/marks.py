@@ -6,7 +6,7 @@ No axes. Each such mark becomes a BREAK. Which marks are a list's is decided by 
 2. Any other sign is one where it recurs at line starts. One that compares or counts ("> 5 mm", "-80 HU") stays in the
    sentence unless another line has it before a word; a dash before a length is a bullet, as no length is below zero.
 3. Numbers are a list's where they follow one another at line starts; letters and Roman numerals from "a" or "i" on,
-   inside a line, too, see `report_letters`. A line that begins with a dash may have more of them before capitals.
+   inside a line, too, see `reports.letters`. A line that begins with a dash may have more of them before capitals.
 4. A line that begins with a size or a count is an item where the text is written in lines: other lines end without
    a stop before a capital, or begin with a size, too; and the line before it had room for more.
 """
@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from simcrop.data.report_letters import without_list_letters
+from simcrop.data.reports.letters import without_list_letters
 
 BREAK = "\x1e"  # stands where a layout mark was; no report holds this control character once it is cleaned
 LOOK_BACK = 100  # characters before a mark that decide about it; keeps a garbled file from taking minutes

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from simcrop.evaluation.classes import probabilities_of
-from simcrop.evaluation.head_settings import HeadSettings
-from simcrop.evaluation.held_out import held_out
-from simcrop.evaluation.probe import Tell, check, in_silence, threshold_of
-from simcrop.evaluation.tokens import Features, Tokens, at_once, batch_of, width_of
-from simcrop.evaluation.trained_head import (
+from simcrop.evaluation.heads.classes import probabilities_of
+from simcrop.evaluation.heads.held_out import held_out
+from simcrop.evaluation.heads.probe import Tell, check, in_silence, threshold_of
+from simcrop.evaluation.heads.settings import HeadSettings
+from simcrop.evaluation.heads.tokens import Features, Tokens, at_once, batch_of, width_of
+from simcrop.evaluation.heads.trained import (
     MODULES,
     Ended,
     LinearHead,

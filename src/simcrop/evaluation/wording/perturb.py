@@ -12,8 +12,8 @@ from zlib import crc32
 
 import numpy as np
 
-from simcrop.evaluation.claims import Claim, claim_of, kinds_of, negate
-from simcrop.evaluation.word_swaps import paraphrase, swap_findings, swap_lobes, swap_sides
+from simcrop.evaluation.wording.claims import Claim, claim_of, kinds_of, negate
+from simcrop.evaluation.wording.word_swaps import paraphrase, swap_findings, swap_lobes, swap_sides
 
 NO_RULE, ALSO_TRUE = "no rule", "also true"  # why a sentence was left out
 BOTH = frozenset({"left", "right"})

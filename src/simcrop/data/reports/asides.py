@@ -14,7 +14,7 @@ No axes; text in, text out. The rules:
 import re
 from itertools import accumulate
 
-from simcrop.data.report_stops import split_line
+from simcrop.data.reports.stops import split_line
 
 
 def pattern(alternatives: str) -> str:

@@ -5,9 +5,9 @@ No axes: text in, text out, or None where no rule applies.
 """
 
 from simcrop.data.samples.batch import LEVELS
-from simcrop.evaluation.claims import claim_of, findings, kinds_of, negate
-from simcrop.evaluation.perturb import places_of
-from simcrop.evaluation.word_swaps import swap_lobes
+from simcrop.evaluation.wording.claims import claim_of, findings, kinds_of, negate
+from simcrop.evaluation.wording.perturb import places_of
+from simcrop.evaluation.wording.word_swaps import swap_lobes
 
 
 def opposite_of(text: str) -> str | None:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from simcrop.errors import SimcropError
-from simcrop.evaluation.classes import probabilities_of
-from simcrop.evaluation.logistic import GRADIENT, ROUGH, StandardFeatures, fit_logistic, prepare
-from simcrop.evaluation.views import Scaling, View, scaling_of
+from simcrop.evaluation.heads.classes import probabilities_of
+from simcrop.evaluation.heads.logistic import GRADIENT, ROUGH, StandardFeatures, fit_logistic, prepare
+from simcrop.evaluation.heads.views import Scaling, View, scaling_of
 from simcrop.metrics import best_threshold, macro_auroc
 from simcrop.metrics.ranking import mean_of_defined
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Literal
 
-from simcrop.evaluation.claims import VERB, findings, found, names_finding
 from simcrop.evaluation.shipped import read_settings
+from simcrop.evaluation.wording.claims import VERB, findings, found, names_finding
 from simcrop.settings import Settings
 
 Mark = Literal["affirmed", "denied", "normal"]

@@ -12,7 +12,7 @@ import torch
 from simcrop.data.preprocess import InputSpec
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.evaluation.features import in_passes, patch_features, volumes_of
-from simcrop.evaluation.probe import fit_probe
+from simcrop.evaluation.heads.probe import fit_probe
 from simcrop.metrics import Macro, macro_auroc
 from simcrop.model import Model
 from simcrop.nn.patch import PatchGrid

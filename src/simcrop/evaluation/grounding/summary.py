@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcrop.evaluation.audit import patient_mean
-from simcrop.evaluation.ground_answers import ScanAnswers
-from simcrop.evaluation.ground_questions import GroundQuestion
-from simcrop.evaluation.ground_scores import MEASURES, SIZES, WHO, Judged
-from simcrop.evaluation.says_nothing import told_apart
+from simcrop.evaluation.grounding.answers import ScanAnswers
+from simcrop.evaluation.grounding.questions import GroundQuestion
+from simcrop.evaluation.grounding.scores import MEASURES, SIZES, WHO, Judged
+from simcrop.evaluation.wording.audit import patient_mean
+from simcrop.evaluation.wording.says_nothing import told_apart
 from simcrop.metrics import Interval, mean_intervals
 
 Figures = Mapping[tuple[str, str], Interval]

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from simcrop.evaluation.classes import probabilities_of
-from simcrop.evaluation.tokens import Features, at_once, batch_of
+from simcrop.evaluation.heads.classes import probabilities_of
+from simcrop.evaluation.heads.tokens import Features, at_once, batch_of
 
 TrainedKind = Literal["linear", "attention"]
 Ended = Literal["steps", "patience"]

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import Literal
 
 from simcrop.evaluation.shipped import read_settings
-from simcrop.evaluation.word_swaps import capital
+from simcrop.evaluation.wording.word_swaps import capital
 from simcrop.settings import Settings
 
 Claim = Literal["asserts", "denies"]

@@ -16,7 +16,7 @@ from simcrop.data.store.cohort import Study
 from simcrop.data.store.findings import MarkedFinding
 from simcrop.data.volume import spacing_of
 from simcrop.evaluation.features import volumes_of
-from simcrop.evaluation.finding_threshold import Counted
+from simcrop.evaluation.grounding.finding_threshold import Counted
 from simcrop.metrics.findings import FindingScore, score_finding
 from simcrop.model import Model
 

@@ -23,9 +23,9 @@ from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.store.findings import MarkedFinding
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import draw_questions, read_mask
-from simcrop.evaluation.marks import mark_of
-from simcrop.evaluation.perturb import kind_of, places_of
 from simcrop.evaluation.truth import Truth
+from simcrop.evaluation.wording.marks import mark_of
+from simcrop.evaluation.wording.perturb import kind_of, places_of
 
 SIDES = ("left", "right", "both")
 COLUMNS = ("scan", "sentence", "value", "level_mm", "finding", "side")

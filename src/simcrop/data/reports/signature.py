@@ -10,8 +10,8 @@ a signature inside a line, and "I have reviewed ...", are one sentence where fin
 
 import re
 
-from simcrop.data.report_asides import FOUND, pattern
-from simcrop.data.report_stops import split_line
+from simcrop.data.reports.asides import FOUND, pattern
+from simcrop.data.reports.stops import split_line
 
 LONGEST_LINE = 160  # letters; a longer line says more than who signed
 

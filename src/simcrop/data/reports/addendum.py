@@ -10,9 +10,9 @@ No axes; text in, text out. The rules:
 import re
 from collections.abc import Iterator
 
-from simcrop.data.report_asides import FOUND
-from simcrop.data.report_marks import words
-from simcrop.data.report_signature import says_who_or_when
+from simcrop.data.reports.asides import FOUND
+from simcrop.data.reports.marks import words
+from simcrop.data.reports.signature import says_who_or_when
 
 LONGEST_LABEL = 100  # letters
 

@@ -7,10 +7,10 @@ No axes; text in, text out. The rules:
 2. Without a head of findings, findings are what stands before the impression, or all of it. With one, what stands
    before it is left out. Findings and impression under one head are findings.
 3. Technique, history, comparison and signature are neither. They reach to the next head or a blank line, else to the
-   end of their line, or sentence, see `report_asides`; a signature after the report to its end, or as one sentence
-   among others to the end of that, see `report_signature`. A title such as "CT CHEST" before the first head is left
+   end of their line, or sentence, see `reports.asides`; a signature after the report to its end, or as one sentence
+   among others to the end of that, see `reports.signature`. A title such as "CT CHEST" before the first head is left
    out, too.
-4. An addendum joins the findings, before or after them as it stands, see `report_addendum`; heads inside it are heads.
+4. An addendum joins the findings, before or after them as it stands, see `reports.addendum`; heads inside it are heads.
 5. "Other findings:", "Cardiac findings:" are no heads but words of the findings.
 6. What was guessed, and what is missing, is the report's note.
 """
@@ -18,10 +18,10 @@ No axes; text in, text out. The rules:
 import re
 from dataclasses import dataclass, replace
 
-from simcrop.data.report_addendum import addenda_in, said_in
-from simcrop.data.report_asides import ASIDE, begin_of_guess, end_of_aside, guess_findings, stays_in_findings
-from simcrop.data.report_marks import words
-from simcrop.data.report_signature import (
+from simcrop.data.reports.addendum import addenda_in, said_in
+from simcrop.data.reports.asides import ASIDE, begin_of_guess, end_of_aside, guess_findings, stays_in_findings
+from simcrop.data.reports.marks import words
+from simcrop.data.reports.signature import (
     SIGNATURE,
     after_own_sentence,
     is_one_sentence,

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import normalize
 
 from simcrop.evaluation.asking import encode_once
-from simcrop.evaluation.protocol import Protocol
+from simcrop.evaluation.wording.protocol import Protocol
 from simcrop.model import Model
 
 

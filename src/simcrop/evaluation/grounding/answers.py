@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 
 from simcrop.data.preprocess import Placement
 from simcrop.evaluation.asking import similarity
-from simcrop.evaluation.ground_questions import GroundQuestion
+from simcrop.evaluation.grounding.questions import GroundQuestion
 from simcrop.evaluation.lesions import lesion_voxels, scan_voxels, voxel_mm3
 from simcrop.metrics.segmentation import surface
 from simcrop.nn.patch import PatchGrid

@@ -10,8 +10,8 @@ from math import cbrt, pi
 
 import numpy as np
 
-from simcrop.evaluation.ground_answers import ScanAnswers
-from simcrop.evaluation.ground_questions import GroundQuestion
+from simcrop.evaluation.grounding.answers import ScanAnswers
+from simcrop.evaluation.grounding.questions import GroundQuestion
 from simcrop.metrics.grounding import (
     best_map_threshold,
     blind_hit,
