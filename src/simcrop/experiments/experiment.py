@@ -18,9 +18,8 @@ from simcrop.experiments.scores import probe_scores
 from simcrop.experiments.shifted import shifted
 from simcrop.experiments.side_by_side import Say, Training, run_all
 
-Probing = tuple[
-    Pooled, float, float
-]  # pooling, share of the labelled patients, mm the field of view is moved by
+# Pooling, share of the labelled patients, and mm that the field of view is moved by.
+Probing = tuple[Pooled, float, float]
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,8 @@ class Training:
         return (self.folder / ("metrics.json" if self.arm.trained else "model")).exists()
 
     def run(self) -> None:
-        alone = multiprocessing.parent_process() is None
-        progress = None if alone else PlainProgress(self.name)
+        first = multiprocessing.parent_process() is None  # which alone may draw a bar
+        progress = None if first else PlainProgress(self.name)
         train(self.arm, self.cohort, self.folder, self.seed, self.common, progress)
 
 
