@@ -34,27 +34,31 @@ def main() -> None:
     measure = {
         "ceilings": lambda: limits,
         "agreement": lambda: agreement(clock.device, chosen.set),
-        "sweep": lambda: [
-            swept(name, recipe, batch, way, clock, repeats, limits)
-            for name, recipe in recipes.items()
-            for batch, way in [
-                *((b, "plain") for b in batches),
-                *((b, way) for way in chosen.ways for b in sorted({batches[0], batches[-1]})),
-            ]
-        ],
         "copies": lambda: copies(first, batches[-1], clock, repeats),
         "encoding": lambda: encoding(first, clock, repeats),
         "kernels": lambda: {way: kernels(first, batches[-1], way, clock) for way in ("plain", *chosen.ways)},
         "one_rank": lambda: one_rank(first, batches[0], clock, repeats),
     }
+    ways = [(b, way) for way in chosen.ways for b in sorted({batches[0], batches[-1]})]
+    steps = [(name, b, way) for name in recipes for b, way in [*((b, "plain") for b in batches), *ways]]
     for section in chosen.sections:
-        report[section] = measure[section]()
-        # After every section, so that a run that is cut short leaves what it had.
-        text = json.dumps(report, indent=1)
-        if chosen.json is not None:
-            chosen.json.parent.mkdir(parents=True, exist_ok=True)
-            chosen.json.write_text(text + "\n")
+        if section != "sweep":
+            report[section] = measure[section]()
+            keep(report, chosen.json)
+            continue
+        report["sweep"] = []
+        for name, batch, way in steps:
+            row = swept(name, recipes[name], batch, way, clock, repeats, limits)
+            report["sweep"].append(row)
+            keep(report, chosen.json)
     print(json.dumps(report, indent=1))
+
+
+def keep(report: dict[str, Any], path: Path | None) -> None:
+    """After every step of the work, so that a run that is cut short leaves what it had."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def arguments() -> argparse.Namespace:

@@ -21,6 +21,7 @@ from simcrop.config import load_recipe
 from simcrop.device import choose_device
 from simcrop.engine.optim import build_optimizer
 from simcrop.engine.precision import settled
+from simcrop.engine.speed import flops_per_s
 from simcrop.objectives.registry import methods
 from simcrop.tasks.training.cost import cost_of
 from simcrop.tasks.training.methods import recipe_of
@@ -41,16 +42,17 @@ def main() -> None:
     if chosen.alone:
         print(json.dumps(step_of(chosen.alone, chosen, clock)))
         return
-    report = {
+    report: dict[str, Any] = {
         "machine": machine(clock),
         "setting": {name: getattr(chosen, name) for name in ("size", "scans", "repeats", "clock")},
-        "methods": {name: in_own_process(name) for name in chosen.methods.split(",")},
+        "methods": {},
     }
-    text = json.dumps(report, indent=1)
-    print(text)
-    if chosen.json is not None:
-        chosen.json.parent.mkdir(parents=True, exist_ok=True)
-        chosen.json.write_text(text + "\n")
+    for name in chosen.methods.split(","):
+        report["methods"][name] = in_own_process(name)
+        if chosen.json is not None:  # after each, so that a run that is cut short leaves what it had
+            chosen.json.parent.mkdir(parents=True, exist_ok=True)
+            chosen.json.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
 
 
 def arguments() -> argparse.Namespace:
@@ -82,7 +84,9 @@ def in_own_process(name: str) -> dict[str, Any]:
 
 
 def step_of(name: str, chosen: argparse.Namespace, clock: Clock) -> dict[str, Any]:
-    """Whole optimiser steps, and in turn with them the bare products of one."""
+    """Whole optimiser steps, and in turn with them the bare products of one. On a card, which is idle between products
+    given to it one by one, the limit is that of a large product.
+    """
     source = recipe_of(name, chosen.size)
     if source is None:
         raise SystemExit(f"{name} has no recipe of size {chosen.size}")
@@ -99,7 +103,11 @@ def step_of(name: str, chosen: argparse.Namespace, clock: Clock) -> dict[str, An
     for _ in range(chosen.repeats):
         seconds.append(clock.seconds(step))
         peak = peak or memory_bytes(clock.device)  # before the products alone make factors of their own
-        limits.append(limit_seconds(found, clock, repeats=1))
+        limits.append(
+            flops / (flops_per_s(clock.device, precision) or 1)
+            if clock.device.type == "cuda"
+            else limit_seconds(found, clock, repeats=1)
+        )
     return {
         "recipe": source,
         "precision": precision,

@@ -33,7 +33,7 @@ def measured(name: str) -> Any:
 
 def test_constants_are_those_of_the_files_they_are_said_to_be_from() -> None:
     known = speeds()
-    of_days = ("2026-11-26", "2026-11-26-before", "2026-11-27")
+    of_days = ("2026-11-26", "2026-11-26-before", "2026-11-27", "2026-11-28")
     runs = [measured(f"gpu-h100-{day}") for day in of_days]
     assert known.devices["h100"].product == runs[0]["ceilings"]["bf16_tflop_per_s"]
     assert known.training.distributed == runs[0]["one_rank"]["wrapped_over_bare"]["ratio"]
@@ -47,12 +47,14 @@ def test_constants_are_those_of_the_files_they_are_said_to_be_from() -> None:
         assert list(points) == [(row["batch"], row["share_of_ceiling"]) for row in rows], way
     plain = [row for row in runs[0]["sweep"] if row["recipe"] == "simcrop-paper" and row["way"] == "plain"]
     assert list(known.training.peak_gib) == [(row["batch"], row["peak_gib"]) for row in plain]
-    ingest, load = measured("ingest-workers-cpu-2026-11-25"), measured("load-cpu-2026-11-25")
+    ingest, load = measured("ingest-workers-cpu-2026-11-25"), measured("load-h100-host-2026-11-28")
     assert known.ingest.core_seconds_per_scan == ingest["seconds_per_further_scan"]
     assert known.ingest.raw_mb_per_scan == measured("ingest-cpu-2026-11-25")["compressed_mb"]
     for name, codec in known.codecs.by_name.items():
-        found = (load["mb"][f"ours, {name}"], load["milliseconds"][f"ours, {name}"])
-        assert (codec.mb, codec.milliseconds) == found
+        assert codec.mb == load["mb"][f"ours, {name}"]
+        assert codec.milliseconds == pytest.approx(
+            15e3 / load["workers"][name]["volumes_per_s"]["15"], rel=1e-3
+        )
 
 
 def test_shares_come_near_to_what_was_measured_and_fall_with_the_batch() -> None:
@@ -61,7 +63,10 @@ def test_shares_come_near_to_what_was_measured_and_fall_with_the_batch() -> None
         assert training.share(batch) == pytest.approx(share, rel=0.13)
     for way, points in training.ways.items():
         for batch, share in points:
-            assert training.share(batch, way) == pytest.approx(share, rel=0.03), (way, batch)
+            assert training.share(batch, way) == pytest.approx(share, rel=0.07), (
+                way,
+                batch,
+            )  # days differ so
     assert training.share(6, "compiled") < training.share(6) < training.share(6, "compiled-graphed")
     assert training.share(6) < 0.6 * training.share(16) + 0.1
     assert training.share(6) < training.share(16) < training.share(48) == training.share(480)
@@ -79,7 +84,7 @@ def test_one_gpu_by_hand(one: Plan) -> None:
     assert one.store_gb == {"lz4": pytest.approx(SCANS * 6.45e-3), "raw": pytest.approx(SCANS * 12.68e-3)}
     assert one.device_gb_per_s == pytest.approx(of.volumes_per_s * 224 * 224 * 112 * 2 / 1e9)
     lz4 = next(of for of in one.feeding if of.codec == "lz4")
-    assert lz4.cores == pytest.approx(of.volumes_per_s * 0.01545)
+    assert lz4.cores == pytest.approx(of.volumes_per_s * 0.06679)
     assert lz4.gb_per_s == pytest.approx(of.volumes_per_s * 6.45e-3)
     assert one.checkpoint_gb == pytest.approx(145_440_314 * 12 / 1e9)
 
