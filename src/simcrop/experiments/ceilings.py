@@ -35,7 +35,8 @@ SIZES: dict[str, Size] = {"tiny": "tiny", "small": "small"}
 SHARES = (1.0, 0.3, 0.1)  # of the labelled patients
 WINDOWS = "[[-1, -0.9], [-0.9, -0.7], [-0.7, -0.3], [-0.3, -0.05], [-0.05, 0.12], [0.12, 1]]"
 LINEAR = ("vision.stem=[linear]", f"vision.windows={WINDOWS}")
-LONGER = ("optim.epochs=9",)  # a ceiling is no comparison at equal budget
+EPOCHS = 9  # a ceiling is no comparison at equal budget
+LONGER = (f"optim.epochs={EPOCHS}",)
 STATISTICS = ("vision.stem=[statistics]", "vision.cells=[2, 2, 2]", "vision.windows=[]")
 
 
@@ -73,8 +74,10 @@ def of_share(share: float) -> str:
 
 
 def taught_statistics(labels: Sequence[str], base: str, pool: str, share: float = 1.0) -> Reader:
-    """The encoder of the comparison with the stem of statistics."""
-    settings = (*STATISTICS, *LONGER, f"data.share={share}")
+    """The encoder of the comparison with the stem of statistics; as many steps, however few are labelled."""
+    warmup = load_recipe(base).optim.warmup_epochs
+    longer = (f"optim.epochs={round(EPOCHS / share)}", f"optim.warmup_epochs={warmup / share:g}")
+    settings = (*STATISTICS, *(LONGER if share == 1 else longer), f"data.share={share}")
     return Reader(
         supervised(labels, pool, settings, base, f"taught, statistics stem{of_share(share)},"), share
     )

@@ -41,9 +41,10 @@ ALIGNED_AS_PRINTED = ("align.use_sa=true", "align.cross_image=false")  # what is
 
 RANDOM = Arm("Random init", BASE, trained=False, base=BASE)
 MAE = Arm("MAE", "mae-tiny", base=BASE)
+CT_CLIP = Arm("CT-CLIP-like", "ct-clip-tiny", base=BASE)
 PLUS = Arm("SimCroP plus", BASE, base=BASE)
 MISPAIRED = Arm("SimCroP plus, mispaired scans", BASE, ("data.mispaired=true",), base=BASE)
-ARMS = (RANDOM, MAE, PLUS, MISPAIRED)
+ARMS = (RANDOM, MAE, CT_CLIP, PLUS, MISPAIRED)
 SCAN = Arm("centred by the scan", BASE, ("input.centre=scan",), seeds=1, base=BASE)
 PARTS = (
     Arm("without masked volume", BASE, ("mim.weight=0",), base=BASE),
