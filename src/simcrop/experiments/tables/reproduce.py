@@ -74,7 +74,7 @@ def reproduce_table(
     if asked.dry_run:
         return True
     if not asked.only:
-        open_folder(out, "reproduce", work.settings, asked.resume, asked.overwrite)
+        open_folder(out, "reproduce", work.settings, asked.resume, asked.overwrite, work.free)
         work.digests.keep()
     if asked.slurm and not chains(jobs):
         say(f"nothing is left to do for {table}: without --slurm, and with --resume, the command writes it")
@@ -139,7 +139,9 @@ class Tables:
             "common": list(asked.common),
             "patients": None if real else asdict(patients),
         }
-        check_folder(places.out, "reproduce", self.settings, asked.resume, asked.overwrite)
+        # Nothing is chosen by a further seed, so that more may be asked for later.
+        self.free = ("seeds",) if seeds > before.get("seeds", seeds) else ()
+        check_folder(places.out, "reproduce", self.settings, asked.resume, asked.overwrite, free=self.free)
 
     @property
     def encoder(self) -> Recipe:
