@@ -35,12 +35,12 @@ FLAWS = {
     6: (
         "calcification chosen by test AUC",
         "evaluation/test_label_map.py::test_larger_of_two_probabilities_counts_whatever_scores_better",
-        "tasks/test_transfer.py::test_heads_of_ct_rate_are_judged_on_the_classes_of_rad_chestct",
+        "tasks/probing/test_transfer.py::test_heads_of_ct_rate_are_judged_on_the_classes_of_rad_chestct",
     ),
     7: ("orientation as it comes", f"{HERE}::test_flaw_7_features_do_not_depend_on_how_a_file_is_turned"),
     8: (
         "scans are mirrored",
-        "tasks/test_augmented_views.py::test_crop_moves_no_further_than_it_may_and_is_never_mirrored",
+        "tasks/features/test_augmented_views.py::test_crop_moves_no_further_than_it_may_and_is_never_mirrored",
     ),
     9: ("blocks left random unnoticed", f"{HERE}::test_flaw_9_a_model_that_lacks_blocks_is_refused"),
     10: (

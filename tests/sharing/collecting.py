@@ -10,7 +10,7 @@ import pytest
 
 # Files that take longest, by the end of their path. Begun first, none of them is left to one process at the end.
 LONGEST = (
-    "tasks/test_segment_real.py",
+    "segmentation/test_segment_real.py",
     "objectives/test_global_batch.py",
     "test_real_line.py",
     "tables/test_reproduce.py",
@@ -24,10 +24,10 @@ LONGEST = (
     "parallel/test_cluster.py",
     "experiments/test_extension.py",
     "benchmarks/test_step.py",
-    "tasks/test_pretrain.py",
+    "training/test_pretrain.py",
     "experiments/test_segmentation.py",
     "page/test_readable.py",
-    "tasks/test_ground_eval_inserted.py",
+    "grounding/test_ground_eval_inserted.py",
     "viewer/test_serving.py",
     "tests/test_package.py",
     "viewer/test_openapi.py",

@@ -91,7 +91,7 @@ def test_costs_are_counted_where_none_are_given(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_page_has_a_row_for_every_method_with_its_account() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "methods.md").read_text(encoding="utf-8")
     for name, settings in methods().items():
         (row,) = re.findall(rf"^\| `{name}` \|(.*)\|$", page, re.MULTILINE)[:1]
         told = settings.account
