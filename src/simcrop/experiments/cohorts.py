@@ -14,6 +14,7 @@ from simcrop.phantom.findings.finding import EASY_KINDS, LABELS
 from simcrop.phantom.truth import Truth, read_truth
 from simcrop.tasks.cohorts.ingest import ingest
 from simcrop.tasks.cohorts.phantom import phantom
+from simcrop.tasks.folder import METRICS
 from simcrop.tasks.labelled import label_matrix
 
 Part = Literal["pretrain", "probe", "choose", "test"]
@@ -81,4 +82,5 @@ def draw_cohort(cohorts: PhantomCohorts, part: Part, seed: int, workers: int = 2
     plan, raw = cohorts.plan, cohorts.folder / part / "raw"
     patients, drawn = asdict(plan)[part], APART * seed + SEEDS[part]
     phantom(raw, "ct-rate", patients, drawn, plan.size, difficulty=plan.difficulty, workers=workers)
-    ingest(raw, "ct-rate", cohorts.path(part), workers, SPACINGS[plan.size])
+    if not (cohorts.path(part) / METRICS).exists():  # wherever the study's folder was when it was ingested
+        ingest(raw, "ct-rate", cohorts.path(part), workers, SPACINGS[plan.size])
