@@ -4,6 +4,7 @@ something to compare is seen without one.
 Axes: as in the network; the toy grid has different sizes along x, y and z.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -45,9 +46,10 @@ def test_every_method_has_something_to_compare(build: Build, method: str) -> Non
 def test_loss_and_gradients_are_those_of_the_processor(
     build: Build, method: str, half: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        torch.backends.cudnn, "allow_tf32", False
-    )  # which convolutions take where nobody says no
+    with warnings.catch_warnings():  # some versions say once that this will have another name
+        warnings.simplefilter("ignore")
+        # Which convolutions take where nobody says no.
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     objective, batch = build(method, **NEEDS.get(method, {}))
     here = terms_and_gradient(objective, batch, half=False)
     there = terms_and_gradient(objective.cuda(), batch, half)
