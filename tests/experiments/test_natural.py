@@ -33,7 +33,7 @@ SMALL = (
     "engine.monitor=1",
 )
 PLAN = Plan(12, 0, 0, 10, "real")
-FEW = (*ARMS, PARTS[0], PARTS[-1])
+FEW = (*ARMS, PARTS[-1])
 
 
 @pytest.fixture(scope="module")

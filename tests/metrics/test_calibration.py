@@ -77,7 +77,9 @@ def test_by_hand() -> None:
     assert np.isnan(brier(p, np.full((3, 1), NAN), counts)).all()
 
 
-@pytest.mark.parametrize("truth", [[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 1, 1], [NAN, NAN, NAN, NAN]])
+@pytest.mark.parametrize(
+    "truth", [[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 1, 1], [1, 1, 0, 0], [NAN, NAN, NAN, NAN]]
+)
 def test_no_line_where_no_line_is_the_best(truth: list[float]) -> None:
     """One kind of scan, or scans told apart without error: the slope would grow without end."""
     found = calibration_line(np.array([0.1, 0.2, 0.8, 0.9]), np.array(truth, float), np.ones((1, 4)))

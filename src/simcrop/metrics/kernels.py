@@ -51,10 +51,16 @@ def fit_lines(
     """
     for b in range(counts.shape[0]):
         with_it, total = 0.0, 0.0
+        lowest, highest = np.array([np.inf, np.inf]), np.array([-np.inf, -np.inf])  # of those without, and with it
         for s in range(len(odds)):
             with_it, total = with_it + counts[b, s] * truth[s], total + counts[b, s]
+            if counts[b, s] > 0:
+                side = 1 if truth[s] > 0 else 0
+                lowest[side], highest[side] = min(lowest[side], odds[s]), max(highest[side], odds[s])
         out[b, 0], out[b, 1] = np.nan, np.nan
         if not 0 < with_it < total:
+            continue
+        if highest[0] < lowest[1] or highest[1] < lowest[0]:  # told apart by any cut between: no line is steep enough
             continue
         line, slope, up, steeper, best = math.log(with_it / (total - with_it)), 0.0, 0.0, 0.0, -np.inf
         for _ in range(steps):
@@ -64,11 +70,12 @@ def fit_lines(
                 if times > 0:
                     x = odds[s]
                     z = line + slope * x
-                    expected = 1 / (1 + math.exp(-z))
+                    tail = math.exp(-abs(z))
+                    expected = (1.0 if z > 0 else tail) / (1 + tail)
                     off, curve = times * (truth[s] - expected), times * expected * (1 - expected)
                     g0, g1 = g0 + off, g1 + off * x
                     h00, h01, h11 = h00 + curve, h01 + curve * x, h11 + curve * x * x
-                    likely += times * (truth[s] * z - max(z, 0.0) - math.log1p(math.exp(-abs(z))))
+                    likely += times * (truth[s] * z - max(z, 0.0) - math.log1p(tail))
             if likely < best - 1e-10 * abs(best):  # by more than rounding does
                 up, steeper = up / 2, steeper / 2
                 line, slope = line - up, slope - steeper
