@@ -51,7 +51,8 @@ def fit_lines(
     """
     for b in range(counts.shape[0]):
         with_it, total = 0.0, 0.0
-        lowest, highest = np.array([np.inf, np.inf]), np.array([-np.inf, -np.inf])  # of those without, and with it
+        # Odds of those without, and of those with it.
+        lowest, highest = np.array([np.inf, np.inf]), np.array([-np.inf, -np.inf])
         for s in range(len(odds)):
             with_it, total = with_it + counts[b, s] * truth[s], total + counts[b, s]
             if counts[b, s] > 0:
@@ -60,7 +61,8 @@ def fit_lines(
         out[b, 0], out[b, 1] = np.nan, np.nan
         if not 0 < with_it < total:
             continue
-        if highest[0] < lowest[1] or highest[1] < lowest[0]:  # told apart by any cut between: no line is steep enough
+        # Where any cut between tells them apart, no line is steep enough.
+        if highest[0] < lowest[1] or highest[1] < lowest[0]:
             continue
         line, slope, up, steeper, best = math.log(with_it / (total - with_it)), 0.0, 0.0, 0.0, -np.inf
         for _ in range(steps):
