@@ -17,6 +17,7 @@ from simcrop.config import load_recipe
 from simcrop.device import choose_device
 from step_parts.card import agreement, ceilings, copies, encoding, kernels, one_rank, swept
 from step_parts.clock import Clock
+from step_parts.report import keep
 
 SECTIONS = ("ceilings", "agreement", "copies", "encoding", "one_rank", "sweep", "kernels")
 # On a processor `compiled` needs a C++ compiler, and `graphed` a card.
@@ -52,13 +53,6 @@ def main() -> None:
             report["sweep"].append(row)
             keep(report, chosen.json)
     print(json.dumps(report, indent=1))
-
-
-def keep(report: dict[str, Any], path: Path | None) -> None:
-    """After every step of the work, so that a run that is cut short leaves what it had."""
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def arguments() -> argparse.Namespace:

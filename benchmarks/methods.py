@@ -29,6 +29,7 @@ from simcrop.tasks.training.typical import typical
 from step import machine
 from step_parts.clock import Clock, ratio
 from step_parts.products import limit_seconds, products_of
+from step_parts.report import keep
 from step_parts.run import memory_bytes, stepper
 
 GIB = 2**30
@@ -49,9 +50,7 @@ def main() -> None:
     }
     for name in chosen.methods.split(","):
         report["methods"][name] = in_own_process(name)
-        if chosen.json is not None:  # after each, so that a run that is cut short leaves what it had
-            chosen.json.parent.mkdir(parents=True, exist_ok=True)
-            chosen.json.write_text(json.dumps(report, indent=1) + "\n")
+        keep(report, chosen.json)
     print(json.dumps(report, indent=1))
 
 

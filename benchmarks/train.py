@@ -23,6 +23,7 @@ from typing import Any
 from simcrop.device import choose_device
 from step import machine
 from step_parts.clock import Clock
+from step_parts.report import keep
 
 WAYS = {
     "plain": (),
@@ -57,10 +58,7 @@ def main() -> None:
             report["made_in_s"][codec] = made
             for way in chosen.ways:
                 report["runs"].append(trained(cohort, home / f"{codec}-{way}", codec, way, chosen))
-                text = json.dumps(report, indent=1)
-                if chosen.json is not None:  # after every run, so that what is cut short leaves what it had
-                    chosen.json.parent.mkdir(parents=True, exist_ok=True)
-                    chosen.json.write_text(text + "\n")
+                keep(report, chosen.json)
     print(json.dumps(report, indent=1))
 
 

@@ -42,10 +42,7 @@ def reproduce(
     out: Out,
     seeds: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Of tables, figures, extension, natural and segmentation: how many; 3.",
-        ),
+        typer.Option(min=1, help="Of tables, figures, extension, natural and segmentation: how many; 3."),
     ] = None,
     size: Annotated[
         str | None,

@@ -38,8 +38,8 @@ def micro_batches(
 def staged(batches: Iterator[Any], stage: Callable[[Any], Any]) -> Generator[Any, None, None]:
     """What `stage` makes of each batch, in a thread of its own, one batch ahead of the one that is given out.
 
-    Torch's loader pins whatever its processes have ready, two batches for each of them: at paper size a gigabyte every
-    time, so that one run with 14 of them begins with 28 allocations of pages that a card may read.
+    Torch's loader pins whatever its processes have ready, two batches for each: with 14 of them 28 batches, each
+    half a gigabyte at paper size, every one in pages of its own.
     """
     card = torch.cuda.current_device() if torch.cuda.is_available() else None
     coming: deque[Future] = deque()
