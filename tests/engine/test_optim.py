@@ -159,4 +159,8 @@ def test_a_schedule_that_ends_before_its_way_down_begins_is_refused(
     """The rate would be nothing from there to the end of the run."""
     with pytest.raises(ValueError, match=rf"{warm} leave nothing of schedule_epochs = {schedule}: set them"):
         OptimSettings(warmup_epochs=warm, head_first_epochs=head, schedule_epochs=schedule, epochs=140)
-    OptimSettings(warmup_epochs=warm, head_first_epochs=head, schedule_epochs=60, epochs=140)
+    with pytest.raises(
+        ValueError, match=r"schedule_epochs = 60 end before epochs = 140: the rate would be nothing"
+    ):
+        OptimSettings(warmup_epochs=warm, head_first_epochs=head, schedule_epochs=60, epochs=140)
+    OptimSettings(warmup_epochs=warm, head_first_epochs=head, schedule_epochs=140, epochs=140)

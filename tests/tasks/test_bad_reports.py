@@ -55,6 +55,14 @@ def test_damaged_table_is_refused_before_an_older_cohort_is_cleared(
     assert {p: p.read_bytes() for p in sorted((tmp_path / "c").rglob("*")) if p.is_file()} == before
 
 
+def test_a_label_that_is_not_named_as_one_is_said(simcrop: Callable, raw: Path, tmp_path: Path) -> None:
+    (raw / "reports.csv").write_text("id,findings,Nodule\nct0,A nodule.,1\nct1,Clear.,0\nct2,Clear.,\n")
+    ran = ingest(simcrop, raw, tmp_path / "c")
+    assert ran.code == 0
+    assert "not read: columns of 0 and 1 (nodule); a label's column is label:NAME\n" in ran.err
+    assert not [name for name in pl.read_parquet(tmp_path / "c/studies.parquet").columns if "odule" in name]
+
+
 def test_row_for_an_unknown_volume_is_a_ledger_entry(simcrop: Callable, raw: Path, tmp_path: Path) -> None:
     (raw / "reports.csv").write_text("id,findings\nct0,A nodule.\nct9,Clear lungs.\n")
     ran = ingest(simcrop, raw, tmp_path / "c")

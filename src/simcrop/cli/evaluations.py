@@ -106,6 +106,10 @@ def transfer(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Judge this split alone.")] = None,
     share: Annotated[float | None, typer.Option(help="Which share's heads; the largest.")] = None,
+    unrelated: Annotated[
+        bool,
+        typer.Option("--unrelated", help="Patients of both cohorts may have one name and be two people."),
+    ] = False,
     seed: int = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -113,7 +117,7 @@ def transfer(
     with loading():
         from simcrop.tasks.probing.transfer import transfer as run
 
-    macro = run(probe, cohort, out, model, label_map, split, share, seed, overwrite).auroc
+    macro = run(probe, cohort, out, model, label_map, split, share, seed, overwrite, unrelated).auroc
     typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
     typer.echo(f"open {out / 'report.html'}")
 

@@ -78,6 +78,9 @@ def ingest(
     typer.echo(f"{nothing}{result.taken} taken, {result.refused} refused: {where}")
     if result.left:
         typer.echo(f"not read: {result.left}; {where} says of each what helps", err=True)
+    if result.unread:
+        columns = ", ".join(result.unread)
+        typer.echo(f"not read: columns of 0 and 1 ({columns}); a label's column is label:NAME", err=True)
     raise typer.Exit(1 if result.refused else 0)
 
 

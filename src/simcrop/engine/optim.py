@@ -50,6 +50,11 @@ class OptimSettings(Settings):
                 f"{before}warmup_epochs = {self.warmup_epochs:g} leave nothing of {name} = "
                 f"{getattr(self, name):g}: set them lower, or {name} higher"
             )
+        if self.schedule_epochs is not None and self.schedule_epochs < self.epochs:
+            raise ValueError(
+                f"schedule_epochs = {self.schedule_epochs:g} end before epochs = {self.epochs:g}: the rate would be "
+                "nothing from there on; leave them out, or set them higher"
+            )
         return self
 
 

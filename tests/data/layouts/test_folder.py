@@ -74,6 +74,18 @@ def test_row_that_names_no_scan_or_two_is_refused(tmp_path: Path) -> None:
     assert [s.findings for s in listing.studies] == ["", ""]
 
 
+def test_columns_that_look_like_labels_and_are_not_named_so_are_known(tmp_path: Path) -> None:
+    """A hospital's table as it is: neither its keys nor its numbers are labels, a mass and a stone may be."""
+    put(tmp_path, "ct0.nii.gz", "ct1.nii.gz")
+    head = "id,patient,findings,Mass,slices,label:Effusion,stone,empty,never\n"
+    rows = "ct0,0,Clear.,0,1,1,1,,0\nct1,1,A mass.,1,2,0,0,,0\nct1,1,A mass.,1,2,0,,,0\n"
+    (tmp_path / "reports.csv").write_text(head + rows)
+    listing = list_studies("folder", tmp_path)
+    assert listing.unread == ("mass", "stone")
+    (tmp_path / "reports.csv").write_text("id,findings\n0,Clear.\n1,Clear.\n")
+    assert list_studies("folder", tmp_path).unread == ()
+
+
 def test_text_beside_the_scan_is_its_report(tmp_path: Path) -> None:
     put(tmp_path, "a/ct7.nii.gz")
     (tmp_path / "a/ct7.txt").write_text("Findings: A nodule.\nImpression: Nodule.\n")

@@ -10,6 +10,7 @@ import pytest
 
 from simcrop.data.layouts.rad_chestct import CLASSES
 from simcrop.evaluation.heads.probe import fit_probe
+from simcrop.files.digest import digest_of_files
 from simcrop.metrics import auroc
 from simcrop.phantom.findings.finding import LABELS
 from simcrop.tasks.probing.heads import HEADS, load_heads, save_heads
@@ -110,12 +111,33 @@ def test_patients_whom_the_heads_were_fitted_on_do_not_judge_them(
     ran = simcrop("transfer", probed, rad, "--out", tmp_path / "out")
     assert "the heads were fitted on 1 of the patients to be judged" in ran.refusal
     assert "p44" not in ran.refusal
+    assert "--unrelated says that they are other people" in ran.refusal
     assert not (tmp_path / "out").exists()
     assert b"q1" not in (probed / HEADS).read_bytes()[:20_000].split(b'"patients')[-1]
     ran = simcrop("transfer", probed, rad, "--share", "0.1", "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
     note = json.loads((tmp_path / "out/metrics.json").read_text())["note"]
     assert "no patient judged here has the name of one whom the heads were fitted on" in note
+
+
+def test_equal_names_of_two_cohorts_may_be_two_people(
+    simcrop: Callable, probed: Path, rad: Path, tmp_path: Path
+) -> None:
+    """Of another cohort that is believed and repeated; in the heads' own cohort a name is one person."""
+    named_anew(rad, "p44")
+    ran = simcrop("transfer", probed, rad, "--unrelated", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    note = json.loads((tmp_path / "out/metrics.json").read_text())["note"]
+    assert (
+        "1 of the patients judged here have the name of one whom the heads were fitted on: said to be others"
+        in note
+    )
+    heads = load_heads(probed)
+    own = SETTINGS | {"cohort": digest_of_files(rad / "studies.parquet")}
+    save_heads(probed / HEADS, {1.0: heads.probes}, LABELS, own, heads.source, {1.0: ["p44"]})
+    refusal = simcrop("transfer", probed, rad, "--unrelated", "--out", tmp_path / "again").refusal
+    assert "the heads were fitted on 1 of the patients to be judged" in refusal
+    assert "unrelated" not in refusal
 
 
 def test_heads_that_do_not_say_whom_they_learned_from_are_judged_with_a_note(

@@ -60,7 +60,7 @@ def merge(out: str | Path, raw_source: RawSource | None = None) -> IngestResult:
     with writing(out):
         (out / SHARDS).rename(out / MERGED)
         shutil.rmtree(out / MERGED)
-    return IngestResult(out, taken, refused, 0, listing.left)
+    return IngestResult(out, taken, refused, 0, listing.left, listing.unread)
 
 
 def common_settings(out: Path, shards: list[Shard]) -> Record:

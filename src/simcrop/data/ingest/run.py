@@ -46,7 +46,7 @@ Progress = Callable[[int, int, Record], None]
 @dataclass(frozen=True)
 class IngestResult:
     """Counts of inputs. `resumed` of the taken ones were stored by an earlier, interrupted call; `left` is what lies
-    in the source and no reader takes, by kinds.
+    in the source and no reader takes, by kinds; `unread` names columns of the user's table that may be labels.
     """
 
     cohort: Path
@@ -54,6 +54,7 @@ class IngestResult:
     refused: int
     resumed: int
     left: str = ""
+    unread: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -130,7 +131,8 @@ def ingest(
         store_all(to_do, pool, journal, len(jobs), progress)
         remove_leavings(folders)  # a worker or machine may have died while it wrote
         taken, refused = finish(home, settings, listing, journal, jobs, shard)
-    return IngestResult(home, taken, refused, len(jobs) - len(to_do), "" if shard else listing.left)
+    left = "" if shard else listing.left
+    return IngestResult(home, taken, refused, len(jobs) - len(to_do), left, listing.unread)
 
 
 def remove_leavings(folders: list[Path]) -> None:

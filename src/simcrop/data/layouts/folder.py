@@ -74,7 +74,8 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     refusals += stray_reports(root, seen, taken, table is not None)
     told = marked.split_of or any(stated(table, joined, scan) for scan in scans)
     kind = "table" if told else "none"
-    listing = Listing(tuple(studies), tuple(refusals), split_kind=kind, classes=marked.classes)
+    unread = table.likely_labels() if table else ()
+    listing = Listing(tuple(studies), tuple(refusals), split_kind=kind, classes=marked.classes, unread=unread)
     return with_organ_maps(listing, map_of)
 
 

@@ -95,6 +95,7 @@ class Listing:
     user's own table states it, `none` where nothing does and everything is `train`. Scans that the released lists
     leave out are `unlisted`. `classes`: what the numbers of its masks stand for, without the background; None where
     nothing says so. `made_by`: of scans that were drawn, wholly or in part, how; empty for those of patients.
+    `unread`: columns of the user's own table that look like labels and are not named as such.
     """
 
     studies: tuple[RawStudy, ...]
@@ -103,6 +104,7 @@ class Listing:
     split_kind: str = RELEASED
     classes: dict[int, str] | None = None
     made_by: str = ""
+    unread: tuple[str, ...] = ()
 
     @property
     def left(self) -> str:

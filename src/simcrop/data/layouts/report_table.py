@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from simcrop.data.layouts.raw import Refusal, brief, stem
-from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, WHOLE, read_rows
+from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, WHOLE, WORDS, read_rows
 from simcrop.data.layouts.table import Row, label_of
 from simcrop.data.readers.header_names import SERIES, HeaderNames, header_names, keyword_of
 from simcrop.data.report import Report, split_at_heads
@@ -84,6 +84,13 @@ class ReportTable:
     def labels(self, number: int) -> dict[str, int | None]:
         row = self.rows[number]
         return {k[len(LABEL) :]: label_of(self.path, k, v) for k, v in row.items() if k.startswith(LABEL)}
+
+    def likely_labels(self) -> tuple[str, ...]:
+        """Columns that hold 0 and 1 alone, as labels do, and are not named as labels."""
+        read = {*KEYS, *WORDS, "patient", "split", (self.key or "").lower()}
+        names = [name for name in (self.rows[0] if self.rows else ()) if not name.startswith(LABEL)]
+        held = {name: {row[name].strip() for row in self.rows} for name in names if name not in read}
+        return tuple(brief(name) for name, cells in held.items() if {"0", "1"} <= cells <= {"0", "1", ""})
 
     def cell(self, number: int, column: str) -> str:
         return self.rows[number].get(column, "").strip()

@@ -47,6 +47,10 @@ class Heads:
             return None
         return len(self.fitted & set(hashed(patients, self.salt)))
 
+    def fitted_on(self, cohort: str) -> bool:
+        """Whether the cohort of this digest is theirs."""
+        return self.salt == salt_of(cohort, self.model)
+
 
 def save_heads(
     path: Path,
@@ -57,7 +61,7 @@ def save_heads(
     patients: Mapping[float, Collection[str]] | None = None,
 ) -> None:
     """All heads in one file; `source`: where their features came from; `patients`: whom each share learned from."""
-    salt = digest_of_names(str(settings.get(name)) for name in ("cohort", "model"))  # the same bytes again
+    salt = salt_of(str(settings.get("cohort")), str(settings.get("model")))
     tensors = {
         f"{share:g}/{n}/{part}": tensor
         for share, heads in found.items()
@@ -75,6 +79,11 @@ def save_heads(
         "patients": {f"{share:g}": hashed(of, salt) for share, of in (patients or {}).items()},
     }
     save_tensors(tensors, path, {"simcrop": json.dumps(said)})
+
+
+def salt_of(cohort: str, model: str) -> str:
+    """Nothing is drawn, so that the same probe is the same bytes."""
+    return digest_of_names([cohort, model])
 
 
 def load_heads(folder: Path, share: float | None = None) -> Heads:

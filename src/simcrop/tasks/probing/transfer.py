@@ -49,10 +49,12 @@ def transfer(
     share: float | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    unrelated: bool = False,
 ) -> Judgement:
     """Judge the heads of `probe` on the labelled studies of a cohort, all of them or one `split`.
 
     `model`: where the encoder, or its features of this cohort, lie; where the probe found them unless said.
+    `unrelated`: names that patients of both cohorts bear are those of different people, such as numbers from 1 on.
     """
     heads, cohort = load_heads(probe, share), open_cohort(cohort_path)
     source = source_of(model or heads.source, heads.pool)
@@ -65,15 +67,17 @@ def transfer(
         raise SimcropError(
             "nothing-to-judge", "no label can be judged: none has both scans with it and without it"
         )
-    note = f"{source.note(cohort, testing)}; {fitted_note(heads, testing)}"
+    digest = digest_of_files(cohort_path / "studies.parquet")
+    note = f"{source.note(cohort, testing)}; {fitted_note(heads, testing, digest, unrelated)}"
     settings = {
         "probe": digest_of_files(probe / HEADS),
         "model": source.digest,
-        "cohort": digest_of_files(cohort_path / "studies.parquet"),
+        "cohort": digest,
         "split": split,
         "share": heads.share,
         "seed": seed,
         "label_map": chosen.model_dump(mode="json"),
+        "unrelated": unrelated,
     }
     with staged(out, "transfer", settings, overwrite) as stage:
         features = features_of(source, cohort, heads, rows_in(cohort, testing))
@@ -110,18 +114,23 @@ def refuse_other_encoder(heads: Heads, source: FeatureSource, probe: Path) -> No
         )
 
 
-def fitted_note(heads: Heads, testing: Cohort) -> str:
+def fitted_note(heads: Heads, testing: Cohort, cohort: str, unrelated: bool) -> str:
     """Whether the heads learned from patients whom they are to be judged by: refused when they did, said when it cannot
-    be known. Patients are compared by name, since a cohort may have been ingested anew.
+    be known. Patients are compared by name, since a cohort may have been ingested anew; by the digest `cohort` it is
+    known whether it was.
     """
     seen = heads.seen(patients_of(testing))
     if seen is None:
         return "whether the heads were fitted on these patients is not known: their file is of an earlier version"
+    if seen and unrelated and not heads.fitted_on(cohort):
+        said = "of the patients judged here have the name of one whom the heads were fitted on: said to be others"
+        return f"{seen} {said}"
     if seen:
+        other = "" if heads.fitted_on(cohort) else ", --unrelated says that they are other people"
         raise SimcropError(
             "patients-overlap",
             f"the heads were fitted on {seen} of the patients to be judged, by their names; a patient belongs to one "
-            "side only: --split names a split without them",
+            f"side only: --split names a split without them{other}",
         )
     return "no patient judged here has the name of one whom the heads were fitted on"
 
