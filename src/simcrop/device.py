@@ -35,6 +35,12 @@ def send(tensor: Tensor, device: torch.device | str) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
+def processor_multiplies_bf16() -> bool:
+    """AVX-512 BF16 or AMX; torch tells under names that are not public yet, so a missing one means no."""
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)
+
+
 def numbers_at_hand(tensor: Tensor) -> bool:
     """Whether compiled loops can read them: on the processor, and not of a tensor that has a shape and nothing else, by
     which the operations of a step are counted.

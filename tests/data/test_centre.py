@@ -12,7 +12,7 @@ import pytest
 import torch
 from nibabel.affines import apply_affine
 
-from simcrop.data.centre import lung_centre
+from simcrop.data.centre import coarse, lung_centre
 from simcrop.data.ingest import ingest
 from simcrop.data.preprocess import InputSpec, centred_start, crop_or_pad, preprocess, start_in
 from simcrop.data.readers import read_volume
@@ -49,6 +49,16 @@ def test_lungs_that_are_open_to_slices_of_padding_are_found() -> None:
     found = lung_centre(padded, SPACING)
     assert found is not None
     np.testing.assert_allclose(found, [31.5, 26.5, 21.5], atol=1)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_a_coarse_scan_is_the_mean_of_whole_blocks(dtype: type) -> None:
+    hu = np.random.default_rng(0).integers(-1024, 3071, (11, 9, 8)).astype(dtype)
+    found = coarse(hu, [3, 2, 4])
+    blocks = hu[:9, :8].astype(float).reshape(3, 3, 4, 2, 2, 4)
+    np.testing.assert_allclose(found, blocks.mean((1, 3, 5)), rtol=1e-6)
+    assert found.dtype == np.float32
+    assert np.array_equal(coarse(hu, [1, 1, 1]), hu)
 
 
 def test_scans_without_two_whole_lungs_have_no_such_middle() -> None:

@@ -29,6 +29,20 @@ def test_masked_is_true_exactly_where_a_patch_is_not_kept_and_kept_ones_rise() -
         assert kept == [n for n in range(30) if not mask.masked[b, n]]
 
 
+def test_patches_are_taken_by_their_numbers_whether_they_are_learned_or_not() -> None:
+    patches = torch.randn(3, 10, 4, generator=torch.Generator().manual_seed(0))
+    mask = random_mask(torch.rand(3, 10, generator=torch.Generator().manual_seed(1)), 0.6)
+    for kind, take in ((False, mask.take_visible), (True, mask.take_masked)):
+        expected = torch.stack(
+            [row[hidden == kind] for row, hidden in zip(patches, mask.masked, strict=True)]
+        )
+        assert torch.equal(take(patches), expected)
+        learned = patches.clone().requires_grad_()
+        assert torch.equal(take(learned), expected)
+        take(learned).sum().backward()
+        assert torch.equal(learned.grad, (mask.masked == kind).float()[..., None].expand(3, 10, 4))
+
+
 def test_restoring_puts_visible_features_back_in_their_places() -> None:
     patches, mask, token = (
         torch.randn(2, 9, 5),

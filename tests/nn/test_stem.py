@@ -11,7 +11,15 @@ import torch
 from simcrop.errors import SimcropError
 from simcrop.nn.masking import random_mask
 from simcrop.nn.patch import PatchGrid
-from simcrop.nn.stem import CLIP_SIGMA, DENSITIES, MIN_SPREAD, STATISTICS, StatisticsStem, statistics_of
+from simcrop.nn.stem import (
+    CLIP_SIGMA,
+    DENSITIES,
+    MIN_SPREAD,
+    STATISTICS,
+    Pooled,
+    StatisticsStem,
+    statistics_of,
+)
 from simcrop.nn.vit import VisionSettings, ViT
 
 GRID = PatchGrid(volume=(6, 20, 21), patch=(3, 5, 7))
@@ -83,6 +91,28 @@ def test_cells_are_boxes_of_a_patch() -> None:
         voxels = boxes[x, :, z]
         assert found[0, 4, cell, 2] == voxels.max()
         assert found[0, 4, cell, 0] == pytest.approx(float(voxels.mean()), abs=1e-6)
+
+
+def test_cells_are_measured_alike_with_and_without_compiled_loops() -> None:
+    """A tensor that wants a gradient goes through torch, box by box."""
+    stem, given = learned(cells=(3, 5, 1)), patches()
+    slow = stem.measure(given.clone().requires_grad_())
+    assert slow.requires_grad
+    torch.testing.assert_close(stem.measure(given), slow.detach(), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(5, torch.float32), (5, torch.bfloat16), (300, torch.float32)])
+def test_maximum_and_mean_have_the_values_and_gradients_of_torchs_own(count: int, dtype: torch.dtype) -> None:
+    """Equal maxima, of which there are many here, share."""
+    chance = torch.Generator().manual_seed(0)
+    read = torch.randint(0, 3, (2, 7, count, 6), generator=chance).to(dtype).requires_grad_()
+    grad = torch.randn(2, 7, 12, generator=chance).to(dtype)
+    found = Pooled.apply(read)
+    expected = torch.cat([read.amax(2), read.mean(2)], dim=-1)
+    assert torch.equal(found, expected)
+    (ours,) = torch.autograd.grad(found, read, grad)
+    (theirs,) = torch.autograd.grad(expected, read, grad)
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_a_patch_takes_the_maximum_and_the_mean_of_what_its_cells_say() -> None:

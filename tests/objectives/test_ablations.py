@@ -46,7 +46,7 @@ def built(build: Build, row: tuple[bool, bool, bool], **groups: Any) -> tuple[Si
 def terms_by_hand(objective: SimCroP, batch: Batch, row: tuple[bool, bool, bool]) -> dict[str, Tensor]:
     """Eq. 1-7 of the parts that a row has, from the parts' own weights."""
     sa, il, wl = row
-    features, mask = objective.masked_features(batch, None)
+    features, mask = objective.masked_features(batch, objective.grid.split(batch.volume), None)
     patches = objective.grid.split(batch.volume)
     painted = objective.vision_decoder(features, mask)
     found = {"volume": ((painted - patches)[mask.masked] ** 2).mean()}
@@ -132,7 +132,10 @@ def test_k_beyond_the_visible_patches_is_all_of_them(build: Build) -> None:
     losses_at = {}
     for k in (5, 20, 21, 1000):
         objective, batch = built(build, FULL, top_k=k)
-        assert objective.masked_features(batch, None)[0].patches.shape[1] == 21
+        assert (
+            objective.masked_features(batch, objective.grid.split(batch.volume), None)[0].patches.shape[1]
+            == 21
+        )
         losses_at[k] = objective.settled(objective(batch))["align"].item()
     assert losses_at[21] == losses_at[1000]
     assert len({losses_at[5], losses_at[20], losses_at[21]}) == 3

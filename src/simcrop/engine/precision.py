@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from simcrop.device import choose_device
+from simcrop.device import choose_device, processor_multiplies_bf16
 
 Precision = Literal["bf16", "fp32"]
 
@@ -24,9 +24,3 @@ def settled(asked: Literal["auto"] | Precision, device: torch.device) -> Precisi
 def best_precision() -> Precision:
     """Of the device that a run would choose here."""
     return settled("auto", choose_device())
-
-
-def processor_multiplies_bf16() -> bool:
-    """AVX-512 BF16 or AMX; torch tells under names that are not public yet, so a missing one means no."""
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in asked)

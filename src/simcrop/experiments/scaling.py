@@ -7,6 +7,7 @@ from the same labelled ones. A point that is measured is not measured again, and
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +102,11 @@ def reproduce_scaling(
     experiment = Experiment(out, cohorts, tuple(place.arm for place in planned), (seed,), tuple(common))
     results: dict[str, Any] = {"points": [], "planned": len(planned), "scans": {}}
     results["scans"] = {part: len(cohorts.patients(part)) for part in cohorts.parts}
-    for first in range(0, len(planned), at_once):
+    for _, there in groupby(planned, lambda station: (station.patients, station.seen)):
         if end is not None and time.monotonic() > end:
             say(f"the budget is used up: {len(results['points'])} of {len(planned)} points are measured")
             break
-        some = planned[first : first + at_once]
+        some = list(there)  # every method at this place: a core that is done with one takes the next
         run_all([experiment.training(place.arm, seed) for place in some], at_once, say)
         experiment.judge({place.arm: [(POOL, 1.0, 0.0)] for place in some}, at_once, say)
         results["points"] += [measured(experiment, place, seed) for place in some]

@@ -14,9 +14,10 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
-from torch.nn.functional import gelu, relu, scaled_dot_product_attention, silu
+from torch.nn.functional import gelu, relu, silu
 
 from simcrop.errors import SimcropError
+from simcrop.nn.attention import attend
 from simcrop.nn.transformer import check_heads
 
 Activation = Literal["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish"]
@@ -106,7 +107,7 @@ class BertSelfAttention(nn.Module):
             for part, of in ((self.query, x), (self.key, seen), (self.value, seen))
         )
         dropout = self.dropout if self.training else 0.0
-        found = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        found = attend(q, k, v, mask, dropout)
         return rearrange(found, "b h t d -> b t (h d)")
 
 

@@ -65,7 +65,10 @@ class VisionEncoder(nn.Module):
         mask: Mask | None = None,
         skip_attention: bool = False,
         taps: Sequence[int] = (),
+        patches: Float[Tensor, "b n p"] | None = None,
     ) -> VisionFeatures:
+        """`patches`: the volume as its `grid` splits it, from whoever has it already."""
+        del patches
         return self.tokens(volume, mask, skip_attention, taps)
 
     def depth_of(self, name: str) -> int | None:

@@ -7,9 +7,9 @@ from einops import rearrange
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from simcrop.errors import SimcropError
+from simcrop.nn.attention import attend
 from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.transformer import check_heads, identity_linear, init_linear
 from simcrop.settings import Settings
@@ -51,7 +51,7 @@ class CrossAttention(nn.Module):
     ) -> Float[Tensor, "b t w"]:
         q = rearrange(self.query(text), "b t (h d) -> b h t d", h=self.heads)
         k, v = rearrange(self.key_value(patches), "b v (two h d) -> two b h v d", two=2, h=self.heads)
-        return rearrange(scaled_dot_product_attention(q, k, v), "b h t d -> b t (h d)")
+        return rearrange(attend(q, k, v), "b h t d -> b t (h d)")
 
 
 class Fusion(nn.Module):

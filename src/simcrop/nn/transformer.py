@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu
 from torch.utils.checkpoint import checkpoint
 
 from simcrop.errors import SimcropError
+from simcrop.nn.attention import attend
 
 NORM_EPS = 1e-6  # what is added to a variance, as ViTs do
 
@@ -28,7 +29,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         q, k, v = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.heads)
-        return self.proj(rearrange(scaled_dot_product_attention(q, k, v), "b h n d -> b n (h d)"))
+        return self.proj(rearrange(attend(q, k, v), "b h n d -> b n (h d)"))
 
 
 class Mlp(nn.Module):

@@ -152,6 +152,18 @@ class ViT(VisionEncoder):
     ) -> VisionFeatures:
         return self.encode(self.grid.split(volume), mask, skip_attention, taps)
 
+    def forward(
+        self,
+        volume: Float[Tensor, "b 1 x y z"],
+        mask: Mask | None = None,
+        skip_attention: bool = False,
+        taps: Sequence[int] = (),
+        patches: Float[Tensor, "b n p"] | None = None,
+    ) -> VisionFeatures:
+        return self.encode(
+            self.grid.split(volume) if patches is None else patches, mask, skip_attention, taps
+        )
+
     def encode(
         self,
         patches: Float[Tensor, "b n p"],

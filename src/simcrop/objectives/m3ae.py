@@ -192,9 +192,11 @@ class M3ae(Objective):
         """The reports, or what is shown of them, on their way into co-attention."""
         return self.co_attention.from_text(self.text(ids, batch.report.mask, batch.report.lengths))
 
-    def look(self, batch: Batch, mask: Mask | None = None) -> Float[Tensor, "b v d"]:
+    def look(
+        self, batch: Batch, mask: Mask | None = None, patches: Float[Tensor, "b n p"] | None = None
+    ) -> Float[Tensor, "b v d"]:
         """The scans, or their visible patches, on their way into co-attention."""
-        return self.co_attention.enter_image(self.vision(batch.volume, mask))
+        return self.co_attention.enter_image(self.vision(batch.volume, mask, patches=patches))
 
     def report_loss(self, batch: Batch, seen: Float[Tensor, "b v d"]) -> Float[Tensor, ""]:
         """First pass: masked words, with the whole scan unless some of it is to be hidden."""
@@ -212,7 +214,7 @@ class M3ae(Objective):
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         mask = random_mask(batch.drawn["patches"], mim.mask_ratio, preferred_patches(patches, mim))
         tokens = self.co_attention.image_after(
-            said, batch.report.mask, self.look(batch, mask), self.settings.m3ae.mim_layer
+            said, batch.report.mask, self.look(batch, mask, patches), self.settings.m3ae.mim_layer
         )
         cls = tokens[:, 0] if self.co_attention.cls else None
         features = VisionFeatures(cls, tokens[:, -mask.keep.shape[1] :])

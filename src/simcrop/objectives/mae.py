@@ -63,5 +63,5 @@ class Mae(Objective):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         mask = random_mask(batch.drawn["patches"], mim.mask_ratio, preferred_patches(patches, mim))
-        features = self.vision(batch.volume, mask)
+        features = self.vision(batch.volume, mask, patches=patches)
         return {"volume": volume_loss(self.vision_decoder, mim, patches, features, mask)}

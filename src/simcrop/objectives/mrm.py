@@ -132,7 +132,7 @@ class Mrm(Objective):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         mim, patches = self.settings.mim, self.grid.split(batch.volume)
         mask = random_mask(batch.drawn["patches"], mim.mask_ratio, preferred_patches(patches, mim))
-        features = self.vision(batch.volume, mask)
+        features = self.vision(batch.volume, mask, patches=patches)
         target = patches if self.settings.fine_scale == 1 else self.target_grid.split(fine_of(batch))
         return {
             "volume": volume_loss(self.vision_decoder, mim, target, features, mask),

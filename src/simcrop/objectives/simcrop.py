@@ -39,6 +39,9 @@ from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, preferred_pat
 from simcrop.objectives.words import MlmSettings, draw_words
 from simcrop.settings import Settings
 
+Patches = Float[Tensor, "b n p"]
+Body = Bool[Tensor, "b n"] | None
+
 
 class SimCroPSettings(MethodSettings):
     """Every choice of the method; the defaults are the paper's, or the reading of it that the evidence favours."""
@@ -131,9 +134,8 @@ class SimCroP(Objective):
         prompts: Prompts | None = None,
     ) -> None:
         super().__init__()
-        self.settings, self.grid, self.tokenizer = settings, grid, tokenizer
+        self.settings, self.grid, self.tokenizer, self.text = settings, grid, tokenizer, text
         width = settings.report_decoder.dim
-        self.text = text
         self.vision = settings.vision.build(grid)
         self.vision_decoder = VisionDecoder(settings.vision_decoder, self.vision.width, grid)
         self.projection = settings.projection_head(text)
@@ -200,13 +202,13 @@ class SimCroP(Objective):
     def forward(self, batch: Batch) -> Parts:
         mim, align, patches = self.settings.mim, self.settings.align, self.grid.split(batch.volume)
         body = preferred_patches(patches, mim)
-        features, mask = self.masked_features(batch, body)
+        features, mask = self.masked_features(batch, patches, body)
         terms: dict[str, Tensor | Compared] = {}
         # What `compared` makes comes first and as there: a trained text encoder then drops what it dropped for it.
         if align.use_sa and align.scope == "batch":
             terms["align"] = self.align_loss(batch.sentences, features)
         if align.cross_image.enabled:
-            look = self.look(batch, body)
+            look = self.look(batch, patches, body)
             terms |= self.across_images(look)
             terms |= self.options(look)
         if mim.weight:
@@ -217,19 +219,20 @@ class SimCroP(Objective):
             terms["align"] = self.align_loss(batch.sentences, features)
         return {name: terms[name] for name in self.terms}
 
-    def masked_features(self, batch: Batch, body: Bool[Tensor, "b n"] | None) -> tuple[VisionFeatures, Mask]:
+    def masked_features(self, batch: Batch, patches: Patches, body: Body) -> tuple[VisionFeatures, Mask]:
         """What the encoder makes of the visible patches, and which these are."""
         mask = random_mask(batch.drawn["patches"], self.settings.mim.mask_ratio, body)
-        return self.vision(batch.volume, mask), mask
+        return self.vision(batch.volume, mask, patches=patches), mask
 
     def compared(self, batch: Batch) -> dict[str, Compared]:
         """Without the decoders, and without their pass through the encoder if that is not compared."""
-        body = preferred_patches(self.grid.split(batch.volume), self.settings.mim)
+        patches = self.grid.split(batch.volume)
+        body = preferred_patches(patches, self.settings.mim)
         found: dict[str, Tensor | Compared] = {}
         if self.settings.align.use_sa and self.settings.align.scope == "batch":
-            found["align"] = self.align_loss(batch.sentences, self.masked_features(batch, body)[0])
+            found["align"] = self.align_loss(batch.sentences, self.masked_features(batch, patches, body)[0])
         if self.settings.align.cross_image.enabled:
-            found |= self.across_images(self.look(batch, body))
+            found |= self.across_images(self.look(batch, patches, body))
         return {name: part for name, part in found.items() if isinstance(part, Compared)}
 
     def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""] | Compared:
@@ -274,12 +277,12 @@ class SimCroP(Objective):
             self.mlm_head.vocabulary_index(drawn["masked_ids"]),
         )
 
-    def look(self, batch: Batch, body: Bool[Tensor, "b n"] | None) -> Look:
+    def look(self, batch: Batch, patches: Patches, body: Body) -> Look:
         """What our extensions ask: a pass of its own that sees more of the volume."""
         mask, skip = self.cross_image.view(batch.drawn, body)
-        patches = self.projection.patches(self.vision(batch.volume, mask, skip).patches)
-        sentences, k = self.sentence_features(batch.sentences), self.cross_image.most_of(patches)
-        return Look(batch, patches, sentences, mask, k, self.sentence_features, self.projection)
+        seen = self.projection.patches(self.vision(batch.volume, mask, skip, patches=patches).patches)
+        sentences, k = self.sentence_features(batch.sentences), self.cross_image.most_of(seen)
+        return Look(batch, seen, sentences, mask, k, self.sentence_features, self.projection)
 
     def across_images(self, look: Look) -> dict[str, Compared]:
         """Those of our extensions that compare the samples of a batch."""

@@ -131,8 +131,10 @@ def windowed(
 ) -> Float[Tensor, "b 1 x y z"]:
     """HU clipped to the window and mapped to [-1, 1], where the tensor lies: to the bit what `to_unit` makes."""
     slope, shift = map(float, unit_line(window_hu))
-    # Two operations, each rounded: one that does both at once would round otherwise.
-    return hu.mul(slope).add_(shift).clamp_(-1, 1)
+    # Whole numbers become floats first: the product would take twice as long over both. And two operations, each
+    # rounded: one that does both at once would round otherwise.
+    scaled = hu.mul(slope) if hu.is_floating_point() else hu.float().mul_(slope)
+    return scaled.add_(shift).clamp_(-1, 1)
 
 
 def image_indices(counts: Sequence[int]) -> Int[Tensor, " s"]:
