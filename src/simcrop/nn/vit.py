@@ -196,7 +196,9 @@ class ViT(VisionEncoder):
         if self.statistics is not None:
             parts.append(self.statistics(patches, keep))
         if self.patch_embed is not None or self.conv is not None:
-            seen = [((patches - low) / (high - low)).clamp(0, 1) * 2 - 1 for low, high in self.windows]
+            seen = [
+                (patches - low).div_(high - low).clamp_(0, 1).mul_(2).sub_(1) for low, high in self.windows
+            ]
             windowed = torch.stack(seen or [patches], dim=2)
             if self.conv is not None:
                 parts.append(self.conv(windowed))
