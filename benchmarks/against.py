@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, tree_of(chosen.commit, Path(folder) / "tree") as other:
         trees = [Tree(HERE, Path(folder) / "ours"), Tree(other, Path(folder) / "theirs")]
         for tree in trees:
-            tree.prepare(chosen.patients, chosen.size)
+            tree.prepare(chosen.patients, chosen.size, chosen.difficulty)
         turns = [[tree.step(chosen) for tree in trees] for _ in range(chosen.repeats)]
     report: dict[str, Any] = {"commit": chosen.commit, "recipe": chosen.recipe, "threads": chosen.threads}
     report |= {"steps": [chosen.few, chosen.many], "patients": chosen.patients}
@@ -56,6 +56,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("commit")
     parser.add_argument("--recipe", default="simcrop-plus-tiny", help="which both trees ship")
     parser.add_argument("--size", default="tiny", help="of the phantoms: tiny, small or full")
+    parser.add_argument("--difficulty", default="easy", help="easy, or real: natural anatomies")
     parser.add_argument("--patients", type=int, default=64)
     parser.add_argument("--few", type=int, default=5, help="steps of the shorter run")
     parser.add_argument("--many", type=int, default=35, help="steps of the longer one")
@@ -86,10 +87,11 @@ class Tree:
     files: Path
     home: Path
 
-    def prepare(self, patients: int, size: str) -> None:
+    def prepare(self, patients: int, size: str, difficulty: str) -> None:
         raw = str(self.home / "raw")
         spacing = {"tiny": "5.5,5.5,10", "small": "2.75,2.75,5"}.get(size, "1.5,1.5,3")
-        self.simcrop("phantom", raw, "--patients", str(patients), "--size", size, "--difficulty", "easy")
+        drawn = ("--patients", str(patients), "--size", size, "--difficulty", difficulty)
+        self.simcrop("phantom", raw, *drawn)
         words = ("--layout", "ct-rate", "--spacing", spacing, "--out", str(self.home / "cohort"))
         self.simcrop("ingest", raw, *words)
 

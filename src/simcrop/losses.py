@@ -11,7 +11,7 @@ import torch
 from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy, embedding, logsigmoid, mse_loss, normalize
+from torch.nn.functional import cross_entropy, embedding, logsigmoid, normalize
 
 DICE_FLOOR = 1e-6  # voxels: a class that is neither there nor thought to be is divided by this
 
@@ -37,7 +37,7 @@ def masked_patch_mse(
     painted: Float[Tensor, "b n p"], target: Float[Tensor, "b n p"], hidden: Bool[Tensor, "b n"]
 ) -> Float[Tensor, ""]:
     """Mean squared error over the voxels of masked patches (`hidden`); visible ones do not count (Eq. 1)."""
-    error = mse_loss(painted, target, reduction="none").mean(-1)
+    error = (painted - target).square().mean(-1)
     return (error * hidden).sum() / hidden.sum().clamp(min=1)
 
 
