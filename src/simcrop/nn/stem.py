@@ -54,20 +54,15 @@ def measured(patches: Float[Tensor, "b v p"], shape: Triple, cell: Triple) -> Fl
 def measure_cells(
     boxes: np.ndarray, cell: tuple[int, int, int], edges: np.ndarray, found: np.ndarray
 ) -> None:
-    """Cells are read where they lie, one after the other, into a row that stays in the cache."""
+    """Cells are copied from where they lie, one after the other, to where they stay in the cache."""
     cx, cy, cz = cell
     gx, gy, gz = boxes.shape[1] // cx, boxes.shape[2] // cy, boxes.shape[3] // cz
-    row = np.empty((1, cx * cy * cz), np.float32)
+    here = np.empty((cx, cy, cz), np.float32)
     for b in range(len(boxes)):
         for c in range(gx * gy * gz):
             x, y, z = c // (gy * gz) * cx, c // gz % gy * cy, c % gz * cz
-            at = 0
-            for i in range(x, x + cx):
-                for j in range(y, y + cy):
-                    for k in range(z, z + cz):
-                        row[0, at] = boxes[b, i, j, k]
-                        at += 1
-            measure_rows(row, edges, found[b, c : c + 1])
+            here[:] = boxes[b, x : x + cx, y : y + cy, z : z + cz]
+            measure_rows(here.reshape(1, -1), edges, found[b, c : c + 1])
 
 
 @partial(compiled, fastmath=True)  # sums in any order, or they would be one voxel at a time
