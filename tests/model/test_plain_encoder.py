@@ -149,11 +149,16 @@ plain = simcrop.encoder(sys.argv[1])
 volumes = torch.rand(2, 1, *plain.grid.volume)
 whole = torch.compile(plain, backend="eager", fullgraph=True)
 torch.testing.assert_close(whole(volumes), plain(volumes), rtol=0, atol=1e-6)
+with torch.autocast("cpu", torch.bfloat16):
+    whole(volumes).float().sum().backward()
+assert any(p.grad is not None and p.grad.abs().max() > 0 for p in plain.parameters())
 """
 
 
 def test_it_is_traced_whole(folder: Path) -> None:
-    """By `torch.compile`, without the seconds that machine code takes; in a process that checks no signatures."""
+    """By `torch.compile`, without the seconds that machine code takes; in a process that checks no signatures. And as a
+    step in bf16 would.
+    """
     subprocess.run([sys.executable, "-c", TRACED, folder], check=True)
 
 

@@ -31,8 +31,11 @@ def attend(
 
 def few_in_bf16(q: Tensor, k: Tensor) -> bool:
     """On a processor the fused kernel's way back in bf16 leaves its instructions for bf16 unused: two to five times the
-    time of the products alone, unless there are so many keys that writing down the weights costs more.
+    time of the products alone, unless there are so many keys that writing down the weights costs more. A compiled step
+    keeps the kernel: asking the processor would break its graph.
     """
+    if torch.compiler.is_compiling():
+        return False
     learned = torch.is_grad_enabled() and q.requires_grad and q.dtype == torch.bfloat16
     few = q.shape[-2] * k.shape[-2] <= FEW
     return learned and few and numbers_at_hand(q) and processor_multiplies_bf16()
