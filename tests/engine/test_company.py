@@ -200,6 +200,44 @@ def test_rank_that_is_killed_is_named_by_the_other(toy: Toy, job: Build, tmp_pat
     assert "--resume" in line
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_rank_that_is_killed_is_named_by_one_that_waits_without_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    """As for a card that waits for another, which no signal and no lost connection cuts short."""
+    monkeypatch.setattr(company, "PATIENCE_S", 0.3)
+
+    def work(context: DistributedContext) -> bool:
+        (tmp_path / str(context.rank)).touch()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(100)
+        return True
+
+    with ranks(2, work, tmp_path) as both:
+        deadline = time.monotonic() + 30
+        while not all((tmp_path / str(one)).exists() for one in (0, 1)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.5)  # some signs of life
+        assert both[rank].pid is not None
+        os.kill(both[rank].pid, signal.SIGKILL)
+        both[rank].join()  # as torchrun's agent does: until then it is not gone
+        assert codes(both)[1 - rank] == 2
+    (line,) = lines(tmp_path)
+    assert line.startswith(f"error: rank {rank} of 2 ended without a word")
+
+
+def test_rank_that_has_gone_its_way_is_not_missed(tmp_path: Path) -> None:
+    def work(context: DistributedContext) -> bool:
+        time.sleep(0.3 if context.rank else 1.5)
+        return True
+
+    with ranks(2, work, tmp_path) as both:
+        both[1].join()
+        assert codes(both) == [0, 0]
+    assert lines(tmp_path) == []
+
+
 def test_rank_that_never_asks_for_the_others_is_ended_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

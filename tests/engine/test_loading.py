@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from simcrop.engine.loading import micro_batches, staged
+from simcrop.engine.loading import micro_batches, pinned, staged
 from simcrop.engine.order import RankShare, SampleDraw, SampleOrder
+from simcrop.errors import SimcropError
 
 
 class Source:
@@ -67,6 +68,11 @@ def test_a_loader_that_fails_fails_here() -> None:
     assert next(batches) == 0
     with pytest.raises(RuntimeError, match="DataLoader worker"):
         next(batches)
+
+
+def test_an_error_in_the_place_of_a_batch_is_handed_on() -> None:
+    error = SimcropError("corrupt-volume", "study line-3: damaged")
+    assert list(staged(iter([Pinnable("a"), error]), pinned)) == [["a"], error]
 
 
 class Pinnable(list):

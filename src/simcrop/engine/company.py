@@ -1,20 +1,24 @@
 """Processes of one run: what ends one ends all, and one of them says in one line what it was and in which rank.
 
 No axes or units beside seconds. Each has a thread that gives a sign of life beside whatever the process is at; who was
-killed is told by its silence.
+killed is told by its silence. The thread also listens to the next process: one that waits for a card, which waits for
+a process that is gone, would never learn it.
 """
 
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from simcrop.engine.distributed import DistributedContext, is_lost_connection, shared_store
 from simcrop.engine.stop import steps_to_save, stop_requests
 from simcrop.errors import AgreedError, SimcropError, ToldError
+from simcrop.files.lock import is_dead, name_of
 
 BEAT_S = 1.0  # between two signs of life
 SILENT = 3  # beats that a process that lives does not miss
@@ -127,7 +131,7 @@ class Company:
 
     def beats(self) -> list[int]:
         """How often each process has given a sign of life."""
-        return [self.store.add(f"simcrop/beat/{rank}", 0) for rank in range(self.world)]
+        return [self.store.add(beat_of(rank), 0) for rank in range(self.world)]
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -143,14 +147,50 @@ class Company:
 
     def beat(self, over: threading.Event) -> None:
         since: float | None = None
+        following, noticed = Neighbour((self.rank + 1) % self.world, self.store), False
         try:
+            self.store.set(process_of(self.rank), name_of(os.getpid()))
             while not over.wait(BEAT_S):
-                self.store.add(f"simcrop/beat/{self.rank}", 1)
+                self.store.add(beat_of(self.rank), 1)
                 failure = self.failure()
-                if failure is None or failure["rank"] == self.rank:
+                if failure is None and following.is_dead():
+                    lost = self.lost([following.rank])
+                    failure = self.first(lost.reason, lost.sentence)
+                    noticed = failure["rank"] == self.rank
+                if failure is None or (failure["rank"] == self.rank and not noticed):
                     continue
                 since = since or time.monotonic()
                 if time.monotonic() - since > PATIENCE_S:
+                    if noticed:
+                        sys.stderr.write(f"error: {failure['sentence']}\n")
                     os._exit(2)  # it waits for what will not come: a read, or an operation of all
+            self.store.set(process_of(self.rank), "")  # it goes, and is not missed
         except RuntimeError:  # the store is gone, and whoever waits for its processes will see it
             return
+
+
+class Neighbour:
+    """The process that another one listens to."""
+
+    def __init__(self, rank: int, store: Any) -> None:
+        self.rank, self.store = rank, store
+        self.heard, self.silent = 0, 0
+
+    def is_dead(self) -> bool:
+        """Asked once in each beat. One that is silent may only be slow: of this machine, it is known which are gone."""
+        heard = self.store.add(beat_of(self.rank), 0)
+        self.silent = self.silent + 1 if heard == self.heard else 0
+        self.heard = heard
+        if not heard or self.silent < SILENT:
+            return False
+        return is_dead(self.store.get(process_of(self.rank)).decode(), Path())
+
+
+def beat_of(rank: int) -> str:
+    """Where the signs of life of a process are counted."""
+    return f"simcrop/beat/{rank}"
+
+
+def process_of(rank: int) -> str:
+    """Where it says which process of which machine it is, as a lock file does; nothing once it has gone its way."""
+    return f"simcrop/process/{rank}"

@@ -59,8 +59,8 @@ def choose_card(number: int | None) -> None:
 
 
 def pinned(batch: Any) -> Any:
-    """A copy in memory that a card reads by itself."""
-    return batch.pin_memory()
+    """A copy in memory that a card reads by itself; an error in the place of a batch stays what it is."""
+    return batch if isinstance(batch, SimcropError) else batch.pin_memory()
 
 
 @contextmanager

@@ -174,11 +174,12 @@ def total_norm(gradients: Sequence[Tensor]) -> Tensor:
     """Of all gradients together, whole or in parts."""
     parts = [g for g in gradients if is_part(g)]
     whole = [g for g in gradients if not is_part(g)]
-    norm = torch.nn.utils.get_total_norm(whole)
     if not parts:
-        return norm
+        return torch.nn.utils.get_total_norm(whole)
     of_parts: Any = torch.nn.utils.get_total_norm(parts)
-    return torch.hypot(norm.to(of_parts.device), of_parts.full_tensor())
+    found = of_parts.full_tensor()
+    # That of no gradients would lie on the processor, and a card would wait for it.
+    return torch.hypot(torch.nn.utils.get_total_norm(whole), found) if whole else found
 
 
 def clip(parameters: Sequence[Tensor], most: float, norm: Tensor) -> None:
