@@ -1,8 +1,11 @@
 """The monitor of a run: held-out patients only, the training's own frequencies, the same answer when asked again."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -10,10 +13,11 @@ from torch import nn
 
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.report import Report
+from simcrop.data.samples.dataset import cut
 from simcrop.data.samples.tokenizer import Tokenizer
-from simcrop.data.store.cohort import open_cohort
+from simcrop.data.store.cohort import Study, open_cohort
 from simcrop.engine.journal import read_journal
-from simcrop.evaluation.monitor import Aligning, build_monitor, document_frequencies, held_out
+from simcrop.evaluation.monitor import UNREAD, Aligning, build_monitor, document_frequencies, held_out
 from simcrop.model import load
 from simcrop.objectives.method import Objective
 from simcrop.objectives.needs import Components
@@ -51,6 +55,26 @@ def test_figures_are_whole_and_the_same_when_asked_again(line) -> None:
     objective.get_parameter("vision.patch_embed.weight").data.mul_(0)
     changed = monitor()
     assert changed["align_accuracy"] == pytest.approx(changed["align_accuracy_blank"])
+
+
+def test_a_study_that_cannot_be_read_is_left_out_and_counted(line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simcrop.data.samples.reading.PAUSES_S", (0.0,))
+    objective, recipe, tokenizer = build(line)
+    cohort = open_cohort(line.cohort)
+    built = build_monitor(objective, cohort, recipe, tokenizer)
+    assert built is not None
+    monitor = replace(built, studies=tuple(cohort.select("train")[i] for i in range(3)))
+    gone = monitor.studies[1]
+
+    def cut_or_not(study: Study, *how: Any) -> np.ndarray:
+        if study == gone:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return cut(study, *how)
+
+    monkeypatch.setattr("simcrop.evaluation.monitor.cut", cut_or_not)
+    others = replace(monitor, studies=tuple(study for study in monitor.studies if study != gone))
+    assert monitor() == pytest.approx(others() | {UNREAD: 1}, rel=1e-5)
+    assert replace(monitor, studies=(gone,))() == {UNREAD: 1}
 
 
 def test_trained_text_is_encoded_anew_and_frozen_text_gives_the_same_once(line) -> None:

@@ -6,29 +6,33 @@ Axes: b study, s sentence (of all reports, flat), n patch, d features, e feature
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from simcrop.config import Recipe
 from simcrop.data.preprocess import InputSpec
 from simcrop.data.report import Report
 from simcrop.data.samples.batch import Sentences, image_indices
+from simcrop.data.samples.dataset import cut
+from simcrop.data.samples.reading import read_patiently
 from simcrop.data.samples.text_features import SentenceBank, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort, Study
+from simcrop.errors import SimcropError
 from simcrop.evaluation.controls import control_metrics
-from simcrop.evaluation.features import in_passes, volumes_of
 from simcrop.nn.encoder import VisionEncoder
 from simcrop.nn.text_encoder import Pool, TextEncoder
 from simcrop.objectives.method import ProjectionHead, Term
 from simcrop.objectives.texts import encode_texts, text_features
 
 HELD_OUT, AT_MOST, AT_ONCE = "valid", 64, 8
+UNREAD = "held_out_unread"  # how many were left out
 AIR = -1.0
 
 
@@ -67,8 +71,21 @@ class AlignmentMonitor:
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
+        """A study that cannot be read is left out and counted: the training, which never sees it, goes on."""
+        read = [patient_or_none(study, self.spec) for study in self.studies]
+        seen = torch.tensor([volume is not None for volume in read], device=self.device)
+        if not seen.any():
+            return {UNREAD: float(len(read))}
+        unread = {} if seen.all() else {UNREAD: float((~seen).sum())}
+        air = np.full(self.spec.shape, AIR, np.float32)
+        # In its place goes air: processes that hold parts of one network must all look as often as the others.
+        scans = torch.stack([torch.from_numpy(air if one is None else one)[None] for one in read])
+        return self.figures(scans, seen) | unread
+
+    def figures(self, scans: Float[Tensor, "b 1 x y z"], seen: Bool[Tensor, " b"]) -> dict[str, float]:
+        """Of the studies that were `seen`."""
         projection, sentences = self.objective.projection, self.sentences
-        volumes = [volumes_of(studies, self.spec) for studies in in_passes(self.studies, AT_ONCE)]
+        volumes = scans.split(AT_ONCE)
         features = torch.cat([self.features(batch, self.skip_attention) for batch in volumes])
         pooled = features.mean(1)
         if self.skip_attention:
@@ -76,7 +93,13 @@ class AlignmentMonitor:
         blank = self.features(torch.full((1, 1, *self.spec.shape), AIR), self.skip_attention)
         embeddings = projection.sentences(text_features(sentences, self.objective.text, self.pool))
         patches, air = projection.patches(features), projection.patches(blank)[0]
-        return control_metrics(embeddings, sentences, patches, air, pooled, self.k, self.scored)
+        mine = seen[sentences.image_index]
+        asked = Sentences(
+            (seen.cumsum(0) - 1)[sentences.image_index[mine]],
+            sentences.sentence_id[mine],
+            sentences.document_frequency[mine],
+        )
+        return control_metrics(embeddings[mine], asked, patches[seen], air, pooled[seen], self.k, self.scored)
 
     def features(self, volumes: Tensor, skip_attention: bool = False) -> Tensor:
         """Features `(b, n, d)` of all patches of `(b, 1, x, y, z)`, nothing masked."""
@@ -145,6 +168,16 @@ def build_monitor(
         needs.skip_attention,
         bank,
     )
+
+
+def patient_or_none(study: Study, spec: InputSpec) -> np.ndarray | None:
+    """The middle of a scan as the network sees it; None where it cannot be read, as in training after a while."""
+    try:
+        return read_patiently(partial(cut, study, spec, None))
+    except SimcropError as error:
+        if error.reason == "bad-setting":
+            raise
+        return None
 
 
 def held_out(cohort: Cohort, trained_on: str, at_most: int = AT_MOST) -> list[Study]:

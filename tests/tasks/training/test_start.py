@@ -7,13 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from simcrop.config import Recipe, build_recipe
 from simcrop.data.samples.dataset import cut
-from simcrop.data.store.cohort import open_cohort
+from simcrop.data.store.cohort import Study, open_cohort
 from simcrop.engine.journal import read_journal
+from simcrop.engine.progress import silent
 from simcrop.errors import SimcropError
 from simcrop.model import load
 from simcrop.nn.stem import MIN_SPREAD, statistics_of
@@ -129,6 +131,34 @@ def test_large_cohorts_are_sampled_by_seed_and_every_scan_of_the_sample_is_count
     assert counted == [(1, 3), (2, 3), (3, 3)] * 3
     assert torch.equal(scans[0], scans[1])
     assert len({tuple(sample(seed).chosen) for seed in range(10)}) > 1
+
+
+def test_of_a_sample_those_that_cannot_be_read_are_left_out_unless_several_in_a_row_cannot(
+    toy_cohort: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simcrop.data.samples.reading.PAUSES_S", (0.0,))
+    monkeypatch.setattr("simcrop.tasks.training.start.SCANS", 3)
+    recipe = changed(tree, {})
+    studies = training_studies(open_cohort(toy_cohort), recipe)
+    sample = CohortSample(studies, recipe, lambda: silent)
+    gone: set[str] = set()
+
+    def cut_or_not(study: Study, *how: Any) -> np.ndarray:
+        if study.id in gone:
+            raise SimcropError("corrupt-volume", "damaged")
+        return cut(study, *how)
+
+    monkeypatch.setattr("simcrop.tasks.training.start.cut", cut_or_not)
+    first, second, third = sample.scans()
+    gone |= {studies[sample.chosen[1]].id, studies[sample.others[0]].id}
+    replaced = list(sample.scans())
+    assert len(replaced) == 3
+    assert torch.equal(torch.cat(replaced[:2]), torch.cat([first, third]))
+    assert not torch.equal(replaced[2], second)
+    everyone = [*sample.chosen, *sample.others]
+    gone |= {studies[index].id for index in everyone[1:5]}
+    with pytest.raises(SimcropError, match=f"study {studies[everyone[4]].id}: damaged"):
+        list(sample.scans())
 
 
 def test_a_run_that_is_resumed_does_not_look_at_the_cohort_again(

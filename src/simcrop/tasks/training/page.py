@@ -7,7 +7,7 @@ from typing import Any
 from simcrop.claim import differences
 from simcrop.config import Recipe, flat
 from simcrop.engine.journal import Row
-from simcrop.evaluation.monitor import HELD_OUT
+from simcrop.evaluation.monitor import HELD_OUT, UNREAD
 from simcrop.figures.curves import draw_curves
 from simcrop.figures.page import Page
 from simcrop.objectives.method import Term
@@ -55,7 +55,8 @@ def add_run(page: Page, run: Path, recipe: Recipe, terms: Mapping[str, Term], ro
     page.drawing(draw_curves(rows, ["loss", *terms, "grad_norm"], "Over steps"))
     if found := monitored_rows(rows):
         page.section("Does it look at the image?", f"{verdict(found[-1])} {HELD_OUT_STUDIES}")
-        page.drawing(draw_curves(found, list(found[-1])[1:], "Held-out studies, over steps"))
+        drawn = [name for name in found[-1] if name not in {"step", UNREAD}]
+        page.drawing(draw_curves(found, drawn, "Held-out studies, over steps"))
     if start := (read_run(run) or {}).get("start"):
         page.section("Where it starts", f"{'; '.join(lines_of(start))}.")
         page.table(start_rows(start), ["", "names"])

@@ -3,7 +3,9 @@
 Axes: n patch, p voxel of a patch, d features; voxels on the [-1, 1] scale of the input.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from simcrop.config import Recipe
+from simcrop.data.preprocess import InputSpec
 from simcrop.data.samples.dataset import cut
+from simcrop.data.samples.reading import OTHERS, read_patiently
 from simcrop.data.store.cohort import Cohort
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
@@ -79,10 +83,11 @@ def centre_positions(vision: ViT, seen: "CohortSample") -> None:
     """Take what is usual at each place away from its learned code."""
     if not isinstance(vision.position, nn.Parameter):
         raise SimcropError("bad-setting", "init.position = centred needs vision.pos_embed = learned")
-    total = torch.zeros_like(vision.position)
+    total, count = torch.zeros_like(vision.position), 0
     for patches in seen.scans():
         total += vision.embed(patches if vision.atlas is None else vision.atlas(patches))[0]
-    vision.position -= total / len(seen.chosen)
+        count += 1
+    vision.position -= total / count
 
 
 class CohortSample:
@@ -90,16 +95,37 @@ class CohortSample:
 
     def __init__(self, studies: Cohort, recipe: Recipe, show: Callable[[], Progress]) -> None:
         self.studies, self.recipe, self.show = studies, recipe, show
-        order = np.random.default_rng((recipe.seed, 7)).permutation(len(studies))
-        self.chosen = sorted(order[:SCANS].tolist())
+        order = np.random.default_rng((recipe.seed, 7)).permutation(len(studies)).tolist()
+        self.chosen = sorted(order[:SCANS])
+        self.others = order[SCANS:]  # in place of those that cannot be read
 
     def scans(self) -> Iterator[Tensor]:
         """The centred crop of each as patches `(1, n, p)`."""
-        progress = self.show()
-        for done, index in enumerate(self.chosen, 1):
-            volume = torch.from_numpy(cut(self.studies[index], self.recipe.input.spec, None))
-            yield self.recipe.input.grid.split(volume[None, None])
-            progress(done, len(self.chosen), "scans looked at for what is usual at each place")
+        progress, most = self.show(), len(self.chosen)
+        crops = readable_crops(self.studies, (*self.chosen, *self.others), self.recipe.input.spec)
+        for done, volume in enumerate(islice(crops, most), 1):
+            yield self.recipe.input.grid.split(volume)
+            progress(done, most, "scans looked at for what is usual at each place")
+
+
+def readable_crops(studies: Cohort, order: Iterable[int], spec: InputSpec) -> Iterator[Tensor]:
+    """The middle of each scan in this order, `(1, 1, x, y, z)`, but for those that cannot be read: it is the training
+    that names and counts them. Raises SimcropError where several in a row, or all, cannot be.
+    """
+    lost: list[SimcropError] = []
+    found = False
+    for index in order:
+        try:
+            volume = read_patiently(partial(cut, studies[index], spec, None))
+        except SimcropError as error:
+            lost.append(SimcropError(error.reason, f"study {studies[index].id}: {error.sentence}"))
+            if error.reason == "bad-setting" or len(lost) > OTHERS:
+                raise lost[-1] from error
+            continue
+        lost, found = [], True
+        yield torch.from_numpy(volume)[None, None]
+    if lost and not found:
+        raise lost[-1]
 
 
 def mean_and_deviation(scans: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
@@ -116,9 +142,5 @@ def some_patches(studies: Cohort, recipe: Recipe) -> Tensor:
     """Patches of up to 64 studies, evenly chosen, for the principal components."""
     grid = recipe.input.grid
     chosen = range(0, len(studies), max(1, len(studies) // 64))
-    patches: list[Tensor] = []
-    for i in chosen:
-        volume = torch.from_numpy(cut(studies[i], recipe.input.spec, None))
-        patches.append(grid.split(volume[None, None])[0])
-    every = torch.cat(patches)
+    every = torch.cat([grid.split(crop)[0] for crop in readable_crops(studies, chosen, recipe.input.spec)])
     return every[:: max(1, len(every) // PCA_PATCHES)]
