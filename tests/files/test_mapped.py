@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import torch
 from simcrop.errors import SimcropError
 from simcrop.files import mapped
 from simcrop.files.mapped import open_checked, open_mapped, remove_others, save_mapped
+from simcrop.files.whole import temporary_name, writer_of
 
 TENSORS = {
     "features": torch.linspace(-1, 1, 21).view(7, 3),
@@ -113,3 +115,25 @@ def test_only_files_of_another_source_and_leavings_of_the_dead_are_removed(
         (tmp_path / name).touch()
     remove_others(tmp_path / names[0])
     assert {path.name for path in tmp_path.iterdir()} == {*names[:2], names[3], left[1], "x.vectors"}
+
+
+def test_leavings_are_told_from_files_at_work_on_a_machine_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "node-7.cluster-of-a-hospital.example.org", "x" * 64):
+        monkeypatch.setattr(os, "uname", lambda name=name: SimpleNamespace(nodename=name))
+        path = tmp_path / "bank-new-1.safetensors"
+        at_work = temporary_name(path)
+        assert writer_of(at_work) == f"{name} {os.getpid()}"
+        dead = at_work.with_name(at_work.name.replace(f"-{os.getpid()}.", "-4194305."))
+        dead.touch()
+        monkeypatch.setattr(os, "uname", lambda name=name: SimpleNamespace(nodename=f"{name}-b"))
+        elsewhere = temporary_name(path).with_name(
+            temporary_name(path).name.replace(f"-{os.getpid()}.", "-4194305.")
+        )
+        elsewhere.touch()
+        monkeypatch.setattr(os, "uname", lambda name=name: SimpleNamespace(nodename=name))
+        remove_others(path)
+        assert not dead.exists()
+        assert elsewhere.exists()
+        assert len(at_work.name) < len(path.name) + 40

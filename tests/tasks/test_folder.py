@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simcrop.errors import SimcropError
+from simcrop.files.whole import TEMPORARY
 from simcrop.tasks.folder import (
     LOCK,
     METRICS,
@@ -191,6 +192,17 @@ def test_settings_that_are_free_may_change_and_run_json_says_so(tmp_path: Path) 
     assert all({"started", "command"} <= past.keys() for past in run["continued"])
     with pytest.raises(SimcropError, match=r"other settings \(seed\)"):
         open_folder(tmp_path / "run", "pretrain", {**run["settings"], "seed": 2}, True, free={"data.workers"})
+
+
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"overwrite": True}])
+def test_folder_of_a_process_that_was_killed_over_its_first_words_is_as_good_as_empty(
+    tmp_path: Path, how: dict[str, bool]
+) -> None:
+    left = tmp_path / "run" / f".{RUN}.host-7{TEMPORARY}"
+    left.parent.mkdir()
+    left.write_text('{"verb": "pre')
+    assert not open_folder(tmp_path / "run", "pretrain", {}, **how)
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [RUN]
 
 
 def test_folder_at_work_takes_nobody_else_and_looks_empty(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from simcrop.errors import SimcropError
 from simcrop.files.lock import is_dead
 from simcrop.files.tensors import save_tensors
-from simcrop.files.whole import TEMPORARY
+from simcrop.files.whole import TEMPORARY, writer_of
 
 CHECKSUM, FACTS = "checksum", "__metadata__"
 LENGTH = 8  # bytes of the number of bytes of the header
@@ -103,8 +103,7 @@ def remove_others(path: Path) -> None:
         if other.name.split("-")[1] != source:
             other.unlink(missing_ok=True)
     for left in path.parent.glob(f".{kind}-*{TEMPORARY}"):
-        host, _, process = left.name.removesuffix(TEMPORARY).rpartition("-")
-        if is_dead(f"{host.rpartition(f'{path.suffix}.')[2]} {process}", left):
+        if is_dead(writer_of(left), left):
             left.unlink(missing_ok=True)
 
 

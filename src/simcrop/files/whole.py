@@ -6,6 +6,7 @@ No axes or units. A failure to write ends the whole command, unlike a scan that 
 import errno
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from simcrop.errors import SimcropError
 
 TEMPORARY = ".tmp"
+HOST = 20  # letters of a machine's name in that of a file
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -83,7 +85,19 @@ def read_json(path: Path) -> dict[str, Any]:
 def temporary_name(path: Path) -> Path:
     """Where `path` is written before it is whole."""
     # On shared storage two machines may write one file, and have the same number for a process.
-    return path.with_name(f".{path.name}.{os.uname().nodename[:20]}-{os.getpid()}{TEMPORARY}")
+    return path.with_name(f".{path.name}.{short(os.uname().nodename)}-{os.getpid()}{TEMPORARY}")
+
+
+def short(host: str) -> str:
+    """A machine's name in a file's, which must not become too long: of a longer one its beginning and its checksum."""
+    return host if len(host) <= HOST else f"{host[: HOST - 9]}-{zlib.crc32(host.encode()):08x}"
+
+
+def writer_of(temporary: Path) -> str:
+    """Who writes such a file, as a lock file has it: `HOST NUMBER`; of another machine's name perhaps not all."""
+    named, _, process = temporary.name.removesuffix(TEMPORARY).rpartition("-")
+    here = os.uname().nodename
+    return f"{here if named.endswith(f'.{short(here)}') else named.rpartition('.')[2]} {process}"
 
 
 def remove_temporary(folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from simcrop.errors import SimcropError
 from simcrop.files.lock import locked
-from simcrop.files.whole import read_json, write_json, write_whole, writing
+from simcrop.files.whole import TEMPORARY, read_json, write_json, write_whole, writing
 from simcrop.tasks.record import describe_run, plain
 
 RUN, METRICS, STAGE, LOCK = "run.json", "metrics.json", ".simcrop-unfinished", ".simcrop-lock"
@@ -51,7 +51,7 @@ def check_folder(
 ) -> bool:
     """The rules of `open_folder`, nothing touched. A verb that is not `resumable` does not offer it."""
     check_writable(path)
-    if not names_in(path) - {STAGE}:
+    if not names_in(path) - {STAGE, *first_words(path)}:
         return False
     earlier = read_run(path)
     if earlier is None or earlier["verb"] != verb:
@@ -186,6 +186,11 @@ def staged(path: Path, verb: str, settings: Mapping[str, Any], overwrite: bool =
 def names_in(path: Path) -> set[str]:
     """What is in a folder, but for the lock of whoever is at work there."""
     return {inside.name for inside in path.iterdir()} - {LOCK} if path.is_dir() else set()
+
+
+def first_words(path: Path) -> set[str]:
+    """A `run.json` that was never whole, of a process that was killed before there was anything else."""
+    return {left.name for left in path.glob(f".{RUN}.*{TEMPORARY}")}
 
 
 def read_run(path: Path) -> dict[str, Any] | None:
