@@ -117,9 +117,14 @@ class Job:
         )
 
     def share(self, context: DistributedContext) -> RankShare:
-        per_process, rest = divmod(self.optim.batch, context.world)
-        micro = self.engine.micro_batch or per_process
-        if rest or per_process % micro:
-            shared = f"cannot be shared by {context.world} processes in micro-batches of {micro}"
-            raise AgreedError("bad-setting", f"optim.batch = {self.optim.batch} {shared}")
-        return RankShare(context.rank, context.world, micro)
+        return share_of(self.optim, self.engine, context)
+
+
+def share_of(optim: OptimSettings, engine: EngineSettings, context: DistributedContext) -> RankShare:
+    """This process's part of each batch. Raises SimcropError where it cannot be shared evenly."""
+    per_process, rest = divmod(optim.batch, context.world)
+    micro = engine.micro_batch or per_process
+    if rest or per_process % micro:
+        shared = f"cannot be shared by {context.world} processes in micro-batches of {micro}"
+        raise AgreedError("bad-setting", f"optim.batch = {optim.batch} {shared}")
+    return RankShare(context.rank, context.world, micro)

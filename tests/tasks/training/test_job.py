@@ -18,6 +18,7 @@ from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective
 from simcrop.objectives.needs import Components
 from simcrop.tasks.training.job import prepare_job, take_ways
+from simcrop.tasks.training.pretrain import pretrain
 from simcrop.tasks.training.samples import training_studies
 
 
@@ -99,3 +100,25 @@ def test_what_replays_gets_all_that_is_trained_and_nothing_else(objective: Objec
     transformer.depths(x, taps=[1])
     transformer.eval()(x)
     assert seen == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"optim": {"batch": 3}, "engine": {"micro_batch": 2}}, "optim.batch = 3 cannot be shared"),
+        ({"engine": {"cuda_graphs": True}}, "engine.cuda_graphs = true is for CUDA devices"),
+    ],
+)
+def test_what_cannot_be_computed_so_is_refused_before_anything_is_gathered(
+    toy_cohort: Path,
+    toy_tree: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, dict[str, Any]],
+    words: str,
+) -> None:
+    monkeypatch.setattr("simcrop.tasks.training.train.prepare_job", None)
+    tree = toy_tree | {group: {**toy_tree.get(group, {}), **given} for group, given in change.items()}
+    with pytest.raises(SimcropError, match=words):
+        pretrain(toy_cohort, build_recipe(tree, "toy"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

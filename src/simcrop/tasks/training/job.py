@@ -91,10 +91,7 @@ def prepare_job(
 
 def take_ways(objective: Objective, engine: EngineSettings, device: torch.device) -> None:
     """How the parts of the network are computed, as the settings say; what is computed stays the same."""
-    if engine.cuda_graphs and device.type != "cuda":
-        raise SimcropError(
-            "bad-setting", f"engine.cuda_graphs = true is for CUDA devices, and this run is on {device}"
-        )
+    refuse_graphs_without_a_card(engine, device)
     if engine.cuda_graphs and not any(isinstance(module, Transformer) for module in objective.modules()):
         raise SimcropError(
             "bad-setting",
@@ -107,6 +104,13 @@ def take_ways(objective: Objective, engine: EngineSettings, device: torch.device
             module.compile()
         if isinstance(module, Transformer) and engine.cuda_graphs:
             module.replay = replayed(module)
+
+
+def refuse_graphs_without_a_card(engine: EngineSettings, device: torch.device) -> None:
+    if engine.cuda_graphs and device.type != "cuda":
+        raise SimcropError(
+            "bad-setting", f"engine.cuda_graphs = true is for CUDA devices, and this run is on {device}"
+        )
 
 
 def replayed(transformer: Transformer) -> Graphs:

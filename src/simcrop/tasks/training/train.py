@@ -23,6 +23,7 @@ from simcrop.engine.checkpoint import Describe, checkpoints, describe_beside, tr
 from simcrop.engine.company import in_company
 from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed
 from simcrop.engine.fit import Fitted, fit
+from simcrop.engine.job import share_of
 from simcrop.engine.journal import Row, read_journal
 from simcrop.engine.precision import settled
 from simcrop.engine.progress import Progress, show_progress
@@ -37,7 +38,7 @@ from simcrop.objectives.method import Objective
 from simcrop.tasks.folder import RUN, check_folder, open_folder, read_run, reserved, unspoiled
 from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
-from simcrop.tasks.training.job import prepare_job
+from simcrop.tasks.training.job import prepare_job, refuse_graphs_without_a_card
 from simcrop.tasks.training.samples import training_studies
 from simcrop.tasks.training.start_from import lines_of
 from simcrop.tasks.training.step_flops import step_flops
@@ -127,11 +128,12 @@ def train_together(
         if context.is_main:
             check_folder(out, verb.name, settings, resume, overwrite, free=free)
             folder.enter_context(reserved(out))
+        share_of(recipe.optim, recipe.engine, context)  # refused before the texts of a cohort are encoded
+        refuse_graphs_without_a_card(recipe.engine, context.device)
         torch.manual_seed(recipe.seed)
         begun = resume and bool(checkpoints(out / "checkpoints"))
         show = partial(show_progress, f"{verb.name}, before the first step", context.is_main, QUIET_S)
         objective, job = prepare_job(cohort, studies, recipe, out, begun, show, context)
-        job.share(context)  # a batch that cannot be shared is refused before anything else is said
         if context.is_main:
             folder.enter_context(unspoiled(out))
         continued = context.is_main and open_folder(out, verb.name, settings, resume, overwrite, free)
