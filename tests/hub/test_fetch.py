@@ -171,6 +171,7 @@ def test_config_that_names_code_is_refused(hub, exported: Path, change: dict[str
     of.files["config.json"] = json.dumps(json.loads(of.files["config.json"]) | change).encode()
     with pytest.raises(SimcropError, match="names code to be run"):
         package.load("hf://lab/model")
+    assert not [asked for asked in hub.asked if asked.endswith(".safetensors")]
 
 
 def test_config_that_is_nested_without_end_is_one_line(hub, exported: Path) -> None:

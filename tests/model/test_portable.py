@@ -110,6 +110,7 @@ def test_settings_that_name_a_place_are_not_told_however_it_is_written() -> None
         "init": {"mae": "ward 7.safetensors", "model": None},
         "organs": {"descriptions": "d.json"},
         "claim": {"values": {"init.mae": "ward 7.safetensors"}},
+        "align": {"prompts": {"protocol": "ward 7/words.yaml"}, "k": 48},
     }
     found = without_places(
         {"architecture": architecture, "provenance": {"start": {"parent": {"source": "x"}}}}
@@ -120,5 +121,7 @@ def test_settings_that_name_a_place_are_not_told_however_it_is_written() -> None
     assert found["architecture"]["mlm"]["replace"] == "bert"
     assert found["architecture"]["init"]["model"] is None
     assert found["provenance"]["start"]["parent"]["source"] == NOT_RECORDED
-    known = {"architecture": {"init": {"model": "hf://lab/model"}}, "provenance": None}
+    assert found["architecture"]["align"] == {"prompts": {"protocol": NOT_RECORDED}, "k": 48}
+    init, align = {"model": "hf://lab/model"}, {"prompts": {"protocol": "radfinder-t3"}}
+    known = {"architecture": {"init": init, "align": align}, "provenance": None}
     assert without_places(known)["architecture"] == known["architecture"]

@@ -32,6 +32,8 @@ def fetched_from(asked: HubId, endpoint: str) -> Path:
         except Exception as error:  # noqa: BLE001
             folder = fetched_before(asked, api, error)
         else:
+            # Words first: what asks for code is refused before its weights are fetched.
+            refuse_configs_that_name_code(snapshot(asked, api, only=("*.json",)), asked)
             folder = snapshot(asked, api)  # by its branch, which the cache then knows, too
             if folder.name != commit:
                 raise SimcropError("hub-changed", f"{asked} was changed while it was fetched: run this again")
@@ -50,11 +52,11 @@ def commit_of(asked: HubId, api: Api) -> str:
     return info.sha
 
 
-def snapshot(asked: HubId, api: Api, here: bool = False) -> Path:
+def snapshot(asked: HubId, api: Api, here: bool = False, only: tuple[str, ...] = READ) -> Path:
     """What may be read of it, in the cache; `here`: only if it is there."""
     return Path(
         api.snapshot_download(
-            asked.name, revision=asked.revision, allow_patterns=list(READ), local_files_only=here
+            asked.name, revision=asked.revision, allow_patterns=list(only), local_files_only=here
         )
     )
 

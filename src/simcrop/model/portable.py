@@ -6,6 +6,8 @@ No axes or units. What a setting or an origin says of a folder is of use to nobo
 import json
 import re
 import shutil
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,11 @@ from simcrop.model.model import Model
 from simcrop.model.segmenter import Segmenter, load_segmenter
 
 NOT_RECORDED = "(not recorded)"
-# Settings that name a file or a folder, and values of theirs that name none.
-PLACES = ("text.model", "init.mae", "init.model", "organs.descriptions", "organs.conclusions")
-NO_PLACE = ("minilm", None)
+# Settings that may name a file or a folder.
+PLACES = (
+    *("text.model", "init.mae", "init.model", "organs.descriptions", "organs.conclusions"),
+    "align.prompts.protocol",
+)
 # Wherever else one may have been written: from the root, from home, from here, or as Windows has it.
 PATH = re.compile(r"(?<![^\s='\"(,\[])(?:file:/|(?:~[\w.-]*|\.{1,2})?/|[A-Za-z]:\\)[^\s'\",)\]]+")
 
@@ -62,10 +66,13 @@ def without_places(config: dict[str, Any]) -> dict[str, Any]:
     """The description of a model without a place of a file or folder; ids of the hub are places that all know."""
     architecture = json.loads(json.dumps(config["architecture"]))
     found = []
-    for group, name in (place.split(".") for place in PLACES):
-        settings = architecture.get(group)
-        value = settings.get(name) if isinstance(settings, dict) else None
-        if value not in NO_PLACE and not is_hub_id(value):
+    for *groups, name in (place.split(".") for place in PLACES):
+        settings: dict[str, Any] = architecture
+        for group in groups:
+            inner = settings.get(group)
+            settings = inner if isinstance(inner, dict) else {}
+        value = settings.get(name)
+        if value is not None and value not in shipped() and not is_hub_id(value):
             settings[name] = NOT_RECORDED
             found.append(str(value))
     # Elsewhere, too, but for a bare word, which may be said of something else.
@@ -78,6 +85,13 @@ def without_places(config: dict[str, Any]) -> dict[str, Any]:
         "architecture": scrubbed(architecture, places),
         "provenance": scrubbed(without_sources(provenance if isinstance(provenance, dict) else {}), places),
     }
+
+
+@cache
+def shipped() -> set[str]:
+    """Names that such a setting may have for what comes with the package: the text encoder, and protocols."""
+    files = resources.files("simcrop.protocols").iterdir()
+    return {"minilm", *(Path(file.name).stem for file in files if file.name.endswith(".yaml"))}
 
 
 def without_sources(origin: Any) -> Any:
