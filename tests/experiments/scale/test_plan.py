@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from simcrop.config import load_recipe
 from simcrop.errors import SimcropError
 from simcrop.experiments.scale.asked import asked
 from simcrop.experiments.scale.plan import Plan, plan_of
 from simcrop.experiments.scale.words import words_of
 from simcrop.experiments.speeds import speeds
+from simcrop.tasks.training.counted import counted
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 SCANS, GFLOP = 47_149, 1165.183371264
@@ -197,6 +199,37 @@ def test_what_cannot_be_planned_is_one_line(
         asked(scans, gpus, recipe, epochs)
     assert words in told.value.sentence
     assert "\n" not in told.value.sentence
+
+
+@pytest.mark.parametrize("change", ["engine.precision=fp32", "engine.sharding=full"])
+def test_what_was_not_measured_is_not_planned(change: str) -> None:
+    with pytest.raises(SimcropError, match="what that takes on a GPU was not measured"):
+        planned("1xh200", change)
+
+
+def test_a_finer_target_is_stored_read_and_sent() -> None:
+    plain, finer = (
+        plan_of(asked(SCANS, "1xh200", "mrm-paper", None, changes)) for changes in ((), ("mrm.sr_scale=2",))
+    )
+    assert finer.store_gb["lz4"] == pytest.approx(8 * plain.store_gb["lz4"])
+    sent = [of.device_gb_per_s / of.pretraining.volumes_per_s for of in (plain, finer)]
+    assert sent[1] == pytest.approx(9 * sent[0])
+    assert finer.pretraining.gflop_per_scan > plain.pretraining.gflop_per_scan
+
+
+def test_micro_batches_are_looked_at_twice_where_samples_are_compared() -> None:
+    def hours(recipe: str, micro: int) -> float:
+        of = plan_of(asked(SCANS, "1xh200", recipe, None, [f"engine.micro_batch={micro}", "optim.batch=48"]))
+        assert (of.pretraining.again > 0) == any("a first look" in line for line in words_of(of))
+        return of.pretraining.hours
+
+    slower = speeds().training.share(48) / speeds().training.share(16)
+    assert hours("simcrop-paper", 16) == pytest.approx(slower * hours("simcrop-paper", 48))
+    cost = counted(load_recipe("ct-clip-paper"))
+    # All of its forward pass but the loss.
+    assert cost.again_share == pytest.approx(cost.forward_share, rel=0.02)
+    again = slower * (1 + cost.again_share) * hours("ct-clip-paper", 48)
+    assert hours("ct-clip-paper", 16) == pytest.approx(again)
 
 
 def test_words_fit_a_terminal_and_json_is_the_same_plan(simcrop: Callable, one: Plan) -> None:

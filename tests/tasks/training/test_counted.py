@@ -38,7 +38,7 @@ def test_seed_length_and_engine_change_no_count_and_the_network_does() -> None:
 
 def test_what_is_not_known_is_counted_once_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    cost = Cost(1.0, 0.3, 1, 1, 1, 1, 1)
+    cost = Cost(1.0, 0.3, 0.0, 1, 1, 1, 1, 1)
 
     def count(recipe: object) -> Cost:
         torch.rand(1)

@@ -18,7 +18,7 @@ from simcrop.tasks.training.methods import Described, as_text, described, recipe
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> Cost:
     """Nothing is counted: what is, `test_cost.py` tells."""
-    cost = Cost(1234.5, 0.334, 2_000_000, 3_000_000, 1_000_000, 2**30, 2**29)
+    cost = Cost(1234.5, 0.334, 0.0, 2_000_000, 3_000_000, 1_000_000, 2**30, 2**29)
     monkeypatch.setattr(listed, "cost_of", lambda _: cost)
     return cost
 

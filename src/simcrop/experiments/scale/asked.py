@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simcrop.config import Recipe, load_recipe
+from simcrop.engine.job import EngineSettings
 from simcrop.errors import SimcropError
 from simcrop.experiments.speeds import Device, speeds
 
@@ -51,6 +52,7 @@ def asked(
         raise SimcropError(
             "bad-setting", f"--recipe {recipe} is trained by `simcrop {built.verb}`: plan is for pretrain"
         )
+    refuse_what_was_not_measured(built.engine)
     if epochs is not None:  # the warm-up, which need not fit any more, costs what any other step costs
         built = built.model_copy(update={"optim": built.optim.model_copy(update={"epochs": epochs})})
     if built.optim.batch % count:
@@ -61,6 +63,17 @@ def asked(
             f"--set optim.batch={more}, for example",
         )
     return Asked(scans, count, kind, built, recipe)
+
+
+def refuse_what_was_not_measured(engine: EngineSettings) -> None:
+    """Settings of a training that change what it takes, by how much nobody has measured."""
+    asked = {"precision = fp32": engine.precision == "fp32", "sharding = full": engine.sharding == "full"}
+    if found := [words for words, is_so in asked.items() if is_so]:
+        raise SimcropError(
+            "bad-setting",
+            f"engine.{found[0]}: what that takes on a GPU was not measured; plan counts in bf16, with all parameters "
+            "on every GPU",
+        )
 
 
 def cards(words: str) -> tuple[int, str]:

@@ -26,4 +26,11 @@ def feeding_of(asked: Asked, volumes_per_s: float) -> tuple[Feeding, ...]:
 
 def finer(asked: Asked) -> float:
     """Stored voxels over those at the spacing that was measured."""
-    return prod(speeds().codecs.spacing_mm) / prod(asked.recipe.input.spacing_mm)
+    stored = [mm / asked.recipe.fine_scale for mm in asked.recipe.input.spacing_mm]
+    return prod(speeds().codecs.spacing_mm) / prod(stored)
+
+
+def voxels_of(asked: Asked) -> int:
+    """Of a sample, on its way to the card: the input, and where the method wants one the same crop finer."""
+    scale = asked.recipe.fine_scale
+    return prod(asked.recipe.input.shape) * (1 if scale == 1 else 1 + scale**3)

@@ -4,11 +4,11 @@ No axes. GB and MB are 10^9 and 10^6 bytes; hours are of one core, one GPU, or b
 """
 
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil
 
 from simcrop.experiments.scale.asked import Asked
 from simcrop.experiments.scale.breaking import Part, parts_of
-from simcrop.experiments.scale.feeding import Feeding, feeding_of, finer
+from simcrop.experiments.scale.feeding import Feeding, feeding_of, finer, voxels_of
 from simcrop.experiments.scale.memory import Memory, memory_of
 from simcrop.experiments.scale.tables import TableHours, hours_of_tables
 from simcrop.experiments.speeds import speeds
@@ -30,8 +30,9 @@ class IngestHours:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """`way`: how a step is made, `plain`, `compiled` and so on; `share`: of the product limit. `gpu_hours` over all
-    GPUs, `hours` by the clock; `hours_at_limit`: by the clock, if nothing but products took time.
+    """`way`: how a step is made, `plain`, `compiled` and so on; `share`: of the product limit; `again`: computed once
+    more, over all the rest, where samples are compared over several micro-batches. `gpu_hours` over all GPUs, `hours`
+    by the clock; `hours_at_limit`: by the clock, if nothing but products took time.
     """
 
     gflop_per_scan: float
@@ -42,6 +43,7 @@ class Pretraining:
     way: str
     share: float
     share_is_measured: bool
+    again: float
     step_seconds: float
     volumes_per_s: float
     gpu_hours: float
@@ -101,7 +103,7 @@ def plan_of(asked: Asked) -> Plan:
             name: asked.scans * of.mb * finer(asked) / 1e3 for name, of in known.codecs.by_name.items()
         },
         pretraining=spent,
-        device_gb_per_s=each * prod(asked.recipe.input.shape) * 2 / 1e9,
+        device_gb_per_s=each * voxels_of(asked) * 2 / 1e9,
         feeding=feeding,
         codec=codec,
         checkpoint_gb=checkpoint_bytes(cost) / 1e9,
@@ -141,7 +143,8 @@ def pretraining_of(asked: Asked, cost: Cost, memory: Memory) -> Pretraining:
     flops = cost.gflop_per_scan * 1e9 * asked.samples
     limit = known.product_tflops(asked.device) * 1e12
     slower = known.training.distributed if asked.gpus > 1 else 1.0
-    seconds = slower * flops / (limit * share) / asked.gpus
+    again = cost.again_share if at_once < asked.batch else 0.0
+    seconds = slower * (1 + again) * flops / (limit * share) / asked.gpus
     steps = ceil(asked.samples / asked.recipe.optim.batch)
     return Pretraining(
         gflop_per_scan=cost.gflop_per_scan,
@@ -152,6 +155,7 @@ def pretraining_of(asked: Asked, cost: Cost, memory: Memory) -> Pretraining:
         way=way,
         share=share,
         share_is_measured=known.training.least <= at_once and asked.kind == "h100",
+        again=again,
         step_seconds=seconds / steps,
         volumes_per_s=asked.samples / seconds,
         gpu_hours=seconds * asked.gpus / 3600,

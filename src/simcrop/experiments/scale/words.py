@@ -49,8 +49,12 @@ def ingest_lines(plan: Plan) -> list[str]:
 def training_lines(plan: Plan) -> list[str]:
     of = plan.pretraining
     share = f"{of.share:.0%} of {plan.limit_tflops:.0f} TFLOP/s"
+    first = [
+        row("", f"and {of.again:.0%} more for a first look at each micro-batch, to compare all of a batch")
+    ]
     return [
         row("pre-training", f"{of.pflop:,.0f} PFLOP: {of.samples:,} scans of {of.gflop_per_scan:,.0f} GFLOP"),
+        *(first if of.again else []),
         row("", f"{number(of.gpu_hours)} GPU hours, {number(of.hours)} by the clock, at {share}"),
         row("", f"{of.steps:,} steps of {1e3 * of.step_seconds:.0f} ms, {of.volumes_per_s:,.0f} volumes/s"),
         row("", f"{number(of.hours_at_limit)} hours by the clock at the limit"),

@@ -32,7 +32,8 @@ class Cost:
     `gflop_per_scan`: 10^9 operations of all matrix products and convolutions, those inside attention included; what is
     computed a second time to save memory is not counted, nor are sums, norms, GELU and the optimiser, nor the texts of
     a frozen text encoder, which are encoded once per cohort. Texts are of median length (`typical.py`).
-    `forward_share`: how much of it is forward.
+    `forward_share`: how much of it is forward; `again_share`: how much of it a first look at a micro-batch takes, once
+    samples are compared over several of them; 0 where none are.
 
     `trained`, `total`: parameters that learn, and all of them, frozen text encoder and teacher included; `kept`: those
     that a model for use keeps, but for the text encoder that it carries.
@@ -44,6 +45,7 @@ class Cost:
 
     gflop_per_scan: float
     forward_share: float
+    again_share: float
     trained: int
     total: int
     kept: int
@@ -63,12 +65,14 @@ def cost_of(recipe: Recipe) -> Cost:
     batch = objective.draw(made.batch, seed=0).to(torch.device("cpu")).each(mode.from_tensor)
     with mode:
         forward, backward, kept = counted(objective.to_empty(device="cpu"), batch)
+        again = first_look(objective, batch)
     numbers = {name: t.numel() for name, t in objective.state_dict().items() if t.is_floating_point()}
     trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
     total = sum(numbers.values())
     return Cost(
         gflop_per_scan=(forward + backward) / SCANS / 1e9,
         forward_share=forward / (forward + backward),
+        again_share=again / (forward + backward),
         trained=trained,
         total=total,
         kept=sum(count for name, count in numbers.items() if made.recipe.kept_as(name) is not None),
@@ -108,6 +112,18 @@ def counted(objective: Objective, batch: Batch) -> tuple[int, int, int]:
         loss.backward()
         whole = counter.get_total_flops()
     return forward, whole - forward, sum(left.sizes.values())
+
+
+def first_look(objective: Objective, batch: Batch) -> int:
+    """Operations of what brings about what samples are compared by."""
+    if not any(term.compares_samples for term in objective.terms.values()):
+        return 0
+    with (
+        FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter,
+        torch.autocast("cpu", torch.bfloat16),
+    ):
+        objective.compared(batch)
+    return counter.get_total_flops()
 
 
 class Left:

@@ -112,8 +112,9 @@ def made_up_report(number: int) -> Report:
 
 def made_up_sample(cohort: Cohort, recipe: Recipe, number: int) -> Sample:
     """A crop, or a window, of soft tissue; where it has a mask, slabs of all classes, one above the other."""
-    row, shape = cohort.index.row(number, named=True), recipe.input.shape
+    row, shape, scale = cohort.index.row(number, named=True), recipe.input.shape, recipe.fine_scale
     scan = torch.zeros(1, *shape, dtype=torch.int16)
+    fine = torch.zeros(1, *(n * scale for n in shape), dtype=torch.int16) if scale > 1 else None
     return Sample(
         row["id"],
         scan,
@@ -122,6 +123,7 @@ def made_up_sample(cohort: Cohort, recipe: Recipe, number: int) -> Sample:
         slabs(scan, len(cohort.classes)) if recipe.wants_masks else None,
         recipe.input.window_hu,
         seed=number,
+        fine=fine,
     )
 
 
