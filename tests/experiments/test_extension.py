@@ -146,3 +146,19 @@ def test_an_interval_over_seeds_and_patients_holds_the_mean() -> None:
     assert better.interval().low < good.mean() < better.interval().high
     assert better.over(worse).low > 0.2
     assert worse.over(better).high < -0.2
+
+
+def test_what_a_seed_does_to_both_is_no_difference_between_them() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.array([[0.2], [0.5], [0.8]]) + rng.normal(0, 0.01, (3, 400))
+    one = Reached(np.array([0.21, 0.51, 0.81]), drawn + 0.01)
+    other = Reached(np.array([0.2, 0.5, 0.8]), drawn)
+    over = one.over(other)
+    assert (over.value, over.low, over.high) == pytest.approx((0.01, 0.01, 0.01))
+    # Those that both have count; the others say nothing of the difference.
+    fewer = Reached(np.array([0.8, 0.1, 0.2]), drawn[[2, 1, 0]], (2, 7, 0))
+    over = one.over(fewer)
+    assert (over.value, over.low, over.high) == pytest.approx((0.01, 0.01, 0.01))
+    apart = Reached(other.by_seed, drawn, (3, 4, 5))
+    assert one.over(apart).value == pytest.approx(0.01)
+    assert one.over(apart).high > 0.2

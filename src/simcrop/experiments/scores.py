@@ -21,10 +21,13 @@ KINDS = ("hit", "swapped", "prior", "chance")
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """`by_seed` `(k,)`: the figure itself; `drawn` `(k, r)`: the same on the drawn cohorts; NaN where not defined."""
+    """`by_seed` `(k,)`: the figure itself; `drawn` `(k, r)`: the same on the drawn cohorts; NaN where not defined.
+    `seeds`: which, the first ones where nothing is said.
+    """
 
     by_seed: np.ndarray
     drawn: np.ndarray
+    seeds: tuple[int, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -35,8 +38,23 @@ class Reached:
         return interval_of(self.mean, self.over_seeds())
 
     def over(self, other: "Reached") -> Interval:
-        """This minus another, on the same patients; seeds are drawn for each on its own."""
+        """This minus another, on the same patients and with the same seeds, those that both have: what a seed decides
+        for both, such as which labels there are to learn from, is no difference between them. Without a seed in common
+        each draws its own.
+        """
+        if common := [seed for seed in self.of_seeds if seed in other.of_seeds]:
+            one, two = self.only(common), other.only(common)
+            return interval_of(one.mean - two.mean, one.over_seeds() - two.over_seeds())
         return interval_of(self.mean - other.mean, self.over_seeds() - other.over_seeds(1))
+
+    @property
+    def of_seeds(self) -> tuple[int, ...]:
+        return self.seeds or tuple(range(len(self.by_seed)))
+
+    def only(self, seeds: Sequence[int]) -> "Reached":
+        """Of some of its seeds, in this order."""
+        at = [self.of_seeds.index(seed) for seed in seeds]
+        return Reached(self.by_seed[at], self.drawn[at], tuple(seeds))
 
     def over_seeds(self, stream: int = 0) -> np.ndarray:
         """`(r,)`: for every drawn cohort the mean over as many drawn seeds as there are."""

@@ -165,7 +165,7 @@ def test_missing_cells_are_empty_and_say_why(world: Any) -> None:
     assert cell(found, "random").reason == "seed 0: failed: the loss was not finite; seed 1: not yet run"
     assert (cell(found, "mae").seeds, cell(found, "mae").reason) == ((0,), "seed 1: not finished")
     assert (cell(found, "random").interval, cell(found, "random").paper) == (None, 63.8)
-    assert "no share of 10 %" in cell(judged(world, CT_RATE_10), "mae").reason
+    assert "left out: 10 % hold too few patients" in cell(judged(world, CT_RATE_10), "mae").reason
     gone = judged(world, CT_RATE_100, missing={"ct-rate": "no cohort; it is to be had from there"})
     assert {(of.interval, of.reason) for of in gone.cells} == {
         (None, "no cohort; it is to be had from there")

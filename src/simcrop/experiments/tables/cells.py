@@ -53,7 +53,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Lead:
-    """By how much one row is ahead of another, over the same patients."""
+    """By how much one row is ahead of another, over the same patients and seeds."""
 
     first: Row
     second: Row
@@ -79,7 +79,7 @@ class Judged:
     names: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     absent: int = 0
-    answers: Mapping[str, tuple[Answers, ...]] | None = None
+    answers: Mapping[str, Mapping[int, Answers]] | None = None
 
     def of(self, key: str) -> Cell | None:
         """The cell of a row, if it has a figure."""
@@ -113,7 +113,7 @@ def judge_column(
         return Judged(column, tuple(empty))
     judged, first = judged_labels(column.metric, every), every[0]
     figure = figure_of(column.metric, judged)
-    of_rows = {key: reached(list(answers.values()), figure) for key, answers in found.items()}
+    of_rows = {key: reached(answers, figure) for key, answers in found.items()}
     defined = {key: of for key, of in of_rows.items() if not np.isnan(of.mean)}
     order = sorted(defined, key=lambda key: -defined[key].mean)
     by_key = {row.key: row for row in rows}
@@ -146,7 +146,7 @@ def judge_column(
         tuple(name for name in first.names if name not in left_out),
         left_out,
         int((first.truth[:, judged] == 0).sum()) if column.metric == "dice" else 0,
-        {key: tuple(answers.values()) for key, answers in found.items()},
+        found,
     )
 
 
@@ -199,10 +199,10 @@ def mark_of(rank: int, leads: Sequence[Lead]) -> Mark:
 def reached_by_label(judged: Judged) -> dict[str, dict[str, Interval]]:
     """By label and row, in per cent, over the same drawn patients; only of columns judged by AUROC."""
     answers = judged.answers or {}
-    every = next(iter(answers.values()))[0].names if answers else ()
+    every = next(one.names for of in answers.values() for one in of.values()) if answers else ()
     return {
         name: {
-            key: in_percent(reached(list(of), auroc_of_label(every.index(name))).interval())
+            key: in_percent(reached(of, auroc_of_label(every.index(name))).interval())
             for key, of in answers.items()
         }
         for name in judged.names

@@ -3,7 +3,7 @@
 Axes: k repetition, s scan, l label, class or organ, b drawn cohort. Figures in [0, 1].
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -29,15 +29,16 @@ def judged_labels(metric: Metric, answers: Sequence[Answers]) -> np.ndarray:
     return np.atleast_1d(~np.isnan(found).any(0))
 
 
-def reached(answers: Sequence[Answers], figure: Drawn) -> Reached:
-    """Of one row: its answers seed by seed."""
+def reached(by_seed: Mapping[int, Answers], figure: Drawn) -> Reached:
+    """Of one row."""
+    answers = tuple(by_seed.values())
     patients = answers[0].patients
     drawn = [
         np.stack([figure(one, counts) for one in answers])
         for counts in drawn_counts(patients, np.random.default_rng(SEED), scores.DRAWS)
     ]
     whole = [float(figure(one, once(len(patients)))[0]) for one in answers]
-    return Reached(np.array(whole), np.concatenate(drawn, axis=1))
+    return Reached(np.array(whole), np.concatenate(drawn, axis=1), tuple(by_seed))
 
 
 def figure_of(metric: Metric, judged: np.ndarray) -> Drawn:
