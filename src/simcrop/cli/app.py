@@ -14,7 +14,7 @@ from simcrop.cli.ground_eval import ground_eval
 from simcrop.cli.ground_rex import ground_rex
 from simcrop.cli.loading import loading
 from simcrop.cli.methods import methods
-from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Resume, Set
+from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Resume, Seed, Set
 from simcrop.cli.plan import plan
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.segment import segment
@@ -80,7 +80,7 @@ def phantom(
     patients: Annotated[
         int | None, typer.Option(help="16 by default; with --background one per scan.")
     ] = None,
-    seed: int = 0,
+    seed: Seed = 0,
     size: Annotated[str | None, typer.Option(help="tiny (as by default), small or full.")] = None,
     difficulty: Annotated[str, typer.Option(help="How much anatomies vary: easy or real.")] = "real",
     release: Annotated[str, typer.Option(help="CT-RATE release to imitate: v1 (bare headers) or v2.")] = "v2",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite, Scored, numbers
+from simcrop.cli.options import Out, Overwrite, Scored, Seed, numbers
 
 
 def probe(
@@ -20,7 +20,7 @@ def probe(
     out: Out,
     share: Annotated[str, typer.Option(help="Of the training patients to learn from: 0.01,0.1,1")] = "1",
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions of every share, from --seed on.")] = 1,
-    seed: int = 0,
+    seed: Seed = 0,
     train: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
     test: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
     pool: Annotated[str, typer.Option(help="mean or max over the patches of a scan.")] = "mean",
@@ -82,7 +82,7 @@ def compare(
     share: Annotated[
         float | None, typer.Option(help="Which share of each; the largest that all have.")
     ] = None,
-    seed: int = 0,
+    seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Results on the same test scans: paired differences, DeLong per label, and who is best beyond chance."""
@@ -110,7 +110,7 @@ def transfer(
         bool,
         typer.Option("--unrelated", help="Patients of both cohorts may have one name and be two people."),
     ] = False,
-    seed: int = 0,
+    seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """A probe of one data set on another, whose labels mean nearly the same."""
@@ -131,7 +131,7 @@ def zero_shot(
     develop: Annotated[str | None, typer.Option(help="Split that thresholds come from.")] = None,
     top_k: Scored = None,
     label_map: Annotated[str | None, typer.Option("--map", help="As for transfer.")] = None,
-    seed: int = 0,
+    seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Labels asked for in words, by a published protocol."""
@@ -165,7 +165,7 @@ def retrieve(
     most_sentences: Annotated[
         int, typer.Option(min=0, help="Of the reports' own, that look for scans one by one.")
     ] = 2000,
-    seed: int = 0,
+    seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Reports and sentences find their scans, scans reports and their like, in every published pool, beside chance."""
@@ -191,7 +191,7 @@ def audit(
         typer.Option(help="What `simcrop phantom` wrote; found where the cohort was ingested from."),
     ] = None,
     top_k: Scored = None,
-    seed: int = 0,
+    seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Does the text matter? Sentences of reports are made wrong, and their scores should fall."""

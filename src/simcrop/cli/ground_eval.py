@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite, Resume
+from simcrop.cli.options import Out, Overwrite, Resume, Seed
 
 
 def ground_eval(
@@ -39,7 +39,7 @@ def ground_eval(
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Patches per sentence; the model's own K when not given.")
     ] = None,
-    seed: int = 0,
+    seed: Seed = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:

@@ -32,7 +32,7 @@ def ground_rex(
         int, typer.Option(help="Looks that are averaged: 8 halve the patches, 64 quarter them.")
     ] = 1,
     seed: Annotated[
-        int, typer.Option(help="Of the patients drawn for intervals, and of what is beside.")
+        int, typer.Option(min=0, help="Of the patients drawn for intervals, and of what is beside.")
     ] = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,

@@ -24,6 +24,7 @@ Scored = Annotated[
         help="Patches that score a sentence; by default as many as in training, or a twentieth.",
     ),
 ]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all that is drawn by chance.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change one setting: --set optim.lr=3e-4")]
 
 

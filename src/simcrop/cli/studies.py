@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite, Resume, Set
+from simcrop.cli.options import Out, Overwrite, Resume, Seed, Set
 from simcrop.errors import SimcropError
 
 
 def demo(
     out: Out,
-    seed: int = 0,
+    seed: Seed = 0,
     patients: Annotated[
         int,
         typer.Option(min=10, help="To learn from; an eighth as many more are tested on. Fewer are faster."),

@@ -1,22 +1,29 @@
 """Folders as the jobs of the tables leave them, with made-up scores in the formats of the tasks themselves."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from small_table import ASKED, COLUMNS, NETWORK, PATIENTS, RATES, STEPS
 
 from simcrop.config import recipe_names
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.evaluation.segmentation import ScanScores
 from simcrop.experiments import scores
+from simcrop.experiments.side_by_side import Say
+from simcrop.experiments.tables import candidates, phantoms, planning, reproduce
 from simcrop.experiments.tables.phantoms import sources_of_phantoms
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.planning import Budget, Setup
+from simcrop.experiments.tables.reproduce import reproduce_table
 from simcrop.experiments.tables.rows import ROWS
+from simcrop.experiments.tables.running import HERE
 from simcrop.files.digest import digest_of_names
 from simcrop.metrics.segmentation import ClassScore
 from simcrop.tasks.folder import write_metrics
@@ -125,3 +132,47 @@ def make_world(toy_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def world(make_world: Callable[..., World]) -> World:
     return make_world()
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cohorts; the one for choices is another's copy, which is enough to see when it is opened."""
+    out = tmp_path_factory.mktemp("drawn")
+    places = Places(out)
+    for dataset, patients in (("ct-rate", 30), ("luna16", 10)):
+        raw = places.raw(dataset, "all")
+        phantoms.phantom(raw, dataset, patients, 5, "tiny", difficulty="easy")
+        phantoms.ingest(raw, dataset, places.cohort(dataset, "all"), 1, "5.5,5.5,10")
+    shutil.copytree(places.cohort("ct-rate", "all"), places.cohort("ct-rate", "choose"))
+    return out
+
+
+@pytest.fixture
+def table(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path, tiny_bert: Path
+) -> Callable[..., bool]:
+    """Table 1 with two columns and two rows, in this process; cohorts are drawn once one is asked for."""
+
+    def copied(columns: object, places: Places, patients: object, say: object, workers: int) -> None:
+        del columns, patients, say, workers
+        drawn = request.getfixturevalue("drawn")
+        shutil.copytree(drawn / "cohorts", places.out / "cohorts", dirs_exist_ok=True)
+
+    monkeypatch.setattr(planning, "COLUMNS", COLUMNS)
+    monkeypatch.setattr(reproduce, "COLUMNS", COLUMNS)
+    monkeypatch.setattr(reproduce, "STEPS", STEPS)
+    monkeypatch.setattr(candidates, "RATES", RATES)
+    monkeypatch.setattr(reproduce, "draw", copied)
+    monkeypatch.setattr("simcrop.experiments.scores.DRAWS", 20)
+    # How a penalty is chosen is tested with the probe.
+    monkeypatch.setattr("simcrop.evaluation.heads.probe.FOLDS", 1)
+
+    small = (f"text.model={tiny_bert}", "text.report_length=96", "text.sentence_length=40")
+
+    def run(name: str, say: Say = print, **asked: Any) -> bool:
+        segmenting = (*NETWORK, "windows.per_scan=1", "decoder.feature_size=4")
+        words = replace(ASKED, **({"common": (*ASKED.common, *small)} | asked))
+        rows = ("mae", "simcrop")
+        return reproduce_table("table1", tmp_path / name, words, say, HERE, PATIENTS, segmenting, rows)
+
+    return run

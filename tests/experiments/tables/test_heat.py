@@ -99,10 +99,20 @@ def test_scans_of_real_cohorts_have_no_truth_to_outline(places: Places, tmp_path
     scan.mkdir(parents=True)
     picture = next((places.out / "fig4").glob("*.png")).read_bytes()
     (scan / "sentence_01.png").write_bytes(picture)
+    (scan / "metrics.json").write_text(json.dumps({"sentence_01": {"similarity_max": 0.25}}))
     (scan.parent / "metrics.json").write_text("{}")
     run = {"verb": "reproduce", "command": ["simcrop", "reproduce", "fig4"], "settings": {"data": "d.yaml"}}
     (own.out / "run.json").write_text(json.dumps(run))
-    assert write_table("fig4", FIG4_ROWS, FIG4_COLUMNS, (0,), own, {}, {})["shown"] == []
+    (seen,) = write_table("fig4", FIG4_ROWS, FIG4_COLUMNS, (0,), own, {}, {})["shown"]
+    assert (seen["row"], seen["scan"], seen["sentence"], seen["similarity"]) == (
+        "simcrop",
+        "01",
+        "sentence_01",
+        0.25,
+    )
+    assert (own.out / "fig4" / "simcrop-01-sentence_01.png").read_bytes() == picture
+    assert "(fig4/simcrop-01-sentence_01.png)" in own.table("fig4", "md").read_text()
+    assert own.table("fig4", "csv").read_text().splitlines()[1].startswith("simcrop,")
     page = own.table("fig4", "html").read_text()
     assert page.count("<img") == 1
     assert "Where findings truly lie is not known" in page

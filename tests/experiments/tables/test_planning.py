@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simcrop.config import flat, recipe_names
+from simcrop.config import flat, load_recipe, recipe_names
 from simcrop.data.names import NAMES
 from simcrop.errors import SimcropError
 from simcrop.experiments.tables.columns import TABLES
@@ -71,6 +71,42 @@ def test_a_row_that_starts_from_another_objective_has_the_same_budget_in_all(set
     assert second.built.init.model == str(first.folder)
     assert second.after == (first.folder,)
     assert first.built.optim.steps == second.built.optim.steps == 10
+    odd = replace(setup, budget=replace(setup.budget, steps=125))
+    steps = {
+        job.folder.parent.name: job.built.optim.steps or 0
+        for job in plan("table1", odd)
+        if isinstance(job, Pretrain)
+    }
+    assert steps["labels-first-first"] + steps["labels-first"] == steps["simcrop"] == 125
+
+
+@pytest.mark.parametrize("steps", [20, 125, 5000])
+def test_what_a_method_does_for_some_of_its_epochs_it_does_for_that_share_of_the_steps(
+    setup: Setup, steps: int
+) -> None:
+    long = replace(setup, budget=Budget(steps, 10, 2700))
+    (job, *_) = [job for job in plan("table1", long) if isinstance(job, Pretrain) and job.row == "dino"]
+    own, of = load_recipe("dino-tiny"), job.built
+    assert of.optim.epochs >= steps * 32 / 2700
+    assert of.optim.warmup_epochs / of.optim.epochs == pytest.approx(0.1)
+    if steps < 1000:
+        shares = [recipe.head.frozen_epochs / recipe.optim.epochs for recipe in (own, of)]  # type: ignore[attr-defined]
+        assert shares[0] == shares[1]
+
+
+def test_a_random_start_has_no_weights_of_other_places(setup: Setup, tmp_path: Path) -> None:
+    weights = {"mae": tmp_path / "mae.safetensors", "text": tmp_path / "bert"}
+    jobs = plan("table2", replace(setup, sources=replace(setup.sources, weights=weights)))
+    starts = {job.row: job.built.init.mae for job in jobs if isinstance(job, Pretrain | Untrained)}
+    assert starts.pop("random") is None
+    assert starts.pop("labels-first") is None  # its first half has them
+    assert set(starts.values()) == {str(weights["mae"])}
+
+
+def test_without_a_column_that_can_be_filled_nothing_is_trained(setup: Setup) -> None:
+    missing = dict.fromkeys(NAMES, "not there")
+    for table in TABLES:
+        assert plan(table, replace(setup, sources=replace(setup.sources, missing=missing))) == []
 
 
 def test_probes_of_a_data_set_are_one_job_with_the_shares_of_all_tables(setup: Setup) -> None:
@@ -141,7 +177,14 @@ def test_costs_add_up_and_grow_with_the_steps(setup: Setup) -> None:
     doubled = Setup(setup.places, setup.sources, "tiny", (0,), Budget(40, 10, 48))
     again = next(job for job in plan("table3", doubled) if job.folder == run.folder)
     twice = expense_of(again, encoder, sizes).gflop
-    assert twice == pytest.approx(2 * expense_of(run, encoder, sizes).gflop)
+    whole = expense_of(run, encoder, sizes).gflop
+    assert twice == pytest.approx(2 * whole)
+    run.folder.mkdir(parents=True)
+    (run.folder / "run.json").touch()
+    assert expense_of(run, encoder, sizes).gflop == pytest.approx(whole)
+    (run.folder / "journal.jsonl").write_text("".join(f'{{"step": {n + 1}}}\n' for n in range(5)))
+    assert expense_of(run, encoder, sizes).gflop == pytest.approx(whole * 15 / 20)
+    assert expense_of(run, encoder, sizes, anew=True).gflop == pytest.approx(whole)
     lines = lines_of("table3", jobs, encoder, sizes, {"btcv": "not there"}, None, "the end")
     assert lines[0] == "table3: 6 jobs"
     assert any(line.startswith("simcrop") and "pretrain 2, probe 2, segment 2" in line for line in lines)

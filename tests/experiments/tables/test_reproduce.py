@@ -2,37 +2,21 @@
 
 import json
 import os
-import shutil
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_table import ASKED, RATES, STEPS
 
 from simcrop.errors import SimcropError
-from simcrop.experiments.side_by_side import Say
-from simcrop.experiments.tables import candidates, jobs, phantoms, planning, reproduce
-from simcrop.experiments.tables.columns import Column
+from simcrop.experiments.tables import candidates, jobs, reproduce
 from simcrop.experiments.tables.jobs import Job
-from simcrop.experiments.tables.phantoms import Patients
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.reproduce import Asked, reproduce_table
 from simcrop.experiments.tables.running import HERE, Failures
 from simcrop.files.whole import read_json
-
-COLUMNS = {
-    "table1": (
-        Column("ct-rate-100", "ct-rate", "CT-RATE 100 %", "probe", 1.0, "auroc"),
-        Column("luna16-dice-100", "luna16", "LUNA16 Dice 100 %", "segment", 1.0, "dice"),
-    )
-}
-NETWORK = ("optim.batch=4", "vision.dim=48", "vision.heads=2")
-PATIENTS = Patients(ct_rate=30, choose=30, luna16=10)
-STEPS = 2
-RATES = (1.0, 2.0)
-ASKED = Asked(seeds=1, common=(*NETWORK, "vision_decoder.depth=1", "checkpoint.every=1"))
 
 
 class Stopping:
@@ -45,49 +29,6 @@ class Stopping:
         del words
         if self.title.startswith("pretrain mae") and done < total:
             os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cohorts; the one for choices is another's copy, which is enough to see when it is opened."""
-    out = tmp_path_factory.mktemp("drawn")
-    places = Places(out)
-    for dataset, patients in (("ct-rate", 30), ("luna16", 10)):
-        raw = places.raw(dataset, "all")
-        phantoms.phantom(raw, dataset, patients, 5, "tiny", difficulty="easy")
-        phantoms.ingest(raw, dataset, places.cohort(dataset, "all"), 1, "5.5,5.5,10")
-    shutil.copytree(places.cohort("ct-rate", "all"), places.cohort("ct-rate", "choose"))
-    return out
-
-
-@pytest.fixture
-def table(
-    monkeypatch: pytest.MonkeyPatch, drawn: Path, tmp_path: Path, tiny_bert: Path
-) -> Callable[..., bool]:
-    """Table 1 with two columns and two rows, in this process."""
-
-    def copied(columns: object, places: Places, patients: object, say: object, workers: int) -> None:
-        del columns, patients, say, workers
-        shutil.copytree(drawn / "cohorts", places.out / "cohorts", dirs_exist_ok=True)
-
-    monkeypatch.setattr(planning, "COLUMNS", COLUMNS)
-    monkeypatch.setattr(reproduce, "COLUMNS", COLUMNS)
-    monkeypatch.setattr(reproduce, "STEPS", STEPS)
-    monkeypatch.setattr(candidates, "RATES", RATES)
-    monkeypatch.setattr(reproduce, "draw", copied)
-    monkeypatch.setattr("simcrop.experiments.scores.DRAWS", 20)
-    # How a penalty is chosen is tested with the probe.
-    monkeypatch.setattr("simcrop.evaluation.heads.probe.FOLDS", 1)
-
-    small = (f"text.model={tiny_bert}", "text.report_length=96", "text.sentence_length=40")
-
-    def run(name: str, say: Say = print, **asked: Any) -> bool:
-        segmenting = (*NETWORK, "windows.per_scan=1", "decoder.feature_size=4")
-        words = replace(ASKED, **({"common": (*ASKED.common, *small)} | asked))
-        rows = ("mae", "simcrop")
-        return reproduce_table("table1", tmp_path / name, words, say, HERE, PATIENTS, segmenting, rows)
-
-    return run
 
 
 def results(out: Path) -> dict[str, bytes]:
@@ -203,39 +144,6 @@ def refused_with_other_settings(table: Callable[..., bool], out: Path) -> None:
         table(out.name, resume=True)
 
 
-def test_a_dry_run_prints_the_plan_and_writes_nothing(table: Callable[..., bool], tmp_path: Path) -> None:
-    said: list[str] = []
-    assert table("none", said.append, dry_run=True)
-    assert said[0] == "table1: 8 jobs"  # two of them at the other rate
-    assert any("every method sees 64 scans in 2 steps" in line for line in said)
-    assert not (tmp_path / "none").exists()
-
-
-def test_a_budget_scales_the_steps(table: Callable[..., bool]) -> None:
-    found: list[int] = []
-    for minutes in (20.0, 40.0):
-        said: list[str] = []
-        table("none", said.append, dry_run=True, budget=minutes)
-        found.append(int(said[-1].split(" scans in ")[1].split()[0]))
-    assert found[1] > 2 * found[0] > 20
-    with pytest.raises(SimcropError, match=r"--budget 0.1: table1 takes \d+ minutes at least"):
-        table("none", dry_run=True, budget=0.1)
-
-
-APART = {
-    "--budget is for phantoms": {"data": Path("x"), "budget": 3.0},
-    "--slurm wants --data": {"slurm": True},
-    "--only wants --data": {"only": "mae"},
-    "--size paper wants --data": {"size": "paper"},
-}
-
-
-@pytest.mark.parametrize("message", list(APART))
-def test_options_that_do_not_go_together_are_one_line(message: str, table: Callable[..., bool]) -> None:
-    with pytest.raises(SimcropError, match=message):
-        table("none", **APART[message])
-
-
 def test_real_data_is_planned_as_an_array_and_run_row_by_row(
     table: Callable[..., bool], drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +163,8 @@ def test_real_data_is_planned_as_an_array_and_run_row_by_row(
         assert table("real", said.append, slurm=True, resume=True, **asked)
     assert said[-1].startswith("nothing is left to do for table1")
     assert not (tmp_path / "real" / "table1.sbatch").exists()
+    assert table("by-hand", only="random/0", **asked)
+    assert table("by-hand", dry_run=True, resume=True, **asked)
     with pytest.raises(SimcropError, match="--only moon: no such row and seed; rows are random, simcrop"):
         table("real", resume=True, only="moon", **asked)
     assert table("real", resume=True, only="random/0", **asked)

@@ -1,15 +1,25 @@
 """The data file of the tables: what it may say, and one line for what it may not."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from simcrop.data.store.cohort import open_cohort
+from simcrop.data.store.format import STUDIES
 from simcrop.errors import SimcropError
 from simcrop.experiments.tables.columns import TABLE1_COLUMNS
-from simcrop.experiments.tables.sources import check_cohort, check_sources, read_sources
+from simcrop.experiments.tables.jobs import judged_split
+from simcrop.experiments.tables.sources import (
+    Sources,
+    check_cohort,
+    check_sources,
+    read_sources,
+    refuse_judged_in_training,
+)
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -91,3 +101,23 @@ def test_a_part_that_a_column_needs_must_be_there(tmp_path: Path) -> None:
     sources = read_sources(written(tmp_path, "cohorts: {ct-rate: {classify: here}}"))
     with pytest.raises(SimcropError, match="ct-rate has no cohort for its part `pretrain`"):
         check_sources(sources, TABLE1_COLUMNS, "paper")
+
+
+def test_patients_who_are_judged_and_learned_from_are_refused(toy_cohort: Path, tmp_path: Path) -> None:
+    """Two cohorts of one data set, which two people may have cut apart in two ways."""
+    cohort = open_cohort(toy_cohort)
+    both = cohort.select(judged_split(cohort)).index["patient"].unique()
+    other = shutil.copytree(toy_cohort, tmp_path / "other")
+    parts = {"pretrain": toy_cohort, "classify": other}
+    refuse_judged_in_training(Sources({"ct-rate": parts}), "train")
+    leaked = cohort.index.with_columns(split=pl.lit("train"))
+    leaked.write_parquet(tmp_path / "other" / STUDIES)
+    with pytest.raises(SimcropError, match=f"{len(both)} of its patients in split 'train' are judged in "):
+        refuse_judged_in_training(Sources({"ct-rate": {"pretrain": other, "classify": toy_cohort}}), "train")
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x", "a\\0b"])
+def test_a_path_that_cannot_be_is_one_line(path: str, tmp_path: Path) -> None:
+    file = written(tmp_path, f'cohorts: {{ct-rate: "{path}"}}')
+    with pytest.raises(SimcropError, match="ct-rate: no path that can be"):
+        read_sources(file)

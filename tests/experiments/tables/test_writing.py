@@ -133,14 +133,26 @@ def test_command_machine_and_real_cohorts_are_named(world: Any) -> None:
     world.places.out.mkdir()
     run = {
         "verb": "reproduce",
-        "command": ["/x/simcrop", "reproduce", "table1", "--out", "o"],
-        "settings": {"data": "d"},
+        "command": [
+            "/x/simcrop",
+            "reproduce",
+            "table1",
+            "--out",
+            "table1",
+            "--slurm",
+            "--seeds",
+            "1",
+            "--only",
+            "mae/0",
+        ],
+        "settings": {"data": "d", "seeds": 2},
     }
     (world.places.out / "run.json").write_text(json.dumps(run))
     (world.places.out / "machines.json").write_text(json.dumps({"machines": ["2 cores of X"]}))
     written(world, "table2", ("simcrop",))
     text = read(world, "table2")
-    assert "Command: simcrop reproduce table2 --out o. Machine: 2 cores of X. 2 seeds (0, 1)." in text
+    command = "simcrop reproduce table2 --out table1 --seeds 2"
+    assert f"Command: {command}. Machine: 2 cores of X. 2 seeds (0, 1)." in text
     assert "synthetic" not in text
 
 

@@ -72,20 +72,23 @@ def read_answers(
                 raise NoAnswerError(f"failed: {failed[place]}")
         raise NoAnswerError(NOT_FINISHED if folder.exists() else NOT_YET)
     try:
-        return segmented(folder) if column.task == "segment" else predicted(folder, column.share)
+        found = segmented(folder) if column.task == "segment" else predicted(folder, column.share)
     except SimcropError as error:
         raise NoAnswerError(f"unreadable: {error.sentence}") from error
+    if found is None:
+        raise NoAnswerError(f"left out: {100 * column.share:g} % hold too few patients for every label")
+    return found
 
 
-def predicted(folder: Path, share: float) -> Answers:
-    """Of a folder of `simcrop probe` or `simcrop transfer`."""
+def predicted(folder: Path, share: float) -> Answers | None:
+    """Of a folder of `simcrop probe` or `simcrop transfer`; None where the probe has left out the share."""
     try:
         table = pl.read_parquet(folder / PREDICTIONS).select(COLUMNS)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise SimcropError("bad-input", f"no sound {PREDICTIONS}") from error
     table = table.filter((pl.col("share") - share).abs() < 1e-9)
     if not len(table):
-        raise SimcropError("bad-input", f"the probe has no share of {100 * share:g} %")
+        return None
     names = table["label"].unique(maintain_order=True).to_list()
     ids = sorted(table["id"].unique().to_list())
     table = table.sort("seed", "id", pl.col("label").cast(pl.Enum(names)))

@@ -1,10 +1,13 @@
 """What the command line asks of a table, and what does not go together. No axes; `budget` in minutes."""
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from simcrop.errors import SimcropError
 from simcrop.experiments.tables.rows import Size
+
+SEEDS = 3  # unless asked otherwise
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Asked:
 
 
 def refuse_what_does_not_go_together(asked: Asked) -> None:
+    if asked.budget is not None and not 0 < asked.budget < inf:
+        raise SimcropError("bad-setting", f"--budget {asked.budget:g}: expected minutes above 0")
     if asked.data is not None and asked.budget is not None:
         raise SimcropError(
             "bad-setting",

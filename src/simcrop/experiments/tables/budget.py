@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 from simcrop.config import build_recipe
 from simcrop.engine.journal import read_journal
+from simcrop.experiments.tables.asked import SEEDS
 from simcrop.experiments.tables.columns import TABLES
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import Row
@@ -25,6 +26,14 @@ from simcrop.tasks.folder import read_run
 from simcrop.tasks.training.cost import cost_of
 
 MACHINES = "machines.json"
+WITH_VALUE = {"--seeds", "--only"}
+OF_ONE_CALL = {
+    *WITH_VALUE,
+    "--resume",
+    "--overwrite",
+    "--dry-run",
+    "--slurm",
+}  # words that do not say what the tables are
 
 
 @dataclass(frozen=True)
@@ -60,10 +69,26 @@ def read_study(table: str, places: Places) -> Study:
     run = read_run(places.out) or {}
     path = places.out / MACHINES
     machines = read_json(path)["machines"] if path.is_file() else [run.get("platform", "not recorded")]
-    words = run.get("command", [])
-    words = ["simcrop", *(table if word in TABLES else word for word in words[1:])] if words else []
-    phantoms = run.get("settings", {}).get("data") is None
-    return Study(" ".join(words) or "not recorded", tuple(machines), phantoms)
+    settings = run.get("settings", {})
+    words = command_of(table, run.get("command", []), settings.get("seeds"))
+    return Study(" ".join(words) or "not recorded", tuple(machines), settings.get("data") is None)
+
+
+def command_of(table: str, begun: Sequence[str], seeds: int | None) -> list[str]:
+    """What makes this table in one go, from the words that the folder was begun with, and by now so many seeds."""
+    words, left = [], iter(begun[1:])
+    for word in left:
+        name, given, _ = word.partition("=")
+        if words[-1:] == ["reproduce"] and word in TABLES:
+            words.append(table)
+        elif name in OF_ONE_CALL:
+            if name in WITH_VALUE and not given:
+                next(left, None)
+        else:
+            words.append(word)
+    if seeds not in {None, SEEDS}:
+        words += ["--seeds", str(seeds)]
+    return ["simcrop", *words] if words else []
 
 
 def record_machine(places: Places) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from simcrop.config import Recipe
 from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.engine.journal import read_journal
 from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.jobs import Job, Pretrain, Probe, Segment, Transfer
 from simcrop.tasks.training.cost import Cost
@@ -46,22 +47,30 @@ def hours_on(kind: str, gflop: float) -> float:
 Sizes = Mapping[Path, int]  # scans of cohorts that are not there yet: all, or those to learn from
 
 
-def total(jobs: Sequence[Job], encoder: Recipe, sizes: Sizes) -> Expense:
-    """Of all these; `encoder`: a recipe with the encoder that looks at scans."""
-    return sum((expense_of(job, encoder, sizes) for job in jobs), Expense())
+def total(jobs: Sequence[Job], encoder: Recipe, sizes: Sizes, anew: bool = False) -> Expense:
+    """Of all these; `encoder`: a recipe with the encoder that looks at scans; `anew`: nothing they did counts."""
+    return sum((expense_of(job, encoder, sizes, anew) for job in jobs), Expense())
 
 
-def expense_of(job: Job, encoder: Recipe, sizes: Sizes) -> Expense:
-    """Of one job from its beginning."""
+def expense_of(job: Job, encoder: Recipe, sizes: Sizes, anew: bool = False) -> Expense:
+    """Of what is left of one job, or of all of it `anew`."""
     if isinstance(job, Pretrain | Segment):
         recipe = job.built
         cost = counted(recipe)
         on_disk = checkpoint_bytes(cost) * recipe.checkpoint.keep + NUMBER * cost.kept
-        return Expense(cost.gflop_per_scan * samples_seen(recipe, job, sizes), on_disk)
+        samples = samples_seen(recipe, job, sizes)
+        seen = recipe.optim.batch * steps_done(job) if job.begun and not anew else 0
+        return Expense(cost.gflop_per_scan * max(0, samples - seen), on_disk)
     if isinstance(job, Probe | Transfer):
         scans = sizes[job.cohort] if job.cohort in sizes else len(opened(str(job.cohort)))
         return Expense(scans * looking(encoder), scans * NUMBER * WAYS * vision(encoder)[1])
     return Expense()
+
+
+def steps_done(job: Job) -> int:
+    """Of a training that was begun; perhaps a few more than its newest checkpoint has."""
+    rows = read_journal(job.folder / "journal.jsonl")
+    return int(rows[-1]["step"]) if rows else 0
 
 
 @cache

@@ -28,7 +28,7 @@ from simcrop.experiments.tables.rows import Row
 from simcrop.experiments.tables.table_rows import csv_bytes
 from simcrop.figures.cuts import draw_cuts
 from simcrop.figures.page import Page
-from simcrop.files.whole import write_json, write_whole, writing
+from simcrop.files.whole import read_json, write_json, write_whole, writing
 from simcrop.model import Heat, Model, load
 from simcrop.phantom.truth import read_truth
 from simcrop.tasks.folder import METRICS
@@ -117,7 +117,12 @@ def write_heat(
                 found.append(fields_of(row, seen))
         else:
             for path in sorted(places.heat(row.key, seed).glob("*/sentence_*.png")):
-                page.picture(path.read_bytes(), f"Scan {path.parent.name}, {path.stem.replace('_', ' ')}")
+                caption = f"Scan {path.parent.name}, {path.stem.replace('_', ' ')}"
+                page.picture(path.read_bytes(), caption)
+                lines += as_file(
+                    places, f"{row.key}-{path.parent.name}-{path.stem}", path.read_bytes(), caption
+                )
+                found.append(fields_of_own(row, path))
     results = {
         "table": "fig4",
         "phantoms": about.phantoms,
@@ -206,14 +211,30 @@ def away_mm(heat: Heat, lesion: np.ndarray, volume: Volume) -> float:
 
 def pictures_of(places: Places, row: Row, number: int, seen: Seen) -> list[str]:
     """The pictures as files, and the Markdown that shows them."""
-    folder, lines = places.out / "fig4", []
+    lines = []
+    for what, png, caption in zip(("sentence", "swapped"), seen.pictures, seen.captions, strict=True):
+        lines += as_file(places, f"{row.key}-{number}-{what}", png, caption)
+    return lines
+
+
+def as_file(places: Places, name: str, png: bytes, caption: str) -> list[str]:
+    """Written to `fig4/`, and the Markdown that shows it."""
+    folder = places.out / "fig4"
     with writing(folder):
         folder.mkdir(exist_ok=True)
-    for what, png, caption in zip(("sentence", "swapped"), seen.pictures, seen.captions, strict=True):
-        name = f"{row.key}-{number}-{what}.png"
-        write_whole(folder / name, png)
-        lines += [f"![{caption}](fig4/{name})", "", caption, ""]
-    return lines
+    write_whole(folder / f"{name}.png", png)
+    return [f"![{caption}](fig4/{name}.png)", "", caption, ""]
+
+
+def fields_of_own(row: Row, picture: Path) -> dict[str, Any]:
+    """Of a user's scan, where nothing is known of the truth: which, and how near its nearest patch is."""
+    known = read_json(picture.parent / METRICS)[picture.stem]
+    return dict.fromkeys(CSV) | {
+        "row": row.key,
+        "scan": picture.parent.name,
+        "sentence": picture.stem,
+        "similarity": known["similarity_max"],
+    }
 
 
 def fields_of(row: Row, seen: Seen) -> dict[str, Any]:

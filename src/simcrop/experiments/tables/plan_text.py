@@ -23,22 +23,23 @@ def lines_of(
     missing: Mapping[str, str],
     precision: str | None,
     end: str,
+    anew: bool = False,
 ) -> list[str]:
     """One line per row, the sums, and the data sets that are not there. `precision`: of cores, whose hours are then
-    said, or None for those of a GPU; `end`: how long it takes here.
+    said, or None for those of a GPU; `end`: how long it takes here; `anew`: nothing that was done counts.
     """
-    rows = list(dict.fromkeys(job.row for job in jobs))
+    rows = dict.fromkeys(job.row for job in jobs)
     width, unit = max(map(len, [*rows, "row"])), "core" if precision else "GPU"
 
     def line(name: str, left: Sequence[Job]) -> str:
-        spent = total(left, encoder, sizes)
+        spent = total(left, encoder, sizes, anew)
         took = seconds_on_a_core(spent, len(left), precision) / 3600 if precision else spent.gpu_hours
-        begun = sum(job.begun for job in left)
+        begun = 0 if anew else sum(job.begun for job in left)
         words = (counts(left) or "nothing") + (f" ({begun} begun)" if begun else "")
         return f"{name:{width}}  {took:10.2f}  {size_words(spent.bytes_on_disk):>8}  {words}"
 
     lines = [f"{table}: {len(jobs)} jobs", f"{'row':{width}}  {unit + ' hours':>10}  {'disk':>8}  left to do"]
-    left = [job for job in jobs if not job.done]
+    left = [job for job in jobs if anew or not job.done]
     lines += [line(row, [job for job in left if job.row == row]) for row in rows]
     lines.append(line("all", left))
     if not precision:

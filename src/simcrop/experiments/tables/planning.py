@@ -1,14 +1,15 @@
 """Which jobs a table needs, in their order. Pure: nothing is read or written here. No axes or units.
 
 Every row is trained with the input, encoder, optimiser and number of scans of the row `simcrop`; a row that starts from
-another's objective has half of its steps there. Trainings come first, seed after seed, so that an unfinished table has
-whole comparisons.
+another's objective has half of its steps there. What starts at random has no weights of other places. Trainings come
+first, seed after seed, so that an unfinished table has whole comparisons.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import Literal
 
 from simcrop.config import load_recipe, put_path
 from simcrop.experiments.arms import Arm
@@ -20,6 +21,7 @@ from simcrop.experiments.tables.sources import SEGMENT_RECIPES, Sources
 
 LUNA16_TENTH = ("optim.epochs=400", "optim.warmup_epochs=50")  # of the public code, at 10 %
 Trained = Pretrain | Untrained
+Part = Literal["whole", "first", "second"]  # of a row's steps
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,12 @@ class Budget:
     patients: int
     batch: int = 32
 
-    def training(self, share: float = 1.0) -> tuple[str, ...]:
-        """Of a pre-training that has that share of the steps. Epochs only stretch the schedule over all of them."""
-        steps = max(1, round(self.steps * share))
-        epochs = ceil(steps * self.batch / self.patients) + 1
+    def training(self, part: Part, epochs: int) -> tuple[str, ...]:
+        """Of a pre-training that has that part of the steps. They count as the `epochs` of the base recipe, or as more
+        where so many are not enough: what a method does for some of its epochs it does for that share of the steps.
+        """
+        steps = {"whole": self.steps, "first": self.steps // 2, "second": self.steps - self.steps // 2}[part]
+        epochs = max(epochs, ceil(steps * self.batch / self.patients) + 1)
         return (
             f"optim.batch={self.batch}",
             f"optim.steps={steps}",
@@ -64,8 +68,12 @@ class Setup:
 
 
 def plan(table: str, setup: Setup, chosen: Mapping[str, str] | None = None) -> list[Job]:
-    """All jobs, done or not; each only once. `chosen`: how a row's features are pooled, the mean where nothing is."""
+    """All jobs, done or not, each only once; none where no column can be filled. `chosen`: how a row's features are
+    pooled, the mean where nothing is.
+    """
     columns = [c for c in COLUMNS[table] if c.dataset not in setup.sources.missing]
+    if not columns:
+        return []
     seeds = setup.seeds[:1] if table == "fig4" else setup.seeds
     jobs = [
         job
@@ -117,24 +125,24 @@ def trainings_of(row: Row, seed: int, setup: Setup) -> Iterator[Trained]:
         yield kind(row.key, seed, folder, cohort, *recipe_of(row, seed, setup, rate))
         return
     first, before = setup.places.first(row.key, seed), row_of(row.starts_from)
-    yield Pretrain(row.key, seed, first, cohort, *recipe_of(before, seed, setup, rate, half=True))
-    recipe, settings = recipe_of(row, seed, setup, rate, half=True, start=False)
+    yield Pretrain(row.key, seed, first, cohort, *recipe_of(before, seed, setup, rate, "first"))
+    recipe, settings = recipe_of(row, seed, setup, rate, "second")
     yield Pretrain(
         row.key, seed, folder, cohort, recipe, (*settings, put_path("init.model", first)), after=(first,)
     )
 
 
 def recipe_of(
-    row: Row, seed: int, setup: Setup, rate: float = 1.0, half: bool = False, start: bool = True
+    row: Row, seed: int, setup: Setup, rate: float = 1.0, part: Part = "whole"
 ) -> tuple[str, tuple[str, ...]]:
     """Its recipe and all that is changed of it, so that it differs from the base row in its objective alone, and in a
     learning rate of `rate` times the base's.
     """
-    base = SIMCROP.recipe[setup.size]
-    text = tuple(of for of in setup.sources.start if start or not of.startswith("init."))
-    length = halved(base) if half else ()
+    base, begins = SIMCROP.recipe[setup.size], row.trained and part != "second"
+    text = tuple(of for of in setup.sources.start if begins or not of.startswith("init."))
+    length = () if part == "whole" else halved(base, part)
     if setup.budget is not None:
-        length = setup.budget.training(0.5 if half else 1.0)
+        length = setup.budget.training(part, load_recipe(base).optim.epochs)
     if rate != 1:
         length += (f"optim.lr={load_recipe(base).optim.lr * rate:g}",)
     files = [put_path(name, setup.sources.files[name]) for name in row.files if name in setup.sources.files]
@@ -143,10 +151,11 @@ def recipe_of(
     return arm.recipe, tuple(arm.overrides(seed, (*text, *length, *setup.common)))
 
 
-def halved(recipe: str) -> tuple[str, ...]:
-    """Half of the recipe's epochs."""
+def halved(recipe: str, part: Part) -> tuple[str, ...]:
+    """Half of the recipe's epochs; the second half has the odd one."""
     optim = load_recipe(recipe).optim
-    return f"optim.epochs={max(1, optim.epochs // 2)}", f"optim.warmup_epochs={optim.warmup_epochs / 2}"
+    epochs = optim.epochs // 2 if part == "first" else optim.epochs - optim.epochs // 2
+    return f"optim.epochs={max(1, epochs)}", f"optim.warmup_epochs={optim.warmup_epochs / 2}"
 
 
 def probe_of(

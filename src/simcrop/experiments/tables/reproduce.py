@@ -16,7 +16,7 @@ from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.speeds import speeds
-from simcrop.experiments.tables.asked import Asked, refuse_what_does_not_go_together
+from simcrop.experiments.tables.asked import SEEDS, Asked, refuse_what_does_not_go_together
 from simcrop.experiments.tables.budget import record_machine
 from simcrop.experiments.tables.candidates import (
     Chosen,
@@ -42,11 +42,10 @@ from simcrop.experiments.tables.slurm import array_script, chains
 from simcrop.experiments.tables.sources import check_sources, read_sources
 from simcrop.experiments.tables.writing import write_table
 from simcrop.files.whole import write_whole
-from simcrop.tasks.folder import METRICS, check_folder, open_folder, read_run
+from simcrop.tasks.folder import METRICS, check_folder, open_folder, read_run, start_folder
 
 STEPS = 125  # of a pre-training on phantoms, unless a budget says otherwise
 FEWEST = 10
-SEEDS = 3
 
 
 def reproduce_table(
@@ -69,13 +68,17 @@ def reproduce_table(
         refuse_other_recipes(job for job in work.known(jobs) if job.begun or job.done)
         work.refuse_other_origins(only or jobs)
     if not asked.only:
-        for line in work.words(jobs):
+        for line in work.words():
             say(line)
     if asked.dry_run:
         return True
     if not asked.only:
         open_folder(out, "reproduce", work.settings, asked.resume, asked.overwrite, work.free)
         work.digests.keep()
+    elif (
+        read_run(out) is None
+    ):  # nothing else is there: `check_folder` has looked; and others may come as we do
+        start_folder(out, "reproduce", work.settings)
     if asked.slurm and not chains(jobs):
         say(f"nothing is left to do for {table}: without --slurm, and with --resume, the command writes it")
         return True
@@ -163,7 +166,7 @@ class Tables:
         if minutes is None:
             return STEPS
         few, many = (
-            self.seconds(planned(self.table, self.with_steps(steps), self.chosen)) for steps in (100, 200)
+            self.seconds(to_do(self.table, self.with_steps(steps), self.chosen)) for steps in (100, 200)
         )
         each = (many - few) / 100
         steps = int((60 * minutes - (few - 100 * each)) / each)
@@ -176,10 +179,13 @@ class Tables:
 
     def seconds(self, jobs: Sequence[Job]) -> float:
         """What is left, on as many cores as there are."""
-        left = [job for job in jobs if not job.done]
-        to_draw = [of for of in wanted(self.columns) if not (self.places.cohort(*of) / METRICS).exists()]
+        anew = self.asked.overwrite
+        left = [job for job in jobs if anew or not job.done]
+        to_draw = [
+            of for of in wanted(self.columns) if anew or not (self.places.cohort(*of) / METRICS).exists()
+        ]
         drawing = speeds().cores.draw_s * sum(self.patients.of(*of) for of in to_draw)
-        work = seconds_on_a_core(total(left, self.encoder, self.sizes), len(left), best_precision())
+        work = seconds_on_a_core(total(left, self.encoder, self.sizes, anew), len(left), best_precision())
         return (drawing + work) / self.at_once
 
     def jobs(self) -> list[Job]:
@@ -198,8 +204,8 @@ class Tables:
             jobs = [job for job in jobs if job.row in self.chosen]
         refuse_other_origins(self.known([*jobs, *tried]), self.jobs(), self.digests)
 
-    def words(self, jobs: Sequence[Job]) -> list[str]:
-        end = ""
+    def words(self) -> list[str]:
+        jobs, end = to_do(self.table, self.setup, self.chosen), ""
         if self.setup.sources.phantoms:
             minutes, budget = self.seconds(jobs) / 60, self.setup.budget
             assert budget is not None
@@ -209,7 +215,8 @@ class Tables:
             )
         missing = {c.dataset: why for c in self.columns if (why := self.setup.sources.missing.get(c.dataset))}
         precision = best_precision() if end else None
-        return lines_of(self.table, jobs, self.encoder, self.sizes, missing, precision, end)
+        anew = self.asked.overwrite
+        return lines_of(self.table, jobs, self.encoder, self.sizes, missing, precision, end, anew)
 
     def command(self) -> list[str]:
         """The same command, for a script."""
@@ -273,6 +280,14 @@ def planned(table: str, setup: Setup, chosen: Chosen) -> list[Job]:
         return plan(table, setup)
     pools = {row: of["pool"] for row, of in chosen.items()}
     return unique([*trials(table, setup, chosen), *plan(table, setup, pools)])
+
+
+def to_do(table: str, setup: Setup, chosen: Chosen) -> list[Job]:
+    """The same, with the probes that rates and poolings are chosen by."""
+    jobs = planned(table, setup, chosen)
+    if not setup.sources.phantoms:
+        return jobs
+    return unique([*jobs, *(of.probe for of in candidates(table, setup, chosen))])
 
 
 def unique(jobs: Sequence[Job]) -> list[Job]:

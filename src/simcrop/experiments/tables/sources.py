@@ -16,6 +16,7 @@ from simcrop.data.names import NAMES
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
 from simcrop.experiments.tables.columns import Column
+from simcrop.experiments.tables.jobs import judged_split
 from simcrop.experiments.tables.rows import BASE, ORGAN_TEXTS, ROWS, Row, Size, row_of
 
 PARTS = ("pretrain", "classify", "segment")
@@ -125,8 +126,12 @@ def parts_of(where: Any, file: Path, dataset: str) -> dict[str, Path]:
 def existing(path: Any, file: Path, what: str) -> Path:
     if not isinstance(path, str):
         raise SimcropError("bad-data-file", f"{file}: {what} wants a path, got {path!r}")
-    found = (file.parent / Path(path).expanduser()).resolve()
-    if not found.exists():
+    try:
+        found = (file.parent / Path(path).expanduser()).resolve()
+        there = found.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # a home of nobody, a name that none can have
+        raise SimcropError("missing-file", f"{file}: {what}: no path that can be: {path!r}") from error
+    if not there:
         raise SimcropError("missing-file", f"{what}: {found} is not there")
     return found
 
@@ -155,6 +160,25 @@ def check_sources(sources: Sources, columns: Sequence[Column], size: Size) -> No
             raise SimcropError("bad-data-file", f"{dataset} has no cohort for its part `{part}`")
         recipe = load_recipe(SEGMENT_RECIPES[size][dataset]) if part == "segment" else base
         check_cohort(open_cohort(path), dataset, part, recipe.input.spacing_mm)
+    if any(column.task != "segment" and column.dataset == "ct-rate" for column in columns):
+        refuse_judged_in_training(sources, base.data.split)
+
+
+def refuse_judged_in_training(sources: Sources, split: str) -> None:
+    """Patients by whom CT-RATE's columns are judged, where every method has learned from them: two cohorts may hold the
+    same ones.
+    """
+    learned, judged = (sources.cohort("ct-rate", part) for part in ("pretrain", "classify"))
+    if learned is None or judged is None or learned == judged:
+        return
+    held = open_cohort(judged)
+    seen = set(open_cohort(learned).select(split).index["patient"])
+    if both := seen & set(held.select(judged_split(held)).index["patient"]):
+        raise SimcropError(
+            "leaked",
+            f"{learned} (ct-rate, pretrain): {len(both)} of its patients in split {split!r} are judged in {judged} "
+            f"({judged_split(held)}): leave them out of one of the two",
+        )
 
 
 def check_cohort(cohort: Cohort, dataset: str, part: str, spacing: tuple[float, float, float]) -> None:
