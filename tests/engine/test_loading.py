@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from simcrop.engine.loading import micro_batches, pinned, staged
+from simcrop.engine.loading import cores_of_a_process, micro_batches, pinned, staged
 from simcrop.engine.order import RankShare, SampleDraw, SampleOrder
 from simcrop.errors import SimcropError
 
@@ -106,3 +106,12 @@ def test_for_a_card_the_same_batches_come_pinned(
     assert found == [part for step in (2, 3, 4) for part in share.of(order.draws(step))]
     assert {of.where is not None and of.where.startswith("staging") for of in found} == {card}
     assert chosen == [3] * card, "a thread of its own begins at the first card, whichever is this process's"
+
+
+def test_no_more_processes_load_than_there_are_cores_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert cores_of_a_process() == 8
+    for processes, cores in (("4", 2), ("16", 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        assert cores_of_a_process() == cores

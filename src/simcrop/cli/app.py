@@ -48,6 +48,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Learns to read 3D chest CT from the reports that radiologists wrote about it.",
     epilog="Errors are one line; add --debug to see where they came from.",
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 recipe_app = typer.Typer(help="The shipped recipes, as YAML to copy.")
 weights_app = typer.Typer(help="Foreign weights into ours, every key accounted for.")

@@ -65,6 +65,7 @@ def ingest(
     """Raw scans and reports into a cohort store. Interrupted, the same command continues."""
     with loading():
         from simcrop.tasks.cohorts.ingest import IngestOptions, ingest_as, merge_shards
+        from simcrop.tasks.cohorts.ingested import lines_of
 
     del resume  # state is kept per scan: the same command always continues
     options = IngestOptions(layout, spacing, antialias, codec, pseudonymise, reports, key, split, rescale)
@@ -73,14 +74,10 @@ def ingest(
     else:
         assert out is not None
         result = ingest_as(source, out, options, workers, overwrite, shard, ray)
-    nothing = "" if result.taken else "nothing could be taken: "
-    where = result.cohort if shard else (out or source) / "ledger.parquet"
-    typer.echo(f"{nothing}{result.taken} taken, {result.refused} refused: {where}")
-    if result.left:
-        typer.echo(f"not read: {result.left}; {where} says of each what helps", err=True)
-    if result.unread:
-        columns = ", ".join(result.unread)
-        typer.echo(f"not read: columns of 0 and 1 ({columns}); a label's column is label:NAME", err=True)
+    count, lines = lines_of(result, out or source, shard is not None, not pseudonymise)
+    typer.echo(count)
+    for line in lines:
+        typer.echo(line, err=True)
     raise typer.Exit(1 if result.refused else 0)
 
 

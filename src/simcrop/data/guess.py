@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 import numpy as np
+from nibabel.orientations import aff2axcodes
 
 WORD = re.compile(r"\b(guessed|assumed|taken as)\b")
 GUESSED = "guessed "
@@ -27,6 +28,14 @@ def sides_guess(letters: str, why: str) -> str:
 def position_guess(why: str) -> str:
     """Of a scan that may lie anywhere."""
     return f"{POSITION}, as {why}"
+
+
+def guesses_of_a_new_header(affine: np.ndarray, notes: tuple[str, ...]) -> tuple[str, ...]:
+    """`notes`, and more where a header says what every one says in which nothing was set: 1 mm, no turn, position 0."""
+    if not np.array_equal(np.abs(affine), np.eye(4)) or any(note.startswith((SIZE, SIDES)) for note in notes):
+        return notes
+    why = "the header says what it says where nothing was set"
+    return (*notes, size_guess((1.0, 1.0, 1.0), why), sides_guess("".join(aff2axcodes(affine)), why))
 
 
 def shown(note: str) -> str:

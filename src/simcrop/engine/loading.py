@@ -1,5 +1,6 @@
 """Batches on their way from the disk to the step: loading processes, and what becomes of them when something ends."""
 
+import os
 import signal
 import threading
 from collections import deque
@@ -65,7 +66,10 @@ def pinned(batch: Any) -> Any:
 
 @contextmanager
 def loaded(dataset: Dataset, workers: int, **how: Any) -> Iterator[Iterator[Any]]:
-    """What a data loader makes of it; with `batch_size=None` one item after the other."""
+    """What a data loader makes of it; with `batch_size=None` one item after the other. `workers`: at most as many as
+    there are cores for this process, since more of them read no faster and each holds batches.
+    """
+    workers = min(workers, cores_of_a_process())
     # A signal to the whole process group must not meet a loading process before it has learned to ignore it.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
@@ -80,6 +84,12 @@ def loaded(dataset: Dataset, workers: int, **how: Any) -> Iterator[Iterator[Any]
         # Left to the garbage collector, they would live as long as the stack of an error does.
         if isinstance(batches, _MultiProcessingDataLoaderIter):
             end_workers(batches)
+
+
+def cores_of_a_process() -> int:
+    """Of this machine's, with as many for each of the processes that torchrun has started on it."""
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, len(os.sched_getaffinity(0)) // max(1, beside))
 
 
 def leave_signals_to_parent(worker: int) -> None:
@@ -114,6 +124,6 @@ def lost_workers() -> Iterator[None]:
             raise
         raise SimcropError(
             "loading-process-lost",
-            "a loading process ended unexpectedly, perhaps for lack of memory: lower data.workers, "
-            "then --resume continues from the newest checkpoint",
+            "a loading process ended unexpectedly, perhaps for lack of memory: lower data.workers or "
+            "engine.micro_batch; --resume then continues from the newest checkpoint, if there is one",
         ) from error

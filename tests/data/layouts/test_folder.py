@@ -1,5 +1,6 @@
 """A hospital's own folder -> studies, on empty files: a layout reads no voxel."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,50 @@ def test_folder_without_scans_is_an_error(tmp_path: Path) -> None:
     put(tmp_path, "notes.txt")
     with pytest.raises(SimcropError, match="no scan found"):
         list_studies("folder", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("places", "patients"),
+    [
+        ([f"nifti/p{n}.nii.gz" for n in range(12)], 12),
+        ([f"data/nifti/p{n}/{m}.nii.gz" for n in range(6) for m in (1, 2)], 6),
+        ([f"nifti/p{n}.nii.gz" for n in range(9)], 1),  # so few may be one patient's
+        ([*(f"nifti/p{n}.nii.gz" for n in range(12)), "other/q.nii.gz"], 2),
+    ],
+)
+def test_a_folder_that_holds_all_of_many_scans_is_no_patient(
+    tmp_path: Path, places: list[str], patients: int
+) -> None:
+    put(tmp_path, *places)
+    listing = list_studies("folder", tmp_path)
+    assert len({study.patient for study in listing.studies}) == patients
+    assert listing.shelved == (patients in {6, 12})
+
+
+def test_accents_that_a_mac_puts_apart_are_those_of_the_table(tmp_path: Path) -> None:
+    apart, composed = (unicodedata.normalize(form, "Müller ä") for form in ("NFD", "NFC"))
+    assert apart != composed
+    for name, other in ((apart, composed), (composed, apart)):
+        root = tmp_path / f"{len(name)}"
+        put(root, f"{name}.nii.gz")
+        (root / "reports.csv").write_text(f"id,findings\n{other},Clear lungs.\n")
+        listing = list_studies("folder", root)
+        assert [(study.id, study.findings) for study in listing.studies] == [("M-ller", "Clear lungs.")]
+        assert listing.refusals == ()
+
+
+def test_a_table_of_labels_alone_is_a_table(tmp_path: Path) -> None:
+    put(tmp_path, "a.nii.gz")
+    (tmp_path / "reports.csv").write_text("id,label:Nodule\na,1\n")
+    (study,) = list_studies("folder", tmp_path).studies
+    assert (study.labels, study.findings, study.notes) == ({"Nodule": 1}, "", ("no report",))
+    (tmp_path / "reports.csv").write_text("id,nodule\na,1\n")
+    with pytest.raises(SimcropError, match="expected one of the columns findings"):
+        list_studies("folder", tmp_path)
+
+
+def test_rows_that_differ_in_blanks_at_their_ends_are_one(tmp_path: Path) -> None:
+    put(tmp_path, "a.nii.gz")
+    (tmp_path / "reports.csv").write_text("id,findings\na,Clear.\na,Clear. \n")
+    listing = list_studies("folder", tmp_path)
+    assert (listing.studies[0].findings, listing.refusals) == ("Clear.", ())

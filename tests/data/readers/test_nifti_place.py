@@ -93,7 +93,9 @@ def test_statements_that_agree_are_read_as_nibabel_reads_them_and_without_a_note
     path = SOUND[name].write(tmp_path / "ct.nii", toy.hu)
     volume = read_volume(path)
     np.testing.assert_allclose(volume.affine, nib.load(path).affine, atol=1e-5)
-    assert volume.notes == ()
+    assert volume.notes == (
+        ("its axes stand 23 degrees off those of the patient and are not turned",) * (name == "oblique")
+    )
 
 
 SETTLED = {
@@ -215,4 +217,4 @@ def test_rounding_is_no_shear(tmp_path: Path) -> None:
         affine = np.eye(4)
         affine[:3, :3] = axes * (0.671875, 0.671875, 0.8)
         path = Header(affine, pixdim=(0.671875, 0.671875, 0.8)).write(tmp_path / "ct.nii", large)
-        assert read_volume(path).notes == ()
+        assert [n for n in read_volume(path).notes if not n.startswith("its axes stand")] == []

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from pydicom.uid import SecondaryCaptureImageStorage
 
+from simcrop.data.guess import shown
 from simcrop.data.readers import read_volume
 from simcrop.data.readers.series_choice import part_of, sharpness_of
 from simcrop.data.volume import Volume
@@ -81,8 +82,9 @@ def test_each_rule_chooses_and_is_named(
     volume = read_volume(save_slices(tmp_path / "scan", wanted + lost if wanted_first else lost + wanted))
     same_scan(volume)
     (note,) = volume.notes
-    assert note.startswith("taken of 2 CT series: 9 slices 1.3 mm apart, left out: ")
+    assert note.startswith("taken of 2 CT series is number 3 of 9 slices 1.3 mm apart, left out ")
     assert note.endswith(f"({why})")
+    assert shown(note) == note  # all of it may stand where a scan is used
 
 
 def test_rules_go_one_after_the_other(
@@ -95,8 +97,8 @@ def test_rules_go_one_after_the_other(
     volume = read_volume(save_slices(tmp_path / "scan", [*lung, *thick, *film, *soft]))
     same_scan(volume)
     assert volume.notes == (
-        "taken of 4 CT series: 9 slices 1.3 mm apart, left out: 9 slices (several slices at one position), "
-        "5 slices 2.6 mm apart (slices farther apart), 9 slices 1.3 mm apart (not the softest kernel)",
+        "taken of 4 CT series is number 9 of 9 slices 1.3 mm apart, left out 9 slices (several slices at one "
+        "position), 5 slices 2.6 mm apart (slices farther apart), 9 slices 1.3 mm apart (not the softest kernel)",
     )
 
 

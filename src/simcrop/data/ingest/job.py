@@ -86,10 +86,15 @@ def fingerprint(study: RawStudy, mask: Mask | None, stats: list[FileStat]) -> st
 
 
 def files_of(path: Path) -> list[Path]:
-    """Every file of the scan at `path`, and those that may lie beside it; a scan inside a zip is as new as the zip."""
+    """Every file of the scan at `path`, and those that may lie beside it; a scan inside a zip is as new as the zip. A
+    folder that may not be listed stands for itself: the reader says what is wrong with it.
+    """
     path = zip_above(path) or path
     if path.is_dir():
-        return sorted(path.iterdir())
+        try:
+            return sorted(path.iterdir())
+        except OSError:
+            return [path]
     return [path, *(path.with_suffix(ending) for ending in (".raw", ".zraw"))]
 
 

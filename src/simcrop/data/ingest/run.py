@@ -46,7 +46,8 @@ Progress = Callable[[int, int, Record], None]
 @dataclass(frozen=True)
 class IngestResult:
     """Counts of inputs. `resumed` of the taken ones were stored by an earlier, interrupted call; `left` is what lies
-    in the source and no reader takes, by kinds; `unread` names columns of the user's table that may be labels.
+    in the source and no reader takes, by kinds; `unread` names columns of the user's table that may be labels;
+    `shelved`: all of many scans lie in one folder, which was not taken for one patient's.
     """
 
     cohort: Path
@@ -55,6 +56,7 @@ class IngestResult:
     resumed: int
     left: str = ""
     unread: tuple[str, ...] = ()
+    shelved: bool = False
 
     @property
     def sentence(self) -> str:
@@ -132,7 +134,7 @@ def ingest(
         remove_leavings(folders)  # a worker or machine may have died while it wrote
         taken, refused = finish(home, settings, listing, journal, jobs, shard)
     left = "" if shard else listing.left
-    return IngestResult(home, taken, refused, len(jobs) - len(to_do), left, listing.unread)
+    return IngestResult(home, taken, refused, len(jobs) - len(to_do), left, listing.unread, listing.shelved)
 
 
 def remove_leavings(folders: list[Path]) -> None:

@@ -18,7 +18,9 @@ patient's, see `persons`.
 """
 
 import hashlib
+import os
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +28,7 @@ from pathlib import Path
 from simcrop.data.layouts.drawn import NOTE
 from simcrop.data.layouts.folder_masks import near, without_masks
 from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps
-from simcrop.data.layouts.persons import persons_of
+from simcrop.data.layouts.persons import MANY, persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
 from simcrop.data.layouts.report_rows import find_table
 from simcrop.data.layouts.report_table import Joined, ReportTable, Scan
@@ -62,7 +64,8 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     table = table_of(source, options, seen.documents)
     texts = Texts(root, seen.documents)
     joined = table.join(scans) if table else Joined({}, {}, [])
-    persons = persons_of(scans, {scan.id: folder_of(scan) for scan in scans})
+    shelf = shelf_of(scans)
+    persons = persons_of(scans, {scan.id: folder_of(scan, shelf) for scan in scans})
     studies, refusals = [], [*joined.refusals, *marked.refusals]
     for scan in scans:
         study, refused = study_of(scan, persons[scan.id], table, joined, texts)
@@ -75,7 +78,14 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     told = marked.split_of or any(stated(table, joined, scan) for scan in scans)
     kind = "table" if told else "none"
     unread = table.likely_labels() if table else ()
-    listing = Listing(tuple(studies), tuple(refusals), split_kind=kind, classes=marked.classes, unread=unread)
+    listing = Listing(
+        tuple(studies),
+        tuple(refusals),
+        split_kind=kind,
+        classes=marked.classes,
+        unread=unread,
+        shelved=bool(shelf.parts),
+    )
     return with_organ_maps(listing, map_of)
 
 
@@ -145,9 +155,16 @@ def table_of(source: Path, options: ListingOptions, documents: list[Path]) -> Re
     return ReportTable.read(path, options.key) if path else None
 
 
-def folder_of(scan: Scan) -> str:
-    """The patient where nothing else is said: the top folder, or the scan itself."""
-    parts = scan.place.parts
+def shelf_of(scans: list[Scan]) -> Path:
+    """The folder that holds all of many scans, which is that of a data set and of no one patient."""
+    if len(scans) < MANY:
+        return Path()
+    return Path(os.path.commonpath([scan.place.parent for scan in scans]))
+
+
+def folder_of(scan: Scan, shelf: Path) -> str:
+    """The patient where nothing else is said: the top folder on the shelf, or the scan itself."""
+    parts = scan.place.relative_to(shelf).parts
     return parts[0] if len(parts) > 1 and parts[0] not in SHELVES else scan.id
 
 
@@ -187,8 +204,11 @@ def study_of(
 
 
 def ids_of(places: list[str]) -> list[str]:
-    """Names that are safe as file names on any system; where two would be the same, both carry a short hash."""
-    plain = [re.sub(r"[^A-Za-z0-9._-]+", "-", stem(p).replace("/", "__")).strip("-.") for p in places]
+    """Names that are safe as file names on any system; where two would be the same, both carry a short hash. An accent
+    that a Mac has put apart is one with its letter.
+    """
+    whole = [unicodedata.normalize("NFC", stem(p).replace("/", "__")) for p in places]
+    plain = [re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") for name in whole]
     count = Counter(name.lower() for name in plain)
     return [
         name

@@ -95,7 +95,8 @@ class Listing:
     user's own table states it, `none` where nothing does and everything is `train`. Scans that the released lists
     leave out are `unlisted`. `classes`: what the numbers of its masks stand for, without the background; None where
     nothing says so. `made_by`: of scans that were drawn, wholly or in part, how; empty for those of patients.
-    `unread`: columns of the user's own table that look like labels and are not named as such.
+    `unread`: columns of the user's own table that look like labels and are not named as such. `shelved`: one folder
+    holds all of many scans, and was not taken for one patient's.
     """
 
     studies: tuple[RawStudy, ...]
@@ -105,6 +106,7 @@ class Listing:
     classes: dict[int, str] | None = None
     made_by: str = ""
     unread: tuple[str, ...] = ()
+    shelved: bool = False
 
     @property
     def left(self) -> str:

@@ -46,7 +46,7 @@ def read_rows(path: Path, key: str | None) -> tuple[list[Row], list[Refusal]]:
     elif not path.is_file():  # nor a pipe, which might never end
         raise SimcropError("missing-file", f"{path}: no such file or folder, expected the reports")
     elif ending in (".csv", ".tsv", ".tab", ".txt"):
-        rows = [lowered(path, row) for row in read_table(path, one_of=wanted_columns(key))]
+        rows = [lowered(path, row) for row in read_table(path, one_of=wanted_columns(key)[:1])]
     elif ending == ".json":
         rows = as_text(path, read_json(path, key or KEYS[0]), key)
     elif ending == ".parquet":
@@ -67,8 +67,10 @@ def cleaned(row: Row) -> Row:
 
 
 def check_columns(path: Path, rows: list[Row], key: str | None) -> None:
+    """Labels alone are enough of a table, as they are for what learns from labels."""
     for wanted in wanted_columns(key):
-        if rows and not any(name in rows[0] for name in wanted):
+        labelled = wanted is not wanted_columns(key)[0] and rows and any(n.startswith(LABEL) for n in rows[0])
+        if rows and not labelled and not any(name in rows[0] for name in wanted):
             raise SimcropError("missing-columns", f"{path}: expected one of the columns {', '.join(wanted)}")
 
 

@@ -14,6 +14,7 @@ whose header says another value. Several scans share a row where their headers s
 examination.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -117,7 +118,8 @@ class ReportTable:
                 for id in ids:
                     claims.setdefault(id, []).append(number)
                 sharing |= dict.fromkeys(ids, ids)
-        unsure = {id for id, rows in claims.items() if any(self.rows[n] != self.rows[rows[0]] for n in rows)}
+        said = [{name: text.strip() for name, text in row.items()} for row in self.rows]
+        unsure = {id for id, rows in claims.items() if any(said[n] != said[rows[0]] for n in rows)}
         refusals += [self.contradiction(claims[id]) for id in sorted(unsure)]
         sure = {id: rows[0] for id, rows in claims.items() if id not in unsure}
         # A row that stands twice is one refusal where it can be told by its name.
@@ -145,10 +147,16 @@ def first_of(row: Row, names: tuple[str, ...]) -> str:
 
 
 def spellings(name: str) -> list[str]:
-    """What a row says, and the same as a plain path, as other systems and `find` write it."""
+    """What a row says, and the same as a plain path, as other systems and `find` write it; accents as `composed`."""
+    name = composed(name)
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     start = "/" if name.startswith("/") else ""
     return [one for one in dict.fromkeys((name, start + "/".join(parts))) if one]
+
+
+def composed(name: str) -> str:
+    """With accents in one with their letters, whichever way a Mac or a table has written them."""
+    return unicodedata.normalize("NFC", name)
 
 
 def by_end(names: Iterable[str], tier: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
@@ -213,7 +221,7 @@ def tiers_of(
             from_outside(scan),
         )
         for tier, names in zip(tiers[1:], kinds, strict=True):
-            for name in names:
+            for name in {composed(name) for name in names}:
                 tier.setdefault(name, []).append(scan.id)
     return tiers
 

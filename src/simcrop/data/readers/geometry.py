@@ -23,6 +23,7 @@ SMALLEST_MM, LARGEST_MM = 0.01, 100.0  # of a voxel
 LARGEST_LITRES = 1000.0  # a whole body in the widest field of view, 2 m x 0.7 m x 0.7 m, has 980
 SQUARE_COSINE = 1e-3  # of two axes: what rounding in a header makes of a right angle
 LARGEST_SHIFT = 0.5  # voxels sideways from one end of a scan to the other
+MOST_TURNED = 10.0  # degrees off the axes of the body that nobody need be told of
 SAME_SIZE = 0.01  # two statements of one length that differ by no more agree
 UNSAID = "neither header nor table states it"
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -48,7 +49,17 @@ def place(stored: AnyHeader, shape: tuple[int, ...], hint: Hint | None) -> AnyHe
     placed = place_with(stored, hint) if hint is not None and hint.places else stored
     check_field(shape, placed.affine)
     check_shear(shape, placed.affine)
-    return placed
+    degrees = turned(placed.affine)
+    if degrees <= MOST_TURNED:
+        return placed
+    words = f"its axes stand {degrees:.0f} degrees off those of the patient and are not turned"
+    return replace(placed, notes=(*placed.notes, words))
+
+
+def turned(affine: np.ndarray) -> float:
+    """By how many degrees an axis of the voxels is off the nearest one of the body, at most."""
+    nearest = np.abs(affine[:3, :3] / spacing_of(affine)).max(axis=0).min()
+    return float(np.degrees(np.arccos(min(float(nearest), 1.0))))
 
 
 def check_shear(shape: tuple[int, ...], affine: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simcrop.data.guess import position_guess, sides_guess, size_guess
+from simcrop.data.guess import guesses_of_a_new_header, position_guess, sides_guess, size_guess
 from simcrop.data.readers.geometry import affine_from_lps, agree
 from simcrop.data.readers.stored import Stored, shape_3d
 from simcrop.data.readers.units import UNKNOWN, mm_of, scale_note
@@ -149,7 +149,7 @@ def affine_of(fields: Fields, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
     factor = mm_of(fields.get("DistanceUnits", ""))
     unit = () if factor == 1 else (UNKNOWN if factor is None else scale_note(factor),)
     affine = affine_from_lps(axes * spacing * (factor or 1), origin[:3] * (factor or 1))
-    return affine, (*unit, *measured, *turned, *put)
+    return affine, guesses_of_a_new_header(affine, (*unit, *measured, *turned, *put))
 
 
 def numbers_of(

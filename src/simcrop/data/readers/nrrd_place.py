@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-from simcrop.data.guess import position_guess, sides_guess, size_guess
+from simcrop.data.guess import guesses_of_a_new_header, position_guess, sides_guess, size_guess
 from simcrop.data.readers.geometry import affine_from_lps, agree
 from simcrop.data.readers.units import UNKNOWN, mm_of, scale_note
 from simcrop.data.readers.voxels import numbers_in
@@ -44,7 +44,8 @@ def affine_of(fields: Fields, lengths: tuple[int, ...]) -> tuple[np.ndarray, Not
         notes += (sides_guess(letters, "the NRRD header has no space directions"),)
     factors, scaled = units_of(fields, aimed)
     steps, origin = factors[:, None] * steps, factors * origin
-    return affine_from_lps(steps * signs[:, None], origin * signs), (*scaled, *notes)
+    affine = affine_from_lps(steps * signs[:, None], origin * signs)
+    return affine, guesses_of_a_new_header(affine, (*scaled, *notes))
 
 
 def space_of(fields: Fields) -> str:

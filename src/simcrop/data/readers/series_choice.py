@@ -77,7 +77,8 @@ class Series:
     def words(self) -> str:
         count = len(self.pictures)
         apart = f" {self.step_mm:.3g} mm apart" if self.step_mm < inf else ""
-        return f"{count} slice{'s' * (count != 1)}{apart}"
+        number = f"number {self.traits.number:g} of " if self.traits.number < inf else ""
+        return f"{number}{count} slice{'s' * (count != 1)}{apart}"
 
 
 def choose(found: list[Found]) -> tuple[list[Slice], tuple[str, ...]]:
@@ -153,7 +154,7 @@ def sound(series: Series) -> list[Slice]:
 def note(best: Series, lost: list[tuple[Series, str]]) -> str:
     others = ", ".join(f"{series.words} ({why})" for series, why in lost[:SHOWN])
     more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
-    return f"taken of {len(lost) + 1} CT series: {best.words}, left out: {others}{more}"
+    return f"taken of {len(lost) + 1} CT series is {best.words}, left out {others}{more}"
 
 
 def measured(pictures: list[Found]) -> Series:

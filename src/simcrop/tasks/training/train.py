@@ -39,6 +39,7 @@ from simcrop.tasks.folder import RUN, check_folder, open_folder, read_run, reser
 from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
 from simcrop.tasks.training.job import prepare_job, refuse_graphs_without_a_card
+from simcrop.tasks.training.room import room_words
 from simcrop.tasks.training.samples import training_studies
 from simcrop.tasks.training.start_from import lines_of
 from simcrop.tasks.training.step_flops import step_flops
@@ -148,6 +149,7 @@ def train_together(
         if context.is_main and context.world > 1 and recipe.engine.sharding == "full":
             describe_beside(out / "checkpoints", job.describe)
         tell(job.cut_short)
+        tell(room_words(recipe, context) if context.is_main else "")
         job = replace(job, flops=step_flops(recipe, out)) if context.is_main else job
         progress = progress or show_progress(verb.name, context.is_main)
         fitted = fit(objective, job, context, continued, progress)

@@ -1,0 +1,55 @@
+"""What an ingest has come to, in a few lines: counts and kinds, and no name of a scan.
+
+No axes or units.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+
+from simcrop.data.ingest import IngestResult
+from simcrop.data.store.format import LEDGER, STUDIES, VOLUMES
+
+
+def lines_of(result: IngestResult, cohort: Path, shard: bool, named: bool) -> tuple[str, list[str]]:
+    """The count, and what else a user should know of the `cohort`. `shard`: of a share of the scans, whose tables are
+    not written yet; `named`: the cohort tells where its inputs lie.
+    """
+    where = result.cohort if shard else cohort / LEDGER
+    nothing = "" if result.taken else "nothing could be taken: "
+    count = f"{nothing}{result.taken} taken, {result.refused} refused: {where}"
+    helps = f"{where} says of each what helps" if named else "an ingest without --pseudonymise names each"
+    lines = [] if shard else lines_of_tables(cohort, helps)
+    if result.left:
+        lines.append(f"not read: {result.left}; {helps}")
+    if result.unread:
+        columns = ", ".join(result.unread)
+        lines.append(f"not read: columns of 0 and 1 ({columns}); a label's column is label:NAME")
+    if result.shelved:
+        lines.append(
+            "all scans lie in one folder, which is not taken for one patient's; a column `patient` of --reports says "
+            "whose each is"
+        )
+    return count, lines
+
+
+def lines_of_tables(cohort: Path, helps: str) -> list[str]:
+    """Why inputs were refused, by kinds; scans without a report; what is stored of scans that are no longer there."""
+    lines, ledger = [], pl.read_parquet(cohort / LEDGER, columns=["id", "status", "reason"])
+    reasons = Counter(ledger.filter(pl.col("status") == "refused")["reason"].to_list())
+    if reasons:
+        kinds = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        lines.append(f"refused: {kinds}; {helps}")
+    studies = pl.read_parquet(cohort / STUDIES, columns=["id", "findings", "impression"])
+    bare = studies.filter((pl.col("findings") == "") & (pl.col("impression") == "")).height
+    if bare:
+        lines.append(f"without a report: {bare} of {studies.height} scans")
+    known = set(studies["id"])
+    gone = sum(path.stem not in known for path in (cohort / VOLUMES).iterdir())
+    if gone:
+        lines.append(
+            f"still stored: {gone} scans that the source no longer holds, and that the cohort does not list; "
+            "--overwrite makes it anew without them"
+        )
+    return lines

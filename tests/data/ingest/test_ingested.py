@@ -1,0 +1,40 @@
+"""What an ingest says at its end: counts and kinds, and no name."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from simcrop.data.store.cohort import open_cohort
+
+
+def test_what_came_of_it_is_said_by_kinds_and_without_names(
+    source: Path, tmp_path: Path, simcrop: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "patient1/torn.nii.gz").write_bytes(b"torn")
+    (source / "patient1/locked").mkdir()
+    (source / "patient1/locked/1.dcm").write_bytes(b"x")
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    ran = simcrop("ingest", source, "--out", tmp_path / "c", "--spacing", "6,5,9")
+    reasons = Counter(
+        open_cohort(tmp_path / "c").ledger.filter(pl.col("status") == "refused")["reason"].to_list()
+    )
+    kinds = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    assert sum(reasons.values()) >= 1
+    assert f"refused: {kinds}; {tmp_path / 'c/ledger.parquet'} says of each what helps" in ran.err
+    assert "without a report: 3 of 5 scans" in ran.err
+    assert "torn" not in ran.err
+    assert "still stored" not in ran.err
+    taken = open_cohort(tmp_path / "c").index["source_path"].to_list()
+    Path(taken[-1]).unlink()
+    again = simcrop("ingest", source, "--out", tmp_path / "c", "--spacing", "6,5,9")
+    assert "still stored: 1 scans that the source no longer holds" in again.err
