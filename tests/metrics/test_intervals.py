@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from simcrop.metrics import auroc, difference, interval, interval_of, resampled
+from simcrop.metrics import Interval, auroc, difference, interval, interval_of, resampled
 
 
 def rng(seed: int = 5) -> np.random.Generator:
@@ -78,3 +78,16 @@ def test_draws_without_a_figure_are_left_out_and_counted() -> None:
     assert nothing.draws == 0
     assert math.isnan(nothing.low)
     assert math.isnan(nothing.high)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Interval(0.8, 0.75, 0.9, 9), "0.800, 95 % interval 0.750 to 0.900"),
+        (Interval(0.8, 0.8, 0.8, 9), "0.800, no interval: too few patients, or all of them alike"),
+        (Interval(0.8, np.nan, np.nan, 0), "0.800, no interval: of no drawn patients is it defined"),
+        (Interval(np.nan, np.nan, np.nan, 0), "not defined"),
+    ],
+)
+def test_an_interval_without_width_is_said_to_be_none(found: Interval, words: str) -> None:
+    assert found.words == words

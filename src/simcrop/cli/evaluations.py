@@ -63,10 +63,10 @@ def probe(
     for size, found in sorted(run(model, cohort, out, options, overwrite).items()):
         macro = found.judgement.auroc
         of = "" if size == 1 else f" with {size:g} of the patients"
-        typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}{of}")
+        typer.echo(f"macro AUROC {macro.words}{of}")
         if classes := found.judged.classes:
             right = classes.accuracy
-            typer.echo(f"accuracy {right.value:.3f}, 95 % interval {right.low:.3f} to {right.high:.3f}{of}")
+            typer.echo(f"accuracy {right.words}{of}")
     typer.echo(f"open {out / 'report.html'}")
 
 
@@ -118,7 +118,7 @@ def transfer(
         from simcrop.tasks.probing.transfer import transfer as run
 
     macro = run(probe, cohort, out, model, label_map, split, share, seed, overwrite, unrelated).auroc
-    typer.echo(f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}")
+    typer.echo(f"macro AUROC {macro.words}")
     typer.echo(f"open {out / 'report.html'}")
 
 
@@ -140,9 +140,7 @@ def zero_shot(
 
     found = run(model, cohort, out, protocol, test, develop, top_k, label_map, seed, overwrite)
     macro, classes = found.auroc, len(found.labels) - len(found.absent)
-    typer.echo(
-        f"macro AUROC {macro.value:.3f}, 95 % interval {macro.low:.3f} to {macro.high:.3f}, {classes} classes"
-    )
+    typer.echo(f"macro AUROC {macro.words}, {classes} classes")
     typer.echo(f"open {out / 'report.html'}")
 
 
@@ -208,7 +206,5 @@ def audit(
             else f"{name}: no sentence could be changed"
         )
     presence = found.says_nothing["all"]
-    typer.echo(
-        f"says-nothing AUROC {presence.value:.3f}, 95 % interval {presence.low:.3f} to {presence.high:.3f}"
-    )
+    typer.echo(f"says-nothing AUROC {presence.words}")
     typer.echo(f"open {out / 'report.html'}")

@@ -6,6 +6,7 @@ independent would make every interval too narrow.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 
@@ -25,6 +26,17 @@ class Interval:
     low: float
     high: float
     draws: int
+
+    @property
+    def words(self) -> str:
+        """`0.812, 95 % interval 0.790 to 0.833`; one without width is said to be none."""
+        if isnan(self.value):
+            return "not defined"
+        if isnan(self.low):
+            return f"{self.value:.3f}, no interval: of no drawn patients is it defined"
+        if self.low == self.high:
+            return f"{self.value:.3f}, no interval: too few patients, or all of them alike"
+        return f"{self.value:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f}"
 
 
 def resampled(

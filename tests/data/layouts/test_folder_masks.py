@@ -139,6 +139,32 @@ def test_the_layout_decathlon_lists_what_its_json_names_and_nothing_else(tmp_pat
     assert listing.classes == {1: "left lung", 2: "right lung"}
 
 
+NNUNET = {
+    "channel_names": {"0": "CT"},
+    "labels": {"background": 0, "left lung": 1, "lungs": [1, 2], "right lung": 2},
+    "numTraining": 2,
+    "file_ending": ".nii.gz",
+}
+
+
+@pytest.mark.parametrize("layout", ["folder", "decathlon"])
+def test_a_raw_data_set_of_nnunet_is_read_by_its_names(tmp_path: Path, layout: str) -> None:
+    put(tmp_path, "imagesTr/a_0000.nii.gz", "imagesTr/b_0000.nii.gz", "imagesTr/b_0001.nii.gz")
+    put(tmp_path, "labelsTr/a.nii.gz", "labelsTr/b.nii.gz", "imagesTs/c_0000.nii.gz")
+    (tmp_path / "dataset.json").write_text(json.dumps(NNUNET))
+    listing = list_studies(layout, tmp_path)
+    found = {study.path.name: (study.mask and study.mask.name, study.split) for study in listing.studies}
+    second = found.pop("b_0001.nii.gz", None)  # of a folder it is a scan like any other
+    assert (second is not None) == (layout == "folder")
+    assert found == {
+        "a_0000.nii.gz": ("a.nii.gz", "train"),
+        "b_0000.nii.gz": ("b.nii.gz", "train"),
+        "c_0000.nii.gz": (None, "test"),
+    }
+    assert listing.classes == {1: "left lung", 2: "right lung"}
+    assert len({study.patient for study in listing.studies}) == len(listing.studies)
+
+
 def test_btcv_spells_abbreviations_out_and_knows_its_organs_where_the_json_does_not(tmp_path: Path) -> None:
     put(tmp_path, "a.nii.gz")
     facts = {

@@ -8,7 +8,8 @@ No axes or units. The root holds `dataset.json` (or one other `dataset*.json`) a
      "test":       ["imagesTs/b.nii.gz", ...]}
 
 The JSON is the split. Its paths stay below the root. A label volume holds the numbers of `labels`, or has a channel for
-each of them.
+each of them. Raw data sets of nnU-Net (version 2) list nothing: there `labelsTr/a.nii.gz` goes with
+`imagesTr/a_0000.nii.gz`, the first channel.
 """
 
 import json
@@ -24,6 +25,7 @@ from simcrop.errors import SimcropError
 SPLITS = {"training": "train", "validation": "valid", "test": "test", "testing": "test"}
 LISTS_LIMIT = 1 << 26  # bytes
 NO_MASK = "no label volume"
+CHANNEL = "_0000"  # of nnU-Net: the first, and of a CT the only one
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Entry:
 def list_decathlon(source: Path) -> Listing:
     """Every volume that the JSON names and that is there."""
     path = find_json(source)
-    facts = read_json(path)
+    facts = read_listing(path)
     if not is_listing(facts):
         raise SimcropError("bad-json", f"{path}: expected the lists training, validation or test inside")
     studies: dict[str, RawStudy] = {}
@@ -75,6 +77,32 @@ def read_json(path: Path) -> Any:
         raise SimcropError("unreadable", f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise SimcropError("bad-json", f"{path}: not a sound JSON text") from error
+
+
+def read_listing(path: Path) -> Any:
+    """The same; of a raw data set of nnU-Net with the lists that its names make up, and without classes that are unions
+    of others.
+    """
+    facts = read_json(path)
+    if is_listing(facts) or not isinstance(facts, dict) or not isinstance(facts.get("file_ending"), str):
+        return facts
+    ending, labels = facts["file_ending"], facts.get("labels")
+    pairs = {split: paired(path.parent, part, ending) for split, part in (("training", "Tr"), ("test", "Ts"))}
+    named = {k: v for k, v in labels.items() if isinstance(v, int)} if isinstance(labels, dict) else labels
+    return facts | pairs | {"labels": named}
+
+
+def paired(root: Path, part: str, ending: str) -> list[dict[str, str]]:
+    """The scans of `imagesTr` or `imagesTs`, each with its label volume where it has one."""
+    folder = root / f"images{part}"
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    found = []
+    for name in names:
+        if name.endswith(CHANNEL + ending):
+            label = f"labels{part}/{name.removesuffix(CHANNEL + ending)}{ending}"
+            there = {"label": label} if (root / label).is_file() else {}
+            found.append({"image": f"{folder.name}/{name}", **there})
+    return found
 
 
 def is_listing(facts: object) -> bool:

@@ -84,7 +84,7 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
         split_kind=kind,
         classes=marked.classes,
         unread=unread,
-        shelved=bool(shelf.parts),
+        shelved=bool(shelf.parts) and shelf.parts[0] not in SHELVES,
     )
     return with_organ_maps(listing, map_of)
 

@@ -3,7 +3,7 @@
 No axes or units. The mask of `ct7.nii.gz`, or of the folder `ct7/` of DICOM slices, is `ct7_mask.nii.gz` beside it, or
 another file with a place, such as `ct7_mask.nrrd`. `classes.json` at the root says what its numbers stand for:
 `{"1": "left lung", "2": "right lung"}`. A `dataset.json` at the root may name scans, masks, the split and the classes
-instead, see `decathlon`. A mask is no scan.
+instead, as those of nnU-Net do, see `decathlon`. A mask is no scan.
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,6 +18,7 @@ from simcrop.data.layouts.decathlon import (
     mask_of,
     name_of,
     read_json,
+    read_listing,
 )
 from simcrop.data.layouts.organ_maps import ENDING as ORGANS
 from simcrop.data.layouts.raw import Refusal, stem
@@ -56,7 +57,7 @@ def without_masks(root: Path, seen: Survey) -> tuple[Survey, Marked]:
 
 def listed(root: Path, marked: Marked) -> None:
     """What the JSON at the root names, if it is one in the Decathlon's style."""
-    facts = read_json(root / LISTS)
+    facts = read_listing(root / LISTS)
     if not is_listing(facts) or "labels" not in facts:
         return
     marked.classes = classes_in(root / LISTS, facts)
