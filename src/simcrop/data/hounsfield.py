@@ -249,7 +249,7 @@ def refusal(
         whose = "the given one" if hint.source == GIVEN else "the metadata table's"
         tried.append(f"{whose} ({hint.slope:g}, {hint.intercept:g})")
     labels = np.unique(sample).size <= MOST_LABELS and low >= 0 and bool((sample == np.round(sample)).all())
-    advice = "; few whole numbers, as in a mask: that of ct.nii.gz is called ct_mask.nii.gz" if labels else ""
+    advice = "; few numbers, as in a mask of labels: ct.nii.gz has ct_mask.nii.gz" if labels else ""
     with np.errstate(over="ignore", invalid="ignore"):
         exchanged = weigh(sample * slope + intercept).exchanged
     if exchanged:
