@@ -75,9 +75,8 @@ def reproduce_table(
     if not asked.only:
         open_folder(out, "reproduce", work.settings, asked.resume, asked.overwrite, work.free)
         work.digests.keep()
-    elif (
-        read_run(out) is None
-    ):  # nothing else is there: `check_folder` has looked; and others may come as we do
+    elif read_run(out) is None:
+        # Nothing else is there, `check_folder` has looked; other tasks of an array may come as this one does.
         start_folder(out, "reproduce", work.settings)
     if asked.slurm and not chains(jobs):
         say(f"nothing is left to do for {table}: without --slurm, and with --resume, the command writes it")
