@@ -139,6 +139,18 @@ def test_the_layout_decathlon_lists_what_its_json_names_and_nothing_else(tmp_pat
     assert listing.classes == {1: "left lung", 2: "right lung"}
 
 
+def test_a_folder_of_one_mask_for_each_class_is_one_row_and_no_scan(tmp_path: Path) -> None:
+    classes = ("liver", "lung_upper_lobe_left", "aorta", "trachea")
+    put(tmp_path, "p1/ct.nii.gz", *(f"p1/segmentations/{name}.nii.gz" for name in classes))
+    put(tmp_path, "p2/liver.nii.gz", "p2/ct.nii.gz", "p3/aorta.nii.gz", "p3/liver.nii.gz")
+    listing = list_studies("folder", tmp_path)
+    names = {study.path.relative_to(tmp_path).as_posix() for study in listing.studies}
+    assert names == {"p1/ct.nii.gz", "p2/liver.nii.gz", "p2/ct.nii.gz", "p3/aorta.nii.gz", "p3/liver.nii.gz"}
+    (refusal,) = listing.refusals
+    assert (refusal.name, refusal.reason) == ("p1/segmentations", "not-ct")
+    assert "holds 4 masks of one class each" in refusal.sentence
+
+
 NNUNET = {
     "channel_names": {"0": "CT"},
     "labels": {"background": 0, "left lung": 1, "lungs": [1, 2], "right lung": 2},

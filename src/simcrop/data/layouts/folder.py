@@ -27,7 +27,7 @@ from pathlib import Path
 
 from simcrop.data.layouts.drawn import NOTE
 from simcrop.data.layouts.folder_masks import near, without_masks
-from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps
+from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps, without_class_folders
 from simcrop.data.layouts.persons import MANY, persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
 from simcrop.data.layouts.report_rows import find_table
@@ -54,7 +54,8 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
         seen.scans = near(root).scans  # DICOM slices, whose mask lies beside the folder
     map_of = organ_maps_of(seen.scans)
     maps = set(map_of.values())
-    seen = replace(seen, scans=[path for path in seen.scans if path not in maps])
+    taken_for_scans, of_classes = without_class_folders(root, (p for p in seen.scans if p not in maps))
+    seen = replace(seen, scans=taken_for_scans)
     seen, marked = without_masks(root, seen)
     paths = seen.scans
     places = [path.relative_to(root) for path in paths]
@@ -66,7 +67,7 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     joined = table.join(scans) if table else Joined({}, {}, [])
     shelf = shelf_of(scans)
     persons = persons_of(scans, {scan.id: folder_of(scan, shelf) for scan in scans})
-    studies, refusals = [], [*joined.refusals, *marked.refusals]
+    studies, refusals = [], [*joined.refusals, *marked.refusals, *of_classes]
     for scan in scans:
         study, refused = study_of(scan, persons[scan.id], table, joined, texts)
         split = study.split if stated(table, joined, scan) else marked.split_of.get(scan.path, study.split)
