@@ -1,8 +1,8 @@
 """TotalSegmentator's label maps beside scans: the map of `ct7.nii.gz`, or of the folder `ct7/`, is `ct7_organs.nii.gz`.
 
 No axes or units. A map is the file of its task `total`, version 2, with all classes in one (`--ml`), on the scan's own
-grid. It is no scan, and a folder of one mask for each class holds none. Masks that a data set has of its own count other
-things by the same numbers: where there are some, no map is taken, and each scan that has one says so.
+grid. It is no scan, and a folder of one mask for each class holds none. Masks of a data set's own count other things by
+the same numbers: where there are some, no map is taken, and each scan that has one says so.
 """
 
 from collections.abc import Iterable, Mapping
