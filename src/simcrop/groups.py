@@ -110,8 +110,8 @@ class AugSettings(Settings):
 
 
 class DataSettings(Settings):
-    """`workers`: loading processes per training process. `split`: which studies to train on (empty: all); `share`: of
-    their patients, drawn by the seed, so that a larger share holds the smaller one.
+    """`workers`: loading processes per training process, at most as many as it has cores. `split`: which studies to
+    train on (empty: all); `share`: of their patients, drawn by the seed, so that a larger share holds the smaller one.
 
     `mispaired`: a control, never for use: each report is paired with the scan of another study, so that nothing about a
     scan can be learned from its report.

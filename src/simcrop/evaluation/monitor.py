@@ -72,18 +72,17 @@ class AlignmentMonitor:
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
         """A study that cannot be read is left out and counted: the training, which never sees it, goes on."""
-        read = [patient_or_none(study, self.spec) for study in self.studies]
-        seen = torch.tensor([volume is not None for volume in read], device=self.device)
-        if not seen.any():
-            return {UNREAD: float(len(read))}
+        # In its place stays air: processes that hold parts of one network must all look as often as the others.
+        scans = torch.full((len(self.studies), 1, *self.spec.shape), AIR)
+        seen = torch.zeros(len(self.studies), dtype=torch.bool)
+        for number, study in enumerate(self.studies):
+            if (volume := patient_or_none(study, self.spec)) is not None:
+                scans[number, 0], seen[number] = torch.from_numpy(volume), True
         unread = {} if seen.all() else {UNREAD: float((~seen).sum())}
-        air = np.full(self.spec.shape, AIR, np.float32)
-        # In its place goes air: processes that hold parts of one network must all look as often as the others.
-        scans = torch.stack([torch.from_numpy(air if one is None else one)[None] for one in read])
-        return self.figures(scans, seen) | unread
+        return self.figures(scans, seen.to(self.device)) | unread
 
     def figures(self, scans: Float[Tensor, "b 1 x y z"], seen: Bool[Tensor, " b"]) -> dict[str, float]:
-        """Of the studies that were `seen`."""
+        """Of the studies that were `seen`; none where none was."""
         projection, sentences = self.objective.projection, self.sentences
         volumes = scans.split(AT_ONCE)
         features = torch.cat([self.features(batch, self.skip_attention) for batch in volumes])
@@ -93,6 +92,8 @@ class AlignmentMonitor:
         blank = self.features(torch.full((1, 1, *self.spec.shape), AIR), self.skip_attention)
         embeddings = projection.sentences(text_features(sentences, self.objective.text, self.pool))
         patches, air = projection.patches(features), projection.patches(blank)[0]
+        if not seen.any():
+            return {}
         mine = seen[sentences.image_index]
         asked = Sentences(
             (seen.cumsum(0) - 1)[sentences.image_index[mine]],

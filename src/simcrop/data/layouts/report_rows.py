@@ -68,9 +68,10 @@ def cleaned(row: Row) -> Row:
 
 def check_columns(path: Path, rows: list[Row], key: str | None) -> None:
     """Labels alone are enough of a table, as they are for what learns from labels."""
-    for wanted in wanted_columns(key):
-        labelled = wanted is not wanted_columns(key)[0] and rows and any(n.startswith(LABEL) for n in rows[0])
-        if rows and not labelled and not any(name in rows[0] for name in wanted):
+    names = list(rows[0]) if rows else []
+    scan, words = wanted_columns(key)
+    for wanted in (scan, *([] if any(name.startswith(LABEL) for name in names) else [words])):
+        if names and not any(name in names for name in wanted):
             raise SimcropError("missing-columns", f"{path}: expected one of the columns {', '.join(wanted)}")
 
 

@@ -118,10 +118,9 @@ def write_heat(
         else:
             for path in sorted(places.heat(row.key, seed).glob("*/sentence_*.png")):
                 caption = f"Scan {path.parent.name}, {path.stem.replace('_', ' ')}"
-                page.picture(path.read_bytes(), caption)
-                lines += as_file(
-                    places, f"{row.key}-{path.parent.name}-{path.stem}", path.read_bytes(), caption
-                )
+                png = path.read_bytes()
+                page.picture(png, caption)
+                lines += as_file(places, f"{row.key}-{path.parent.name}-{path.stem}", png, caption)
                 found.append(fields_of_own(row, path))
     results = {
         "table": "fig4",

@@ -49,7 +49,7 @@ def lines_of_tables(cohort: Path, helps: str) -> list[str]:
     gone = sum(path.stem not in known for path in (cohort / VOLUMES).iterdir())
     if gone:
         lines.append(
-            f"still stored: {gone} scans that the source no longer holds, and that the cohort does not list; "
-            "--overwrite makes it anew without them"
+            f"still stored: {gone} scans that the source no longer holds, or holds damaged; the cohort does not list "
+            "them, and --overwrite makes it anew without them"
         )
     return lines
