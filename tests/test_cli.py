@@ -54,6 +54,7 @@ USAGE = {
     "ground m ct": "Missing option '--out'",
     "ground m ct --out": "--out",
     "ground m ct --out o --top-k 0 --sentence x": "--top-k",
+    "ground m ct --out o --sentence x --threshold 7": "--threshold",
     "ground m ct --out o --colour red": "No such option",
     "ground m ct --out o --sentence a nodule": "put a sentence in quotes",
     "ingest raw --out o --spacing 1.5 1.5 3": "commas, 1.5,1.5,3; see simcrop ingest --help",

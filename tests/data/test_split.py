@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from simcrop.data.split import SHARES, patients_on_several_sides, some_patients, split_by_patient
+from simcrop.data.split import SHARES, part_named, patients_on_several_sides, some_patients, split_by_patient
 from simcrop.errors import SimcropError
 
 PATIENTS = [f"p{n}" for n in range(900)]
@@ -60,3 +60,9 @@ def test_share_is_drawn_by_patient_and_grows() -> None:
     assert not np.array_equal(half, some_patients(patients, 0.5, 8))
     with pytest.raises(SimcropError, match=r"at most 1, got 1\.5"):
         some_patients(patients, 1.5, 7)
+
+
+def test_parts_are_known_by_what_people_call_them() -> None:
+    said = ("Training", " TRAIN", "val", "Validation", "dev", "TEST", "testing", "fold 3", "Trainees", "")
+    meant = ["train", "train", "valid", "valid", "valid", "test", "test", "fold 3", "Trainees", ""]
+    assert [part_named(cell) for cell in said] == meant

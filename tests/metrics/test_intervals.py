@@ -91,3 +91,14 @@ def test_draws_without_a_figure_are_left_out_and_counted() -> None:
 )
 def test_an_interval_without_width_is_said_to_be_none(found: Interval, words: str) -> None:
     assert found.words == words
+
+
+def test_one_without_width_is_none() -> None:
+    told, alike = Interval(0.8124, 0.79, 0.833, 1000), Interval(1.0, 1.0, 1.0, 1000)
+    nowhere, undefined = Interval(0.5, math.nan, math.nan, 0), Interval(math.nan, math.nan, math.nan, 0)
+    assert [one.wide for one in (told, alike, nowhere, undefined)] == [True, False, False, False]
+    assert [one.limits for one in (told, alike, nowhere)] == ["0.790 to 0.833", "none", "none"]
+    assert told.words == "0.812, 95 % interval 0.790 to 0.833"
+    assert alike.words == "1.000, no interval: too few patients, or all of them alike"
+    assert nowhere.words == "0.500, no interval: of no drawn patients is it defined"
+    assert undefined.words == "not defined"

@@ -24,7 +24,7 @@ REFUSED = {
     ("btcv", "compare"): "is no result of `simcrop probe`",
     ("cc-ccii", "transfer"): "does not know the label 'CP' of the cohort: give --map",
     **{
-        (layout, "retrieve"): "split 'valid' has fewer than two studies with a findings"
+        (layout, "retrieve"): "split 'valid' has fewer than two studies with findings"
         for layout in ("rad-chestct", "cc-ccii", "luna16", "btcv")
     },
 }

@@ -200,8 +200,12 @@ def audit(
     for name, shifts in found.shifts.items():
         falls = shifts.all.falls
         typer.echo(
-            f"{name}: {100 * falls.value:.0f} % of {shifts.all.sentences} sentences score lower, 95 % interval "
-            f"{100 * falls.low:.0f} to {100 * falls.high:.0f}"
+            f"{name}: {100 * falls.value:.0f} % of {shifts.all.sentences} sentences score lower, "
+            + (
+                f"95 % interval {100 * falls.low:.0f} to {100 * falls.high:.0f}"
+                if falls.wide
+                else "no interval"
+            )
             if shifts.all.sentences
             else f"{name}: no sentence could be changed"
         )

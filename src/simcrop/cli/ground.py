@@ -39,7 +39,11 @@ def ground(
     ] = False,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Similarity from which a voxel is of a DICOM region; the last box's by default."),
+        typer.Option(
+            min=-1,
+            max=1,
+            help="Similarity from which a voxel is of a DICOM region; the last box's by default.",
+        ),
     ] = None,
     rescale: Rescale = None,
     resume: Resume = False,

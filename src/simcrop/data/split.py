@@ -14,6 +14,11 @@ from simcrop.errors import SimcropError
 
 SEED = 0
 SHARES: Mapping[str, float] = MappingProxyType({"train": 0.7, "valid": 0.1, "test": 0.2})
+MEANT = {  # as people and other tools write them
+    **dict.fromkeys(("train", "training", "tr"), "train"),
+    **dict.fromkeys(("valid", "validation", "validate", "val", "dev", "tuning"), "valid"),
+    **dict.fromkeys(("test", "testing", "ts", "held-out", "holdout"), "test"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ def part_of(patient: str, seed: int, shares: Mapping[str, float]) -> str:
         if place < 0 and share > 0:
             return part
     return part
+
+
+def part_named(cell: str) -> str:
+    """What a table calls a part, by our name for it, whatever its capitals; any other name stays as it is."""
+    return MEANT.get(cell.strip().lower(), cell.strip())
 
 
 def patients_on_several_sides(places: Iterable[tuple[str, str]]) -> frozenset[str]:

@@ -28,15 +28,25 @@ class Interval:
     draws: int
 
     @property
+    def wide(self) -> bool:
+        """Not so where all drawn patients agree, as one patient does with itself, nor where none gave a figure."""
+        return self.low < self.high
+
+    @property
+    def limits(self) -> str:
+        """`0.790 to 0.833`, or `none`."""
+        return f"{self.low:.3f} to {self.high:.3f}" if self.wide else "none"
+
+    @property
     def words(self) -> str:
         """`0.812, 95 % interval 0.790 to 0.833`; one without width is said to be none."""
         if isnan(self.value):
             return "not defined"
         if isnan(self.low):
             return f"{self.value:.3f}, no interval: of no drawn patients is it defined"
-        if self.low == self.high:
+        if not self.wide:
             return f"{self.value:.3f}, no interval: too few patients, or all of them alike"
-        return f"{self.value:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f}"
+        return f"{self.value:.3f}, 95 % interval {self.limits}"
 
 
 def resampled(

@@ -22,7 +22,8 @@ def without_nan(value: Any) -> Any:
 
 
 def written(found: Interval) -> str:
-    """`.842 [.80, .88]`, which no table breaks in two lines, or a dash."""
+    """`.842 [.80, .88]`, which no table breaks in two lines, or a dash; no brackets where an interval has no width."""
     if math.isnan(found.value):
         return "–"
-    return f"{found.value:.3f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "−").replace(" ", "\u00a0")
+    spread = f" [{found.low:.2f}, {found.high:.2f}]" if found.wide else ""
+    return f"{found.value:.3f}{spread}".replace("-", "−").replace(" ", "\u00a0")

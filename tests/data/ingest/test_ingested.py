@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from simcrop.data.store.cohort import open_cohort
+from simcrop.tasks.cohorts.ingested import lines_of_tables
 
 
 def test_what_came_of_it_is_said_by_kinds_and_without_names(
@@ -38,3 +39,15 @@ def test_what_came_of_it_is_said_by_kinds_and_without_names(
     Path(taken[-1]).unlink()
     again = simcrop("ingest", source, "--out", tmp_path / "c", "--spacing", "6,5,9")
     assert "still stored: 1 scans that the source no longer holds" in again.err
+
+
+def test_scans_to_segment_are_not_missed_a_report(tmp_path: Path) -> None:
+    pl.DataFrame({"id": ["a"], "status": ["ok"], "reason": [""]}).write_parquet(tmp_path / "ledger.parquet")
+    (tmp_path / "volumes").mkdir()
+    bare = {"id": ["a", "b"], "findings": ["", ""], "impression": ["", ""]}
+    pl.DataFrame(bare).write_parquet(tmp_path / "studies.parquet")
+    assert lines_of_tables(tmp_path, "") == ["without a report: 2 of 2 scans"]
+    (tmp_path / "masks").mkdir()
+    assert lines_of_tables(tmp_path, "") == []
+    pl.DataFrame(bare | {"findings": ["Clear.", ""]}).write_parquet(tmp_path / "studies.parquet")
+    assert lines_of_tables(tmp_path, "") == ["without a report: 1 of 2 scans"]

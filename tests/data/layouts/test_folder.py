@@ -53,7 +53,7 @@ def test_one_file_is_a_source(tmp_path: Path) -> None:
 def test_table_finds_its_scan_by_any_of_its_names(tmp_path: Path, named: str, value: str) -> None:
     put(tmp_path, "a/ct7.nii.gz", "b/ct8.nii.gz")
     head = f"{named},Findings_EN,impression,Patient,split,label:Emphysema\n"
-    (tmp_path / "reports.csv").write_text(f"{head}{value},Clear lungs.,Normal.,p1,valid,1\n")
+    (tmp_path / "reports.csv").write_text(f"{head}{value},Clear lungs.,Normal.,p1,Validation,1\n")
     listing = list_studies("folder", tmp_path)
     seven, eight = listing.studies
     assert (seven.findings, seven.impression, seven.patient, seven.split) == (

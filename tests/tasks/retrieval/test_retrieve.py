@@ -73,7 +73,10 @@ def test_every_direction_and_pool_is_told_and_nothing_is_looked_at_twice(
 
 def test_what_cannot_be_asked_is_refused(simcrop: Callable, line, cohort: Path, tmp_path: Path) -> None:
     words = ("retrieve", line.run, cohort, "--out", tmp_path / "out")
-    assert "fewer than two studies" in simcrop(*words, "--split", "nowhere").refusal
+    assert "no study in split 'nowhere'; it has valid" in simcrop(*words, "--split", "nowhere").refusal
+    studies = pl.read_parquet(cohort / "studies.parquet")
+    studies.with_columns(pl.lit("").alias("impression")).write_parquet(cohort / "studies.parquet")
+    assert "fewer than two studies with impression" in simcrop(*words, "--text", "impression").refusal
     assert "--text wants findings" in simcrop(*words, "--text", "all").refusal
     assert not (tmp_path / "out").exists()
 

@@ -35,6 +35,7 @@ from simcrop.data.layouts.report_table import Joined, ReportTable, Scan
 from simcrop.data.layouts.stray import left_refusals, stray_reports
 from simcrop.data.readers.find import Survey, is_directory, survey
 from simcrop.data.report import Report, read_report_file
+from simcrop.data.split import part_named
 from simcrop.errors import SimcropError
 
 LONGEST_ID = 150
@@ -194,7 +195,7 @@ def study_of(
         id=scan.id,
         patient=cells.get("patient") or person,
         scan=joined.sharing.get(scan.id, (scan.id,))[0],
-        split=cells.get("split") or "train",
+        split=part_named(cells.get("split") or "train"),
         path=scan.path,
         findings=report.findings,
         impression=report.impression,

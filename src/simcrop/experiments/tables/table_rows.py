@@ -95,7 +95,7 @@ def entry_of(cell: Cell) -> Entry:
     if found is None:
         return Entry("–")
     few = f"\n{len(cell.seeds)} seed{'s' if len(cell.seeds) > 1 else ''}" if cell.reason else ""
-    return Entry(one_digit(found.value), f"[{bounds(found)}]{few}", cell.mark)
+    return Entry(one_digit(found.value), f"[{bounds(found)}]{few}" if found.wide else few.strip(), cell.mark)
 
 
 def bounds(of: Interval) -> str:

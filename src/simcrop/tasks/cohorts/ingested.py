@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from simcrop.data.ingest import IngestResult
-from simcrop.data.store.format import LEDGER, STUDIES, VOLUMES
+from simcrop.data.store.format import LEDGER, MASKS, STUDIES, VOLUMES
 
 
 def lines_of(result: IngestResult, cohort: Path, shard: bool, named: bool) -> tuple[str, list[str]]:
@@ -43,7 +43,7 @@ def lines_of_tables(cohort: Path, helps: str) -> list[str]:
         lines.append(f"refused: {kinds}; {helps}")
     studies = pl.read_parquet(cohort / STUDIES, columns=["id", "findings", "impression"])
     bare = studies.filter((pl.col("findings") == "") & (pl.col("impression") == "")).height
-    if bare:
+    if bare and not (bare == studies.height and (cohort / MASKS).is_dir()):  # scans to segment need none
         lines.append(f"without a report: {bare} of {studies.height} scans")
     known = set(studies["id"])
     gone = sum(path.stem not in known for path in (cohort / VOLUMES).iterdir())

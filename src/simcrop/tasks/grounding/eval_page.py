@@ -197,7 +197,7 @@ def bar(of: Interval) -> Bar | None:
 
 def told(measure: str, of: Interval) -> str:
     """With its interval; a width of nothing, as of one patient, is not worth brackets. Millimetres are whole."""
-    if of.low == of.high or of.value != of.value:
+    if not of.wide:
         return bare(measure, of)
     if not measure.endswith("_mm"):
         return written(of)

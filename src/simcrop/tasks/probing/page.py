@@ -65,7 +65,7 @@ def write_probe_page(
         {
             **({"accuracy": classes.accuracy.value} if classes else {}),
             "macro AUROC": best.auroc.value,
-            "95 % interval": f"{best.auroc.low:.3f} to {best.auroc.high:.3f}",
+            "95 % interval": best.auroc.limits,
             "labels judged": len(best.labels) - len(best.absent),
             "labels absent": len(best.absent),
         }
@@ -142,7 +142,8 @@ def cell_words(count: float, share: Interval) -> str:
     """`41 (82 % [70, 91])`."""
     if np.isnan(share.value):
         return "–"
-    return f"{count:.4g} ({100 * share.value:.0f} % [{100 * share.low:.0f}, {100 * share.high:.0f}])"
+    spread = f" [{100 * share.low:.0f}, {100 * share.high:.0f}]" if share.wide else ""
+    return f"{count:.4g} ({100 * share.value:.0f} %{spread})"
 
 
 def add_training(page: Page, shares: Sequence[tuple[float, Repeated]]) -> None:

@@ -221,7 +221,7 @@ def write_page(
     page.figures(
         {
             "macro AUROC": judged.auroc.value,
-            "95 % interval": f"{judged.auroc.low:.3f} to {judged.auroc.high:.3f}",
+            "95 % interval": judged.auroc.limits,
             "labels judged": len(judged.labels) - len(judged.absent),
             "labels absent": len(judged.absent),
         }

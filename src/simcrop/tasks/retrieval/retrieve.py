@@ -15,7 +15,7 @@ from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.tasks.features.source import FeatureSource, FromFiles, FromModel, source_of
 from simcrop.tasks.folder import staged, write_metrics
-from simcrop.tasks.labelled import patients_of
+from simcrop.tasks.labelled import patients_of, studies_of
 from simcrop.tasks.retrieval.fits import (
     MOST_SENTENCES,
     Fits,
@@ -64,7 +64,7 @@ def retrieve(
     cohort = open_cohort(cohort_path)
     source = source_of(model, "mean")
     refuse_what_has_no_words(source, options)
-    every = cohort.select(options.split)
+    every = studies_of(cohort, options.split)
     asked = asked_of(source, every, cohort_path, options)
     note = source.note(cohort, every)
     settings = {
@@ -113,7 +113,7 @@ def asked_of(source: FeatureSource, every: Cohort, path: Path, options: Retrieve
     if len(asked) < 2 and isinstance(source, FromFiles):
         asked = every
     if len(asked) < 2:
-        what = f" with a {options.text}" if isinstance(source, FromModel) else ""
+        what = f" with {options.text}" if isinstance(source, FromModel) else ""
         raise SimcropError("no-studies", f"{path}: split {options.split!r} has fewer than two studies{what}")
     return asked
 

@@ -44,7 +44,7 @@ def add_judgement(
     page.figures(
         {
             "Dice": judged.means["dice"].value,
-            "95 % interval": f"{judged.means['dice'].low:.3f} to {judged.means['dice'].high:.3f}",
+            "95 % interval": judged.means["dice"].limits,
             nsd: judged.means["nsd"].value,
             "HD95, mm": judged.means["hd95_mm"].value,
             "scans": judged.scans,

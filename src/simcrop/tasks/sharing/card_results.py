@@ -33,8 +33,8 @@ class Figure:
     high: float | None = None
 
     def __str__(self) -> str:
-        spread = "" if self.low is None or self.high is None else f" ({self.low:.3f} to {self.high:.3f})"
-        return f"{self.value:.3f}{spread}"
+        wide = self.low is not None and self.high is not None and self.low < self.high
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})" if wide else f"{self.value:.3f}"
 
 
 @dataclass(frozen=True)
