@@ -4,6 +4,7 @@ Axes: x right, y front, z up; phantoms and real scans.
 """
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import nibabel as nib
@@ -91,10 +92,12 @@ def test_training_evaluation_and_a_new_scan_cut_at_the_same_place(tmp_path: Path
     assert start != centred_start(study.shape, SPEC.shape)
     assert placement_of(study, SPEC).start == start
     torch.testing.assert_close(torch.from_numpy(cut(study, SPEC, None))[None], seen, atol=1e-3, rtol=0)
-    other = replace(SPEC, spacing_mm=(6.0, 6.0, 9.0))  # resampled on the way
-    again, placed = preprocess(study.volume(), other)
-    torch.testing.assert_close(torch.from_numpy(cut(study, other, None))[None], again)
-    assert placement_of(study, other).start == placed.start
+    for spacing, antialias in product([(6.0, 6.0, 9.0), (9.0, 9.0, 16.0)], [False, True]):
+        other = replace(SPEC, spacing_mm=spacing, antialias=antialias)  # resampled on the way
+        for study in open_cohort(tmp_path / "cohort"):
+            again, placed = preprocess(study.volume(), other)
+            torch.testing.assert_close(torch.from_numpy(cut(study, other, None))[None], again)
+            assert placement_of(study, other).start == placed.start
 
 
 def test_lungs_of_real_scans_are_found(real_data: Path) -> None:

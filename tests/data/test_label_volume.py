@@ -159,3 +159,5 @@ def test_organs_named_with_their_side_at_the_end_are_held_to_their_sides_too() -
         check_sides(labels, np.eye(4), {2: "kidney_left", 1: "kidney_right"})
     with pytest.raises(SimcropError, match="rib_left_1 lies to the right"):
         check_sides(labels, np.eye(4), {2: "rib_left_1", 1: "rib_right_1"})
+    with pytest.raises(SimcropError, match="the Left Lung lies to the right of the right lung"):
+        check_sides(labels, np.eye(4), {2: "Left Lung", 1: "right lung"})

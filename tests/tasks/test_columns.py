@@ -1,8 +1,10 @@
 """Tables as spreadsheets of many countries save them. No axes or units."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from simcrop.data.store.cohort import open_cohort
@@ -20,6 +22,18 @@ def test_a_column_is_joined_by_id_whatever_divides_the_columns(
     rows = [["id", "sex"], *([id, "F" if n % 2 else "M"] for n, id in enumerate(ids))]
     (tmp_path / "table.csv").write_text("".join(between.join(row) + "\n" for row in rows))
     assert column_of(cohort, "sex", tmp_path / "table.csv").to_list() == [row[1] for row in rows[1:]]
+
+
+def test_ids_of_digits_keep_their_noughts_and_a_column_of_lists_tells_nobody_apart(
+    toy_cohort: Path, tmp_path: Path
+) -> None:
+    cohort = open_cohort(toy_cohort).keep([0, 1, 2])
+    ids = pl.Series("id", ["001", "100", "1"])
+    cohort = replace(cohort, index=cohort.index.with_columns(ids))
+    (tmp_path / "table.csv").write_text("id,sex\n001,F\n100,M\n")
+    assert column_of(cohort, "sex", tmp_path / "table.csv").to_list() == ["F", "M", None]
+    with pytest.raises(SimcropError, match="--by shape: holds several values for each scan"):
+        column_of(cohort, "shape", None)
 
 
 def test_a_table_without_the_column_is_one_line(toy_cohort: Path, tmp_path: Path) -> None:

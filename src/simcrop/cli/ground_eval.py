@@ -53,6 +53,11 @@ def ground_eval(
     for line in lines_of(found):
         typer.echo(line)
     typer.echo(f"open {out / 'report.html'}")
+    if found["rows_of_no_scan"]:
+        typer.echo(
+            f"{found['rows_of_no_scan']} rows of {sentences} are about scans that are not in the cohort",
+            err=True,
+        )
     if found["refused"]:
         typer.echo(
             f"{len(found['refused'])} scans refused: {out / 'metrics.json'} says of each why", err=True

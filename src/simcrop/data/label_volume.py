@@ -4,12 +4,12 @@ Axes: x, y, z are the voxel axes in the order the file stores them; affines map 
 int16, 0 is the background.
 """
 
-import re
 from collections.abc import Container, Iterable
 
 import numpy as np
 from nibabel.orientations import apply_orientation
 
+from simcrop.data.class_sides import twins
 from simcrop.data.preprocess import InputSpec, Placement, Triple, triple
 from simcrop.data.volume import spacing_of
 from simcrop.errors import SimcropError
@@ -163,12 +163,11 @@ def resampled_labels(
 def check_sides(labels: np.ndarray, affine: np.ndarray, names: dict[int, str]) -> None:
     """Refuse a left part whose middle does not lie to the left of its right twin's: `left lung`, `kidney_left`."""
     number_of = {name: number for number, name in names.items()}
-    for number, name in names.items():
-        twin = number_of.get(re.sub(r"(?<![^\W_])left(?![^\W_])", "right", name), number)
-        if twin != number and mean_x(labels == number, affine) >= mean_x(labels == twin, affine):
+    for left, right in twins(names.values()):
+        places = [mean_x(labels == number_of[name], affine) for name in (left, right)]
+        if places[0] >= places[1]:
             raise SimcropError(
-                "mask-sides",
-                f"the {name} lies to the right of the {names[twin]}: left and right are exchanged",
+                "mask-sides", f"the {left} lies to the right of the {right}: left and right are exchanged"
             )
 
 

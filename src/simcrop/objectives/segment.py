@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from simcrop.data.class_sides import sided
 from simcrop.data.samples.batch import Batch
 from simcrop.data.samples.varied import Variation
-from simcrop.data.samples.windows import WindowNeeds, sided
+from simcrop.data.samples.windows import WindowNeeds
 from simcrop.errors import SimcropError
 from simcrop.losses import dice_ce
 from simcrop.nn.encoder import VisionEncoder

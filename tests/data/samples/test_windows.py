@@ -21,7 +21,6 @@ from simcrop.data.samples.windows import (
     as_channels,
     marked_voxels,
     numbers_of,
-    sided,
     window_start,
 )
 from simcrop.data.store.cohort import Cohort, open_cohort
@@ -181,14 +180,6 @@ def test_what_is_set_of_one_thing_changes_no_draw_of_another() -> None:
         assert one.zoom == 1
         assert 1.2 <= other.zoom <= 1.4
         assert abs(other.shift) <= 0.1
-
-
-def test_classes_with_a_side_are_known_by_their_words() -> None:
-    assert sided(["left lung", "spleen", "Right adrenal gland", "leftover", "kidney (left)"]) == [
-        "left lung",
-        "Right adrenal gland",
-        "kidney (left)",
-    ]
 
 
 def test_a_cohort_of_another_spacing_is_refused_with_how_to_ingest_it(cohort: Cohort) -> None:

@@ -112,3 +112,15 @@ def test_finished_run_is_not_repeated(
     assert simcrop(*words).code == 0
     monkeypatch.setattr("simcrop.model.Model.embed", lambda *_: pytest.fail("embedded again"))
     assert simcrop(*words).code == 0
+
+
+def test_a_cohort_that_was_ingested_anew_is_another_cohort(simcrop: Callable, line, tmp_path: Path) -> None:
+    mine = shutil.copytree(
+        line.cohort, tmp_path / "cohort", ignore=shutil.ignore_patterns("features", "sentences")
+    )
+    words = ("embed", line.run, mine, "--out", tmp_path / "out")
+    assert simcrop(*words).code == 0
+    assert simcrop(*words, "--resume").code == 0
+    table = pl.read_parquet(mine / "studies.parquet")
+    table.with_columns(pl.col("checksum").reverse()).write_parquet(mine / "studies.parquet")
+    assert "other settings (cohort)" in simcrop(*words, "--resume").refusal

@@ -199,7 +199,11 @@ def test_killed_it_goes_on_where_it_was_and_ends_the_same(
     assert ran.code == 130
     assert "--resume continues" in ran.err
     assert simcrop(*words).code == 2
-    assert "other settings (seed)" in simcrop(*words, "--resume", "--seed", 7).refusal
+    assert "other settings (questions, seed)" in simcrop(*words, "--resume", "--seed", 7).refusal
+    lines = (shutil.copytree(line.raw / "truth", tmp_path / "raw/truth") / "sentences.jsonl").read_text()
+    (tmp_path / "raw/truth/sentences.jsonl").write_text(lines.replace('"mask_value": 1', '"mask_value": 2'))
+    drawn_anew = simcrop(*words, "--resume", "--truth", tmp_path / "raw")
+    assert "other settings (questions)" in drawn_anew.refusal
     written[0].write_bytes(written[0].read_bytes()[:100])
     seen: list[Path] = []
     monkeypatch.setattr(

@@ -82,9 +82,22 @@ def test_a_table_about_the_cohorts_own_masks_gives_what_the_truth_gives(
     one = table_in(tmp_path / "truth")
     assert one["hit"].drop_nulls().len() > 10
     for name in ("mine.csv", "mine.json"):
-        words = ("--sentences", save(tmp_path / name, rows), "--top-k", K, "--out", tmp_path / name[5:])
+        ending = ".nii.gz" if name == "mine.csv" else ""  # as the files are called
+        told = [row | {"scan": row["scan"] + ending} for row in rows]
+        strangers = [row | {"scan": "nobody"} for row in rows[:2]]
+        words = (
+            "--sentences",
+            save(tmp_path / name, told + strangers),
+            "--top-k",
+            K,
+            "--out",
+            tmp_path / name[5:],
+        )
         ran = simcrop("ground-eval", line.run, marked, *words)
         assert ran.code == 0, ran.err
+        assert f"2 rows of {tmp_path / name} are about scans that are not in the cohort" in ran.err
+        metrics = json.loads((tmp_path / name[5:] / "metrics.json").read_text())
+        assert (metrics["rows_of_no_scan"], metrics["tells_all"]) == (2, False)
         other = table_in(tmp_path / name[5:])
         columns = [
             "scan",

@@ -173,7 +173,7 @@ def placement_of(
         return placement_of_whole(study.shape, study.affine, spec, (study.source_shape, study.source_affine))
     if is_stored_at(study, spec):
         return study.placement(spec, earlier(stored_start(study, spec, random), back))
-    again = resample(study.volume(), spec.spacing_mm)
+    again = resample(study.volume(), spec.spacing_mm, spec.antialias)
     start = earlier(start_of(again.hu, spec, random), back)
     return Placement(spec, study.source_shape, study.source_affine, again.shape, again.affine, start)
 

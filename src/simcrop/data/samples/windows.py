@@ -4,7 +4,6 @@ Axes: x y z voxels of the stored grid (RAS+), of which a window is much less tha
 everything that has no name, then the classes in their order. All that is random comes from the seed of the draw.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +22,6 @@ from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.store.mask_file import mask_path, read_mask
 from simcrop.errors import SimcropError
 
-SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 REMEMBERED = 1024  # marked voxels of each class of a scan
 
 
@@ -141,8 +139,3 @@ def numbers_of(names: Sequence[str], classes: Mapping[int, str]) -> tuple[int, .
     """The numbers in a cohort's masks that stand for these classes."""
     by_name = {name: number for number, name in classes.items()}
     return tuple(by_name[name] for name in names)
-
-
-def sided(names: Sequence[str]) -> list[str]:
-    """Classes that a mirror would turn into others."""
-    return [name for name in names if SIDE.search(name)]

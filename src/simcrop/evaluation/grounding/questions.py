@@ -25,7 +25,7 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import draw_questions, read_mask
 from simcrop.evaluation.truth import Truth
 from simcrop.evaluation.wording.marks import mark_of
-from simcrop.evaluation.wording.perturb import kind_of, places_of
+from simcrop.evaluation.wording.perturb import found_in, kind_of, places_of
 
 SIDES = ("left", "right", "both")
 COLUMNS = ("scan", "sentence", "value", "level_mm", "finding", "side")
@@ -88,11 +88,6 @@ def mask_of_truth(truth: Truth, study: Study) -> np.ndarray:
     return read_mask(truth.mask_path(study.id))
 
 
-def asked_of_file(studies: Cohort, path: Path, seed: int) -> Asked:
-    """The rows of a table, CSV or JSON, that are about these studies; their values are of the cohort's own masks."""
-    return asked_of_rows(studies, list(read_rows(path)), seed)
-
-
 def asked_of_findings(studies: Cohort, findings: Mapping[str, Sequence[MarkedFinding]], seed: int) -> Asked:
     """The sentences that a data set marks in these studies, which may overlap; kinds are its categories."""
     rows = [
@@ -114,10 +109,14 @@ def asked_of_findings(studies: Cohort, findings: Mapping[str, Sequence[MarkedFin
 
 
 def asked_of_rows(studies: Cohort, rows: Sequence[Mapping[str, Any]], seed: int) -> Asked:
-    """Each row as a question beside one that is drawn from other patients' rows."""
+    """Each row about these studies as a question, its values of the cohort's own masks, beside one that is drawn from
+    other patients' rows, about what neither the rows nor the report nor the labels of the scan say it has.
+    """
     known = {study.id: study for study in studies}
     rows = [row for row in rows if row["scan"] in known]
-    has = defaultdict[str, set[str]](set)
+    has = {
+        name: set(found_in(said_of(known[name]), known[name].labels)) for name in {r["scan"] for r in rows}
+    }
     for row in rows:
         has[row["scan"]].add(row["finding"])
     rng, found = np.random.default_rng((seed, 4)), defaultdict[str, list[GroundQuestion]](list)
@@ -135,6 +134,10 @@ def asked_of_rows(studies: Cohort, rows: Sequence[Mapping[str, Any]], seed: int)
         number, complete = row.get("number", len(own)), row.get("complete", True)
         own.append(GroundQuestion(study.id, study.patient, number, *told, complete))
     return Asked(by_study(found), Study.source_mask)
+
+
+def said_of(study: Study) -> list[str]:
+    return sentences(study.findings) + sentences(study.impression)
 
 
 def by_study(found: Mapping[str, Sequence[GroundQuestion]]) -> dict[str, tuple[GroundQuestion, ...]]:

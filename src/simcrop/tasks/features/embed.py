@@ -17,7 +17,7 @@ from simcrop.data.hounsfield import Hint
 from simcrop.data.layouts.folder import stem
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import Cohort, open_cohort
-from simcrop.data.store.format import COHORT
+from simcrop.data.store.format import COHORT, STUDIES
 from simcrop.data.store.format import JOURNAL as INGEST_JOURNAL
 from simcrop.data.volume import Volume
 from simcrop.engine.progress import show_progress
@@ -30,6 +30,7 @@ from simcrop.metrics import effective_rank
 from simcrop.model import Model, load
 from simcrop.model.folder import model_folder
 from simcrop.parallel.cluster import check_cluster
+from simcrop.tasks.features.cohort_features import model_digest
 from simcrop.tasks.features.embed_batches import embed_on_ray
 from simcrop.tasks.features.embed_passes import refusals, vectors_in_passes
 from simcrop.tasks.features.embed_tokens import write_tokens_of_all, write_tokens_of_one
@@ -72,13 +73,14 @@ def embed(
             raise SimcropError("bad-setting", "--tokens is done on one machine, without --ray")
         check_cluster(ray)
     model = str(model_folder(Path(model)))
-    weights = Path(model) / "model.safetensors"
     scans = read_source(source, parse_rescale(rescale))
     settings = {
-        "model": digest_of_files(weights),
+        "model": model_digest(Path(model)),
         "source": str(source.resolve()),
         "scans": len(scans),
     } | ({"rescale": rescale} if rescale else {})
+    if isinstance(scans, Cohort):
+        settings["cohort"] = digest_of_files(source / STUDIES)
     settings |= {"format": form, "tokens": tokens} if form != "parquet" else {}
     check_folder(out, "embed", settings, resume, overwrite)
     network = load(model)

@@ -50,7 +50,8 @@ def answer_all(
     progress, pace = show_progress(words, quiet=5.0), Pace("scans")
     done = len(wanted) - len(todo)
     pace(done, len(wanted))
-    texts = encode_once(models[0], list(texts_of(todo, asked)))
+    # All of them, though some may be answered: what stands beside a text changes the last digits of its features.
+    texts = encode_once(models[0], list(texts_of(wanted, asked))) if todo else {}
     for some, read, seen in looked_at(models, todo):
         refused |= {study.id: UNREADABLE for study in some if study.id not in {of.id for of in read}}
         for study, patches in zip(read, seen, strict=True):

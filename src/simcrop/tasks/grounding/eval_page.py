@@ -42,9 +42,9 @@ AGAINST = {
     "denied": "what the report denies",
     "absent": "findings that the scan lacks",
 }
-INSERTED = (
-    " These are real scans into which findings were put, and nobody has looked at what they show besides: a scan may "
-    "have the finding that it is said to lack, and a map that points at such a one counts as a miss."
+UNTOLD = (
+    " Nobody has said what these scans show besides what is marked: a scan may have the finding that it is said to "
+    "lack, and a map that points at such a one counts as a miss."
 )
 HEADINGS = {"findings": "finding", "sizes": "size", "sides": "side"}
 
@@ -63,7 +63,7 @@ def write_page(
         f"{every.sentences} sentences about {facts['scans']} scans of {facts['patients']} patients, split "
         f"{facts['split']!r}, each asked of its own scan; what they name is known there. In brackets 95 % intervals "
         f"over patients. {facts['note'][0].upper()}{facts['note'][1:]}."
-        f"{'' if facts['tells_all'] else INSERTED}",
+        f"{'' if facts['tells_all'] else UNTOLD}",
     )
     hit = every.figures["hit", "own"]
     page.figures(
@@ -183,6 +183,7 @@ def left_section(page: Page, facts: Mapping[str, Any]) -> None:
             ["sentences whose lesion lies beyond the input", facts["beyond_input"]],
             ["sentences whose value is not in the mask", facts["not_in_mask"]],
             ["sentences that are marked in part, of which only recall is judged", facts["partly_marked"]],
+            ["rows of the table about scans that are not in the cohort", facts["rows_of_no_scan"]],
             ["scans that could not be asked", len(facts["refused"])],
             [f"scans of split {facts['train']!r}{elsewhere} behind the usual maps", prior["scans"]],
             ["kinds that have a usual map", len(prior["sentences"])],

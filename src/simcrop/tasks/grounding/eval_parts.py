@@ -7,6 +7,7 @@ No axes or units.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,16 @@ from simcrop.data.store.cohort import Cohort, Study, open_cohort
 from simcrop.data.store.findings import MarkedFinding, read_findings
 from simcrop.data.store.format import FINDINGS, STUDIES
 from simcrop.errors import SimcropError
-from simcrop.evaluation.grounding.questions import Asked, asked_of_file, asked_of_findings, asked_of_truth
+from simcrop.evaluation.grounding.questions import (
+    Asked,
+    asked_of_findings,
+    asked_of_rows,
+    asked_of_truth,
+    read_rows,
+)
 from simcrop.evaluation.truth import Truth
-from simcrop.files.digest import digest_of_files
+from simcrop.files.digest import digest_of_files, digest_of_names
+from simcrop.files.embeddings import bare
 from simcrop.phantom.truth import Truth as PhantomTruth
 from simcrop.tasks.auditing.audit import truth_beside
 from simcrop.tasks.labelled import refuse_shared_patients, rows_in, studies_of
@@ -58,7 +66,8 @@ class Part:
 @dataclass(frozen=True, eq=False)
 class Parts:
     """The three splits. `truth`: whether it is a truth that knows where things lie in the judged scans; `tells_all`:
-    whether that knows of everything in them; `elsewhere`: which other cohort is learned from, for `run.json`.
+    whether that knows of everything in them; `strangers`: rows of the table about scans that are not in the cohort;
+    `elsewhere`: which other cohort is learned from, for `run.json`.
     """
 
     judged: Part
@@ -66,7 +75,18 @@ class Parts:
     choose: Part | None
     truth: bool
     tells_all: bool
+    strangers: int
     elsewhere: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Of all that is asked and of what is known of it."""
+        return digest_of_names(
+            f"{name} {question}"
+            for name, part in self.named().items()
+            for own in part.asked.questions.values()
+            for question in own
+        )
 
     def named(self) -> dict[str, Part]:
         found = {"judged": self.judged, "train": self.train}
@@ -77,7 +97,7 @@ class Parts:
 class Known:
     """Where it stands what lies where: in a table of one's own, in a truth, in what a data set marks, or nowhere."""
 
-    table: Path | None
+    rows: Sequence[Mapping[str, Any]] | None
     truth: Truth | None = None
     findings: Findings | None = None
 
@@ -86,19 +106,26 @@ class Known:
         """What is told goes before what the cohort marks itself, and that before a truth beside it."""
         if table is None and truth is None and (cohort.path / FINDINGS).is_file():
             return cls(None, findings=read_findings(cohort))
-        return cls(table, None if table else truth_beside(studies, truth))
+        if table is None:
+            return cls(None, truth_beside(studies, truth))
+        return cls([row | {"scan": bare(row["scan"])} for row in read_rows(table)])
 
     @property
     def tells_all(self) -> bool:
         """Whether what it does not speak of is not there."""
-        return not isinstance(self.truth, PhantomTruth) or self.truth.tells_all
+        return self.truth is not None and (not isinstance(self.truth, PhantomTruth) or self.truth.tells_all)
+
+    def strangers(self, cohort: Cohort) -> int:
+        """Rows about scans that the cohort does not hold."""
+        there = set(cohort.index["id"])
+        return sum(row["scan"] not in there for row in self.rows or ())
 
     def ask(self, cohort: Cohort, studies: Cohort, seed: int) -> Part:
         return Part(cohort, studies, self.asked(studies, seed))
 
     def asked(self, studies: Cohort, seed: int) -> Asked:
-        if self.table is not None:
-            return asked_of_file(studies, self.table, seed)
+        if self.rows is not None:
+            return asked_of_rows(studies, self.rows, seed)
         if self.findings is not None:
             return asked_of_findings(studies, self.findings, seed)
         return asked_of_truth(studies, self.truth, seed) if self.truth else Asked({}, Study.source_mask)
@@ -132,6 +159,7 @@ def parts_of(cohort: Cohort, options: GroundEvalOptions) -> Parts:
         choose,
         known.truth is not None,
         known.tells_all,
+        known.strangers(cohort),
         {"train_cohort": digest_of_files(learned.path / STUDIES)} if options.train_cohort else {},
     )
 

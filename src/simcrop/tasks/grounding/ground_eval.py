@@ -48,6 +48,7 @@ def ground_eval(
         "train": options.train,
         "choose": options.choose,
         "truth": parts.truth,
+        "questions": parts.digest,
         "sentences": digest_of_files(options.sentences) if options.sentences else None,
         "top_k": options.top_k,
         "seed": options.seed,
@@ -132,6 +133,7 @@ def facts_of(
         "choosing": len(found["choose"].scans) if "choose" in found else 0,
         "beyond_input": sum(of.beyond for of in judged),
         "not_in_mask": sum(bool(of.question.values) and of.ml == 0 for of in judged),
+        "rows_of_no_scan": parts.strangers,
         "partly_marked": sum(not of.question.complete for of in judged),
         "denied": sum(len(answers.denied) for _, answers in found["judged"].scans),
         "refused": [
