@@ -78,6 +78,8 @@ def test_label_that_one_side_lacks_is_named(
             "source: a\ntarget: b\nlabels: {x: [y]}\nreason: {x: z}",
             "unknown setting reason.x, did you mean reasons?",
         ),
+        ("source: a\ntarget: b\nlabels: {x: []}", "labels: 'x' names no source label"),
+        ("source: a\ntarget: b\nlabels: {x: [y]}\nbeside: {y: z}", "beside: 'z' is no class of labels"),
         ("{", "it is not YAML"),
         ("", "it must hold `name: value` lines"),
         ("a: 2020-13-45", "it is not YAML"),

@@ -12,7 +12,13 @@ QUERIES = 80
 
 
 def result(
-    folder: Path, median: float, split: str = "abc", named: str = "scan", verb: str = "retrieve"
+    folder: Path,
+    median: float,
+    split: str = "abc",
+    named: str = "scan",
+    verb: str = "retrieve",
+    text: str = "findings",
+    top_k: int = 6,
 ) -> Path:
     """Ranks of queries of forty patients, lower where `median` is; and precisions that are the same for all."""
     folder.mkdir()
@@ -36,7 +42,7 @@ def result(
         ).with_columns(direction=pl.lit(direction), pool=pl.lit(pool), measure=pl.lit(measure))
         for direction, pool, measure, values in keys
     ).write_parquet(folder / "ranks.parquet")
-    (folder / "metrics.json").write_text(json.dumps({"split_hash": split}))
+    (folder / "metrics.json").write_text(json.dumps({"split_hash": split, "text": text, "top_k": top_k}))
     (folder / "run.json").write_text(json.dumps({"verb": verb, "settings": {}}))
     return folder
 
@@ -91,6 +97,7 @@ def test_table_without_counts_of_ties_is_asked_for_again(simcrop: Callable, tmp_
     [
         ({"split": "other"}, "different test patients: their split hashes differ"),
         ({"named": "volume"}, "no queries in common"),
+        ({"text": "impression"}, "of different texts: findings, impression"),
         ({"verb": "probe"}, "is of `simcrop retrieve` and"),
         ({"verb": "zero-shot"}, "of `simcrop zero-shot`"),
     ],
@@ -101,6 +108,13 @@ def test_other_scans_and_other_kinds_are_refused(
     one, other = result(tmp_path / "one", 2), result(tmp_path / "other", 3, **changes)
     assert sentence in simcrop("compare", one, other, "--out", tmp_path / "out").refusal
     assert not (tmp_path / "out").exists()
+
+
+def test_patches_that_score_a_sentence_are_told_where_they_differ(simcrop: Callable, tmp_path: Path) -> None:
+    one, other = result(tmp_path / "one", 2), result(tmp_path / "other", 3, top_k=9)
+    assert simcrop("compare", one, other, "--out", tmp_path / "out").code == 0
+    assert json.loads((tmp_path / "out/metrics.json").read_text())["top_k"] == {"one": 6, "other": 9}
+    assert "Patches that score a sentence: one 6, other 9." in (tmp_path / "out/report.html").read_text()
 
 
 def test_torn_table_is_one_line(simcrop: Callable, tmp_path: Path) -> None:

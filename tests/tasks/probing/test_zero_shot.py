@@ -100,6 +100,23 @@ def test_spread_over_wordings_is_said(simcrop: Callable, line, cohort: Path, tmp
     )  # without thresholds no decisions
 
 
+@pytest.mark.parametrize("words", [("zero-shot", "--protocol", "ct-clip"), ("probe", "--no-baselines")])
+def test_scans_of_other_splits_are_not_looked_at(
+    simcrop: Callable, line, cohort: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    table, third = pl.read_parquet(cohort / "studies.parquet"), pl.int_range(pl.len()) % 8 < 2
+    split = pl.when(third).then(pl.lit("aside")).otherwise("split").alias("split")
+    table.with_columns(split).write_parquet(cohort / "studies.parquet")
+    asked = (words[0], line.run, cohort, *words[1:], "--out")
+    ran = simcrop(*asked, tmp_path / "one")
+    assert ran.code == 0, ran.err
+    shutil.rmtree(cohort / "features")
+    for study in open_cohort(cohort).select("aside"):
+        study.path.write_bytes(b"torn")
+    assert simcrop(*asked, tmp_path / "two").code == 0
+    assert read(tmp_path / "one")["macro_auroc"] == read(tmp_path / "two")["macro_auroc"]
+
+
 def test_sentences_are_asked_once_per_scan(
     simcrop: Callable, line, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

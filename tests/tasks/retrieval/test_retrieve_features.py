@@ -141,7 +141,7 @@ def test_vectors_that_cannot_be_used_are_one_line(
     [
         (("--texts", "nowhere"), "nowhere: no such file or folder"),
         (("--sentence", "A nodule."), "--sentence wants a model"),
-        (("--split", "train"), "split 'train' has fewer than two studies"),
+        (("--split", "train"), "no study in split 'train'"),
     ],
 )
 def test_what_features_cannot_answer_is_one_line(

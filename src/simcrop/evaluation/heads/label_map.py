@@ -5,6 +5,7 @@ label.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from pydantic import model_validator
 
 from simcrop.errors import SimcropError
 from simcrop.evaluation.shipped import read_settings, shipped_names
@@ -24,6 +25,19 @@ class LabelMap(Settings):
     beside: Mapping[str, str] = {}
     dropped: Mapping[str, str] = {}
     reasons: Mapping[str, str] = {}
+
+    @model_validator(mode="after")
+    def fits_itself(self) -> "LabelMap":
+        """Every class has a source, and what is judged beside is judged against a class."""
+        empty = [target for target, names in self.labels.items() if not names]
+        lost = [target for target in self.beside.values() if target not in self.labels]
+        if empty or lost:
+            raise ValueError(
+                f"labels: {empty[0]!r} names no source label"
+                if empty
+                else f"beside: {lost[0]!r} is no class of labels"
+            )
+        return self
 
     def needed(self) -> set[str]:
         """Every source label that is asked."""

@@ -42,12 +42,14 @@ class Question:
 def compare_retrievals(
     folders: Sequence[Path], names: Sequence[str], out: Path, seed: int, overwrite: bool
 ) -> Path:
-    """`metrics.json` and `report.html`; refused unless all were asked about the same patients."""
-    hashes = [split_hash(folder) for folder in folders]
-    if len(set(hashes)) > 1:
+    """`metrics.json` and `report.html`; refused unless all were asked about the same patients by the same texts."""
+    facts = [facts_of(folder) for folder in folders]
+    if len({of["split_hash"] for of in facts}) > 1:
         raise SimcropError(
             "other-scans", "the results are of different test patients: their split hashes differ"
         )
+    if len(texts := dict.fromkeys(of["text"] for of in facts)) > 1:
+        raise SimcropError("other-scans", f"the results are of different texts: {', '.join(map(str, texts))}")
     questions = asked_of_all([read_ranks(folder) for folder in folders], seed)
     if not questions:
         raise SimcropError(
@@ -55,8 +57,8 @@ def compare_retrievals(
         )
     settings = {"folders": [str(folder) for folder in folders], "seed": seed}
     with staged(out, "compare", settings, overwrite) as stage:
-        write_metrics(stage, figures(questions, names, hashes[0], seed))
-        write_page(stage / "report.html", questions, names)
+        write_metrics(stage, figures(questions, names, facts, seed))
+        write_page(stage / "report.html", questions, names, facts)
     return out / "report.html"
 
 
@@ -76,9 +78,11 @@ def read_ranks(folder: Path) -> pl.DataFrame:
         ) from error
 
 
-def split_hash(folder: Path) -> str:
+def facts_of(folder: Path) -> dict[str, Any]:
+    """Which scans were judged, by which texts, and by how many patches of each scan."""
     try:
-        return str(json.loads((folder / METRICS).read_text("utf-8"))["split_hash"])
+        metrics = json.loads((folder / METRICS).read_text("utf-8"))
+        return {name: metrics[name] for name in ("split_hash", "text", "top_k")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SimcropError("bad-input", f"{folder}/{METRICS} does not say which scans were judged") from error
 
@@ -125,12 +129,16 @@ def beyond_chance(difference: Interval) -> bool:
     return difference.low > 0 or difference.high < 0
 
 
-def figures(questions: Sequence[Question], names: Sequence[str], hashed: str, seed: int) -> dict[str, Any]:
+def figures(
+    questions: Sequence[Question], names: Sequence[str], facts: Sequence[dict[str, Any]], seed: int
+) -> dict[str, Any]:
     """`metrics.json`."""
     return without_nan(
         {
             "seed": seed,
-            "split_hash": hashed,
+            "split_hash": facts[0]["split_hash"],
+            "text": facts[0]["text"],
+            "top_k": {name: of["top_k"] for name, of in zip(names, facts, strict=True)},
             "retrieval": [
                 {
                     **{name: getattr(one, name) for name in (*KEY, "queries")},
@@ -148,13 +156,18 @@ def figures(questions: Sequence[Question], names: Sequence[str], hashed: str, se
     )
 
 
-def write_page(path: Path, questions: Sequence[Question], names: Sequence[str]) -> None:
+def write_page(
+    path: Path, questions: Sequence[Question], names: Sequence[str], facts: Sequence[dict[str, Any]]
+) -> None:
     """A section per pool, in it a table per direction and pair."""
+    scored = {of["top_k"] for of in facts}
+    each = ", ".join(f"{name} {of['top_k'] or 'none'}" for name, of in zip(names, facts, strict=True))
+    patches = f" Patches that score a sentence: {each}." if len(scored) > 1 else ""
     page = Page(
         "Comparison",
-        "The same queries in the same pools. In brackets 95 % intervals, of differences over the same drawn patients. "
-        "A difference is beyond chance where its interval leaves out 0; no correction is made for how many are looked "
-        "at.",
+        f"The same queries, {facts[0]['text']}, in the same pools.{patches} In brackets 95 % intervals, of differences "
+        "over the same drawn patients. A difference is beyond chance where its interval leaves out 0; no correction is "
+        "made for how many are looked at.",
     )
     for place in dict.fromkeys((one.pool, one.direction) for one in questions):
         those = [one for one in questions if (one.pool, one.direction) == place]

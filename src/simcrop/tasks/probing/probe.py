@@ -192,17 +192,21 @@ def features_of(
     options: ProbeOptions,
     random_seed: int | None = None,
 ) -> Features | None:
-    """Pooled, of the whole cohort and of its further views; or tokens, of those scans alone that are learned from or
-    judged.
+    """Pooled, and of further views, or tokens: of those scans that are learned from or judged, in the places that they
+    have in the cohort.
     """
     if options.head == ATTENTION:
         asked = np.logical_or.reduce(list(drawn.values()))
         rows = np.concatenate([sides.rows[asked], sides.test_rows])
         return source.tokens(cohort, rows, random_seed)
+    rows = np.unique(np.concatenate([sides.rows, sides.test_rows]))
+    some = cohort.keep(rows.tolist())
     if random_seed is None:
-        features = source.rows(cohort, options.pool)
-    elif (features := source.random_rows(cohort, options.pool, random_seed)) is None:
+        found = source.rows(some, options.pool)
+    elif (found := source.random_rows(some, options.pool, random_seed)) is None:
         return None
+    features = np.full((len(cohort), found.shape[1]), np.nan, found.dtype)
+    features[rows] = found
     return with_views(features, source, cohort, sides.rows, options.pool, options.views, random_seed)
 
 

@@ -138,7 +138,7 @@ def fitted_note(heads: Heads, testing: Cohort, cohort: str, unrelated: bool) -> 
 def features_of(source: FeatureSource, cohort: Cohort, heads: Heads, rows: np.ndarray) -> Features:
     """Of these scans what the heads read."""
     if heads.head != "attention":
-        return source.rows(cohort, heads.pool)[rows]
+        return source.rows(cohort.keep(rows.tolist()), heads.pool)
     tokens = source.tokens(cohort, rows)
     assert tokens is not None
     return tokens[rows]

@@ -92,10 +92,12 @@ def zero_shot(
         k = top_k or network.scored
         asked = sorted(chosen.needed())
         prompts = prompts_of(network, asking, asked)
-        found = kept_scores(network, settings["model"], cohort, prompts.vectors, k)
+        rows = [rows_in(cohort, studies) for studies in (testing, developing or testing)]
+        looked_at = cohort.keep(np.union1d(*rows).tolist())
+        found = kept_scores(network, settings["model"], looked_at, prompts.vectors, k)
         scores = chosen.apply(prompts.scores(found), asked)
-        rows = rows_in(cohort, testing)
-        thresholds = thresholds_from(developing, cohort, scores, names)
+        rows = rows_in(looked_at, testing)
+        thresholds = thresholds_from(developing, looked_at, scores, names)
         patients = patients_of(testing)
         judged = judge(
             scores[None, rows], truth, thresholds[None], patients, names, seed, probabilities=False
