@@ -50,10 +50,11 @@ class Arm:
 
 
 NO_IMAGES = ("align.cross_image=false",)
+PRINTED = (*NO_IMAGES, "align.weight=1", "mlm.weight=1")  # Eq. 7: all terms weigh the same
 RANDOM = Arm("Random init", BASE, trained=False)
 MAE = Arm("MAE", "mae-tiny")
-NO_SA = Arm("SimCroP without SA", BASE, (*NO_IMAGES, "align.use_sa=false"))
-PAPER = Arm("SimCroP paper", BASE, NO_IMAGES)
+NO_SA = Arm("SimCroP without SA", BASE, (*PRINTED, "align.use_sa=false"))
+PAPER = Arm("SimCroP paper", BASE, PRINTED)
 PLUS = Arm("SimCroP plus", BASE)
 CT_CLIP = Arm("CT-CLIP-like", "ct-clip-tiny")
 MISPAIRED = Arm("SimCroP plus, mispaired scans", BASE, ("data.mispaired=true",), seeds=1)

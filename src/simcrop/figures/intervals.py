@@ -63,11 +63,11 @@ def draw_bar(left: Number, top: Number, bar: Bar | None, colour: str) -> str:
     """From nought to the value, a whisker over the interval, the numbers beside it."""
     if bar is None:
         return words(left + 6, top + BAR - 3, "no figure", "tick")
-    spread = f" [{bar.low:.2f}, {bar.high:.2f}]" if bar.low < bar.high else ""
+    spread = f"{bar.low:.2f}, {bar.high:.2f}" if bar.low < bar.high else "–"
     y, low, high = top + BAR / 2, left + bar.low * BAR_WIDTH, left + bar.high * BAR_WIDTH
     return (
         f'<rect x="{left}" y="{top + 1}" width="{bar.value * BAR_WIDTH:.1f}" height="{BAR - 2}" fill="{colour}" '
         f'fill-opacity="0.55"/><path class="line" stroke="{colour}" stroke-width="2" '
         f'd="M{low:.1f} {y:.1f}H{high:.1f}"/>'
-        + words(left + BAR_WIDTH + 10, top + BAR - 3, f"{bar.value:.3f}{spread}", "tick")
+        + words(left + BAR_WIDTH + 10, top + BAR - 3, f"{bar.value:.3f} [{spread}]", "tick")
     )

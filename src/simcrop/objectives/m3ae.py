@@ -77,7 +77,7 @@ class M3aeSettings(MethodSettings):
     """
 
     name: ClassVar[str] = "m3ae"
-    architecture: ClassVar[tuple[str, ...]] = ("vision", "vision_decoder", "co_attention")
+    architecture: ClassVar[tuple[str, ...]] = ("vision", "co_attention")  # its decoder is its own
     account: ClassVar[Account] = Account(
         hides="75 % of the patches; 15 % of the words",
         contrasts="a report and its scan, against a report and another's scan",

@@ -22,8 +22,10 @@ def without_nan(value: Any) -> Any:
 
 
 def written(found: Interval) -> str:
-    """`.842 [.80, .88]`, which no table breaks in two lines, or a dash; no brackets where an interval has no width."""
+    """`.842 [.80, .88]`, which no table breaks in two lines, or a dash; `[–]` of an interval without width, which says
+    nothing: all drawn patients agree, as too few do.
+    """
     if math.isnan(found.value):
         return "–"
-    spread = f" [{found.low:.2f}, {found.high:.2f}]" if found.wide else ""
-    return f"{found.value:.3f}{spread}".replace("-", "−").replace(" ", "\u00a0")
+    spread = f"{found.low:.2f}, {found.high:.2f}" if found.wide else "–"
+    return f"{found.value:.3f} [{spread}]".replace("-", "−").replace(" ", "\u00a0")

@@ -13,6 +13,7 @@ from simcrop.experiments import scores
 from simcrop.experiments.scores import over_cohorts
 from simcrop.experiments.tables.cells import Cell, Judged, judge_column, reached_by_label
 from simcrop.experiments.tables.columns import TABLE1_COLUMNS, TABLE2_COLUMNS, Column
+from simcrop.experiments.tables.notes import unranked_of
 from simcrop.experiments.tables.paper import read_published
 from simcrop.experiments.tables.rows import TABLE1_ROWS, Row, row_of
 from simcrop.metrics import macro_auroc
@@ -185,3 +186,17 @@ def test_other_scans_or_another_truth_are_never_compared(world: Any) -> None:
         world.segment(row, 0, "luna16", 0.1, dice)
     world.segment("random", 0, "luna16", 0.1, dice, truth="another")
     assert cell(judged(world, DICE, seeds=(0,)), "random").interval is None
+
+
+def test_who_was_taught_all_labels_is_not_ranked_where_heads_have_a_share_of_them(world: Any) -> None:
+    rows = (*ROWS, row_of("supervised", TABLE1_ROWS), row_of("labels-first", TABLE1_ROWS))
+    write_all(world, {"mae": 1.0, "simcrop": 2.0, "supervised": 9.0, "labels-first": 8.0})
+    some, every = judged(world, CT_RATE_10, rows), judged(world, CT_RATE_100, rows)
+    assert [cell(some, key).place for key in ("simcrop", "mae", "supervised", "labels-first")] == [1, 2, 0, 0]
+    assert [cell(every, key).place for key in ("supervised", "labels-first")] == [1, 2]
+    assert cell(some, "supervised").interval is not None
+    assert {lead.first.key for lead in some.leads} == {"simcrop"}
+    assert unranked_of([some, every]) == [
+        "Not ranked in CT-RATE 10 %: Labels alone and Labels first, then SimCroP, whose encoders have learned from all "
+        "labels."
+    ]

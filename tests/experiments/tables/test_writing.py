@@ -52,7 +52,7 @@ def test_table_has_ours_the_papers_and_why_cells_are_empty(world: Any) -> None:
     assert f"<u>{ours['value']:.1f}</u> [" in text
     assert "Empty or incomplete: LUNA16 10 %, LUNA16 100 %: no cohort; it is to be had from X." in text
     assert "Every trained row saw 20 scans, with repetition." in text
-    assert "CT-RATE 100 %: SimCroP does not win; SimCroP plus is first, " in text
+    assert "CT-RATE 100 %: SimCroP does not win; SimCroP + cross-image term is first, " in text
     assert "among the paper's methods 1 of 2, " in text
     assert "Why a column may be lost." in text
     assert "synthetic data" in text

@@ -22,12 +22,14 @@ from simcrop.metrics import Interval
 
 Mark = Literal["best", "second", ""]
 BEST, SECOND, NONE = "best", "second", ""
+PRETRAINED = "ct-rate"  # what all rows are trained on
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
     """`seeds`: those that count. `reason`: why it is empty, or why some seeds are missing; else empty. `place`: its
-    rank in the column, 1 is the highest mean. `false_positives`: of a segmentation, by seed.
+    rank in the column, 1 is the highest mean, 0 of those that are not ranked. `false_positives`: of a
+    segmentation, by seed.
     """
 
     row: Row
@@ -43,6 +45,11 @@ class Cell:
     @property
     def interval(self) -> Interval | None:
         return None if self.reached is None else in_percent(self.reached.interval())
+
+    @property
+    def unranked(self) -> bool:
+        """Whether it has a figure that stands beside those of the column, and not among them."""
+        return self.reached is not None and knows_more(self.row, self.column)
 
     @property
     def over_paper(self) -> float | None:
@@ -115,8 +122,9 @@ def judge_column(
     figure = figure_of(column.metric, judged)
     of_rows = {key: reached(answers, figure) for key, answers in found.items()}
     defined = {key: of for key, of in of_rows.items() if not np.isnan(of.mean)}
-    order = sorted(defined, key=lambda key: -defined[key].mean)
     by_key = {row.key: row for row in rows}
+    ranked = [key for key in defined if not knows_more(by_key[key], column)]
+    order = sorted(ranked, key=lambda key: -defined[key].mean)
     leads = tuple(
         Lead(by_key[one], by_key[two], in_percent(defined[one].over(defined[two])))
         for one, two in pairwise(order)
@@ -148,6 +156,11 @@ def judge_column(
         int((first.truth[:, judged] == 0).sum()) if column.metric == "dice" else 0,
         found,
     )
+
+
+def knows_more(row: Row, column: Column) -> bool:
+    """Whether its encoder was taught labels of which the column's heads may have a share alone."""
+    return row.taught and column.dataset == PRETRAINED and column.metric == "auroc" and column.share < 1
 
 
 def gather(

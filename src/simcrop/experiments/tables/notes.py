@@ -27,7 +27,8 @@ SYNTHETIC = (
 OWN_COHORTS = "On the cohorts that the command was given."
 READING = (
     "Values are means over seeds, in per cent; brackets are 95 % intervals over test patients and seeds together, "
-    "drawn {draws} times. All rows of a column are judged by the same drawn patients, so that differences are paired. "
+    "drawn {draws} times; a dash: all of those agree, as those of too few patients do. All rows of a column are judged "
+    "by the same drawn patients, so that differences are paired. "
     "Bold is best, only where its lead over the next row is beyond chance (the 95 % interval of the paired difference "
     "is free of 0); underlined is second best, only behind such a best and with such a lead over the third. No mark: "
     "not told apart. One comparison in twenty comes out so by chance, and these are not corrected for their number."
@@ -56,7 +57,7 @@ WHY = (
     "its own patches, so that a fixed map from place to sentence satisfies it without looking at the scan "
     "(docs/walkthrough.md): alignment as printed may add little that a probe could read."
 )
-REMEDY = "The row SimCroP plus has our remedy, the cross-image term."
+REMEDY = "The row SimCroP + cross-image term has our remedy."
 WHY_DICE = "Fine-tuning changes every weight, which leaves little of where an encoder started."
 
 
@@ -90,6 +91,21 @@ def foot_of(columns: Sequence[Judged]) -> list[str]:
             line += f"; organs that a scan lacks are left out ({of.absent}); masks drawn there are counted in the JSON"
         lines.append(f"{line}.")
     return lines
+
+
+def unranked_of(columns: Sequence[Judged]) -> list[str]:
+    """Which rows have figures and are ranked nowhere, and why."""
+    titles: dict[str, list[str]] = {}
+    for of in columns:
+        for cell in of.cells:
+            if cell.unranked:
+                titles.setdefault(of.column.title, []).append(cell.row.name)
+    rows = dict.fromkeys(name for names in titles.values() for name in names)
+    if not rows:
+        return []
+    return [
+        f"Not ranked in {' and '.join(titles)}: {' and '.join(rows)}, whose encoders have learned from all labels."
+    ]
 
 
 def reasons_of(columns: Sequence[Judged]) -> list[str]:

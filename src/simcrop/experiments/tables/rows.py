@@ -21,7 +21,7 @@ class Row:
     `trained`: the random start. `starts_from`: key of the row whose recipe has the first half of its steps, before its
     own. `weights`: the name under `weights:` of a finished model that is judged instead of one of ours. `paper`: key of
     the paper's values, empty where it has none. `switches`: SA, IL, WL of Table 3. `files`: settings that name a file
-    of the data.
+    of the data. `taught`: whether its encoder learns from all labels of what it is trained on.
     """
 
     key: str
@@ -36,6 +36,7 @@ class Row:
     switches: tuple[bool, bool, bool] | None = None
     files: tuple[str, ...] = ()
     sized: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    taught: bool = False
 
     def changes(self, size: Size) -> tuple[str, ...]:
         """What it changes of its recipe."""
@@ -63,7 +64,7 @@ def method(key: str, name: str, group: str) -> Row:
 
 SIMCROP = Row("simcrop", "SimCroP", OURS, recipes("simcrop"), paper="simcrop", switches=(True, True, True))
 RANDOM = Row("random", "Random init", "", recipes("simcrop"), trained=False, paper="random")
-SUPERVISED = Row("supervised", "Labels alone", BEYOND, recipes("supervised"))
+SUPERVISED = Row("supervised", "Labels alone", BEYOND, recipes("supervised"), taught=True)
 PAPER_ROWS = (
     RANDOM,
     method("mae", "MAE", SSL),
@@ -84,7 +85,14 @@ PAPER_ROWS = (
     SIMCROP,
 )
 BEYOND_ROWS = (
-    Row("simcrop-plus", "SimCroP plus", BEYOND, recipes("simcrop-plus", "simcrop-plus-tiny")),
+    # On the input, windows, positions and start of the row SimCroP: of the recipe the terms and their weights are left.
+    Row(
+        "simcrop-plus",
+        "SimCroP + cross-image term",
+        BEYOND,
+        recipes("simcrop-plus", "simcrop-plus-tiny"),
+        sized={"tiny": ("align.top_k=12", "text.report_length=512")},
+    ),
     Row("dino", "DINO", BEYOND, recipes("dino")),
     SUPERVISED,
     Row(
@@ -93,6 +101,7 @@ BEYOND_ROWS = (
         BEYOND,
         recipes("labels-first"),
         starts_from="supervised",
+        taught=True,
     ),
 )
 TABLE1_ROWS = (*PAPER_ROWS, *BEYOND_ROWS)

@@ -31,6 +31,7 @@ from simcrop.experiments.tables.notes import (
     explanation,
     foot_of,
     reasons_of,
+    unranked_of,
     winners,
 )
 from simcrop.experiments.tables.paper import NOT_READABLE, read_published
@@ -117,7 +118,7 @@ def texts_of(
         "found": [*won, *(explanation(judged) if name != "fig3" else [])],
         "reading": [READING.format(draws=scores.DRAWS), PAPER if printed else NOT_READABLE.format(name[-1])],
         "open": [LEFT_OPEN, EXTENSION] if name == "table3" else [],
-        "foot": [*foot_of(judged), *reasons_of(judged)],
+        "foot": [*foot_of(judged), *unranked_of(judged), *reasons_of(judged)],
         "budget": list(filter(None, [equal_words(given)])),
     }
 

@@ -197,12 +197,11 @@ def bar(of: Interval) -> Bar | None:
 
 
 def told(measure: str, of: Interval) -> str:
-    """With its interval; a width of nothing, as of one patient, is not worth brackets. Millimetres are whole."""
-    if not of.wide:
-        return bare(measure, of)
-    if not measure.endswith("_mm"):
+    """With its interval. Millimetres are whole."""
+    if not measure.endswith("_mm") or of.value != of.value:
         return written(of)
-    return f"{of.value:.0f}\u00a0[{of.low:.0f},\u00a0{of.high:.0f}]".replace("-", "−")
+    spread = f"{of.low:.0f},\u00a0{of.high:.0f}" if of.wide else "–"
+    return f"{of.value:.0f}\u00a0[{spread}]".replace("-", "−")
 
 
 def bare(measure: str, of: Interval) -> str:

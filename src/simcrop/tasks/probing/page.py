@@ -142,8 +142,8 @@ def cell_words(count: float, share: Interval) -> str:
     """`41 (82 % [70, 91])`."""
     if np.isnan(share.value):
         return "–"
-    spread = f" [{100 * share.low:.0f}, {100 * share.high:.0f}]" if share.wide else ""
-    return f"{count:.4g} ({100 * share.value:.0f} %{spread})"
+    spread = f"{100 * share.low:.0f}, {100 * share.high:.0f}" if share.wide else "–"
+    return f"{count:.4g} ({100 * share.value:.0f} % [{spread}])"
 
 
 def add_training(page: Page, shares: Sequence[tuple[float, Repeated]]) -> None:
