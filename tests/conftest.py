@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ("waiting_for", "marking", "segmenters", "lungs", "hub_here", "small_models", "collecting")
+pytest_plugins = (
+    "waiting_for",
+    "marking",
+    "segmenters",
+    "lungs",
+    "hub_here",
+    "small_models",
+    "collecting",
+    "uncounted",
+)
 REAL_DATA = Path(os.environ.get("SIMCROP_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 

@@ -207,6 +207,7 @@ def test_what_was_not_measured_is_not_planned(change: str) -> None:
         planned("1xh200", change)
 
 
+@pytest.mark.usefixtures("counted_for_real")
 def test_a_finer_target_is_stored_read_and_sent() -> None:
     plain, finer = (
         plan_of(asked(SCANS, "1xh200", "mrm-paper", None, changes)) for changes in ((), ("mrm.sr_scale=2",))

@@ -1,6 +1,7 @@
 """Shipped counts are those that counting gives, and a run writes down what it was counted with."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,10 @@ import torch
 
 from simcrop.config import load_recipe, recipe_names
 from simcrop.tasks.training import counted as module
-from simcrop.tasks.training import step_flops as kept
+from simcrop.tasks.training import kept_cost as kept
 from simcrop.tasks.training.cost import Cost, cost_of
 from simcrop.tasks.training.counted import counted, counted_once, digest, shipped, tree_of
-from simcrop.tasks.training.step_flops import FLOPS, step_flops
+from simcrop.tasks.training.kept_cost import COST, kept_cost
 
 ANEW = "to make it anew: python benchmarks/counts.py src/simcrop/speeds/counts.yaml"
 
@@ -57,12 +58,13 @@ def test_what_is_not_known_is_counted_once_and_draws_nothing(monkeypatch: pytest
 def test_a_run_keeps_the_count_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run.json").write_text('{"verb": "pretrain", "settings": {}}')
     recipe = load_recipe("mae-tiny")
-    flops = step_flops(recipe, tmp_path)
-    assert flops == pytest.approx(5.625779712e9)
+    cost = kept_cost(recipe, tmp_path)
+    assert cost is not None
+    assert cost.gflop_per_scan == pytest.approx(5.625779712)
     written = json.loads((tmp_path / "run.json").read_text())
-    assert written == {"verb": "pretrain", "settings": {}, FLOPS: flops}
+    assert written == {"verb": "pretrain", "settings": {}, COST: asdict(cost)}
     monkeypatch.setattr(kept, "counted", lambda _: pytest.fail("counted again"))
-    assert step_flops(recipe, tmp_path) == flops
+    assert kept_cost(recipe, tmp_path) == cost
 
 
 def test_a_method_that_cannot_be_counted_trains_all_the_same(
@@ -73,5 +75,7 @@ def test_a_method_that_cannot_be_counted_trains_all_the_same(
 
     monkeypatch.setattr(kept, "counted", fail)
     (tmp_path / "run.json").write_text('{"verb": "pretrain", "settings": {}}')
-    assert step_flops(load_recipe("mae-tiny"), tmp_path) is None
-    assert json.loads((tmp_path / "run.json").read_text())[FLOPS] is None
+    assert kept_cost(load_recipe("mae-tiny"), tmp_path) is None
+    assert json.loads((tmp_path / "run.json").read_text())[COST] is None
+    monkeypatch.setattr(kept, "counted", lambda _: pytest.fail("counted again"))
+    assert kept_cost(load_recipe("mae-tiny"), tmp_path) is None

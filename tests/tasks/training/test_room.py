@@ -19,13 +19,13 @@ def test_what_does_not_fit_is_said_with_what_does(
     recipe = load_recipe("simcrop-paper")
     cost = counted(recipe)
     monkeypatch.setattr(room, "free_bytes", lambda _: cost.bytes_of_batch(at_once))
-    assert room_words(recipe, context) == ""
+    assert room_words(recipe, context, cost) == ""
     monkeypatch.setattr(room, "free_bytes", lambda _: cost.bytes_of_batch(at_once) - 1)
-    words = room_words(recipe, context)
+    words = room_words(recipe, context, cost)
     assert words.startswith(f"a step of {at_once} scans at once needs ")
     assert words.endswith(f"set engine.micro_batch={at_once // 2}")
     monkeypatch.setattr(room, "free_bytes", lambda _: 10)
-    assert room_words(recipe, context).endswith("this recipe is too large for this machine")
+    assert room_words(recipe, context, cost).endswith("this recipe is too large for this machine")
 
 
 def test_the_machine_has_some() -> None:

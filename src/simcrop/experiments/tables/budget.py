@@ -23,7 +23,7 @@ from simcrop.experiments.tables.rows import Row
 from simcrop.files.whole import read_json, write_json
 from simcrop.model.folder import CONFIG, WEIGHTS
 from simcrop.tasks.folder import read_run
-from simcrop.tasks.training.cost import cost_of
+from simcrop.tasks.training.counted import counted
 
 MACHINES = "machines.json"
 WITH_VALUE = {"--seeds", "--only"}
@@ -167,7 +167,7 @@ def trained_size(config: Path) -> int:
 
 @lru_cache(maxsize=64)
 def trained_by(config: str) -> int:
-    return cost_of(build_recipe(json.loads(config)["architecture"], CONFIG)).trained
+    return counted(build_recipe(json.loads(config)["architecture"], CONFIG)).trained
 
 
 def equal_words(given: Sequence[Given]) -> str:

@@ -6,16 +6,16 @@ from simcrop.config import Recipe
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.job import share_of
 from simcrop.tasks.doctor_facts import memory, memory_left
-from simcrop.tasks.training.counted import counted
+from simcrop.tasks.training.cost import Cost
 
 
-def room_words(recipe: Recipe, context: DistributedContext) -> str:
+def room_words(recipe: Recipe, context: DistributedContext, cost: Cost) -> str:
     """What to set where a step needs more than is free, by a count that is a lower bound; nothing where it fits, or
-    where nobody can count.
+    where nobody can tell.
     """
     try:
-        cost, free = counted(recipe), free_bytes(context.device)
-    except Exception:  # noqa: BLE001, a method of one's own, a system without such figures: no reason to end a run
+        free = free_bytes(context.device)
+    except Exception:  # noqa: BLE001, a system without such figures: no reason to end a run
         return ""
     each = recipe.optim.batch // context.world
     at_once = share_of(recipe.optim, recipe.engine, context).micro

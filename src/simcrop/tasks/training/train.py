@@ -39,10 +39,10 @@ from simcrop.tasks.folder import RUN, check_folder, open_folder, read_run, reser
 from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
 from simcrop.tasks.training.job import prepare_job, refuse_graphs_without_a_card
+from simcrop.tasks.training.kept_cost import kept_cost
 from simcrop.tasks.training.room import room_words
 from simcrop.tasks.training.samples import training_studies
 from simcrop.tasks.training.start_from import lines_of
-from simcrop.tasks.training.step_flops import step_flops
 
 Tell = Callable[[str], None]
 QUIET_S = 1.5  # of each stretch of the start: a setting that cannot be used is then one line and nothing else
@@ -149,8 +149,9 @@ def train_together(
         if context.is_main and context.world > 1 and recipe.engine.sharding == "full":
             describe_beside(out / "checkpoints", job.describe)
         tell(job.cut_short)
-        tell(room_words(recipe, context) if context.is_main else "")
-        job = replace(job, flops=step_flops(recipe, out)) if context.is_main else job
+        if context.is_main and (cost := kept_cost(recipe, out)) is not None:
+            tell(room_words(recipe, context, cost))
+            job = replace(job, flops=cost.gflop_per_scan * 1e9)
         progress = progress or show_progress(verb.name, context.is_main)
         fitted = fit(objective, job, context, continued, progress)
         if fitted.finished:

@@ -1,27 +1,26 @@
-"""The operations of a run's step: counted once, before the first one, and kept in `run.json`.
+"""What a step of a run costs: counted once, before the first one, and kept in `run.json`. No axes; units as `Cost`."""
 
-No axes. FLOPs of a sample, forward and backward, in products and convolutions.
-"""
-
+from dataclasses import asdict
 from pathlib import Path
 
 from simcrop.config import Recipe
 from simcrop.files.whole import write_json
 from simcrop.tasks.folder import RUN, read_run
+from simcrop.tasks.training.cost import Cost
 from simcrop.tasks.training.counted import counted
 
-FLOPS = "flops_per_sample"
+COST = "cost"
 
 
-def step_flops(recipe: Recipe, out: Path) -> float | None:
+def kept_cost(recipe: Recipe, out: Path) -> Cost | None:
     """Of a run in `out`: what its `run.json` says, else counted and written down there; None where nobody can count."""
     run = read_run(out) or {}
-    if FLOPS in run:
-        return run[FLOPS]
+    if COST in run:
+        return None if run[COST] is None else Cost(**run[COST])
     try:
-        flops = counted(recipe).gflop_per_scan * 1e9
+        cost = counted(recipe)
     except Exception:  # noqa: BLE001
         # A method of one's own may do what cannot be counted without numbers: that is no reason to end a run.
-        flops = None
-    write_json(out / RUN, {**run, FLOPS: flops})
-    return flops
+        cost = None
+    write_json(out / RUN, {**run, COST: None if cost is None else asdict(cost)})
+    return cost
