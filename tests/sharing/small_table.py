@@ -10,7 +10,9 @@ COLUMNS = {
         Column("luna16-dice-100", "luna16", "LUNA16 Dice 100 %", "segment", 1.0, "dice"),
     )
 }
-NETWORK = ("optim.batch=4", "vision.dim=48", "vision.heads=2")
+SPACING = (11, 11, 20)  # an eighth of the voxels
+INPUT = (f"input.spacing_mm={list(SPACING)}", "input.shape=[32, 32, 16]")
+NETWORK = (*INPUT, "optim.batch=4", "vision.dim=48", "vision.heads=2")
 PATIENTS = Patients(ct_rate=30, choose=30, luna16=10)
 STEPS = 2
 RATES = (1.0, 2.0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from small_table import ASKED, COLUMNS, NETWORK, PATIENTS, RATES, STEPS
+from small_table import ASKED, COLUMNS, NETWORK, PATIENTS, RATES, SPACING, STEPS
 
 from simcrop.config import recipe_names
 from simcrop.data.store.cohort import Cohort, open_cohort
@@ -142,7 +142,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for dataset, patients in (("ct-rate", 30), ("luna16", 10)):
         raw = places.raw(dataset, "all")
         phantoms.phantom(raw, dataset, patients, 5, "tiny", difficulty="easy")
-        phantoms.ingest(raw, dataset, places.cohort(dataset, "all"), 1, "5.5,5.5,10")
+        phantoms.ingest(raw, dataset, places.cohort(dataset, "all"), 1, ",".join(map(str, SPACING)))
     shutil.copytree(places.cohort("ct-rate", "all"), places.cohort("ct-rate", "choose"))
     return out
 

@@ -124,7 +124,7 @@ class Tables:
         seeds = asked.seeds or before.get("seeds") or SEEDS
         self.setup = Setup(places, sources, size, tuple(range(seeds)), None, asked.common, tuple(segmenting))
         if real:
-            check_sources(sources, self.columns, size)
+            check_sources(sources, self.columns, size, asked.common)
         self.chosen: Chosen = {} if real or asked.overwrite else read_chosen(places)
         self.setup = rated(self.setup, self.chosen)
         minutes = asked.budget if asked.budget is not None else before.get("budget")

@@ -145,9 +145,13 @@ def methods_of(names: Any, file: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def check_sources(sources: Sources, columns: Sequence[Column], size: Size) -> None:
-    """Every cohort that these columns need: there, of the right spacing, with labels or masks. Raises SimcropError."""
-    base = load_recipe(row_of(BASE).recipe[size])
+def check_sources(
+    sources: Sources, columns: Sequence[Column], size: Size, common: Sequence[str] = ()
+) -> None:
+    """Every cohort that these columns need: there, of the right spacing, with labels or masks; `common`: changes to
+    every recipe. Raises SimcropError.
+    """
+    base = load_recipe(row_of(BASE).recipe[size], list(common))
     wanted = [("ct-rate", "pretrain")]
     for column in columns:
         wanted += [("ct-rate", "classify")] if column.task in ("transfer", "heat") else []
