@@ -10,6 +10,10 @@ import pytest
 from simcrop.data.ingest import ingest
 from simcrop.phantom import Request, write_cohort
 
+READERS = (
+    "simcrop",
+    "m3ae",
+)  # with the text encoder that recipes name; it is most of what the others would take
 METHODS = ("mae", "m3ae", "ct-clip", "mrm", "m3d", "fvlm", "simcrop", "simcrop-plus", "dino", "supervised")
 SPACING = (14.0, 12.0, 24.0)
 COARSE = (
@@ -29,12 +33,19 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_goes_from_its_recipe_to_a_judged_probe(
-    method: str, cohort: Path, tmp_path: Path, simcrop: Callable, monkeypatch: pytest.MonkeyPatch
+    method: str,
+    cohort: Path,
+    tmp_path: Path,
+    tiny_bert: Path,
+    simcrop: Callable,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
         "simcrop.evaluation.heads.probe.FOLDS", 1
     )  # how a penalty is chosen is tested with the probe
-    settings = [word for setting in COARSE for word in ("--set", setting)]
+    small = (f"text.model={tiny_bert}", "text.report_length=96", "text.sentence_length=40")
+    changes = COARSE if method in READERS else (*COARSE, *small)
+    settings = [word for setting in changes for word in ("--set", setting)]
     run, out = tmp_path / "run", tmp_path / "probe"
     ran = simcrop("pretrain", cohort, "--recipe", f"{method}-tiny", "--out", run, *settings)
     assert ran.code == 0, ran
