@@ -12,7 +12,6 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.pointing_game import (
     Pointed,
     chance,
-    compare_pointing,
     point,
     prior_maps,
     score_pointing_game,
@@ -131,14 +130,3 @@ def test_figures_are_plain_numbers_and_leave_out_what_is_not_defined() -> None:
     assert (figures["pointing_sentences"], figures["pointing_patients"]) == (4, 3)
     assert "pointing_hit_swapped" not in figures
     assert all(value == value for value in figures.values())
-
-
-def test_two_models_are_compared_on_the_same_questions() -> None:
-    lesion = one_hot(0, 3, 4, 5)
-    good, poor = pointed(lesion, lesion, lesion), pointed(one_hot(0, 1, 1, 1), lesion, lesion)
-    found = compare_pointing(good, poor, seed=0)
-    assert found.value == 0.75
-    assert 0 < found.low < found.high <= 1
-    assert compare_pointing(poor, good, seed=0).value == -0.75
-    with pytest.raises(SimcropError, match="same questions"):
-        compare_pointing(good, pointed(lesion, lesion, lesion[::-1]), seed=0)

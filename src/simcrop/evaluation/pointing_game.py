@@ -10,6 +10,7 @@ import numpy as np
 
 from simcrop.errors import SimcropError
 from simcrop.metrics import Interval, difference, interval
+from simcrop.metrics.ranking import mean_of_defined
 
 TOUCHES = 0.0  # a patch touches a lesion that fills more than this share of it
 
@@ -141,7 +142,7 @@ def score_pointing_game(pointed: Pointed, seed: int, touches: float = TOUCHES) -
     }
 
     def mean(name: str, rows: np.ndarray) -> float:
-        return mean_of(hits[name][rows])
+        return mean_of_defined(hits[name][rows])
 
     rates = {
         name: interval(lambda rows, name=name: mean(name, rows), patient, np.random.default_rng((seed, 3)))
@@ -171,23 +172,3 @@ def score_pointing_game(pointed: Pointed, seed: int, touches: float = TOUCHES) -
             for name in np.unique(kind)
         ),
     )
-
-
-def compare_pointing(first: Pointed, second: Pointed, seed: int, touches: float = TOUCHES) -> Interval:
-    """Hit rate of one model minus that of another, both asked the same questions."""
-    if list(first.patient) != list(second.patient) or not np.array_equal(first.lesion, second.lesion):
-        raise SimcropError("bad-batch", "two models can be compared only on the same questions")
-    reachable = (first.lesion > touches).any(1)
-    hits = [point(asked.maps, asked.lesion, touches)[reachable] for asked in (first, second)]
-    return difference(
-        lambda rows: mean_of(hits[0][rows]),
-        lambda rows: mean_of(hits[1][rows]),
-        np.asarray(first.patient)[reachable],
-        np.random.default_rng((seed, 3)),
-    )
-
-
-def mean_of(values: np.ndarray) -> float:
-    """Mean over what could be asked; NaN when nothing could."""
-    asked = values[~np.isnan(values)]
-    return float(asked.mean()) if len(asked) else float("nan")

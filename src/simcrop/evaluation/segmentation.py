@@ -12,6 +12,7 @@ import numpy as np
 
 from simcrop.errors import SimcropError
 from simcrop.metrics import Interval, interval
+from simcrop.metrics.ranking import mean_of_defined
 from simcrop.metrics.segmentation import TOLERANCE_MM, ClassScore, Spacing, score_classes
 
 Measure = Literal["dice", "hd95_mm", "nsd"]
@@ -127,7 +128,7 @@ def class_result(name: str, scores: Sequence[ClassScore], patients: Sequence[str
     for measure in MEASURES:
         values = np.array([getattr(score, measure) for score in scores])
         means[measure] = interval(
-            lambda rows, of=values: mean_of(of[rows]), patients, np.random.default_rng((seed, 4))
+            lambda rows, of=values: mean_of_defined(of[rows]), patients, np.random.default_rng((seed, 4))
         )
     present = sum(score.present for score in scores)
     return ClassResult(
@@ -149,10 +150,4 @@ def mean_over_classes(values: np.ndarray) -> float:
     """Of `(s, l)`: the mean over classes of each one's mean over the scans that have it."""
     scored = ~np.isnan(values)
     seen = scored.any(0)
-    return mean_of(np.where(scored, values, 0).sum(0)[seen] / scored.sum(0)[seen])
-
-
-def mean_of(values: np.ndarray) -> float:
-    """Over what was scored; NaN when nothing was."""
-    scored = values[~np.isnan(values)]
-    return float(scored.mean()) if len(scored) else float("nan")
+    return mean_of_defined(np.where(scored, values, 0).sum(0)[seen] / scored.sum(0)[seen])

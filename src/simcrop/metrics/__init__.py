@@ -4,11 +4,11 @@ from simcrop.metrics.bootstrap import drawn_counts, drawn_ranking, once
 from simcrop.metrics.calibration import brier, calibration_line, expected_calibration_error
 from simcrop.metrics.decisions import RULES, accuracy, best_threshold, confusion, drawn_decisions, f1
 from simcrop.metrics.delong import Aurocs, delong, holm
+from simcrop.metrics.effective_rank import effective_rank
 from simcrop.metrics.intervals import Interval, difference, interval, interval_of, resampled
 from simcrop.metrics.means import mean_intervals
 from simcrop.metrics.paired import sign_flip_p
 from simcrop.metrics.ranking import Macro, auroc, average_precision, label_aurocs, macro_auroc
-from simcrop.metrics.spread import effective_rank
 
 __all__ = [
     "RULES",

@@ -7,6 +7,7 @@ Labels that are NaN (not known) are left out; a figure that is not defined is Na
 import numpy as np
 
 from simcrop.metrics.kernels import fit_lines
+from simcrop.metrics.means import ratio
 
 BINS = 10
 # A probability closer to 0 or 1 than this counts as this far.
@@ -33,11 +34,6 @@ def expected_calibration_error(
     place = np.clip((probabilities * bins).astype(int), 0, bins - 1)
     total = sum(np.abs(counts @ np.where(place == each, off, 0.0)) for each in range(bins))
     return ratio(np.asarray(total), counts @ keep.astype(np.float64))
-
-
-def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """NaN where there is nothing to divide by."""
-    return above / np.where(below > 0, below, np.nan)
 
 
 def calibration_line(probabilities: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from simcrop.metrics.instances import (
     pairs_by_overlap,
     pieces_of,
 )
+from simcrop.metrics.ranking import mean_of_defined
 
 # Dice of a hit; Dice of an instance that is found; largest spacings between.
 HIT, SAME, VOXELS_APART = 0.1, 0.2, 2.0
@@ -105,8 +106,8 @@ class FindingTable:
         """Every figure of these rows, of which some may be there several times."""
         return {
             "dice_per_case": self.per_case(self.dice, rows),
-            "dice_per_finding": mean(self.dice[rows]),
-            "hit_rate": mean(self.hit[rows]),
+            "dice_per_finding": mean_of_defined(self.dice[rows]),
+            "hit_rate": mean_of_defined(self.hit[rows]),
             **{
                 f"{kind}_{name}": value
                 for kind, matched in (("instance", self.by_overlap), ("distance", self.by_distance))
@@ -135,12 +136,6 @@ class FindingTable:
             "recall": share(int(matched[rows].sum()), int(self.true[rows].sum())),
             "f1": share(2 * right, said + true),
         }
-
-
-def mean(values: np.ndarray) -> float:
-    """Of those that are defined."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def share(part: int, of: int) -> float:

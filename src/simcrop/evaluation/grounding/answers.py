@@ -18,8 +18,6 @@ from simcrop.evaluation.lesions import lesion_voxels, scan_voxels, voxel_mm3
 from simcrop.metrics.segmentation import surface
 from simcrop.nn.patch import PatchGrid
 
-MAPS = ("own", "swapped", "random")
-
 
 @dataclass(frozen=True, eq=False)
 class ScanAnswers:

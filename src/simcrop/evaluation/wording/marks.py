@@ -8,7 +8,6 @@ be sought. What is left is `normal`: a healthy structure, or how the scan was ma
 """
 
 import re
-from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Literal
 
@@ -50,10 +49,6 @@ def mark_of(sentence: str) -> Mark:
     """By the strongest of its clauses: affirmed before denied before normal."""
     marks = {mark_of_clause(clause) for clause in clauses(sentence)}
     return "affirmed" if "affirmed" in marks else "denied" if "denied" in marks else "normal"
-
-
-def marks_of(sentences: Sequence[str]) -> list[Mark]:
-    return [mark_of(sentence) for sentence in sentences]
 
 
 def clauses(sentence: str) -> list[str]:

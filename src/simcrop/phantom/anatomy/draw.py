@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from simcrop.phantom.anatomy.body import Anatomy, Heart, Lobe, Lung, Side
+from simcrop.phantom.anatomy.body import Anatomy, Heart, Lung, Side
 from simcrop.phantom.anatomy.branches import draw_trees
 from simcrop.phantom.anatomy.shapes import Tube
-from simcrop.phantom.grid import Difficulty, Point, Points, Pose
+from simcrop.phantom.grid import Difficulty, Point, Pose
 
 CHEST_WALL_MM = 19.0
 EASY_SHARE = 0.25  # of the natural variation is left between easy patients
@@ -145,14 +145,3 @@ def great_vessels(aorta: tuple[Tube, ...]) -> tuple[Tube, ...]:
         Tube((24.0, 9.0, top + 14), (-24.0, 24.0, top + 30), 6.5),
         Tube((-24.0, 24.0, top + 30), (-34.0, 14.0, 190.0), 6.5),
     )
-
-
-def points_in(
-    rng: np.random.Generator, anatomy: Anatomy, side: Side, lobe: Lobe | None, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """`count` points of the box around a lung `(count, 3)`, and how deep each lies in it or in its lobe."""
-    lung = anatomy.side(side)
-    low = [lung.centre[0] - lung.half[0], lung.centre[1] - lung.half[1], lung.rim_z]
-    high = [lung.centre[0] + lung.half[0], lung.centre[1] + lung.half[1], lung.apex_z]
-    points = rng.uniform(low, high, size=(count, 3))
-    return points, -anatomy.lung(Points(*points.T), side, lobe)
