@@ -33,8 +33,7 @@ class Comparison:
         pair = (min(first, second), max(first, second))
         if label is not None:
             return bool(self.p_values[pair][label] < LEVEL)
-        found = self.differences[pair]
-        return bool(found.low > 0 or found.high < 0)
+        return self.differences[pair].beyond_zero
 
     def marks(self, label: int | None = None) -> dict[int, str]:
         """Which method is `best`, and which `second`, only where it differs beyond chance from the next."""

@@ -15,11 +15,11 @@ from simcrop.evaluation.segmentation import (
     MEASURES,
     Measure,
     ScanScores,
-    mean_of,
     mean_over_classes,
     values_of,
 )
 from simcrop.metrics import Interval, difference, holm, interval, sign_flip_p
+from simcrop.metrics.ranking import mean_of_defined
 
 Pair = tuple[int, int]
 
@@ -75,7 +75,8 @@ def compare_measure(
         )
         apart = first - second
         differences[i, j] = tuple(
-            interval(lambda rows, of=apart[:, n]: mean_of(of[rows]), patients, drawn()) for n in classes
+            interval(lambda rows, of=apart[:, n]: mean_of_defined(of[rows]), patients, drawn())
+            for n in classes
         )
         p_values += [sign_flip_p(apart[:, n], patients, drawn()) for n in classes]
         scans[i, j] = both.sum(0)
@@ -84,7 +85,10 @@ def compare_measure(
         measure,
         tuple(interval(lambda rows, of=of: mean_over_classes(of[rows]), patients, drawn()) for of in values),
         tuple(
-            tuple(interval(lambda rows, of=of[:, n]: mean_of(of[rows]), patients, drawn()) for n in classes)
+            tuple(
+                interval(lambda rows, of=of[:, n]: mean_of_defined(of[rows]), patients, drawn())
+                for n in classes
+            )
             for of in values
         ),
         mean_differences,

@@ -33,6 +33,11 @@ class Interval:
         return self.low < self.high
 
     @property
+    def beyond_zero(self) -> bool:
+        """Of a difference: whether it is beyond chance."""
+        return bool(self.low > 0 or self.high < 0)
+
+    @property
     def limits(self) -> str:
         """`0.790 to 0.833`, or `none`."""
         return f"{self.low:.3f} to {self.high:.3f}" if self.wide else "none"

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from simcrop.figures.intervals import Bar
 from simcrop.metrics.intervals import Interval
 
 
@@ -10,6 +11,16 @@ def bounds(name: str, found: Interval, draws: bool = False) -> dict[str, float]:
     """With `draws`: in how many drawn cohorts it was defined, too."""
     limits = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
     return limits | ({f"{name}_draws": found.draws} if draws else {})
+
+
+def p_words(p: float) -> str:
+    """Of a p-value."""
+    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def bar_of(found: Interval) -> Bar | None:
+    """None where there is no figure."""
+    return None if math.isnan(found.value) else Bar(found.value, found.low, found.high)
 
 
 def without_nan(value: Any) -> Any:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from simcrop.evaluation.wording.audit import PointingShift, Shift, Shifts
 from simcrop.evaluation.wording.perturb import PERTURBATIONS
-from simcrop.figures.intervals import Bar, draw_intervals
+from simcrop.figures.intervals import draw_intervals
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval
 from simcrop.tasks.auditing.tables import OTHER_SCAN
-from simcrop.tasks.intervals import written
+from simcrop.tasks.intervals import bar_of, written
 
 EXAMPLE = {
     "asserts": "There is a nodule in the left upper lobe.",
@@ -68,7 +68,7 @@ def shift_section(page: Page, shifts: Mapping[str, Shifts], counts: Mapping[str,
     )
     page.drawing(
         draw_intervals(
-            {name: [bar(of.all.falls), bar(of.all.falls_elsewhere)] for name, of in shifts.items()},
+            {name: [bar_of(of.all.falls), bar_of(of.all.falls_elsewhere)] for name, of in shifts.items()},
             ["in its own scan", "in another patient's"],
         )
     )
@@ -126,7 +126,7 @@ def pointing_section(page: Page, pointing: Mapping[str, PointingShift]) -> None:
         "Of these scans it is known what lies where. The bars say how often the nearest patch touches the lesion that "
         "the true sentence speaks of. A sentence with another meaning should let go of it.",
     )
-    rows = {name: [bar(of.true), bar(of.changed)] for name, of in pointing.items()}
+    rows = {name: [bar_of(of.true), bar_of(of.changed)] for name, of in pointing.items()}
     page.drawing(draw_intervals(rows, ["true sentence", "changed sentence"], chance=-1.0))
     page.table(
         [
@@ -174,14 +174,10 @@ def presence_section(page: Page, says_nothing: Mapping[str, Interval], presence:
         "scores here than in another patient's scan.",
     )
     rows = {
-        words: [bar(says_nothing[name]), bar(says_nothing[f"{name}_beyond"])]
+        words: [bar_of(says_nothing[name]), bar_of(says_nothing[f"{name}_beyond"])]
         for name, words in AGAINST.items()
     }
     page.drawing(draw_intervals(rows, ["AUROC within scans", "beyond the words alone"]))
-
-
-def bar(of: Interval) -> Bar | None:
-    return None if of.value != of.value else Bar(of.value, of.low, of.high)
 
 
 def share(of: Shift) -> str:

@@ -22,7 +22,7 @@ from simcrop.tasks.comparing.retrieval import RANKS, compare_retrievals
 from simcrop.tasks.comparing.segmentation import compare_segmentations
 from simcrop.tasks.folder import METRICS, read_run, staged, write_metrics
 from simcrop.tasks.grounding.eval_table import GROUND_EVAL
-from simcrop.tasks.intervals import bounds, without_nan, written
+from simcrop.tasks.intervals import bounds, p_words, without_nan, written
 from simcrop.tasks.probing.figures import PREDICTIONS
 from simcrop.tasks.probing.page import share_words
 from simcrop.tasks.segmentation.table import SEGMENT
@@ -230,7 +230,7 @@ def add_accuracies(page: Page, accuracies: Accuracies, names: Sequence[str]) -> 
     page.table([[name, written(of)] for name, of in zip(names, each, strict=True)], ["method", "accuracy"])
     page.table(
         [
-            [f"{names[i]} − {names[j]}", written(found), "yes" if found.low > 0 or found.high < 0 else "no"]
+            [f"{names[i]} − {names[j]}", written(found), "yes" if found.beyond_zero else "no"]
             for (i, j), found in differences.items()
         ],
         ["difference", "accuracy", "beyond chance"],
@@ -290,7 +290,3 @@ def label_row(compared: Comparison, n: int, label: str) -> list[object]:
         for i, value in enumerate(compared.aurocs[n].values)
     ]
     return [label, *values, *(p_words(float(p[n])) for p in compared.p_values.values())]
-
-
-def p_words(p: float) -> str:
-    return "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

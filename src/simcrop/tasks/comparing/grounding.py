@@ -18,11 +18,10 @@ from simcrop.evaluation.comparison import LEVEL
 from simcrop.evaluation.grounding.scores import MEASURES
 from simcrop.figures.page import Page
 from simcrop.metrics import Interval, holm, mean_intervals, sign_flip_p
-from simcrop.tasks.comparing.segmentation import said_p
 from simcrop.tasks.folder import METRICS, staged, write_metrics
 from simcrop.tasks.grounding.eval_page import WORDS
 from simcrop.tasks.grounding.eval_table import KEYS, read_table
-from simcrop.tasks.intervals import bounds, without_nan, written
+from simcrop.tasks.intervals import bounds, p_words, without_nan, written
 
 Pair = tuple[int, int]
 
@@ -161,7 +160,7 @@ def write_page(
                 WORDS[measure].format(k=k),
                 compared.sentences[(i, j), measure],
                 written(found),
-                said_p(compared.p_values[(i, j), measure]),
+                p_words(compared.p_values[(i, j), measure]),
                 "yes" if compared.p_values[(i, j), measure] < LEVEL else "no",
             ]
             for ((i, j), measure), found in compared.differences.items()

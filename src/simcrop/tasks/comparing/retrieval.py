@@ -125,10 +125,6 @@ def question(key: tuple[str, str, str], hits: np.ndarray, drawn: np.ndarray) -> 
     return Question(*key, hits.shape[1], values, differences)
 
 
-def beyond_chance(difference: Interval) -> bool:
-    return difference.low > 0 or difference.high < 0
-
-
 def figures(
     questions: Sequence[Question], names: Sequence[str], facts: Sequence[dict[str, Any]], seed: int
 ) -> dict[str, Any]:
@@ -177,7 +173,7 @@ def write_page(
             ["", *names],
         )
         rows = [
-            [f"{names[i]} − {names[j]}", one.measure, written(of), "yes" if beyond_chance(of) else "no"]
+            [f"{names[i]} − {names[j]}", one.measure, written(of), "yes" if of.beyond_zero else "no"]
             for one in those
             for (i, j), of in one.differences.items()
         ]

@@ -13,7 +13,7 @@ from simcrop.evaluation.mask_pairs import PairedMeasure, compare_masks
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_names
 from simcrop.tasks.folder import staged, write_metrics
-from simcrop.tasks.intervals import bounds, without_nan, written
+from simcrop.tasks.intervals import bounds, p_words, without_nan, written
 from simcrop.tasks.segmentation.page import measure_words
 from simcrop.tasks.segmentation.table import JudgedScan, read_table
 
@@ -150,8 +150,4 @@ def write_page(
 
 def said(one: PairedMeasure, pair: tuple[int, int], n: int) -> tuple[str, str]:
     """The p-value, and what it says."""
-    return said_p(one.p_values[pair][n]), "yes" if one.apart(pair, n) else "no"
-
-
-def said_p(p: float) -> str:
-    return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return p_words(one.p_values[pair][n]), "yes" if one.apart(pair, n) else "no"

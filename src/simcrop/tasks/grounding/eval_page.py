@@ -8,10 +8,10 @@ from typing import Any
 
 from simcrop.evaluation.grounding.scores import SIZES, WHO, Judged
 from simcrop.evaluation.grounding.summary import GROUPS, Group, groups_of
-from simcrop.figures.intervals import Bar, draw_intervals
+from simcrop.figures.intervals import draw_intervals
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval
-from simcrop.tasks.intervals import written
+from simcrop.tasks.intervals import bar_of, written
 
 WORDS = {
     "hit": "pointing hits",
@@ -90,7 +90,7 @@ def measures_section(page: Page, every: Group, k: int) -> None:
         "over the training split, which knows nothing of the scan. Random encoder: the same recipe, untrained. Chance: "
         "patches that are drawn. A model grounds a sentence only where it beats all four.",
     )
-    rows = {WHOSE[who]: [bar(every.figures["hit", who])] for who in WHO}
+    rows = {WHOSE[who]: [bar_of(every.figures["hit", who])] for who in WHO}
     page.drawing(draw_intervals(rows, ["pointing hits"], chance=-1.0))
     asked = [measure for measure in WORDS if every.figures[measure, "own"].draws]
     page.table(
@@ -118,7 +118,7 @@ def group_section(page: Page, by: str, groups: Sequence[Group]) -> None:
     if not groups:
         return
     page.section(f"By {HEADINGS[by]}")
-    rows = {group.name: [bar(group.figures["hit", who]) for who in ("own", "prior")] for group in groups}
+    rows = {group.name: [bar_of(group.figures["hit", who]) for who in ("own", "prior")] for group in groups}
     page.drawing(draw_intervals(rows, [WHOSE["own"], WHOSE["prior"]], chance=-1.0), "Pointing hits.")
     page.table(
         [
@@ -171,7 +171,7 @@ def presence_section(page: Page, says: Mapping[str, Interval], denied: int) -> N
         "and of sentences about what the scan lacks. A model that says nothing of its scan reaches one half. Denials "
         "that nearly every report holds may score high in any scan: `simcrop audit` sets that right.",
     )
-    rows = {words: [bar(says[name]), bar(says[f"{name}_random"])] for name, words in AGAINST.items()}
+    rows = {words: [bar_of(says[name]), bar_of(says[f"{name}_random"])] for name, words in AGAINST.items()}
     page.drawing(draw_intervals(rows, ["AUROC within scans", "random encoder"]))
 
 
@@ -190,10 +190,6 @@ def left_section(page: Page, facts: Mapping[str, Any]) -> None:
         ],
         ["", ""],
     )
-
-
-def bar(of: Interval) -> Bar | None:
-    return None if of.value != of.value else Bar(of.value, of.low, of.high)
 
 
 def told(measure: str, of: Interval) -> str:

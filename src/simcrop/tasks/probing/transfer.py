@@ -13,12 +13,12 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.heads.label_map import LabelMap, map_between
 from simcrop.evaluation.heads.tokens import Features, width_of
 from simcrop.evaluation.judgement import Judgement, judge
-from simcrop.figures.intervals import Bar, draw_intervals
+from simcrop.figures.intervals import draw_intervals
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.tasks.features.source import FeatureSource, source_of
 from simcrop.tasks.folder import staged, write_metrics
-from simcrop.tasks.intervals import without_nan
+from simcrop.tasks.intervals import bar_of, without_nan
 from simcrop.tasks.labelled import label_matrix, labelled, patients_of, rows_in, varying
 from simcrop.tasks.probing.figures import PREDICTIONS, block, write_predictions
 from simcrop.tasks.probing.fits import scores_of
@@ -229,12 +229,7 @@ def write_page(
     words = absent_words(judged), undecided_words(judged), CAPTION, BESIDE if beside else ""
     page.section("Label by label", " ".join(filter(None, words)))
     shown = [*judged.labels, *(beside.labels if beside else ())]
-    rows = {
-        label.name: [
-            None if np.isnan((of := label.figures["auroc"]).value) else Bar(of.value, of.low, of.high)
-        ]
-        for label in shown
-    }
+    rows = {label.name: [bar_of(label.figures["auroc"])] for label in shown}
     page.drawing(
         draw_intervals(rows, ["AUROC"]),
         "The broken line is chance; whiskers are 95 % intervals over patients.",
