@@ -9,7 +9,7 @@ import pytest
 
 from simcrop.experiments import scaling
 from simcrop.experiments.cohorts import Plan, draw_cohorts
-from simcrop.experiments.scaling import METHODS, PLAN, reproduce_scaling, stations
+from simcrop.experiments.scaling import METHODS, PLAN, curve_points, reproduce_scaling
 
 SMALL = (
     "input.spacing_mm=[5.5, 5.5, 10]",
@@ -90,7 +90,7 @@ def test_every_figure_has_its_interval_and_its_place_in_the_drawing(out: Path) -
 
 
 def test_the_full_curve_is_as_it_was_asked_for() -> None:
-    planned = stations(PLAN, scaling.PATIENTS, scaling.SEEN)
+    planned = curve_points(PLAN, scaling.PATIENTS, scaling.SEEN)
     trained = planned[1:]
     assert {(place.patients, place.seen) for place in trained} == {
         (9600, 5600),

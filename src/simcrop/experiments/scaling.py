@@ -34,7 +34,7 @@ SEEN = (5_600, 22_400, 89_600)  # scans; the middle one for every number of pati
 
 
 @dataclass(frozen=True)
-class Station:
+class CurvePoint:
     """One method at one place of the curve. `seen`: scans, with repetition; an untrained one has neither."""
 
     arm: Arm
@@ -43,21 +43,21 @@ class Station:
     seen: int
 
 
-def stations(
+def curve_points(
     plan: Plan, patients: Sequence[int], seen: Sequence[int], common: tuple[str, ...] = ()
-) -> list[Station]:
+) -> list[CurvePoint]:
     """The cheapest first, all methods at one place before the next: an unfinished curve compares like with like."""
     usual = seen[len(seen) // 2]
     places = {(count, usual) for count in patients} | {(max(patients), scans) for scans in seen}
     trained = [
-        station(method, count, scans, count / plan.pretrain, common)
+        curve_point(method, count, scans, count / plan.pretrain, common)
         for count, scans in sorted(places, key=lambda place: (place[1], place[0]))
         for method in METHODS
     ]
-    return [Station(replace(RANDOM, seeds=1), RANDOM.name, 0, 0), *trained]
+    return [CurvePoint(replace(RANDOM, seeds=1), RANDOM.name, 0, 0), *trained]
 
 
-def station(method: Arm, patients: int, seen: int, share: float, common: tuple[str, ...]) -> Station:
+def curve_point(method: Arm, patients: int, seen: int, share: float, common: tuple[str, ...]) -> CurvePoint:
     """The same rate, and a tenth of the steps to warm up in, however many patients there are."""
     steps = max(1, seen // method.build(0, common).optim.batch)
     epochs = seen / patients  # a patient has one scan, or two: about
@@ -73,7 +73,7 @@ def station(method: Arm, patients: int, seen: int, share: float, common: tuple[s
         settings=(*method.settings, *settings),
         seeds=1,
     )
-    return Station(arm, method.name, patients, seen)
+    return CurvePoint(arm, method.name, patients, seen)
 
 
 def reproduce_scaling(
@@ -98,11 +98,11 @@ def reproduce_scaling(
     end = None if budget_hours is None else time.monotonic() + 3600 * budget_hours
     at_once = at_once or processors()
     cohorts = draw_cohorts(out / "cohorts", plan, seed + 300)
-    planned = stations(plan, patients, seen, tuple(common))
+    planned = curve_points(plan, patients, seen, tuple(common))
     experiment = Experiment(out, cohorts, tuple(place.arm for place in planned), (seed,), tuple(common))
     results: dict[str, Any] = {"points": [], "planned": len(planned), "scans": {}}
     results["scans"] = {part: len(cohorts.patients(part)) for part in cohorts.parts}
-    for _, there in groupby(planned, lambda station: (station.patients, station.seen)):
+    for _, there in groupby(planned, lambda point: (point.patients, point.seen)):
         if end is not None and time.monotonic() > end:
             say(f"the budget is used up: {len(results['points'])} of {len(planned)} points are measured")
             break
@@ -129,7 +129,7 @@ def ceiling_of(plan: Plan, seen: int, common: tuple[str, ...]) -> Reader:
     return replace(reader, arm=replace(reader.arm, settings=(*reader.arm.settings, f"optim.steps={steps}")))
 
 
-def measured(experiment: Experiment, place: Station, seed: int) -> dict[str, Any]:
+def measured(experiment: Experiment, place: CurvePoint, seed: int) -> dict[str, Any]:
     """Probe, pointing and retrieval on the test part, with intervals over its patients."""
     path = experiment.folder / "points" / f"{place.arm.key}.json"
     if not path.exists():

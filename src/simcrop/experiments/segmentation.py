@@ -70,16 +70,23 @@ def reproduce_segmentation(
     """
     settings = {"table": "segmentation", "plan": asdict(plan), "common": list(common)}
     open_folder(out, "reproduce", settings, resume, overwrite)
-    study = Study(out, plan, tuple(common))
+    experiment = SegmentationExperiment(out, plan, tuple(common))
     stations = [
-        Station("phantoms with reports", study.draw_reports, 60.0),
-        Station("phantoms with masks", study.draw_masks, 60.0),
+        Station("phantoms with reports", experiment.draw_reports, 60.0),
+        Station("phantoms with masks", experiment.draw_masks, 60.0),
     ]
     for seed in seeds:
-        stations.append(Station(f"pre-training, seed {seed}", partial(study.pretrain, seed), 400.0))
-        stations += [Station(f"{arm}, seed {seed}", partial(study.segment, arm, seed), 200.0) for arm in ARMS]
+        stations.append(Station(f"pre-training, seed {seed}", partial(experiment.pretrain, seed), 400.0))
+        stations += [
+            Station(f"{arm}, seed {seed}", partial(experiment.segment, arm, seed), 200.0) for arm in ARMS
+        ]
     run_stations(stations, out / "stations.json", say)
-    results = {"plan": asdict(plan), "common": list(common), "seeds": list(seeds), **study.compare(seeds)}
+    results = {
+        "plan": asdict(plan),
+        "common": list(common),
+        "seeds": list(seeds),
+        **experiment.compare(seeds),
+    }
     write_json(out / "results.json", results)
     write_texts(out, results)
     write_metrics(out, results)
@@ -87,7 +94,7 @@ def reproduce_segmentation(
 
 
 @dataclass(frozen=True)
-class Study:
+class SegmentationExperiment:
     """Where everything lies, and how each part of it is made."""
 
     folder: Path

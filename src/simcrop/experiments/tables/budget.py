@@ -37,7 +37,7 @@ OF_ONE_CALL = {
 
 
 @dataclass(frozen=True)
-class Study:
+class TableOrigin:
     """What the tables are of: the `command`, the `machines`, and whether on `phantoms` or on a user's cohorts."""
 
     command: str
@@ -62,7 +62,7 @@ class Given:
     pool: str = ""
 
 
-def read_study(table: str, places: Places) -> Study:
+def read_origin(table: str, places: Places) -> TableOrigin:
     """From the files that the experiment leaves; it runs on phantoms unless its settings name `data`. All tables share
     a folder, whose command is that of the first with another name.
     """
@@ -71,7 +71,7 @@ def read_study(table: str, places: Places) -> Study:
     machines = read_json(path)["machines"] if path.is_file() else [run.get("platform", "not recorded")]
     settings = run.get("settings", {})
     words = command_of(table, run.get("command", []), settings.get("seeds"))
-    return Study(" ".join(words) or "not recorded", tuple(machines), settings.get("data") is None)
+    return TableOrigin(" ".join(words) or "not recorded", tuple(machines), settings.get("data") is None)
 
 
 def command_of(table: str, begun: Sequence[str], seeds: int | None) -> list[str]:

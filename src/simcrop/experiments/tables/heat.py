@@ -18,7 +18,7 @@ from simcrop.data.volume import Volume
 from simcrop.evaluation.asking import Question, draw_questions, read_mask
 from simcrop.evaluation.truth import Truth
 from simcrop.experiments.tables.answers import NOT_FINISHED, NOT_YET
-from simcrop.experiments.tables.budget import Study as About
+from simcrop.experiments.tables.budget import TableOrigin
 from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.jobs import judged_split
 from simcrop.experiments.tables.notes import OWN_COHORTS, SYNTHETIC, TITLES
@@ -90,27 +90,27 @@ def write_heat(
     places: Places,
     missing: Mapping[str, str],
     failed: Mapping[Path, str],
-    about: About,
+    origin: TableOrigin,
 ) -> dict[str, Any]:
     """`OUT/fig4.html`, `.md`, `.csv`, `.json`, and the pictures in `OUT/fig4/`."""
     seed, dataset = seeds[0], columns[0].dataset
-    lead = SYNTHETIC if about.phantoms else OWN_COHORTS
-    lead = f"{lead} Command: {about.command}. Machine: {'; '.join(about.machines)}. Seed {seed}."
-    note = READING.format(seed=seed) if about.phantoms else REAL
+    lead = SYNTHETIC if origin.phantoms else OWN_COHORTS
+    lead = f"{lead} Command: {origin.command}. Machine: {'; '.join(origin.machines)}. Seed {seed}."
+    note = READING.format(seed=seed) if origin.phantoms else REAL
     page = Page(TITLES["fig4"], lead).section("How to read it", f"{note}\n\n{NOT_READABLE.format(4)}")
     lines = [f"# {TITLES['fig4']}", "", lead, "", note, "", NOT_READABLE.format(4), ""]
     found: list[dict[str, Any]] = []
     for row in rows:
         page.section(row.name)
         lines += [f"## {row.name}", ""]
-        reason = missing.get(dataset) or reason_of(row, seed, places, failed, about.phantoms)
-        asked = asked_of(places, row, seed, dataset) if about.phantoms and not reason else []
-        if about.phantoms and not reason and not asked:
+        reason = missing.get(dataset) or reason_of(row, seed, places, failed, origin.phantoms)
+        asked = asked_of(places, row, seed, dataset) if origin.phantoms and not reason else []
+        if origin.phantoms and not reason and not asked:
             reason = "no scan held out has a finding that another one lacks"
         if reason:
             page.table([[reason]], ["no picture"])
             lines += [f"No picture: {reason}.", ""]
-        elif about.phantoms:
+        elif origin.phantoms:
             for number, seen in enumerate(asked, 1):
                 page.picture(seen.pictures[0], seen.captions[0]).picture(seen.pictures[1], seen.captions[1])
                 lines += pictures_of(places, row, number, seen)
@@ -124,9 +124,9 @@ def write_heat(
                 found.append(fields_of_own(row, path))
     results = {
         "table": "fig4",
-        "phantoms": about.phantoms,
-        "command": about.command,
-        "machines": list(about.machines),
+        "phantoms": origin.phantoms,
+        "command": origin.command,
+        "machines": list(origin.machines),
         "seeds": [seed],
         "shown": found,
     }

@@ -5,7 +5,7 @@ No axes; per cent and points.
 
 from collections.abc import Sequence
 
-from simcrop.experiments.tables.budget import Study
+from simcrop.experiments.tables.budget import TableOrigin
 from simcrop.experiments.tables.cells import BEST, Cell, Judged, Lead, in_percent
 from simcrop.experiments.tables.rows import BEYOND
 from simcrop.metrics import Interval
@@ -61,15 +61,15 @@ REMEDY = "The row SimCroP + cross-image term has our remedy."
 WHY_DICE = "Fine-tuning changes every weight, which leaves little of where an encoder started."
 
 
-def caption_of(name: str, study: Study, seeds: Sequence[int], columns: Sequence[Judged]) -> str:
+def caption_of(name: str, origin: TableOrigin, seeds: Sequence[int], columns: Sequence[Judged]) -> str:
     """What the table is, of whom, and made by which command where."""
     metrics = dict.fromkeys(of.column.metric for of in columns)
     words = "; ".join(METRICS[metric] for metric in metrics if metric in METRICS)
     seeds_words = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))})"
     parts = [
-        SYNTHETIC if study.phantoms else OWN_COHORTS,
+        SYNTHETIC if origin.phantoms else OWN_COHORTS,
         f"{words[:1].upper()}{words[1:]}." if words else "",
-        f"Command: {study.command}. Machine: {'; '.join(study.machines)}. {seeds_words}.",
+        f"Command: {origin.command}. Machine: {'; '.join(origin.machines)}. {seeds_words}.",
     ]
     if not metrics.keys() - {"none"}:
         parts[1] = f"{TITLES[name]}."

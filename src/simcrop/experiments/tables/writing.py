@@ -12,10 +12,10 @@ from simcrop.experiments import scores
 from simcrop.experiments.extension_text import markdown
 from simcrop.experiments.tables.budget import (
     Given,
-    Study,
+    TableOrigin,
     equal_words,
     given_to,
-    read_study,
+    read_origin,
 )
 from simcrop.experiments.tables.cells import Judged, judge_column
 from simcrop.experiments.tables.columns import Column
@@ -89,16 +89,16 @@ def write_table(
     `missing`: by data set why it is not there and where to get it. `failed`: by the folder that it would have left why
     a job failed.
     """
-    study, given = read_study(name, places), given_to(rows, seeds, places)
+    origin, given = read_origin(name, places), given_to(rows, seeds, places)
     if name == "fig4":
-        return write_heat(rows, columns, seeds, places, missing, failed, study)
+        return write_heat(rows, columns, seeds, places, missing, failed, origin)
     published = read_published()
     judged = [
         judge_column(name, column, rows, seeds, places, missing, failed, published) for column in columns
     ]
-    parts = texts_of(name, study, seeds, judged, given)
+    parts = texts_of(name, origin, seeds, judged, given)
     drawn = drawn_of(name, rows, judged)
-    results = results_of(name, rows, judged, given, study, seeds, parts) | (drawn.fields if drawn else {})
+    results = results_of(name, rows, judged, given, origin, seeds, parts) | (drawn.fields if drawn else {})
     write_json(places.table(name, "json"), results)
     write_whole(places.table(name, "csv"), drawn.csv if drawn else csv_of(judged))
     told = Told(name, rows, judged, given, parts, drawn)
@@ -108,13 +108,13 @@ def write_table(
 
 
 def texts_of(
-    name: str, study: Study, seeds: Sequence[int], judged: Sequence[Judged], given: Sequence[Given]
+    name: str, origin: TableOrigin, seeds: Sequence[int], judged: Sequence[Judged], given: Sequence[Given]
 ) -> dict[str, list[str]]:
     """All words around the table, a list of paragraphs each."""
     won = winners(judged)
     printed = any(cell.paper is not None for of in judged for cell in of.cells)
     return {
-        "caption": [caption_of(name, study, seeds, judged)],
+        "caption": [caption_of(name, origin, seeds, judged)],
         "found": [*won, *(explanation(judged) if name != "fig3" else [])],
         "reading": [READING.format(draws=scores.DRAWS), PAPER if printed else NOT_READABLE.format(name[-1])],
         "open": [LEFT_OPEN, EXTENSION] if name == "table3" else [],
@@ -128,7 +128,7 @@ def results_of(
     rows: Sequence[Row],
     judged: Sequence[Judged],
     given: Sequence[Given],
-    study: Study,
+    origin: TableOrigin,
     seeds: Sequence[int],
     parts: Mapping[str, list[str]],
 ) -> dict[str, Any]:
@@ -136,9 +136,9 @@ def results_of(
     return {
         "table": name,
         "unit": "%",
-        "phantoms": study.phantoms,
-        "command": study.command,
-        "machines": list(study.machines),
+        "phantoms": origin.phantoms,
+        "command": origin.command,
+        "machines": list(origin.machines),
         "seeds": list(seeds),
         "draws": scores.DRAWS,
         "texts": dict(parts),
