@@ -34,11 +34,11 @@ class Compared(NamedTuple):
 
 
 def masked_patch_mse(
-    painted: Float[Tensor, "b n p"], target: Float[Tensor, "b n p"], hidden: Bool[Tensor, "b n"]
+    reconstruction: Float[Tensor, "b n p"], target: Float[Tensor, "b n p"], masked: Bool[Tensor, "b n"]
 ) -> Float[Tensor, ""]:
-    """Mean squared error over the voxels of masked patches (`hidden`); visible ones do not count (Eq. 1)."""
-    error = (painted - target).square().mean(-1)
-    return (error * hidden).sum() / hidden.sum().clamp(min=1)
+    """Mean squared error over the voxels of masked patches; visible ones do not count (Eq. 1)."""
+    error = (reconstruction - target).square().mean(-1)
+    return (error * masked).sum() / masked.sum().clamp(min=1)
 
 
 def normalized_patches(patches: Float[Tensor, "b n p"]) -> Float[Tensor, "b n p"]:
@@ -106,7 +106,7 @@ def nearest_patches_of(
 def info_nce(
     regions: Float[Tensor, "s d"],
     sentences: Float[Tensor, "s d"],
-    owner: Int[Tensor, " s"],
+    image_index: Int[Tensor, " s"],
     temperature: float = 0.07,
     l2: bool = True,
 ) -> Float[Tensor, ""]:
@@ -117,16 +117,16 @@ def info_nce(
     """
     if l2:
         regions, sentences = normalize(regions, dim=-1), normalize(sentences, dim=-1)
-    return paired_nce(products(regions, sentences, "i d, j d -> i j").float() / temperature, owner)
+    return paired_nce(products(regions, sentences, "i d, j d -> i j").float() / temperature, image_index)
 
 
-def paired_nce(logits: Float[Tensor, "s s"], owner: Int[Tensor, " s"]) -> Float[Tensor, ""]:
-    """Each row must find its own column among those of its owner, and each column its row: what `info_nce` makes of
+def paired_nce(logits: Float[Tensor, "s s"], image_index: Int[Tensor, " s"]) -> Float[Tensor, ""]:
+    """Each row must find its own column among those of its image, and each column its row: what `info_nce` makes of
     similarities divided by the temperature.
     """
-    same_report = owner[:, None] == owner[None, :]
+    same_report = image_index[:, None] == image_index[None, :]
     logits = logits.masked_fill(~same_report, float("-inf"))
-    target = torch.arange(len(owner), device=owner.device)
+    target = torch.arange(len(image_index), device=image_index.device)
     # A sentence alone in its report meets only itself and costs exactly 0 in both directions.
     cost = cross_entropy(logits, target, reduction="none") + cross_entropy(logits.T, target, reduction="none")
     size = same_report.sum(1)
