@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from simcrop.figures.bars import BAR_WIDTH, BARS, draw_histogram, draw_shares, edges_of
+from simcrop.figures.unit import draw_roc
 
 
 def bars(markup: str, kind: str) -> list[ElementTree.Element]:
@@ -35,6 +36,14 @@ def test_unusual_values_have_another_colour_and_heights_follow_counts() -> None:
 
 def test_nothing_to_show_is_said() -> None:
     assert "nothing to show" in draw_histogram("words", np.empty(0), "")
+
+
+@pytest.mark.parametrize("values", [np.empty(0), np.array([1.0, 2.0])])
+def test_names_are_escaped_once(values: np.ndarray) -> None:
+    drawn = draw_histogram("A & B", values, "")
+    assert "A & B" in {text.text for text in ElementTree.fromstring(drawn).iter("text")}
+    drawn = draw_roc("A & B", np.array([[0.1, 0.9]]), np.array([0.0, 1.0]), 1.0)
+    assert "A & B" in {text.text for text in ElementTree.fromstring(drawn).iter("text")}
 
 
 def test_share_bars_are_on_one_scale_and_names_are_escaped() -> None:

@@ -25,3 +25,7 @@ def test_longest_name_has_room(name: str) -> None:
     end = float(re.findall(rf'x="([\d.]+)"[^>]*>{name}<', svg)[0])
     assert end >= LETTER * len(name)
     assert end < float(re.findall(r'<rect x="([\d.]+)"', svg)[0])
+
+
+def test_no_name_is_said_and_no_chart() -> None:
+    assert draw_intervals({}, ["AUROC"]) == "<p>nothing to show</p>"

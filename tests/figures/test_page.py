@@ -89,6 +89,12 @@ def test_values_are_written_for_readers() -> None:
     assert [written(v) for v in values] == ["2\u202f744", "−3", "0.1235", "2.5", "12", "yes", "–", "–", "x"]
 
 
+def test_large_numbers_are_written_with_thin_spaces_whatever_their_type() -> None:
+    values = [12345.6, -1024.0, np.float32(999.97), 47149, 0.00012, 3.5e14, float("inf")]
+    expected = ["12\u202f346", "−1\u202f024", "1\u202f000", "47\u202f149", "0.00012", "3.5e+14", "inf"]
+    assert [written(v) for v in values] == expected
+
+
 def test_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     goal = tmp_path / "report.html"
     Page("old").write(goal)

@@ -26,7 +26,7 @@ def draw_histogram(
     `whole`: the values are counts themselves, and no bar may stand for a part of one.
     """
     if not len(values):
-        return panel(HEIGHT, html.escape(name), words(LEFT, HEIGHT / 2, "nothing to show", "note"), "")
+        return panel(HEIGHT, name, words(LEFT, HEIGHT / 2, "nothing to show", "note"), "")
     edges = edges_of(values, whole)
     counts = np.histogram(values, edges)[0]
     frame = Frame(HEIGHT, (float(edges[0]), float(edges[-1])), (0.0, float(counts.max())))
@@ -37,7 +37,7 @@ def draw_histogram(
             draw_zone(frame, *usual) + body + draw_bars(frame, edges, np.histogram(outside, edges)[0], "odd")
         )
     middle = f"median {np.median(values):.3g} {html.escape(unit)}".rstrip()
-    return panel(HEIGHT, html.escape(name), body, middle)
+    return panel(HEIGHT, name, body, middle)
 
 
 def side_by_side(panels: Sequence[str]) -> str:

@@ -28,6 +28,8 @@ def draw_intervals(
     rows: Mapping[str, Sequence[Bar | None]], series: Sequence[str], chance: float = 0.5
 ) -> str:
     """One SVG; a bar for each of `series` at each name, None where there is no figure; a line where chance lies."""
+    if not rows:
+        return "<p>nothing to show</p>"
     parts, top, left = [], GAP, name_width(rows)
     height = sum(BAR * len(bars) + GAP for bars in rows.values()) + 2 * GAP
     for tick in TICKS:
@@ -56,7 +58,7 @@ def draw_intervals(
 
 def name_width(names: Iterable[str]) -> int:
     """Room for the longest name."""
-    return max(NAME_WIDTH, *(round(LETTER * len(name)) + 20 for name in names))
+    return max([NAME_WIDTH, *(round(LETTER * len(name)) + 20 for name in names)])
 
 
 def draw_bar(left: Number, top: Number, bar: Bar | None, colour: str) -> str:

@@ -17,6 +17,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 WIDE = 1.8  # wider than tall by this factor: on a phone the picture scrolls sideways instead of shrinking
 FEWEST_LINKS = 3
+TOO_LONG = 1e12  # to be written out
 
 
 class Page:
@@ -137,7 +138,9 @@ def is_numeric(values: Sequence[object]) -> bool:
 
 
 def written(value: object) -> str:
-    """A value as a reader wants it: four digits, thin spaces between thousands, a real minus, a dash for nothing."""
+    """A value as a reader wants it: four digits or all whole ones, thin spaces between thousands, a real minus, a dash
+    for nothing.
+    """
     if value is None or value != value:
         return "–"
     if isinstance(value, bool):
@@ -145,8 +148,16 @@ def written(value: object) -> str:
     if isinstance(value, Integral):
         return f"{int(value):,}".replace(",", "\u202f").replace("-", "−")
     if isinstance(value, Real):
-        return f"{float(value):.4g}".replace("-", "−")
+        return of_four_digits(float(value)).replace("-", "−")
     return str(value)
+
+
+def of_four_digits(value: float) -> str:
+    """From a thousand on whole, as long as a reader can count its digits."""
+    short = f"{value:.4g}"
+    if 1000 <= abs(float(short)) < TOO_LONG:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return short
 
 
 def png_size(png: bytes) -> tuple[int, int]:

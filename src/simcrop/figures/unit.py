@@ -1,10 +1,8 @@
 """Panels of two shares from 0 to 1: receiver operating curve, precision over recall, stated over true frequency.
 
-Axes: k repetition, s scan; shares to the right and upwards. SVG that takes its colours from the page; names are
-escaped here.
+Axes: k repetition, s scan; shares to the right and upwards. SVG that takes its colours from the page; `panel`
+escapes names.
 """
-
-import html
 
 import numpy as np
 
@@ -59,7 +57,7 @@ def draw_calibration(name: str, scores: np.ndarray, truth: np.ndarray, value: fl
 
 def unit_panel(name: str, body: str, value: str, across: str) -> str:
     """A square field from 0 to 1."""
-    return panel(HEIGHT, html.escape(name), unit_axes(across) + body, value)
+    return panel(HEIGHT, name, unit_axes(across) + body, value)
 
 
 def unit_axes(across: str) -> str:
