@@ -4,6 +4,7 @@ Axes: x right, y front, z up (RAS+); places in mm.
 """
 
 import gzip
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from simcrop.data.ingest import ingest
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import open_cohort
 from simcrop.errors import SimcropError
@@ -144,6 +146,42 @@ def test_folder_of_scans_is_shown_with_its_table_of_reports(raw: Path, viewing: 
     maps = shown.client.post(f"/api/studies/{found[0]['key']}/maps", json={"sentences": ["A nodule."]})
     assert maps.status_code == 409
     assert maps.json()["reason"] == "no-model"
+
+
+@pytest.mark.parametrize("what", ["cohort", "scans", "scan"])
+def test_name_that_is_no_text_is_shown_all_the_same(
+    what: str,
+    cohort: Path,
+    raw: Path,
+    viewing: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named = tmp_path / os.fsdecode(b"M\xfcller")
+    shutil.copytree(cohort if what == "cohort" else raw, named / "in")
+    shutil.copy(raw / "ct0.nii.gz", f"{named}.nii.gz")
+    monkeypatch.chdir(named)
+    places = {"cohort": Path("in"), "scans": named, "scan": Path(f"{named}.nii.gz")}
+    client = viewing(places[what]).client
+    answer = client.get("/api/about")
+    assert answer.status_code == 200
+    assert "M\\udcfcller" in answer.json()["name"]
+    assert client.post("/api/search", json={}).status_code == 200
+
+
+def test_guessed_sides_and_sizes_are_said_of_a_cohorts_scan_as_of_a_file(
+    viewing: Callable[..., Any], scan: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "raw").mkdir()
+    np.savez(tmp_path / "raw" / "ct.npz", ct=scan(3).transpose(2, 1, 0))
+    ingest(tmp_path / "raw", "folder", tmp_path / "cohort", (2.0, 2.5, 4.0))
+    notes = []
+    for place in ("raw", "cohort"):
+        shown = viewing(tmp_path / place)
+        study = shown.client.get(f"/api/studies/{shown.key()}").json()
+        notes.append({note for note in study["notes"] if note.startswith("guessed")})
+    assert any("guessed axes" in note for note in notes[0])
+    assert notes[0] == notes[1]
 
 
 def test_single_scan_is_shown_with_its_report(raw: Path, viewing: Callable[..., Any], tmp_path: Path) -> None:

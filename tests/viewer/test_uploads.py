@@ -271,5 +271,19 @@ def test_mask_beside_a_scan_below_the_root_is_shown_if_it_lies_there_itself(
     made.view.stop()
 
 
+def test_listed_scan_that_is_opened_by_its_path_is_listed_once_and_stays(
+    raw: Path, viewing: Callable[..., Any]
+) -> None:
+    made = viewing(raw, root=raw, uploads=1)
+    key = made.key("ct1")
+    for name in ("ct1", "ct2"):  # the second one makes room, if it needs any
+        assert made.done("/api/open", json={"path": f"{name}.nii.gz"})["result"]["key"] == made.key(name)
+    assert made.client.post("/api/search", json={}).json()["total"] == 4
+    study = made.client.get(f"/api/studies/{key}")
+    assert study.status_code == 200
+    assert study.json()["sentences"], "the table's report"
+    made.view.stop()
+
+
 def test_nothing_is_opened_without_a_root(viewer: Any) -> None:
     assert viewer.client.post("/api/open", json={"path": "x"}).status_code == 404

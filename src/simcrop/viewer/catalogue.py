@@ -15,7 +15,7 @@ from simcrop.data.ingest.mask import Mask
 from simcrop.data.report import Report, sentences
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
-from simcrop.errors import SimcropError
+from simcrop.errors import SimcropError, printable
 from simcrop.files.digest import digest_of_files
 from simcrop.viewer.refusals import not_found
 
@@ -77,10 +77,11 @@ class Catalogue:
     """All studies in their order, and what was uploaded, newest first. Uploads come and go while others search."""
 
     def __init__(self, kind: str, name: str, entries: Iterable[Entry]) -> None:
-        self.kind, self.name, self.lock = kind, name, Lock()
+        self.kind, self.name, self.lock = kind, printable(name), Lock()
         self.fixed = tuple(entries)
         self.added: tuple[Entry, ...] = ()
         self.by_key = {entry.key: entry for entry in self.fixed}
+        self.listed = frozenset(self.by_key)
         self.rows = lru_cache(64)(self.rows_with)
 
     def __len__(self) -> int:
@@ -104,7 +105,9 @@ class Catalogue:
         return self.fixed[row]
 
     def add(self, entry: Entry, most: int) -> tuple[Entry, ...]:
-        """Remember it; those that are forgotten for it, the oldest."""
+        """Remember it; those that are forgotten for it, the oldest. One that is listed anyhow stays what it is."""
+        if entry.key in self.listed:
+            return ()
         with self.lock:
             kept = [entry, *(old for old in self.added if old.key != entry.key)]
             again = [old for old in self.added if old.key == entry.key and old.path != entry.path]

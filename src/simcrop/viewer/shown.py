@@ -11,6 +11,7 @@ import numpy as np
 
 from simcrop.data.guess import shown as shown_note
 from simcrop.data.ingest.mask import labels_on
+from simcrop.data.quality.notes import guesses
 from simcrop.data.readers import read_volume
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.store.findings import read_findings
@@ -88,12 +89,18 @@ class Scans:
             return self.study(entry).volume() if entry.path is None else read_volume(entry.path)
 
     def grid(self, entry: Entry) -> Grid:
-        """Known of a cohort by its index; a file has to be read."""
+        """Known of a cohort by its index and its ledger; a file has to be read."""
         if entry.path is None:
-            study = self.study(entry)
-            return self.laid_out(study.shape, study.affine, ())
+            return self.grids.get(entry.key, lambda: self.stored_grid(entry))
         known = self.grids.find(entry.key)
         return known if known is not None else self.shown(entry).grid
+
+    def stored_grid(self, entry: Entry) -> Grid:
+        """With what was guessed when it was ingested: nobody may take those sides and mm for measured ones."""
+        assert self.cohort is not None
+        assert entry.row is not None
+        study = self.study(entry)
+        return self.laid_out(study.shape, study.affine, guesses(self.cohort, entry.row))
 
     def shown(self, entry: Entry) -> Shown:
         return self.kept.get(entry.key, lambda: self.made(entry))

@@ -4,7 +4,9 @@ No axes or units. A note is cut at its first colon, behind which headers are quo
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import polars as pl
 
 from simcrop.data.guess import is_guess, shown
 from simcrop.data.quality.facts import without_places
@@ -39,3 +41,10 @@ def noted(cohort: Cohort) -> list[Noted]:
                 found.setdefault(note, []).append(id)
     notes = [Noted(note, tuple(ids)) for note, ids in found.items()]
     return sorted(notes, key=lambda note: (not note.guessed, -len(note.ids), note.sentence))
+
+
+def guesses(cohort: Cohort, row: int) -> tuple[str, ...]:
+    """What a reader guessed of the study in this row of the index."""
+    one = cohort.keep([row])
+    own = cohort.ledger.filter(pl.col("id") == one.index["id"][0])
+    return tuple(note.sentence for note in noted(replace(one, ledger=own)) if note.guessed)
