@@ -20,10 +20,10 @@ TOKEN = "a-long-enough-token"
 OURS = "127.0.0.1:8765"
 
 
-@pytest.fixture(scope="module")
-def closed(cohort: Path, viewing: Callable[..., Any]) -> Iterator[Any]:
-    """A viewer that asks for a token."""
-    made = viewing(cohort, host="0.0.0.0", token=TOKEN)
+@pytest.fixture(scope="module", params=["0.0.0.0", "127.0.0.1"])
+def closed(cohort: Path, viewing: Callable[..., Any], request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A viewer that asks for a token, of other machines or of other accounts of this one."""
+    made = viewing(cohort, host=request.param, token=TOKEN)
     yield made
     made.view.stop()
 

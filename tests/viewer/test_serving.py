@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE
@@ -25,6 +25,7 @@ import uvicorn
 
 from simcrop.viewer.guards import Door
 from simcrop.viewer.limits import Limits
+from simcrop.viewer.own_folder import own_folder
 from simcrop.viewer.serve import Wanted, configured, listen, run
 
 LIMITS = replace(Limits(), headers_s=0.6, silence_s=0.6, body_s=1.2, connections=40)
@@ -178,28 +179,49 @@ def test_fault_is_told_by_its_place_and_not_by_its_words(
     made.view.stop()
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_uploads_are_gone_when_it_is_ended(raw: Path, tmp_path: Path, how: signal.Signals) -> None:
+@contextmanager
+def started(raw: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The command as a process of its own, and its port."""
     command = [sys.executable, "-m", "simcrop", "view", str(raw / "ct0.nii.gz"), "--port", "0", "--no-open"]
-    told = {**os.environ, "TMPDIR": str(tmp_path), "MPLCONFIGDIR": str(raw.parent)}
+    told = {**os.environ, "TMPDIR": str(temporary), "MPLCONFIGDIR": str(raw.parent)}
     with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=told) as server:
         try:
             assert server.stdout is not None
-            at = int(server.stdout.readline().split("127.0.0.1:")[1].split("/")[0])
-            form = b'--b\r\nContent-Disposition: form-data; filename="a.nii"\r\n\r\nhalf'
-            kind = "Content-Type: multipart/form-data; boundary=b"
-            with closing(connected(at, head(at, "/api/uploads", kind, "Content-Length: 9999") + form)):
-                until = time.monotonic() + 20
-                while not list(tmp_path.glob("simcrop-view-*/upload-*")):
-                    assert time.monotonic() < until
-                    time.sleep(0.05)
-                server.send_signal(how)
-                assert server.wait(30) == 0
+            yield server, int(server.stdout.readline().split("127.0.0.1:")[1].split("/")[0])
         finally:
             server.kill()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_uploads_are_gone_when_it_is_ended(raw: Path, tmp_path: Path, how: signal.Signals) -> None:
+    with started(raw, tmp_path) as (server, at):
+        form = b'--b\r\nContent-Disposition: form-data; filename="a.nii"\r\n\r\nhalf'
+        kind = "Content-Type: multipart/form-data; boundary=b"
+        with closing(connected(at, head(at, "/api/uploads", kind, "Content-Length: 9999") + form)):
+            until = time.monotonic() + 20
+            while not list(tmp_path.glob("simcrop-view-*/upload-*")):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            server.send_signal(how)
+            assert server.wait(30) == 0
         assert server.stderr is not None
         assert server.stderr.read() == ""
     assert list(tmp_path.glob("simcrop-view-*")) == []
+
+
+def test_what_a_killed_viewer_left_is_removed_by_the_next_and_nothing_else(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with started(raw, tmp_path) as (server, _):
+        (killed,) = tmp_path.glob("simcrop-view-*")
+        server.kill()
+        server.wait(30)
+    (killed / "upload-1").mkdir()
+    (killed / "upload-1" / "000001.nii").touch()
+    (tmp_path / "simcrop-view-pictures").mkdir()  # of a person
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with own_folder() as first, own_folder() as second:
+        assert set(tmp_path.iterdir()) == {first, second, tmp_path / "simcrop-view-pictures"}
 
 
 def test_page_that_was_not_built_is_told_of(

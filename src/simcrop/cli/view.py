@@ -26,7 +26,7 @@ def view(
         typer.Option(
             envvar="SIMCROP_VIEW_TOKEN",
             show_envvar=True,
-            help="What a browser must know, 16 characters or more.",
+            help="What a browser must know, 16 characters or more; on loopback it keeps other accounts out.",
         ),
     ] = None,
     root: Annotated[

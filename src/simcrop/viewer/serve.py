@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import NoReturn
 
@@ -22,6 +21,7 @@ from simcrop.errors import SimcropError
 from simcrop.viewer.app import BUNDLE, application
 from simcrop.viewer.guards import LOOPBACK, Door
 from simcrop.viewer.limits import Limits
+from simcrop.viewer.own_folder import own_folder
 from simcrop.viewer.protocol import protocol_with
 from simcrop.viewer.view import View, open_view
 
@@ -63,9 +63,9 @@ def view(wanted: Wanted, say: Callable[[str], None], limits: Limits = Limits()) 
     with (
         ending(),
         listen(wanted.host, wanted.port) as listening,
-        TemporaryDirectory(prefix="simcrop-view-", ignore_cleanup_errors=True) as folder,
+        own_folder() as folder,
     ):
-        opened = open_view(wanted.place, wanted.model, wanted.report, Path(folder), wanted.root, limits)
+        opened = open_view(wanted.place, wanted.model, wanted.report, folder, wanted.root, limits)
         try:
             run(opened, wanted, listening, say, limits)
         finally:
