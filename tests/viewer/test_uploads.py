@@ -5,7 +5,6 @@ Sizes in bytes.
 
 import gzip
 import io
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -14,18 +13,18 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 ASKED = {"sentences": ["There is a nodule."]}
 
 
 @pytest.fixture(scope="module")
-def open_door(cohort: Path, model: Path, raw: Path, viewing: Callable[..., Any]) -> Iterator[Any]:
+def open_door(cohort: Path, model: Path, viewing: Callable[..., Any]) -> Iterator[Any]:
     """A viewer with small bounds: 2 MB come in, 8 MB when unpacked."""
     made = viewing(
         cohort,
         model,
-        root=raw,
         upload=2_000_000,
         upload_files=30,
         inflated=8_000_000,
@@ -90,6 +89,36 @@ def test_dicom_series_becomes_a_study_and_goes_out_as_dicom(
     assert made["state"] == "done", made
     archive = zipfile.ZipFile(io.BytesIO(open_door.client.get(made["result"]["file"]).content))
     assert set(archive.namelist()) == {"maps.pm.dcm", "regions.seg.dcm", "report.sr.dcm"}
+
+
+def test_regions_go_out_as_dicom_at_the_threshold_of_each_sentence(
+    open_door: Any, slices: list[bytes]
+) -> None:
+    pytest.importorskip("highdicom")
+    ended = taken(open_door, *((f"{i}", content) for i, content in enumerate(slices)))
+    path = f"/api/studies/{ended['result']['key']}"
+    asked = {"sentences": ["There is a nodule.", "No effusion."], "format": "dicom"}
+
+    def marked(thresholds: list[float | None] | None) -> list[int]:
+        """Voxels of each sentence's region."""
+        made = open_door.done(f"{path}/export", json={**asked, "thresholds": thresholds})
+        archive = zipfile.ZipFile(io.BytesIO(open_door.client.get(made["result"]["file"]).content))
+        file = pydicom.dcmread(io.BytesIO(archive.read("regions.seg.dcm")))
+        whose = [
+            frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+            for frame in file.PerFrameFunctionalGroupsSequence
+        ]
+        frames = file.pixel_array.reshape(len(whose), -1).sum(1)
+        return [int(frames[np.array(whose) == number].sum()) for number in (1, 2)]
+
+    own = marked(None)
+    assert marked([None, None]) == own
+    first, second = marked([-1.0, None])
+    assert (first > own[0], second) == (True, own[1])
+    first, second = marked([None, -1.0])
+    assert (first, second > own[1]) == (own[0], True)
+    wrong = open_door.client.post(f"{path}/export", json={**asked, "thresholds": [0.1]})
+    assert (wrong.status_code, wrong.json()["reason"]) == (422, "bad-setting")
 
 
 def test_similar_studies_of_an_upload(open_door: Any, raw: Path) -> None:
@@ -231,59 +260,3 @@ def test_oldest_upload_makes_room(open_door: Any, raw: Path) -> None:
     assert len(left(open_door)) == 2
     assert open_door.client.get(f"/api/studies/{keys[0]}").status_code == 404
     assert open_door.client.get(f"/api/studies/{keys[2]}").status_code == 200
-
-
-def test_scan_below_the_root_is_opened_and_nothing_else(open_door: Any, raw: Path) -> None:
-    ended = open_door.done("/api/open", json={"path": "ct2.nii.gz"})
-    assert open_door.client.get(f"/api/studies/{ended['result']['key']}").json()["name"] == "ct2"
-    outside = raw.parent / "outside.nii.gz"
-    outside.write_bytes((raw / "ct0.nii.gz").read_bytes())
-    sentences = set()
-    for path in (
-        "../outside.nii.gz",
-        str(outside),
-        "nothing.nii.gz",
-        "/etc/passwd",
-        "a\0b",
-        "reports.csv",
-        ".",
-    ):
-        ended = open_door.done("/api/open", json={"path": path})
-        assert ended["error"]["reason"] == "no-scan", path
-        sentences.add(ended["error"]["sentence"])
-    assert len(sentences) == 1  # nobody learns what lies elsewhere
-
-
-@pytest.mark.parametrize("inside", [True, False])
-def test_mask_beside_a_scan_below_the_root_is_shown_if_it_lies_there_itself(
-    cohort: Path, raw: Path, viewing: Callable[..., Any], tmp_path: Path, inside: bool
-) -> None:
-    root = tmp_path / "root"
-    root.mkdir()
-    shutil.copy(raw / "ct0.nii.gz", root)
-    real = (root if inside else tmp_path) / "labels" / "kept.nii.gz"
-    real.parent.mkdir()
-    shutil.copy(raw / "ct0_mask.nii.gz", real)
-    (root / "ct0_mask.nii.gz").symlink_to(real)
-    made = viewing(cohort, root=root)
-    key = made.done("/api/open", json={"path": "ct0.nii.gz"})["result"]["key"]
-    assert (made.client.get(f"/api/studies/{key}").json()["truth"] is not None) == inside
-    made.view.stop()
-
-
-def test_listed_scan_that_is_opened_by_its_path_is_listed_once_and_stays(
-    raw: Path, viewing: Callable[..., Any]
-) -> None:
-    made = viewing(raw, root=raw, uploads=1)
-    key = made.key("ct1")
-    for name in ("ct1", "ct2"):  # the second one makes room, if it needs any
-        assert made.done("/api/open", json={"path": f"{name}.nii.gz"})["result"]["key"] == made.key(name)
-    assert made.client.post("/api/search", json={}).json()["total"] == 4
-    study = made.client.get(f"/api/studies/{key}")
-    assert study.status_code == 200
-    assert study.json()["sentences"], "the table's report"
-    made.view.stop()
-
-
-def test_nothing_is_opened_without_a_root(viewer: Any) -> None:
-    assert viewer.client.post("/api/open", json={"path": "x"}).status_code == 404

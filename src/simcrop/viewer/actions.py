@@ -90,6 +90,8 @@ async def export_maps(request: Request) -> Response:
     view = view_of(request)
     asked = await body_of(request, bodies.Exported)
     entry, sight, texts = view.catalogue.entry(request.path_params["key"]), view.seeing, tidy(asked.sentences)
+    if asked.thresholds is not None and len(asked.thresholds) != len(texts):
+        raise SimcropError("bad-setting", "thresholds: expected one for each sentence")
     _ = sight.model.reader
     return begun(view.slow.put(partial(export, view, sight, entry, texts, asked)))
 

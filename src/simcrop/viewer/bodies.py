@@ -9,9 +9,12 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from simcrop.settings import Settings
 
+MOST = 64  # sentences at once
+
 Words = Annotated[str, StringConstraints(max_length=500)]
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"\S")]
-Sentences = Annotated[list[Sentence], Field(min_length=1, max_length=64)]
+Sentences = Annotated[list[Sentence], Field(min_length=1, max_length=MOST)]
+Threshold = Annotated[float, Field(ge=-1, le=1)]
 TopK = Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] | None
 Fine = Literal[1, 8]
 
@@ -38,8 +41,10 @@ class Asked(Body):
 
 
 class Exported(Asked):
+    """`thresholds`: one for each sentence, null where it is the map's own."""
+
     format: Literal["nifti", "dicom"] = "nifti"
-    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+    thresholds: Annotated[list[Threshold | None], Field(max_length=MOST)] | None = None
 
 
 class Alike(Body):

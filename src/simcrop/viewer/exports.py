@@ -46,7 +46,7 @@ def export(
 
 
 def write(out: Path, sight: Sight, entry: Entry, sentences: list[str], asked: Exported, job: Job) -> None:
-    options = Asked(asked.top_k, asked.fine, threshold=asked.threshold)
+    options = Asked(asked.top_k, asked.fine)
     started = time.perf_counter()
     maps = sight.look_for(entry, sentences, asked.top_k, asked.fine)
     volume = sight.scans.volume(entry)
@@ -55,7 +55,7 @@ def write(out: Path, sight: Sight, entry: Entry, sentences: list[str], asked: Ex
     if asked.format == "dicom":
         if entry.path is None or not is_series(entry.path):
             raise SimcropError("not-dicom", "results in DICOM are made of scans that were read from DICOM")
-        notes = write_dicom(out, entry.path, volume, sentences, maps, options, sight.digest)
+        notes = write_dicom(out, entry.path, volume, sentences, maps, options, sight.digest, asked.thresholds)
         if notes:
             raise SimcropError("not-dicom", notes[0])
         return

@@ -37,7 +37,7 @@ async def about(request: Request) -> Response:
             shelf.labels,
             None if view.sight is None else about_model(view.sight),
             can,
-            replies.Bounds(limits.upload, limits.upload_files, 64),
+            replies.Bounds(limits.upload, limits.upload_files, bodies.MOST),
             simcrop.__version__,
         )
     )

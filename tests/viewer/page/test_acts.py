@@ -14,7 +14,18 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.tasks.conftest import save_dicom, with_ids
-from tests.viewer.page.acts import AMBER, RIGHT_WORDS, choose, coloured, expect, opened, picture, place, ready
+from tests.viewer.page.acts import (
+    AMBER,
+    LEFT_WORDS,
+    RIGHT_WORDS,
+    choose,
+    coloured,
+    expect,
+    opened,
+    picture,
+    place,
+    ready,
+)
 from tests.viewer.page.conftest import RIGHT, chest
 
 pytestmark = pytest.mark.limit(240)
@@ -111,8 +122,15 @@ def test_pictures_and_maps_are_exported(open_page: Callable[..., Any]) -> None:
         page.locator("#export-png").click()
     saved = np.array(Image.open(png.value.path()).convert("RGB")).astype(int)
     assert len(coloured(saved, AMBER)) > 60
-    with page.expect_download() as nifti:
+    page.keyboard.press("Escape")
+    choose(page, LEFT_WORDS, beside=True)
+    page.keyboard.press("]")
+    page.keyboard.press("x")
+    with page.expect_download() as nifti, page.expect_request("**/export") as asked:
         page.locator("#export-nifti").click()
+    own, moved = asked.value.post_data_json["thresholds"]
+    assert own is None, "the map's own"
+    assert 0 < moved < 1
     assert nifti.value.suggested_filename.endswith(".zip")
 
 

@@ -54,27 +54,37 @@ def seek(
     return looked.look_for(sentences, asked.top_k, asked.fine, texts)
 
 
-def least_of(heat: Heat, asked: Asked) -> float:
+def least_of(heat: Heat, threshold: float | None) -> float:
     """From which similarity on a voxel is of the region."""
-    return float(heat.scores[-1]) if asked.threshold is None else asked.threshold
+    return float(heat.scores[-1]) if threshold is None else threshold
 
 
 def write_dicom(
-    out: Path, scan: Path, volume: Volume, sentences: Sequence[str], maps: HeatMaps, asked: Asked, digest: str
+    out: Path,
+    scan: Path,
+    volume: Volume,
+    sentences: Sequence[str],
+    maps: HeatMaps,
+    asked: Asked,
+    digest: str,
+    thresholds: Sequence[float | None] | None = None,
 ) -> list[str]:
-    """Of a DICOM series its results in DICOM, all of them or none; the note that says why there are none."""
+    """Of a DICOM series its results in DICOM, all of them or none; the note that says why there are none.
+    `thresholds`: one for each sentence, where `asked` has none for all.
+    """
     if not is_series(scan):
         return []
+    thresholds = [asked.threshold] * len(sentences) if thresholds is None else thresholds
     sought = [
         Sought(
             sentence,
             mark_of(sentence),
             partial(maps.map, i),
-            least_of(heat, asked),
+            least_of(heat, threshold),
             float(heat.scores[0]),
             heat.boxes_mm[0],
         )
-        for i, (sentence, heat) in enumerate(zip(sentences, maps, strict=True))
+        for i, (sentence, heat, threshold) in enumerate(zip(sentences, maps, thresholds, strict=True))
     ]
     written = list[Path]()
     try:

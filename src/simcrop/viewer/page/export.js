@@ -17,10 +17,9 @@ export function startExport({ can }, now) {
         format,
         fine,
         top_k: null,
-        threshold:
-          layers.length === 1 && layers[0].threshold !== layers[0].sentence.answer.threshold
-            ? layers[0].threshold
-            : null,
+        thresholds: layers.map(({ threshold, sentence }) =>
+          threshold === sentence.answer.threshold ? null : threshold,
+        ),
       };
       const result = await work.run("writing", async () => (await api.exported(key, asked)).job);
       return result && save(result.file, `simcrop-${format}.zip`);

@@ -1,0 +1,71 @@
+"""Scans below the folder that `--root` names, opened by their path: those, and nothing that lies elsewhere.
+
+No axes or units.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_scan_below_the_root_is_opened_and_nothing_else(
+    cohort: Path, raw: Path, viewing: Callable[..., Any]
+) -> None:
+    open_door = viewing(cohort, root=raw)
+    ended = open_door.done("/api/open", json={"path": "ct2.nii.gz"})
+    assert open_door.client.get(f"/api/studies/{ended['result']['key']}").json()["name"] == "ct2"
+    outside = raw.parent / "outside.nii.gz"
+    outside.write_bytes((raw / "ct0.nii.gz").read_bytes())
+    sentences = set()
+    for path in (
+        "../outside.nii.gz",
+        str(outside),
+        "nothing.nii.gz",
+        "/etc/passwd",
+        "a\0b",
+        "reports.csv",
+        ".",
+    ):
+        ended = open_door.done("/api/open", json={"path": path})
+        assert ended["error"]["reason"] == "no-scan", path
+        sentences.add(ended["error"]["sentence"])
+    assert len(sentences) == 1  # nobody learns what lies elsewhere
+    open_door.view.stop()
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_mask_beside_a_scan_below_the_root_is_shown_if_it_lies_there_itself(
+    cohort: Path, raw: Path, viewing: Callable[..., Any], tmp_path: Path, inside: bool
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copy(raw / "ct0.nii.gz", root)
+    real = (root if inside else tmp_path) / "labels" / "kept.nii.gz"
+    real.parent.mkdir()
+    shutil.copy(raw / "ct0_mask.nii.gz", real)
+    (root / "ct0_mask.nii.gz").symlink_to(real)
+    made = viewing(cohort, root=root)
+    key = made.done("/api/open", json={"path": "ct0.nii.gz"})["result"]["key"]
+    assert (made.client.get(f"/api/studies/{key}").json()["truth"] is not None) == inside
+    made.view.stop()
+
+
+def test_listed_scan_that_is_opened_by_its_path_is_listed_once_and_stays(
+    raw: Path, viewing: Callable[..., Any]
+) -> None:
+    made = viewing(raw, root=raw, uploads=1)
+    key = made.key("ct1")
+    for name in ("ct1", "ct2"):  # the second one makes room, if it needs any
+        assert made.done("/api/open", json={"path": f"{name}.nii.gz"})["result"]["key"] == made.key(name)
+    assert made.client.post("/api/search", json={}).json()["total"] == 4
+    study = made.client.get(f"/api/studies/{key}")
+    assert study.status_code == 200
+    assert study.json()["sentences"], "the table's report"
+    made.view.stop()
+
+
+def test_nothing_is_opened_without_a_root(viewer: Any) -> None:
+    assert viewer.client.post("/api/open", json={"path": "x"}).status_code == 404
