@@ -141,6 +141,27 @@ def test_the_wheel_moves_and_zooms_and_the_right_button_changes_the_window(
     expect(page.locator("#window-bone")).to_be_checked()
 
 
+@pytest.mark.parametrize("view", ["axial", "coronal", "sagittal"])
+def test_arrows_move_the_crosshair_where_they_point(view: str, open_page: Callable[..., Any]) -> None:
+    page = opened(open_page(f"#view={view}"))
+    page.locator("#canvas").focus()
+
+    def cross() -> np.ndarray:
+        """Row and column of the lines."""
+        shown = picture(page)
+        line = (shown[..., 2] > 180) & (shown[..., 2] - shown[..., 0] > 60)
+        return np.array([line.sum(1).argmax(), line.sum(0).argmax()])
+
+    for arrow, way in {"Up": (-1, 0), "Left": (0, -1), "Down": (1, 0), "Right": (0, 1)}.items():
+        before = cross()
+        for _ in range(3):
+            page.keyboard.press(f"Arrow{arrow}")
+        assert np.sign(cross() - before).tolist() == list(way), arrow
+    number = int(page.locator("#slice").input_value())
+    page.keyboard.press("PageUp")
+    expect(page.locator("#slice")).to_have_value(str(number + 1))
+
+
 def test_two_fingers_make_it_larger(open_page: Callable[..., Any]) -> None:
     page = opened(open_page())
     box = page.locator("#canvas").bounding_box()

@@ -197,7 +197,7 @@ function acts({ session, scan, layers, truth, controls, similar, finer }) {
     free: () => controls.window("free"),
     view: () => controls.nextView(),
     zoom: whenOpen((factor) => scan.zoom(factor)),
-    step: whenOpen((...by) => scan.step(...by)),
+    step: whenOpen((right, up) => scan.stepOnScreen(right, up)),
     slice: whenOpen((by) => scan.setSlice(scan.slice.number + by)),
     upload: () => byId("upload").showModal(),
     export: () => {

@@ -78,8 +78,8 @@ NAMES.set("=", "stronger");
 const TYPED = "input:not([type=range]):not([type=radio]), textarea, select";
 
 /**
- * Calls `acts[name]()` for keys; `acts.hidden(yes)` while H is held; `acts.step(x, y, z)` and
- * `acts.zoom(factor)` on the scan.
+ * Calls `acts[name]()` for keys; `acts.hidden(yes)` while H is held; `acts.step(right, up)`, as the screen
+ * shows it, and `acts.zoom(factor)` on the scan.
  */
 export function listenToKeys(acts) {
   addEventListener(
@@ -118,9 +118,7 @@ function byName(event, acts) {
 
 function onScan(event, acts) {
   if (event.target.id !== "canvas") return false;
-  const by = { ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0] }[
-    event.key
-  ];
+  const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
   if (by) acts.step(...by);
   else if (event.key === "PageUp") acts.slice(1);
   else if (event.key === "PageDown") acts.slice(-1);

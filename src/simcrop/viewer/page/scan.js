@@ -9,6 +9,25 @@ export const VIEWS = { all: 3, axial: 0, coronal: 1, sagittal: 2, solid: 4 };
 const CROSSHAIR_MM = 0.7;
 const DRAG = { contrast: 1, pan: 3, crosshair: 8, windowing: 9 };
 const AXIS = { axial: 2, all: 2, solid: 2, coronal: 1, sagittal: 0 };
+// Where x, y, z run to the right of the screen, and upwards: the patient's right lies at the left, and in
+// the sagittal view the front.
+const AXIAL = [
+  [-1, 0, 0],
+  [0, 1, 0],
+];
+const SCREEN = {
+  all: AXIAL,
+  axial: AXIAL,
+  solid: AXIAL,
+  coronal: [
+    [-1, 0, 0],
+    [0, 0, 1],
+  ],
+  sagittal: [
+    [0, -1, 0],
+    [0, 0, 1],
+  ],
+};
 
 export class Scan extends EventTarget {
   /** Events: `moved` (crosshair), `window` (the window was dragged). */
@@ -132,6 +151,12 @@ export class Scan extends EventTarget {
     niivue.createOnLocationChange();
     this.draw();
     this.dispatchEvent(new Event("moved"));
+  }
+
+  /** Moves by voxels as they lie on the screen: to its right, upwards. */
+  stepOnScreen(right, up) {
+    const [across, above] = SCREEN[this.view];
+    this.step(...across.map((n, axis) => right * n + up * above[axis]));
   }
 
   /** Moves by whole voxels along x (to the right), y (to the front), z (to the head). */
