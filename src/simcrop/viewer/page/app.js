@@ -55,12 +55,16 @@ async function start() {
   const controls = new Controls(scan, layers, remember);
   open = (key, wanted) => session.open(key, wanted);
   session.addEventListener("changed", remember);
+  session.addEventListener("closed", () => {
+    studies.mark(null);
+    canLeave(false);
+  });
   session.addEventListener("opened", ({ detail }) => {
     studies.mark(detail);
-    for (const id of ["open-export", "copy-link"]) byId(id).disabled = false;
     byId("open-similar").hidden = !about.can.similar;
     if (narrow.matches) switchList(false);
   });
+  session.addEventListener("shown", () => canLeave(true));
   startUpload(about, (key) => {
     studies.narrow({});
     open(key);
@@ -98,6 +102,11 @@ async function start() {
         ? byId("study-list").querySelector("button")?.click()
         : session.stage("Choose a study from the list"),
     );
+}
+
+/** Whether there is a view that can be exported and linked to. */
+function canLeave(yes) {
+  for (const id of ["open-export", "copy-link"]) byId(id).disabled = !yes;
 }
 
 /** Keeps the address like the view, at most five times a second, once a study is open. */
@@ -200,10 +209,8 @@ function acts({ session, scan, layers, truth, controls, similar, finer }) {
     step: whenOpen((right, up) => scan.stepOnScreen(right, up)),
     slice: whenOpen((by) => scan.setSlice(scan.slice.number + by)),
     upload: () => byId("upload").showModal(),
-    export: () => {
-      if (session.key) byId("export").showModal();
-    },
-    link: copyLink,
+    export: () => byId("open-export").click(),
+    link: () => byId("copy-link").click(),
     theme: switchTheme,
     similar,
     help: () => byId("help").showModal(),

@@ -117,7 +117,10 @@ export class Controls {
 
   moved() {
     const { scan } = this;
-    if (!scan.open) return;
+    if (!scan.open) {
+      for (const id of ["slice-number", "where"]) byId(id).textContent = "";
+      return;
+    }
     const { number, count } = scan.slice;
     Object.assign(byId("slice"), { min: 1, max: count, value: number });
     byId("slice-label").textContent = AXES[scan.axis];

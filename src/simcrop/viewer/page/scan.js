@@ -83,12 +83,12 @@ export class Scan extends EventTarget {
     return this.niivue.volumes.length > 0;
   }
 
-  /** Shows the scan in these bytes (NIfTI, HU). */
-  async show(bytes) {
+  /** Shows the scan in these bytes (NIfTI, HU), unless it is no longer wanted once it is unpacked. */
+  async show(bytes, signal) {
     const { niivue } = this;
-    this.close();
     const [cal_min, cal_max] = range(this.hu);
     const image = await NVImage.new(bytes, "scan.nii.gz", "gray", 1, null, cal_min, cal_max);
+    if (signal.aborted) return;
     niivue.addVolume(image);
     niivue.scene.pan2Dxyzmm = [0, 0, 0, 1];
     niivue.opts.crosshairWidth = CROSSHAIR_MM;
@@ -105,6 +105,7 @@ export class Scan extends EventTarget {
     this.heat.layers = [];
     this.heat.setTruth(null);
     this.draw();
+    this.dispatchEvent(new Event("moved"));
   }
 
   /** Draws once before the browser shows the next picture, however often it is asked until then. */
@@ -131,6 +132,7 @@ export class Scan extends EventTarget {
   }
 
   dragged() {
+    if (!this.open) return;
     const { cal_min, cal_max } = this.niivue.volumes[0];
     this.hu = windowOf(cal_min, cal_max);
     this.dispatchEvent(new Event("window"));

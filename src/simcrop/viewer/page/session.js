@@ -8,8 +8,9 @@ import { drawReport, drawScores } from "./report.js";
 
 export class Session extends EventTarget {
   /**
-   * Events: `changed` when a link to the view would be another. `model`: null or what `/api/about` says of
-   * it.
+   * Events: `closed` when another study is asked for, `opened` with its key when that is known, `shown` when
+   * its scan is there; `changed` when a link to the view would be another. `model`: null or what
+   * `/api/about` says of it.
    */
   constructor({ scan, layers, truth, model }) {
     super();
@@ -19,6 +20,8 @@ export class Session extends EventTarget {
       truth,
       model,
       key: null,
+      answers: null,
+      there: null,
       sentences: [],
       fine: 1,
       leave: new AbortController(),
@@ -39,13 +42,13 @@ export class Session extends EventTarget {
     this.leave.abort();
     this.leave = new AbortController();
     const { signal } = this.leave;
-    this.key = null;
-    this.layers.clear();
+    this.close(signal);
     try {
       this.stage("Opening …");
       const study = await api.study(key, signal);
       this.take(key, study, signal);
-      await this.showScan(wanted, signal);
+      this.there = this.showScan(wanted, signal);
+      await this.there;
       this.changed();
       await this.ask(wanted, signal);
     } catch (problem) {
@@ -53,6 +56,20 @@ export class Session extends EventTarget {
       if (!this.scan.open) this.stage(problem.message, true);
       else say(problem.message, { problem: true });
     }
+  }
+
+  /** Takes all of a study away at once: nothing of it may stand beside the name or the report of the next. */
+  close(signal) {
+    this.key = null;
+    this.answers = null;
+    this.sentences = [];
+    this.layers.clear();
+    this.truth.set(null, null, signal);
+    this.scan.close();
+    byId("study-name").textContent = "No study open";
+    byId("study-facts").textContent = "";
+    for (const id of ["study-labels", "notes"]) byId(id).replaceChildren();
+    this.dispatchEvent(new Event("closed"));
   }
 
   take(key, study, signal) {
@@ -86,8 +103,10 @@ export class Session extends EventTarget {
     const { answers } = this;
     this.draw();
     this.stage("Looking more closely", false, true);
-    for (const sentence of shown) await this.choose(sentence, { beside: true });
-    if (answers !== this.answers) return;
+    for (const sentence of shown) {
+      await this.choose(sentence, { beside: true });
+      if (answers !== this.answers) return;
+    }
     this.stage("");
     this.changed();
     await answers.all(this.sentences);
@@ -124,10 +143,12 @@ export class Session extends EventTarget {
       onprogress: (share) => this.stage(`Reading the scan: ${Math.round(100 * share)} %`),
     });
     if (signal.aborted) return;
-    await this.scan.show(bytes);
+    await this.scan.show(bytes, signal);
+    if (signal.aborted) return;
     this.stage("");
     if (wanted.at) this.scan.moveTo(wanted.at);
     if (wanted.truth) this.truth.show(true);
+    this.dispatchEvent(new Event("shown"));
   }
 
   /** Features of the scan, then the answers to its report, those that the link shows first. */
@@ -141,6 +162,7 @@ export class Session extends EventTarget {
       });
     this.stage("");
     for (const { n, threshold } of wanted.show ?? []) {
+      if (signal.aborted) return;
       const sentence = this.sentences.find((one) => one.n === n);
       if (sentence) await this.choose(sentence, { beside: true, threshold });
     }
@@ -167,7 +189,7 @@ export class Session extends EventTarget {
     );
   }
 
-  /** Shows the map of a sentence, or takes it away if it is shown. Moves nothing. */
+  /** Shows the map of a sentence once the scan is there, or takes it away if it is shown. Moves nothing. */
   async choose(sentence, { beside = false, threshold = null } = {}) {
     if (this.layers.of(sentence)) return this.layers.hide(sentence);
     const { answers } = this;
@@ -175,7 +197,7 @@ export class Session extends EventTarget {
     line?.setAttribute("aria-busy", "true");
     try {
       delete sentence.problem;
-      const grid = await answers.grid(sentence);
+      const [grid] = await Promise.all([answers.grid(sentence), this.there]);
       if (answers !== this.answers) return null;
       Object.assign(sentence, {
         mark: sentence.mark ?? sentence.answer.mark,

@@ -39,13 +39,15 @@ export class Truth {
     byId("truth").setAttribute("aria-pressed", String(shown));
     byId("truth-classes").hidden = !shown;
     if (shown && !this.grid) {
+      const { signal } = this;
       try {
-        this.coming ??= api
-          .bytes(`/api/studies/${this.key}/truth.nii.gz`, { signal: this.signal })
-          .then(nifti);
-        this.grid = await this.coming;
+        this.coming ??= api.bytes(`/api/studies/${this.key}/truth.nii.gz`, { signal }).then(nifti);
+        const grid = await this.coming;
+        if (signal.aborted) return null; // it is of a study that was left
+        this.grid = grid;
       } catch (problem) {
-        if (problem.name !== "AbortError") say(problem.message, { problem: true });
+        if (signal.aborted) return null;
+        say(problem.message, { problem: true });
         return this.show(false);
       }
     }

@@ -1,0 +1,80 @@
+"""What the page of `simcrop view` shows while a study goes and the next one comes or does not, and what goes along.
+
+Axes: pictures `(row, column, 3)`, uint8; places in RAS+ mm.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.viewer.page.acts import AMBER, LEFT_WORDS, RIGHT_WORDS, choose, coloured, expect, opened, picture
+
+pytestmark = pytest.mark.limit(240)
+REFUSED = "the server responded with a status of"  # what Chromium itself says of a refusal
+
+
+def drawn(page: Any) -> bool:
+    """Whether there is soft tissue on the canvas; the words over it are no more than a few points."""
+    return int((picture(page).min(2) > 150).sum()) > 20_000
+
+
+def click(page: Any, name: str) -> None:
+    page.locator("#study-list button", has=page.get_by_text(name, exact=True)).click()
+
+
+def test_nothing_of_a_study_stands_beside_the_name_of_the_next_while_that_comes(
+    open_page: Callable[..., Any], keep_picture: Callable[[Any, str], None]
+) -> None:
+    page = opened(open_page())
+    choose(page, RIGHT_WORDS)
+    held: list[Any] = []
+    page.route("**/scan.nii.gz", lambda one: held.append(one))
+    assert drawn(page)
+    click(page, "two")
+    expect(page.locator("#study-name")).to_have_text("two")
+    assert not drawn(page)
+    expect(page.locator("#where")).to_have_text("")
+    for name in ("#open-export", "#copy-link"):
+        expect(page.locator(name)).to_be_disabled()
+    keep_picture(page, "coming")
+    line = page.locator("#sentences .line", has_text=LEFT_WORDS)
+    line.click()  # before there is anything that its map could lie on
+    expect(line).to_have_attribute("aria-busy", "true")
+    expect(page.locator(".sentence.chosen")).to_have_count(0)
+    held[0].continue_()
+    expect(page.locator(".sentence.chosen")).to_contain_text(LEFT_WORDS)
+    page.keyboard.press("c")
+    expect(page.locator(".sentence.chosen .says")).to_contain_text("region 1")
+    assert len(coloured(picture(page), AMBER)) > 60, "the map that was asked for early"
+    expect(page.locator("#copy-link")).to_be_enabled()
+
+
+@pytest.mark.parametrize("what", ["scan.nii.gz", "study"])
+def test_study_that_cannot_be_shown_says_so_in_its_place(
+    what: str, open_page: Callable[..., Any], keep_picture: Callable[[Any, str], None]
+) -> None:
+    page = opened(open_page())
+    page.seen.expected.append(REFUSED)
+    told = {"status": 422, "json": {"reason": "damaged", "sentence": "its voxels are damaged"}}
+    key = page.locator("#study-list button", has=page.get_by_text("two", exact=True)).get_attribute(
+        "data-key"
+    )
+    page.route(
+        f"**/api/studies/{key}{'/scan.nii.gz' if what != 'study' else ''}", lambda one: one.fulfill(**told)
+    )
+    click(page, "two")
+    expect(page.locator("#stage-says.problem")).to_have_text("its voxels are damaged")
+    expect(page.locator("#study-name")).to_have_text("No study open" if what == "study" else "two")
+    keep_picture(page, f"refused-{what}")
+    assert not drawn(page)
+    expect(page.locator("#open-export")).to_be_disabled()
+    for key in ("x", "l", "t", "c", "ArrowUp"):
+        page.keyboard.press(key)
+    keep_picture(page, f"refused-{what}")
+    if what != "study":
+        page.locator("#sentences .line", has_text=LEFT_WORDS).click()
+        expect(page.locator("#sentences .problem")).to_have_text("its voxels are damaged")
+        expect(page.locator(".sentence.chosen")).to_have_count(0)
+    opened(page, "one")
+    assert drawn(page)
+    expect(page.locator("#stage-says")).to_have_text("")
