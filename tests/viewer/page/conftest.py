@@ -131,6 +131,7 @@ class Served:
 
     address: str
     raw: Path
+    view: Any
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, small_run: Callable[..., Pa
         server = uvicorn.Server(configured(view, Door("127.0.0.1", port), view.limits))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
-        yield Served(f"http://127.0.0.1:{port}/", raw)
+        yield Served(f"http://127.0.0.1:{port}/", raw, view)
         server.should_exit = True
         thread.join(20)
     view.stop()

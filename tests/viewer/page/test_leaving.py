@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.viewer.page.acts import AMBER, LEFT_WORDS, RIGHT_WORDS, choose, coloured, expect, opened, picture
 
+from simcrop.viewer.kept import Kept
+
 pytestmark = pytest.mark.limit(240)
 REFUSED = "the server responded with a status of"  # what Chromium itself says of a refusal
 
@@ -78,3 +80,17 @@ def test_study_that_cannot_be_shown_says_so_in_its_place(
     opened(page, "one")
     assert drawn(page)
     expect(page.locator("#stage-says")).to_have_text("")
+
+
+def test_map_stays_when_the_server_has_started_anew_and_gives_it_another_id(
+    open_page: Callable[..., Any], served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened(open_page())
+    page.seen.expected.append(REFUSED)
+    choose(page, RIGHT_WORDS)
+    sight = served.view.sight
+    monkeypatch.setattr(sight, "secret", b"another")
+    monkeypatch.setattr(sight, "found", Kept(sight.found.room, sight.found.size))
+    page.keyboard.press("c")
+    expect(page.locator(".sentence.chosen .says")).to_contain_text("region 1")
+    assert len(coloured(picture(page), AMBER)) > 60

@@ -102,6 +102,13 @@ export class Heat {
     this.textures.set(map, texture3D(this.gl, grid.shape, shares));
   }
 
+  /** The same voxels under another id, which the server gave the map when it made it anew. */
+  rename(map, other) {
+    if (map === other) return;
+    this.textures.set(other, this.textures.get(map));
+    this.textures.delete(map);
+  }
+
   forget(maps = [...this.textures.keys()]) {
     for (const map of maps) this.gl.deleteTexture(this.textures.get(map));
     for (const map of maps) this.textures.delete(map);

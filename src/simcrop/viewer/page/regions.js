@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 
 /** The regions of a layer above its threshold, asked of the server once a threshold. */
-export async function regionsOf(layer, answers) {
+export async function regionsOf(layer, answers, heat) {
   if (layer.regions) return layer.regions;
   const { threshold } = layer;
   let found;
@@ -11,8 +11,10 @@ export async function regionsOf(layer, answers) {
     found = await api.regions(layer.map, threshold);
   } catch (problem) {
     if (problem.status !== 404) throw problem;
-    layer.map = (await answers.of(layer.sentence, { again: true })).map;
-    found = await api.regions(layer.map, threshold);
+    const { map } = await answers.of(layer.sentence, { again: true });
+    heat.rename(layer.map, map);
+    layer.map = map;
+    found = await api.regions(map, threshold);
   }
   if (layer.threshold === threshold) layer.regions = found.regions;
   return found.regions;
@@ -23,7 +25,7 @@ export async function regionsOf(layer, answers) {
  * about it.
  */
 export async function go(layer, by, scan, answers) {
-  const regions = await regionsOf(layer, answers);
+  const regions = await regionsOf(layer, answers, scan.heat);
   if (!regions.length) return "no region above this threshold";
   layer.region = following(layer.region, by, regions.length);
   const region = regions[layer.region];
