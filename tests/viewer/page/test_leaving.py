@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from tests.viewer.page.acts import AMBER, LEFT_WORDS, RIGHT_WORDS, choose, coloured, expect, opened, picture
+from tests.viewer.page.conftest import REPORT
 
 from simcrop.viewer.kept import Kept
 
 pytestmark = pytest.mark.limit(240)
 REFUSED = "the server responded with a status of"  # what Chromium itself says of a refusal
+LONG = "A mass that " + "goes on and " * 200 + "on."
 
 
 def drawn(page: Any) -> bool:
@@ -94,3 +96,23 @@ def test_map_stays_when_the_server_has_started_anew_and_gives_it_another_id(
     page.keyboard.press("c")
     expect(page.locator(".sentence.chosen .says")).to_contain_text("region 1")
     assert len(coloured(picture(page), AMBER)) > 60
+
+
+def test_sentence_that_is_too_long_says_so_and_costs_no_other_its_score(
+    open_page: Callable[..., Any], served: Any, keep_picture: Callable[[Any, str], None]
+) -> None:
+    page = open_page()
+    page.seen.expected.append(REFUSED)
+    expect(page.locator("#found")).to_contain_text("studies")
+    page.keyboard.press("u")
+    page.locator("#upload summary").click()
+    page.locator("#upload-report").fill(f"{REPORT.partition('Impression')[0]}{LONG}\nImpression: Two masses.")
+    page.locator("#files").set_input_files(served.raw / "two.nii.gz")
+    expect(page.locator("#where")).to_contain_text("HU")
+    lines = page.locator("#sentences .sentence")
+    expect(lines).to_have_count(6)
+    expect(page.locator("#sentences .score.waits")).to_have_count(1)
+    expect(lines.filter(has_text="goes on").locator(".problem")).to_contain_text("2000 characters")
+    expect(page.locator("#sentences .problem")).to_have_count(1)
+    lines.filter(has_text="goes on").locator(".problem").scroll_into_view_if_needed()
+    keep_picture(page, "too-long")

@@ -5,9 +5,13 @@ import { nifti } from "./nifti.js";
 
 // Sentences a request: the first scores come soon, and a click need not wait for the rest.
 const AT_ONCE = 8;
+const UNUSABLE = 422; // the status of a sentence that is refused
 
 export class Answers extends EventTarget {
-  /** Events: `answered` when a sentence has its `answer` (or `problem`). `fine`: shifted passes. */
+  /**
+   * Events: `answered` when sentences have their `answer`, `refused` when some have a `problem` instead.
+   * `fine`: shifted passes.
+   */
   constructor(key, signal, fine = 1) {
     super();
     this.fine = fine;
@@ -43,13 +47,21 @@ export class Answers extends EventTarget {
         this.signal,
       );
       for (const sentence of sentences) sentence.answer = maps[texts.indexOf(sentence.text)];
+      this.dispatchEvent(new Event("answered"));
     } catch (problem) {
       for (const text of texts) this.asked.delete(text);
+      if (problem.status === UNUSABLE && texts.length > 1) return this.oneByOne(texts, sentences);
       for (const sentence of sentences) sentence.problem = problem.message;
+      if (!this.signal.aborted) this.dispatchEvent(new Event("refused"));
       throw problem;
-    } finally {
-      this.dispatchEvent(new Event("answered"));
     }
+    return null;
+  }
+
+  /** One sentence that cannot be asked, for its length, must not cost its neighbours their answers. */
+  async oneByOne(texts, sentences) {
+    for (const text of texts)
+      await this.ask(sentences.filter((sentence) => sentence.text === text)).catch(() => null);
   }
 
   /** The answer to one sentence, asked now if it was not, or again if the server has forgotten its map. */

@@ -89,6 +89,9 @@ export class Session extends EventTarget {
     answers.addEventListener("answered", () => {
       if (answers === this.answers) drawScores(byId("sentences"), this.sentences);
     });
+    answers.addEventListener("refused", () => {
+      if (answers === this.answers) this.draw();
+    });
   }
 
   /** Asks all again with this many passes over shifted grids; what is shown stays shown. */
