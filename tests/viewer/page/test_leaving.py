@@ -116,3 +116,24 @@ def test_sentence_that_is_too_long_says_so_and_costs_no_other_its_score(
     expect(page.locator("#sentences .problem")).to_have_count(1)
     lines.filter(has_text="goes on").locator(".problem").scroll_into_view_if_needed()
     keep_picture(page, "too-long")
+
+
+def test_report_that_was_typed_goes_along_with_its_own_scan_only(
+    open_page: Callable[..., Any], served: Any
+) -> None:
+    page = open_page()
+    expect(page.locator("#found")).to_contain_text("studies")
+    page.keyboard.press("u")
+    page.locator("#upload summary").click()
+    page.locator("#upload-report").fill("A mass of somebody else.")
+    page.locator("#files").set_input_files(served.raw / "two.nii.gz")
+    expect(page.locator("#sentences")).to_contain_text("A mass of somebody else.")
+    page.keyboard.press("u")
+    expect(page.locator("#upload-report")).to_have_value("")
+    page.locator("#upload-report").fill("Typed, and not sent.")
+    page.keyboard.press("Escape")
+    picture(page)  # the dialog has told that it was closed
+    page.keyboard.press("u")
+    page.locator("#files").set_input_files(served.raw / "three.nii.gz")
+    expect(page.locator("#study-name")).to_have_text("three.nii.gz")
+    expect(page.locator("#notes")).to_contain_text("has no report")

@@ -65,7 +65,7 @@ async function start() {
     if (narrow.matches) switchList(false);
   });
   session.addEventListener("shown", () => canLeave(true));
-  startUpload(about, (key) => {
+  const upload = startUpload(about, (key) => {
     studies.narrow({});
     open(key);
   });
@@ -80,8 +80,8 @@ async function start() {
     byId("finer").setAttribute("aria-pressed", String(on));
     return session.setFine(on ? passes : 1);
   };
-  listenToButtons({ session, truth, similar, finer, remember });
-  listenToKeys(acts({ session, scan, layers, truth, controls, similar, finer }));
+  listenToButtons({ session, truth, similar, finer, remember, upload });
+  listenToKeys(acts({ session, scan, layers, truth, controls, similar, finer, upload }));
 
   document.documentElement.dataset.awake = "yes"; // every button and key does something from now on
 
@@ -120,12 +120,12 @@ function rememberer(link, session) {
   };
 }
 
-function listenToButtons({ session, truth, similar, finer, remember }) {
+function listenToButtons({ session, truth, similar, finer, remember, upload }) {
   const click = (id, act) => byId(id).addEventListener("click", act);
   click("list-switch", () => switchList());
   click("theme", switchTheme);
   click("open-help", () => byId("help").showModal());
-  click("open-upload", () => byId("upload").showModal());
+  click("open-upload", upload);
   click("open-export", () => byId("export").showModal());
   click("copy-link", copyLink);
   click("open-similar", similar);
@@ -153,7 +153,7 @@ async function copyLink() {
 }
 
 /** What each key does (`keys.js`). */
-function acts({ session, scan, layers, truth, controls, similar, finer }) {
+function acts({ session, scan, layers, truth, controls, similar, finer, upload }) {
   const lines = () => [...byId("sentences").querySelectorAll(".line")];
   const along = (by) => {
     const all = lines();
@@ -208,7 +208,7 @@ function acts({ session, scan, layers, truth, controls, similar, finer }) {
     zoom: whenOpen((factor) => scan.zoom(factor)),
     step: whenOpen((right, up) => scan.stepOnScreen(right, up)),
     slice: whenOpen((by) => scan.setSlice(scan.slice.number + by)),
-    upload: () => byId("upload").showModal(),
+    upload,
     export: () => byId("open-export").click(),
     link: () => byId("copy-link").click(),
     theme: switchTheme,

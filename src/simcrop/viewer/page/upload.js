@@ -4,24 +4,34 @@ import * as api from "./api.js";
 import { byId } from "./element.js";
 import { Work } from "./work.js";
 
-/** `onopen(key)` opens what came of it. */
+/** `onopen(key)` opens what came of it. Gives what shows the dialog. */
 export function startUpload({ can, limits }, onopen) {
   const work = new Work("upload");
+  const report = byId("upload-report");
+  const open = () => {
+    if (byId("upload").open) return;
+    report.value = ""; // it was typed for another scan, sent or not
+    byId("upload").showModal();
+  };
   const done = (result) => {
     if (!result) return;
     byId("upload").close();
     onopen(result.key);
   };
   const send = async (files) => {
-    if (!byId("upload").open) byId("upload").showModal();
+    open();
     const refused = refusal(files, limits);
     if (refused) return work.problem(refused);
-    const says = files.length === 1 ? "sending the file" : `sending ${files.length} files`;
+    const text = report.value.trim();
+    report.closest("details").open ||= Boolean(text); // whoever drops a scan sees what goes along with it
+    const says = [files.length === 1 ? "sending the file" : `sending ${files.length} files`];
+    if (text) says.push("and the report below");
     return done(
-      await work.run(says, (signal) =>
-        api.upload(files, byId("upload-report").value.trim(), {
+      await work.run(says.join(" "), (signal) =>
+        api.upload(files, text, {
           signal,
-          onprogress: (share) => work.progress(share < 1 ? share : null, share < 1 ? says : "reading"),
+          onprogress: (share) =>
+            work.progress(share < 1 ? share : null, share < 1 ? says.join(" ") : "reading"),
         }),
       ),
     );
@@ -40,6 +50,7 @@ export function startUpload({ can, limits }, onopen) {
   });
   byId("choose").hidden = !can.upload;
   listenToDrops(can.upload ? send : () => work.problem("This viewer takes no uploads"));
+  return open;
 }
 
 /** Why these files are not sent at all, or null. */
