@@ -12,12 +12,11 @@ import torch
 from torch import nn
 
 from simcrop.config import Recipe, build_recipe
-from simcrop.data.report import Report
 from simcrop.data.samples.dataset import cut
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Study, open_cohort
 from simcrop.engine.journal import read_journal
-from simcrop.evaluation.monitor import UNREAD, Aligning, build_monitor, document_frequencies, held_out
+from simcrop.evaluation.monitor import UNREAD, Aligning, build_monitor, held_out
 from simcrop.model import load
 from simcrop.objectives.method import Objective
 from simcrop.objectives.needs import Components
@@ -120,12 +119,6 @@ def test_held_out_are_one_study_per_patient_never_one_trained_on(line) -> None:
     assert one not in {study.patient for study in held_out(mixed, "train")}
     # Trained on no split that exists: whoever is in `valid` is held out, evenly chosen.
     assert len(held_out(cohort, "nobody", at_most=1)) == 1
-
-
-def test_document_frequency_is_that_among_the_training_reports() -> None:
-    reports = [Report(text, "") for text in ("A is. B is.", "A is. A is.", "C is.", "A was.")]
-    found = document_frequencies(["A is.", "D is.", "C is.", "A is."], reports)
-    torch.testing.assert_close(found, torch.tensor([0.5, 0.0, 0.25, 0.5]))
 
 
 def test_run_writes_its_controls_into_journal_figures_and_page(line) -> None:

@@ -3,8 +3,7 @@
 Axes: b study, s sentence (of all reports, flat), n patch, d features, e features that sentences and patches share.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Protocol, runtime_checkable
@@ -21,7 +20,7 @@ from simcrop.data.report import Report
 from simcrop.data.samples.batch import Sentences, image_indices
 from simcrop.data.samples.dataset import cut
 from simcrop.data.samples.reading import read_patiently
-from simcrop.data.samples.text_features import SentenceBank, build_bank
+from simcrop.data.samples.text_features import SentenceBank, build_bank, document_frequencies
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
@@ -127,10 +126,10 @@ class AlignmentMonitor:
         ).to(self.device)
 
     def document_frequency(self, sentences: Sequence[str]) -> Tensor:
-        """In what share of the training reports each stands."""
+        """In what share of the training reports that say something each stands."""
         if self.bank is not None:
             return self.bank.frequencies(sentences)
-        reports = (Report(study.findings, study.impression) for study in self.training)
+        reports = (Report(study.findings, study.impression).sentences for study in self.training)
         return document_frequencies(sentences, reports)
 
     def encode(self, texts: list[str]) -> Tensor:
@@ -195,12 +194,3 @@ def held_out(cohort: Cohort, trained_on: str, at_most: int = AT_MOST) -> list[St
     )
     chosen = np.unique(np.linspace(0, len(first) - 1, min(at_most, len(first))).round().astype(int))
     return [cohort[int(first[int(i)])] for i in chosen]
-
-
-def document_frequencies(sentences: Sequence[str], reports: Iterable[Report]) -> Tensor:
-    """In what share of the training reports each sentence stands; 0 for one that no training report says."""
-    wanted, count, total = set(sentences), Counter[str](), 0
-    for report in reports:
-        count.update(wanted & set(report.sentences))
-        total += 1
-    return torch.tensor([count[sentence] / max(1, total) for sentence in sentences], dtype=torch.float32)

@@ -49,7 +49,7 @@ def test_bank_holds_every_sentence_once_with_its_document_frequency_and_feature(
     assert list(bank.texts) == ["a nodule.", "clear.", "no effusion."]
     assert bank.document_frequency[
         bank.ids(["no effusion.", "a nodule.", "clear."])
-    ].tolist() == pytest.approx([2 / 3, 1 / 3, 1 / 3])
+    ].tolist() == pytest.approx([1, 1 / 2, 1 / 2])
     assert bank.features is not None
     for text in bank.texts:
         assert torch.equal(bank.features[bank.id(text)], encode([text])[0])
@@ -85,7 +85,7 @@ def test_batch_holds_the_samples_in_order_with_their_sentences(tiny_bert: Path) 
     texts = [text for s in samples for text in s.report.sentences]
     assert batch.sentences.features is not None
     assert torch.equal(batch.sentences.features, encode(texts))
-    assert batch.sentences.document_frequency.tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1 / 3])
+    assert batch.sentences.document_frequency.tolist() == pytest.approx([1 / 2, 1, 1, 1 / 2])
     sentence_id = batch.sentences.sentence_id.tolist()
     assert sentence_id[1] == sentence_id[2]
     assert len(set(sentence_id)) == 3

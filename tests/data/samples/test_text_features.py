@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from simcrop.data.samples.text_features import Asked, SentenceBank, build_bank
+from simcrop.data.samples.text_features import Asked, SentenceBank, build_bank, document_frequencies
 
 REPORTS = [["no effusion.", "a nodule."], [], ["no effusion.", "clear.", "no effusion."]]
 
@@ -124,6 +124,19 @@ def test_what_is_asked_besides_is_encoded_after_what_reports_say(tmp_path: Path)
     assert again.asked == []
     assert plain.opposite is None
     assert plain.level is None
+
+
+def test_document_frequency_by_hand() -> None:
+    reports = (["A is.", "B is."], ["A is.", "A is."], ["C is."], ["A was."])
+    found = document_frequencies(["A is.", "D is.", "C is.", "A is."], iter(reports))
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.0, 0.25, 0.5]))
+    assert document_frequencies(["A is."], [[], []]).tolist() == [0]
+
+
+def test_scans_without_a_report_make_no_sentence_rarer() -> None:
+    silent = build_bank([*REPORTS, *[[]] * 97], None)
+    assert silent.document_frequency.tolist() == build_bank(REPORTS, None).document_frequency.tolist()
+    assert silent.document_frequency.tolist() == [0.5, 0.5, 1]  # of the two reports that say something
 
 
 def test_frequency_is_that_among_the_reports_and_0_of_what_none_says() -> None:

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from simcrop.config import build_recipe, load_recipe
+from simcrop.data.samples.text_features import document_frequencies
 from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.job import EngineSettings
 from simcrop.errors import SimcropError
 from simcrop.evaluation import monitor as monitors
-from simcrop.evaluation.monitor import AlignmentMonitor, document_frequencies
+from simcrop.evaluation.monitor import AlignmentMonitor
 from simcrop.nn.transformer import Transformer
 from simcrop.objectives.method import Objective
 from simcrop.objectives.needs import Components
@@ -40,7 +41,9 @@ def test_monitor_counts_sentences_in_the_bank_that_holds_all_of_its_split(
     found, flat = job.monitor.sentences, []
     for study in job.monitor.studies:
         flat += monitors.Report(study.findings, study.impression).sentences
-    reports = (monitors.Report(study.findings, study.impression) for study in cohort.select("train"))
+    reports = (
+        monitors.Report(study.findings, study.impression).sentences for study in cohort.select("train")
+    )
     assert torch.equal(found.document_frequency, document_frequencies(flat, reports))
     assert found.document_frequency.max() > 0
     assert asked == ([] if share == 1 else [1])

@@ -28,11 +28,11 @@ class Sentences:
     Either `features` (frozen, cached) or `tokens` (to be encoded) is set.
 
     `image_index`: whose study of the batch it is; `sentence_id`: equal for equal sentences; `document_frequency`: in
-    what share of the training reports it stands; `size_mm`: the length that it states, NaN where none; `level`: which
-    of `LEVELS` it states, -1 where none. `opposite`: each of them turned round, row by row; where that cannot be, the
-    sentence itself; `claims`: 1 where it asserts a kind of finding, -1 where it denies one. Of texts about one organ
-    each, `organ`: its number in the method's order, and `normal`: whether the report leaves it at that. None when the
-    method does not ask.
+    what share of the training reports that say something it stands; `size_mm`: the length that it states, NaN where
+    none; `level`: which of `LEVELS` it states, -1 where none. `opposite`: each of them turned round, row by row; where
+    that cannot be, the sentence itself; `claims`: 1 where it asserts a kind of finding, -1 where it denies one. Of
+    texts about one organ each, `organ`: its number in the method's order, and `normal`: whether the report leaves it at
+    that. None when the method does not ask.
     """
 
     image_index: Int[Tensor, " s"]

@@ -6,7 +6,7 @@ several processes share the work of encoding.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +110,7 @@ class SentenceBank:
         return self.texts.place(sentence, self.said, len(self.texts)) if place is None else place
 
     def frequencies(self, sentences: Sequence[str]) -> Float[Tensor, " s"]:
-        """In what share of the reports each sentence stands: 0 for one that the bank does not hold, too."""
+        """Of many sentences; 0 for one that the bank does not hold, too."""
         places = [self.found(sentence) for sentence in sentences]
         return torch.tensor([0.0 if i is None else float(self.document_frequency[i]) for i in places])
 
@@ -136,12 +136,11 @@ def build_bank(
     All of `ranks` call this with the same reports. `tell` hears how many sentences are encoded, of how many. What is
     `asked` for besides is encoded and kept alike.
     """
-    reports_with = Counter(sentence for report in reports for sentence in set(report))
-    own = sorted(reports_with)
+    own = sorted({sentence for report in reports for sentence in report})
     turned = {text: asked.opposite_of(text) for text in own} if asked.opposite_of else {}
     further = {*asked.further, *(text for text in turned.values() if text)}
-    texts = own + sorted(further - reports_with.keys())
-    frequency = torch.tensor([reports_with[text] / len(reports) for text in texts], dtype=torch.float32)
+    texts = own + sorted(further.difference(own))
+    frequency = document_frequencies(texts, reports)
     sizes = torch.tensor([stated_size_mm(text) or math.nan for text in texts])
     index = {text: i for i, text in enumerate(texts)}
     features = None if encode is None else features_of(texts, encode, cache, chunk, ranks, tell)
@@ -151,6 +150,17 @@ def build_bank(
     claims = torch.tensor([asked.claims_of(text) for text in texts]) if asked.claims_of else None
     level = torch.tensor([number_of(asked.level_of(text)) for text in texts]) if asked.level_of else None
     return SentenceBank(TextList.of(texts), frequency, sizes, features, len(own), opposite, claims, level)
+
+
+def document_frequencies(texts: Sequence[str], reports: Iterable[Sequence[str]]) -> Float[Tensor, " u"]:
+    """In what share of the reports that say something each text stands, 0 for one that none says. Scans without a
+    report do not count: every sentence would look rarer than it is where reports are written.
+    """
+    wanted, count, said = set(texts), Counter[str](), 0
+    for report in reports:
+        count.update(wanted.intersection(report))
+        said += bool(report)
+    return torch.tensor([count[text] / max(1, said) for text in texts], dtype=torch.float32)
 
 
 def number_of(level: str | None) -> int:
