@@ -91,7 +91,7 @@ class FvlmSettings(MethodSettings):
     def text_needs(self) -> TextNeeds:
         organs = self.organs
         needs = OrganNeeds(organs.names, organs.descriptions, organs.conclusions)
-        return TextNeeds("organ", organs.pool, organs=needs)
+        return TextNeeds("organ", organs.pool, organs=needs, required=True)
 
     @property
     def wants_masks(self) -> bool:

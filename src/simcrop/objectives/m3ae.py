@@ -142,6 +142,7 @@ class M3ae(Objective):
                 settings.m3ae.match_weight,
                 "reports told from those beside another's scan",
                 compares_samples=True,
+                each_once=True,
             ),
         }
         return {name: term for name, term in terms.items() if term.weight}

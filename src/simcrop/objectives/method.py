@@ -33,12 +33,14 @@ STANDS_ALONE = re.compile(r"(^|[._])(position|token)(_\w+)?(\.weight)?$")
 class Term:
     """One term of a method's loss. `weight`: its factor in the sum; `words`: what it is, for the page of a run;
     `compares_samples`: it depends on which samples share a batch; the method says how (`scores`, `contrast`);
+    `each_once`: it takes the other samples for other studies, so that one that is there twice is told from itself;
     `aligns`: it brings images and texts together, so that a run is asked whether it needs the image.
     """
 
     weight: float
     words: str
     compares_samples: bool = False
+    each_once: bool = False
     aligns: bool = False
 
 

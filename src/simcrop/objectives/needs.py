@@ -36,7 +36,8 @@ class TextNeeds:
     among all pieces of the tokenizer or among those that the cohort uses (`compact`); `skip_attention`: a sentence is
     sought among patches that do not see each other; `opposites`: each comes turned round, too; `levels`: with the level
     of the lungs that it names; `prompts`: the protocol whose sentences ask for labels, none where empty; `organs`: of
-    which each report gives a text, where `unit` is organ.
+    which each report gives a text, where `unit` is organ; `required`: a study without such a text teaches nothing, and
+    is left out.
     """
 
     unit: Unit | None
@@ -49,6 +50,7 @@ class TextNeeds:
     prompts: str = ""
     organs: OrganNeeds | None = None
     encoder: bool = True
+    required: bool = False
 
 
 @dataclass(frozen=True, eq=False)

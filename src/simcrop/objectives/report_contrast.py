@@ -55,7 +55,8 @@ class ReportContrastSettings(MethodSettings):
 
     @property
     def text_needs(self) -> TextNeeds:
-        return TextNeeds(self.contrast.text, self.contrast.pool, centred=self.contrast.center_text)
+        contrast = self.contrast
+        return TextNeeds(contrast.text, contrast.pool, centred=contrast.center_text, required=True)
 
     def projection_head(self, text: TextEncoder) -> "ContrastProjection":
         return ContrastProjection(self.contrast, self.vision.dim, text.width_of(self.contrast.pool))
@@ -109,7 +110,7 @@ class ReportContrast(Objective):
     @property
     def terms(self) -> dict[str, Term]:
         words = "whole volumes and their reports, among those of a batch"
-        return {"contrast": Term(1.0, words, compares_samples=True, aligns=True)}
+        return {"contrast": Term(1.0, words, compares_samples=True, each_once=True, aligns=True)}
 
     @property
     def skips_parameters(self) -> bool:

@@ -1,11 +1,13 @@
 """Organ maps and texts from the phantom to a trained model, and what is refused on the way. Axes: x, y, z voxels."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import polars as pl
 import pytest
 
 from simcrop.data.ingest import ingest
@@ -155,10 +157,25 @@ def test_pretrain_says_where_its_texts_are_from_and_a_model_embeds(
     )
     assert ran.code == 0, ran
     fact = json.loads((tmp_path / "run" / "run.json").read_text())["organ_texts"]
-    assert ("which name 3 of 3 scans" if given else "keyword splitter") in fact
+    assert ("desc_info.json and conc_info.json" if given else "keyword splitter") in fact
     assert fact.replace("'", "&#x27;") in (tmp_path / "run" / "report.html").read_text()
     if given:
         assert simcrop("embed", tmp_path / "run", home / "cohort", "--out", tmp_path / "features").code == 0
+
+
+@pytest.mark.parametrize(
+    ("impression", "words"),
+    [("", "has an impression"), ("Findings within normal limits.", "every organ counts as normal")],
+)
+def test_a_cohort_of_which_no_organ_is_known_to_be_abnormal_is_refused(
+    simcrop: Callable, home: Path, tmp_path: Path, impression: str, words: str
+) -> None:
+    shutil.copytree(home / "cohort", tmp_path / "cohort", ignore=shutil.ignore_patterns("sentences"))
+    table = tmp_path / "cohort" / "studies.parquet"
+    pl.read_parquet(table).with_columns(pl.lit(impression).alias("impression")).write_parquet(table)
+    start = ("--recipe", "fvlm-tiny", "--out", tmp_path / "run", "--set", "data.split=")
+    assert words in simcrop("pretrain", tmp_path / "cohort", *start, *settings()).refusal
+    assert not (tmp_path / "run").exists()
 
 
 def test_texts_of_other_scans_and_cohorts_without_maps_are_refused(

@@ -30,7 +30,8 @@ from simcrop.objectives.method import Objective
 from simcrop.tasks.data_source import data_of
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.training.components import ALONE, TrainingInputs, gather_inputs
-from simcrop.tasks.training.samples import samples_of, shared_index
+from simcrop.tasks.training.organ_texts import refuse_all_normal
+from simcrop.tasks.training.samples import left_out, samples_of, shared_index
 from simcrop.tasks.training.start import start_encoder
 from simcrop.tasks.training.start_from import origin_of
 
@@ -48,7 +49,9 @@ def prepare_job(
     refuse_whole(recipe.input.spec)
     refuse_lone_sample(cohort, studies, recipe)
     inputs = gather_inputs(cohort, studies, recipe, context, show)
+    refuse_nothing_abnormal(studies, recipe, inputs)
     objective = recipe.build(inputs.components)
+    refuse_repeats(cohort, studies, recipe, objective)
     start = recorded_start(out) if begun else start_encoder(objective, recipe, studies, show)
     if not begun:
         objective.started()
@@ -84,7 +87,7 @@ def prepare_job(
             bank_of_split(cohort, studies, recipe, inputs),
         ),
         start=start,
-        facts=inputs.facts,
+        facts={**inputs.facts, **left_out(cohort, recipe)},
     )
     return objective, job
 
@@ -132,8 +135,9 @@ def refuse_lone_sample(cohort: Cohort, studies: Cohort, recipe: Recipe) -> None:
     """
     if min(recipe.optim.batch, len(studies)) > 1:
         return
-    said = studies.index.filter((pl.col("findings") != "") | (pl.col("impression") != ""))
-    one = replace(studies, index=(said if said.height else studies.index).head(1))
+    parts = [(pl.col(part) != "").cast(pl.Int8) for part in ("findings", "impression")]
+    fullest = studies.index.sort(pl.sum_horizontal(parts), descending=True, maintain_order=True)
+    one = replace(studies, index=fullest.head(1))
     text = recipe.text.model_copy(update={"cache_sentences": False})
     bare = recipe.model_copy(update={"text": text})
     with torch.random.fork_rng(devices=[]):
@@ -147,6 +151,25 @@ def refuse_lone_sample(cohort: Cohort, studies: Cohort, recipe: Recipe) -> None:
         f"{lone}, and {recipe.method} compares the samples of a batch with one another ({', '.join(compared)}): "
         "two are the least",
     )
+
+
+def refuse_repeats(cohort: Cohort, studies: Cohort, recipe: Recipe, objective: Objective) -> None:
+    """Where a batch holds more samples than there are studies, some are there twice in every step."""
+    batch, count = recipe.optim.batch, len(studies)
+    told_apart = [name for name, term in objective.terms.items() if term.each_once]
+    if batch > count and told_apart:
+        raise SimcropError(
+            "small-cohort",
+            f"{cohort.path}: {count} studies to learn from, and optim.batch = {batch}: {recipe.method} would tell a "
+            f"study from itself ({', '.join(told_apart)}); --set optim.batch={count} is the most",
+        )
+
+
+def refuse_nothing_abnormal(studies: Cohort, recipe: Recipe, inputs: TrainingInputs) -> None:
+    """Of a method that reads texts by organ."""
+    needs, texts = recipe.text_needs, inputs.texts
+    if needs is not None and needs.organs is not None and texts is not None and texts.normal is not None:
+        refuse_all_normal(studies, needs.organs, texts.normal)
 
 
 def recorded_start(out: Path) -> dict[str, Any] | None:

@@ -11,6 +11,8 @@ from torch.utils.data import Dataset
 
 from simcrop.config import Recipe
 from simcrop.data.preprocess import triple
+from simcrop.data.report import Report
+from simcrop.data.samples.collate import texts_of
 from simcrop.data.samples.dataset import HERE, StudyCrops, derangement
 from simcrop.data.samples.fine import FineCrops, check_stored_finer
 from simcrop.data.samples.windows import StudyWindows, check_stored_at, numbers_of
@@ -21,10 +23,42 @@ from simcrop.data.store.kept_index import found_index, index_file, keep_index
 from simcrop.engine.distributed import DistributedContext
 from simcrop.errors import SimcropError
 from simcrop.groups import AugSettings
+from simcrop.objectives.needs import TextNeeds
+from simcrop.tasks.training.organ_texts import concluded
+
+LEFT_OUT = "left_out"  # in run.json
+WHAT = {
+    None: "a report",
+    "sentence": "a sentence of findings",
+    "findings": "a sentence of findings",
+    "report": "a report",
+    "organ": "an impression",
+}
+"""What a study must have for a text of each unit."""
 
 
 def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
-    """Those that `data.split` and `data.share` leave."""
+    """Those that `data.split` and `data.share` leave, of which the method learns something."""
+    studies = that_teach(of_split(cohort, recipe), recipe)
+    if recipe.data.share == 1:
+        return studies
+    chosen = some_patients(studies.index["patient"].to_numpy(), recipe.data.share, recipe.seed)
+    return replace(studies, index=studies.index.filter(chosen))
+
+
+def left_out(cohort: Cohort, recipe: Recipe) -> dict[str, str]:
+    """For the records, how many studies of the split teach nothing; no word where all teach something."""
+    every = of_split(cohort, recipe)
+    count = len(every) - len(that_teach(every, recipe))
+    needs = recipe.text_needs
+    lacking = [
+        *(["a mask"] if learns_from_masks(recipe) else []),
+        *([WHAT[needs.unit]] if needs is not None and needs.required else []),
+    ]
+    return {LEFT_OUT: f"{count} of {len(every)} studies, which lack {' or '.join(lacking)}"} if count else {}
+
+
+def of_split(cohort: Cohort, recipe: Recipe) -> Cohort:
     split = recipe.data.split
     studies = cohort.select(split=split) if split else cohort
     if len(studies) == 0:
@@ -32,12 +66,22 @@ def training_studies(cohort: Cohort, recipe: Recipe) -> Cohort:
         raise SimcropError(
             "no-studies", f"the cohort has no study in split {split!r}; it has {found or 'none at all'}"
         )
-    if recipe.window_needs is not None or (recipe.text_needs is not None and recipe.text_needs.organs):
+    return studies
+
+
+def that_teach(studies: Cohort, recipe: Recipe) -> Cohort:
+    """Those that have what no term of the method does without: others would be read and looked at for nothing, and
+    where samples are compared, fewer would be compared than a batch seems to hold.
+    """
+    if learns_from_masks(recipe):
         studies = with_masks(studies)
-    if recipe.data.share == 1:
-        return studies
-    chosen = some_patients(studies.index["patient"].to_numpy(), recipe.data.share, recipe.seed)
-    return replace(studies, index=studies.index.filter(chosen))
+    needs = recipe.text_needs
+    return with_texts(studies, recipe, needs) if needs is not None and needs.required else studies
+
+
+def learns_from_masks(recipe: Recipe) -> bool:
+    needs = recipe.text_needs
+    return recipe.window_needs is not None or (needs is not None and needs.organs is not None)
 
 
 def with_masks(studies: Cohort) -> Cohort:
@@ -50,6 +94,28 @@ def with_masks(studies: Cohort) -> Cohort:
             "those of a data set beside its scans",
         )
     return replace(studies, index=marked)
+
+
+def with_texts(studies: Cohort, recipe: Recipe, needs: TextNeeds) -> Cohort:
+    """Those of which something is said."""
+    if needs.organs is not None:
+        there = concluded(studies, needs.organs)
+    else:
+        reports = studies.index.select("findings", "impression").iter_rows()
+        there = [bool(texts_of(Report(*both), needs.unit)) for both in reports]
+    if not any(there):
+        raise no_texts(studies, recipe)
+    return replace(studies, index=studies.index.filter(pl.Series(there)))
+
+
+def no_texts(studies: Cohort, recipe: Recipe, among: str = "") -> SimcropError:
+    """`among`: which studies were asked, where not all."""
+    unit = None if recipe.text_needs is None else recipe.text_needs.unit
+    return SimcropError(
+        "no-reports",
+        f"{studies.path}: none of its {len(studies)} studies{among} has {WHAT[unit]}, and {recipe.method} "
+        "learns from reports; put them into reports.csv beside the scans and ingest again",
+    )
 
 
 def samples_of(studies: Cohort, recipe: Recipe, rows: Sequence[Study] | None = None) -> Dataset:

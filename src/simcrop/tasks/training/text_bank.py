@@ -27,13 +27,12 @@ from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.format import KEPT, STUDIES
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.progress import Progress
-from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_bytes, digest_of_files, digest_of_texts
 from simcrop.nn.text_encoder import TextEncoder
 from simcrop.objectives.needs import TextNeeds
 from simcrop.objectives.texts import encode_texts
 from simcrop.tasks.training.organ_texts import ORGAN_TEXTS, organ_texts_of
-from simcrop.tasks.training.samples import of_share
+from simcrop.tasks.training.samples import no_texts, of_share
 from simcrop.tasks.training.split_together import split_together
 from simcrop.weights.embedded import text_encoder_folder
 
@@ -122,7 +121,7 @@ class Gathering:
         stated = None if needs.organs is None else organ_texts_of(studies, reports, needs.organs)
         texts = self.split(reports) if stated is None else stated.texts
         if not any(texts if needs.unit else [report.text for report in reports]):
-            raise self.silence()
+            raise no_texts(studies, self.recipe, of_share(self.recipe))
         bank, ids = self.bank(texts), studies.index["id"].to_list()
         return KeptTexts(
             bank,
@@ -130,15 +129,6 @@ class Gathering:
             None if stated is None else ByStudy.of(ids, stated.normal, np.bool_),
             self.pieces_used(reports) if self.compact else None,
             {} if stated is None else {ORGAN_TEXTS: stated.source},
-        )
-
-    def silence(self) -> SimcropError:
-        what = "a report" if self.needs.unit in {"report", None} else "a sentence of findings"
-        studies, recipe = self.studies, self.recipe
-        return SimcropError(
-            "no-reports",
-            f"{studies.path}: none of its {len(studies)} studies{of_share(recipe)} has {what}, and {recipe.method} "
-            "learns from reports; put them into reports.csv beside the scans and ingest again",
         )
 
     def split(self, reports: Sequence[Report]) -> list[list[str]]:
