@@ -184,10 +184,10 @@ def test_steps_without_attention_teach_attention_nothing(make: Make, share: floa
 
 
 def test_common_sentences_do_not_enter_the_cross_image_term(make: Make) -> None:
-    objective, batch = make(align={"cross_image": {"enabled": True, "max_document_frequency": 0.2}})
-    # Every sentence stands in a quarter of the reports or more.
-    assert objective.losses(batch)["cross_image"] == 0
     objective, batch = make(align={"cross_image": {"enabled": True, "max_document_frequency": 0.3}})
+    # Every sentence stands in a third of the reports that say something or more.
+    assert objective.losses(batch)["cross_image"] == 0
+    objective, batch = make(align={"cross_image": {"enabled": True, "max_document_frequency": 0.4}})
     assert objective.losses(batch)["cross_image"] > 0
 
 
