@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.errors import SimcropError
 from simcrop.nn.text_encoder import read_text_encoder
 from simcrop.weights.convert import convert
@@ -35,6 +36,26 @@ def test_pickled_bert_folder_becomes_one_that_loads(tmp_path: Path, write_bert: 
     assert all(torch.equal(read[name], tensor) for name, tensor in state.items())
     assert {p.suffix for p in (tmp_path / "out").iterdir()} == {".json", ".safetensors", ".txt"}
     assert json.loads((tmp_path / "out" / "config.json").read_text())["hidden_size"] == 24
+
+
+def test_a_tokenizer_in_one_file_comes_along(tmp_path: Path, write_bert: Callable[..., Path]) -> None:
+    source = write_bert(tmp_path / "source")
+    vocabulary = {piece: i for i, piece in enumerate(Tokenizer.load(source).vocabulary)}
+    (source / "vocab.txt").unlink()
+    described = {"model": {"type": "WordPiece", "vocab": vocabulary}, "normalizer": {"lowercase": False}}
+    (source / "tokenizer.json").write_text(json.dumps(described))
+    convert("cxr-bert", source, tmp_path / "out")
+    assert Tokenizer.load(tmp_path / "out") == Tokenizer(tuple(vocabulary), lower_case=False)
+
+
+def test_a_folder_without_a_tokenizer_is_refused_by_its_own_name(
+    tmp_path: Path, write_bert: Callable[..., Path]
+) -> None:
+    source = write_bert(tmp_path / "source")
+    (source / "vocab.txt").unlink()
+    with pytest.raises(SimcropError, match=r"no vocab\.txt and no tokenizer\.json") as refused:
+        convert("cxr-bert", source, tmp_path / "out")
+    assert refused.value.sentence.startswith(f"{source} ")
 
 
 @pytest.mark.parametrize("wrap", [None, "model", "state_dict"])

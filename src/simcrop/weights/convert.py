@@ -9,6 +9,11 @@ from simcrop.files.tensors import save_tensors
 from simcrop.weights.checkpoint import read_tensors
 
 KINDS = ("cxr-bert", "mae-imagenet", "m3d", "released")  # the last two become models: `m3d.py`, `released.py`
+TOKENIZER = (
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)  # one of the first two, the third where it is
 
 
 def check_source(kind: str, source: Path) -> None:
@@ -30,10 +35,13 @@ def convert(kind: str, source: Path, out: Path) -> str:
 
 
 def cxr_bert(source: Path, out: Path) -> str:
-    """A downloaded BERT folder, its pickle replaced by safetensors; the result is read back before it counts."""
+    """A downloaded BERT folder, its pickle replaced by safetensors; encoder and tokenizer are read back before it
+    counts: a run needs both.
+    """
+    from simcrop.data.samples.tokenizer import Tokenizer
     from simcrop.nn.text_encoder import read_text_encoder
 
-    for name in ("config.json", "vocab.txt", "tokenizer_config.json"):
+    for name in ("config.json", *TOKENIZER):
         if (source / name).is_file():
             shutil.copyfile(source / name, out / name)
     weights = source / "model.safetensors"
@@ -42,6 +50,10 @@ def cxr_bert(source: Path, out: Path) -> str:
         out / "model.safetensors",
     )
     width = read_text_encoder(out).width
+    try:
+        Tokenizer.load(out)
+    except SimcropError as error:
+        raise SimcropError(error.reason, error.sentence.replace(str(out), str(source))) from None
     return f"{width}-d text encoder; use it with --set text.model={out}"
 
 
