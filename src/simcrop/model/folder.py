@@ -38,11 +38,11 @@ def describe_model(
     provenance: dict[str, Any],
     folder: Path,
 ) -> None:
-    """Write what a model folder needs beside its weights: `config.json`, and of a method that reads reports
+    """Write what a model folder needs beside its weights: `config.json`, and of a method that can be asked sentences
     `tokenizer/`, and `text/` unless embedded. The checkpoints of a run share one `text/`, which lies beside them.
     """
-    if text is None:  # words that were predicted in training alone
-        tokenizer = None
+    if text is None or not takes_sentences(recipe, text):  # reports were read in training alone
+        text = tokenizer = None
     embedded = recipe.text.model == "minilm" and recipe.text.freeze
     config = {
         "format": FORMAT,
@@ -60,6 +60,14 @@ def describe_model(
         place = text_folder_of(folder)
         if not (place / CONFIG).is_file():
             text.save(place)
+
+
+def takes_sentences(recipe: Recipe, text: TextEncoder) -> bool:
+    """Whether its models have a head where patches meet sentences. It is built without numbers: whoever describes a run
+    in its course must draw none.
+    """
+    with torch.device("meta"):
+        return recipe.projection_head(text) is not None
 
 
 def text_folder_of(folder: Path) -> Path:
@@ -167,14 +175,15 @@ def refuse_other_format(version: int, folder: Path) -> None:
 
 def load_weights(model: nn.Module, recipe: Recipe, path: Path, everything_trained: bool) -> None:
     """Every tensor is loaded; otherwise it is an error. A checkpoint holds `everything_trained`: of that, what the
-    method has `kept` for use, and the text encoder if it is among it.
+    method has `kept` for use, and the text encoder if it is among it and the model reads with one.
     """
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise SimcropError("bad-model", f"{path} is damaged or no safetensors file") from error
     if everything_trained:
-        text = {name: tensor for name, tensor in state.items() if name.startswith("text.")}
+        reads = any(name.startswith("text.") for name in model.state_dict())
+        text = {name: tensor for name, tensor in state.items() if reads and name.startswith("text.")}
         state = for_use(state, recipe) | text
     wanted = {name for name in model.state_dict() if not name.startswith("text.") or name in state}
     load_state(model, state, wanted, f"{path}: the weights, by its config.json,")
