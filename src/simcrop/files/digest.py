@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 
@@ -13,6 +14,18 @@ def digest_of_files(*files: Path) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def digest_while_unchanged(file: Path) -> str:
+    """The same of one large file: a process reads it once, unless size or time say that it is another by now."""
+    found = file.stat()
+    return digest_as_of(file.absolute(), found.st_size, found.st_mtime_ns)
+
+
+@cache
+def digest_as_of(file: Path, size: int, changed_ns: int) -> str:
+    del size, changed_ns
+    return digest_of_files(file)
 
 
 def digest_of_names(names: Iterable[str]) -> str:

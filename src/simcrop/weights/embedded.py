@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from simcrop.errors import SimcropError
-from simcrop.files.digest import digest_of_files
+from simcrop.files.digest import digest_while_unchanged
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -32,7 +32,7 @@ def text_encoder_folder(model: str) -> Path:
 def check_sha256(path: Path, expected: str) -> None:
     """Refuse weights that are not the published ones."""
     try:
-        found = digest_of_files(path)
+        found = digest_while_unchanged(path)
     except OSError as error:
         raise SimcropError(
             "no-text-encoder", f"cannot read {path.name} of the embedded text encoder"

@@ -27,7 +27,7 @@ from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.format import KEPT, STUDIES
 from simcrop.engine.distributed import DistributedContext
 from simcrop.engine.progress import Progress
-from simcrop.files.digest import digest_of_bytes, digest_of_files, digest_of_texts
+from simcrop.files.digest import digest_of_bytes, digest_of_files, digest_of_texts, digest_while_unchanged
 from simcrop.nn.text_encoder import TextEncoder
 from simcrop.objectives.needs import TextNeeds
 from simcrop.objectives.texts import encode_texts
@@ -87,7 +87,7 @@ class Gathering:
             "format": FORMAT,
             "studies": digest_of_texts(chain.from_iterable(rows)),
             "wanted": [self.needs.unit, self.needs.opposites, self.needs.levels],
-            "organs": [organs.names, *(digest_of_files(Path(path)) for path in said if path)]
+            "organs": [organs.names, *(digest_while_unchanged(Path(path)) for path in said if path)]
             if organs
             else [],
             "further": digest_of_texts(self.asked.further),
@@ -110,7 +110,9 @@ class Gathering:
     @cached_property
     def vectors(self) -> str:
         """The file in which features of texts are kept one by one as they are made; its name tells what made them."""
-        weights = digest_of_files(text_encoder_folder(self.recipe.text.model) / "model.safetensors")[:12]
+        weights = digest_while_unchanged(text_encoder_folder(self.recipe.text.model) / "model.safetensors")[
+            :12
+        ]
         kind = "" if self.needs.unit == "sentence" else f"-{self.needs.unit}"
         return f"{weights}-{self.needs.pool}-{self.recipe.text_length}{kind}.vectors"
 

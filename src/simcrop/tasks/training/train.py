@@ -40,6 +40,7 @@ from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
 from simcrop.tasks.training.job import prepare_job, refuse_graphs_without_a_card
 from simcrop.tasks.training.kept_cost import kept_cost
+from simcrop.tasks.training.pinned import pinned, unpinned_before
 from simcrop.tasks.training.room import room_words
 from simcrop.tasks.training.samples import training_studies
 from simcrop.tasks.training.start_from import lines_of
@@ -119,12 +120,14 @@ def train_together(
     progress: Progress | None,
 ) -> Fitted:
     """The same, in each of all processes."""
+    pins = pinned(recipe) if context.is_main else {}  # by the one process that compares them
     settings = {
         "cohort": digest_of_files(cohort.path / "studies.parquet"),
         **flat(recipe),
+        **pins,
         **verb.settings,
     }
-    free = free_settings(recipe)
+    free = free_settings(recipe) | unpinned_before(out, pins)
     with ExitStack() as folder:
         if context.is_main:
             check_folder(out, verb.name, settings, resume, overwrite, free=free)
