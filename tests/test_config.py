@@ -70,6 +70,17 @@ def test_every_shipped_recipe_loads_and_its_full_form_is_the_same_recipe(name: s
     assert set(yaml.safe_load(recipe_text(name))) <= set(type(recipe).model_fields)
 
 
+SHARED = ("input.", "vision.", "optim.", "init.", "aug.", "data.", "engine.", "seed")
+OWN_INPUT = ("segment", "simcrop-plus", "supervised-cnn")  # as docs/methods.md says
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith(OWN_INPUT)])
+def test_every_method_has_simcrops_input_encoder_and_optimiser(name: str) -> None:
+    base = flat(load_recipe(f"simcrop-{name.rsplit('-', 1)[1]}"))
+    ours = {of: value for of, value in flat(load_recipe(name)).items() if of.startswith(SHARED)}
+    assert ours == {of: base[of] for of in ours}
+
+
 def test_tiny_recipe_hides_as_much_and_aligns_about_a_tenth() -> None:
     recipe = load_recipe("simcrop-tiny")
     visible = recipe.input.grid.count * (1 - recipe.mim.mask_ratio)
