@@ -31,6 +31,7 @@ REASONS = (
         "stray-report": "a text or a table that looks like reports and is not read",
         "duplicate-row": "rows of a table that name one scan and differ",
         "no-chest": "on the data set's list of volumes that show no chest",
+        "name-not-utf8": "a file or folder whose name is no UTF-8 text",
         "bad-name": "not the name or place that the layout expects",
         "duplicate-name": "another scan has the same name",
     }

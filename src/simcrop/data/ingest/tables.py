@@ -128,7 +128,13 @@ def ledger_rows(listing: Listing, records: dict[str, Record], named: bool) -> li
 
 
 def entry(id: str, path: str | None, status: str, reason: str, parts: Iterable[str]) -> Record:
-    return dict(zip(LEDGER_COLUMNS, (id, path, status, reason, "; ".join(parts)), strict=True))
+    words = (id, path, status, reason, "; ".join(parts))
+    return dict(zip(LEDGER_COLUMNS, map(as_text, words), strict=True))
+
+
+def as_text(word: str | None) -> str | None:
+    """A name may be bytes that are no text, which the ledger has to show all the same."""
+    return None if word is None else word.encode(errors="backslashreplace").decode()
 
 
 def reports(studies: list[RawStudy]) -> int:

@@ -19,6 +19,7 @@ from simcrop.data.layouts.rad_chestct import list_rad_chestct
 from simcrop.data.layouts.raw import OWN, RELEASED, Listing, ListingOptions, RawStudy, Refusal, with_rescale
 from simcrop.data.layouts.released import straddling
 from simcrop.data.layouts.rexgrounding import list_rexgrounding
+from simcrop.data.layouts.written_paths import with_written_paths
 from simcrop.data.split import split_by_patient
 from simcrop.errors import SimcropError
 
@@ -89,6 +90,7 @@ def list_studies(layout: str, source: str | Path, options: ListingOptions = List
         left = f"; what lies there is not read: {listing.left}" if listing.left else ""
         how = f"; {listing.refusals[0].sentence}" if len(listing.refusals) == 1 else ""
         raise SimcropError("no-scans", f"{source}: no scan found with the layout {layout}{how or left}")
+    listing = with_written_paths(listing)
     if options.rescale is not None:
         rescaled = tuple(with_rescale(study, options.rescale) for study in listing.studies)
         listing = replace(listing, studies=rescaled)
