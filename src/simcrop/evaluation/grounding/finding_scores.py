@@ -11,7 +11,8 @@ import numpy as np
 
 from simcrop.data.findings import CATEGORIES
 from simcrop.metrics import interval_of, resampled
-from simcrop.metrics.findings import FindingScore, FindingTable, mean
+from simcrop.metrics.findings import FindingScore, FindingTable
+from simcrop.metrics.ranking import mean_of_defined
 
 DRAWS = 1000
 
@@ -46,5 +47,10 @@ def by_category(scored: Sequence[Scored]) -> dict[str, dict[str, Any]]:
         own = [one.score for one in scored if one.category == code]
         if own:
             dice, hits = np.array([one.dice for one in own]), np.array([one.hit for one in own])
-            rows[code] = {"name": name, "findings": len(own), "dice": mean(dice), "hit_rate": mean(hits)}
+            rows[code] = {
+                "name": name,
+                "findings": len(own),
+                "dice": mean_of_defined(dice),
+                "hit_rate": mean_of_defined(hits),
+            }
     return rows
