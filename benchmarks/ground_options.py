@@ -26,16 +26,16 @@ from simcrop.evaluation.asking import Question, draw_questions, read_mask
 from simcrop.metrics import interval
 from simcrop.model import Heat, Model, load
 from simcrop.phantom.truth import Truth, read_truth
-from simcrop.tasks.grounding.asked import Asked, least_of, seek
+from simcrop.tasks.grounding.ground_options import GroundOptions, least_of, seek
 
 PLAIN = "plain"
 OPTIONS = {
-    PLAIN: Asked(),
-    "fine": Asked(fine=8),
-    "whole": Asked(whole=True),
-    "top_k_auto": Asked(top_k="auto"),
-    "fine_top_k_auto": Asked(top_k="auto", fine=8),
-    "all": Asked(top_k="auto", fine=8, whole=True),
+    PLAIN: GroundOptions(),
+    "fine": GroundOptions(fine=8),
+    "whole": GroundOptions(whole=True),
+    "top_k_auto": GroundOptions(top_k="auto"),
+    "fine_top_k_auto": GroundOptions(top_k="auto", fine=8),
+    "all": GroundOptions(top_k="auto", fine=8, whole=True),
 }
 DISTANCE, DICE = "distance_mm", "dice"
 
@@ -64,7 +64,9 @@ def measured(model: Model, cohort: Cohort, truth: Truth, scans: int | None, seed
             for question, heat in zip(own, seek(model, volume, texts, asked), strict=True):
                 lesion = mask == question.mask_value
                 found[name][DISTANCE].append(away_mm(heat, lesion, volume))
-                found[name][DICE].append(dice(heat.map >= np.float32(least_of(heat, asked)), lesion))
+                found[name][DICE].append(
+                    dice(heat.map >= np.float32(least_of(heat, asked.threshold)), lesion)
+                )
     return {
         "model": {"method": model.recipe.method, "top_k": model.top_k, "patches": list(model.grid.shape)},
         "sentences": len(patients),

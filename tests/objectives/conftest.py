@@ -18,7 +18,7 @@ from simcrop.data.report import Report
 from simcrop.data.samples.batch import Batch
 from simcrop.data.samples.collate import Collate, Texts, texts_of
 from simcrop.data.samples.dataset import Sample
-from simcrop.data.samples.text_features import Asked, build_bank
+from simcrop.data.samples.text_features import TextQuestions, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.evaluation.wording.protocol import Protocol
@@ -137,7 +137,7 @@ def text_side(
         return text.pool(text(tokens.ids, tokens.mask), tokens.mask, needs.pool)
 
     asking, labels = Protocol(whose="ours", templates=PROMPTS), recipe.label_names or ()
-    asked = Asked(
+    asked = TextQuestions(
         opposite_of if needs.opposites else None,
         claims_of if needs.opposites else None,
         level_of if needs.levels else None,

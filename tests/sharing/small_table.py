@@ -1,7 +1,7 @@
 """Table 1 at the smallest size: two columns, two rows, two steps."""
 
-from simcrop.experiments.tables.asked import Asked
 from simcrop.experiments.tables.columns import Column
+from simcrop.experiments.tables.options import TableOptions
 from simcrop.experiments.tables.phantoms import Patients
 
 COLUMNS = {
@@ -16,4 +16,4 @@ NETWORK = (*INPUT, "optim.batch=4", "vision.dim=48", "vision.heads=2")
 PATIENTS = Patients(ct_rate=30, choose=30, luna16=10)
 STEPS = 2
 RATES = (1.0, 2.0)
-ASKED = Asked(seeds=1, common=(*NETWORK, "vision_decoder.depth=1", "checkpoint.every=1"))
+ASKED = TableOptions(seeds=1, common=(*NETWORK, "vision_decoder.depth=1", "checkpoint.every=1"))

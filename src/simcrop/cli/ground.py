@@ -55,10 +55,10 @@ def ground(
         from simcrop.tasks.grounding.listed import asks_many
 
     if asks_many(ct, report, jobs, out):
-        from simcrop.tasks.grounding.asked import Asked
+        from simcrop.tasks.grounding.ground_options import GroundOptions
         from simcrop.tasks.grounding.jobs import ground_many
 
-        asked = Asked(k, fine, whole, threshold)
+        asked = GroundOptions(k, fine, whole, threshold)
         tell(ground_many(model, ct, sentence or [], report, jobs, out, asked, resume, overwrite, rescale))
     from simcrop.tasks.grounding.ground import ground as run
 

@@ -20,9 +20,9 @@ def plan(
 ) -> None:
     """Hours, bytes and data rates of ingest, pre-training and the paper's tables, and which part breaks first."""
     with loading():
-        from simcrop.experiments.scale.asked import asked
         from simcrop.experiments.scale.plan import plan_of
+        from simcrop.experiments.scale.request import request_of
         from simcrop.experiments.scale.words import words_of
 
-    found = plan_of(asked(scans, gpus, recipe, epochs, set_ or []))
+    found = plan_of(request_of(scans, gpus, recipe, epochs, set_ or []))
     typer.echo(json.dumps(asdict(found), indent=1) if as_json else "\n".join(words_of(found)))

@@ -133,12 +133,12 @@ def reproduce(
 
 def reproduce_paper(what: str, out: Path, *asked: Any) -> None:
     """A table or figure of the paper; exit code 1 where some of its jobs failed."""
-    from simcrop.experiments.tables.reproduce import Asked, reproduce_table
+    from simcrop.experiments.tables.reproduce import TableOptions, reproduce_table
 
     data, seeds, budget, size, changes, resume, overwrite, dry_run, slurm, only = asked
     if size not in (None, "paper", "tiny"):
         raise SimcropError("bad-setting", f"--size {size}: expected paper or tiny")
-    words = Asked(data, seeds, budget, size, tuple(changes), resume, overwrite, dry_run, slurm, only)
+    words = TableOptions(data, seeds, budget, size, tuple(changes), resume, overwrite, dry_run, slurm, only)
     done = reproduce_table(what, out, words, typer.echo)
     if not (dry_run or slurm or only):
         typer.echo(f"open {out / what}.html; {out / what}.md is the same as text")

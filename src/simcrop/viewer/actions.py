@@ -41,7 +41,7 @@ async def look(request: Request) -> Response:
 async def maps(request: Request) -> Response:
     """A map for each sentence; the scan is looked at first if it was not."""
     view = view_of(request)
-    asked = await body_of(request, bodies.Asked)
+    asked = await body_of(request, bodies.MapRequest)
     entry, sight, texts = view.catalogue.entry(request.path_params["key"]), view.seeing, tidy(asked.sentences)
     found = await reading(view, partial(sight.known, entry, texts, asked.top_k, asked.fine))
     if found is None:

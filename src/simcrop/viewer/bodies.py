@@ -34,13 +34,13 @@ class Search(Body):
     page: Annotated[int, Field(ge=0, le=10**6)] = 0
 
 
-class Asked(Body):
+class MapRequest(Body):
     sentences: Sentences
     fine: Fine = 1
     top_k: TopK = None
 
 
-class Exported(Asked):
+class Exported(MapRequest):
     """`thresholds`: one for each sentence, null where it is the map's own."""
 
     format: Literal["nifti", "dicom"] = "nifti"

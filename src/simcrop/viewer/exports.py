@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from simcrop.data.guess import shown
 from simcrop.data.readers.series_headers import is_series
 from simcrop.errors import SimcropError
-from simcrop.tasks.grounding.asked import Asked, write_dicom
 from simcrop.tasks.grounding.ground import lead, write_results
+from simcrop.tasks.grounding.ground_options import GroundOptions, write_dicom
 from simcrop.viewer.bodies import Exported
 from simcrop.viewer.catalogue import Entry
 from simcrop.viewer.refusals import not_found
@@ -46,7 +46,7 @@ def export(
 
 
 def write(out: Path, sight: Sight, entry: Entry, sentences: list[str], asked: Exported, job: Job) -> None:
-    options = Asked(asked.top_k, asked.fine)
+    options = GroundOptions(asked.top_k, asked.fine)
     started = time.perf_counter()
     maps = sight.look_for(entry, sentences, asked.top_k, asked.fine)
     volume = sight.scans.volume(entry)

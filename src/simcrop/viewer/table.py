@@ -40,7 +40,7 @@ ADDRESSES = (
     Address("GET", f"{STUDY}/scan.nii.gz", reads.scan, {200: GZIP}),
     Address("GET", f"{STUDY}/truth.nii.gz", reads.truth, {200: GZIP}),
     Address("POST", f"{STUDY}/look", actions.look, {200: replies.Begun, 202: replies.Begun}, bodies.Nothing),
-    Address("POST", f"{STUDY}/maps", actions.maps, {200: replies.Maps}, bodies.Asked),
+    Address("POST", f"{STUDY}/maps", actions.maps, {200: replies.Maps}, bodies.MapRequest),
     Address(
         "POST", f"{STUDY}/similar", actions.similar, {200: replies.Alike, 202: replies.Begun}, bodies.Alike
     ),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from simcrop.data.samples.text_features import Asked, SentenceBank, build_bank, document_frequencies
+from simcrop.data.samples.text_features import SentenceBank, TextQuestions, build_bank, document_frequencies
 
 REPORTS = [["no effusion.", "a nodule."], [], ["no effusion.", "clear.", "no effusion."]]
 
@@ -106,7 +106,9 @@ def test_each_process_encodes_its_share_and_all_have_the_whole(tmp_path: Path) -
 
 def test_what_is_asked_besides_is_encoded_after_what_reports_say(tmp_path: Path) -> None:
     turn = {"no effusion.": "effusion.", "a nodule.": "clear."}
-    asked = Asked(turn.get, lambda text: (len(text), 0), {"a nodule.": "upper"}.get, ("is there?", "clear."))
+    asked = TextQuestions(
+        turn.get, lambda text: (len(text), 0), {"a nodule.": "upper"}.get, ("is there?", "clear.")
+    )
     cache = tmp_path / "kept.vectors"
     bank = build_bank(REPORTS, encode, cache, asked=asked)
     assert list(bank.texts) == ["a nodule.", "clear.", "no effusion.", "effusion.", "is there?"]
@@ -140,7 +142,7 @@ def test_scans_without_a_report_make_no_sentence_rarer() -> None:
 
 
 def test_frequency_is_that_among_the_reports_and_0_of_what_none_says() -> None:
-    bank = build_bank(REPORTS, None, asked=Asked(further=("is there?",)))
+    bank = build_bank(REPORTS, None, asked=TextQuestions(further=("is there?",)))
     held = list(bank.texts)
     found = bank.frequencies([*reversed(held), "never heard of."])
     assert torch.equal(found, torch.cat([bank.document_frequency.flip(0), torch.zeros(1)]))

@@ -10,8 +10,8 @@ import pytest
 
 from simcrop.config import load_recipe
 from simcrop.errors import SimcropError
-from simcrop.experiments.scale.asked import asked
 from simcrop.experiments.scale.plan import Plan, plan_of
+from simcrop.experiments.scale.request import request_of
 from simcrop.experiments.scale.words import words_of
 from simcrop.experiments.speeds import speeds
 from simcrop.tasks.training.counted import counted
@@ -21,7 +21,7 @@ SCANS, GFLOP = 47_149, 1165.183371264
 
 
 def planned(gpus: str, *changes: str, scans: int = SCANS, epochs: int | None = None) -> Plan:
-    return plan_of(asked(scans, gpus, "simcrop-paper", epochs, changes))
+    return plan_of(request_of(scans, gpus, "simcrop-paper", epochs, changes))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_hours_of_the_h100_are_those_that_were_measured() -> None:
 
 def test_memory_is_near_what_was_measured_and_tells_what_fits(one: Plan) -> None:
     assert one.memory.used_gb == pytest.approx(30.44 * 2**30 / 1e9, rel=0.05)
-    plus = plan_of(asked(SCANS, "1xh100", "simcrop-plus"))
+    plus = plan_of(request_of(SCANS, "1xh100", "simcrop-plus"))
     assert plus.memory.used_gb == pytest.approx(47.2 * 2**30 / 1e9, rel=0.05)
     small = planned("1xa100-40", "optim.batch=96")
     assert small.memory.largest < 96
@@ -196,7 +196,7 @@ def test_what_cannot_be_planned_is_one_line(
     scans: int, gpus: str, recipe: str, epochs: int | None, words: str
 ) -> None:
     with pytest.raises(SimcropError) as told:
-        asked(scans, gpus, recipe, epochs)
+        request_of(scans, gpus, recipe, epochs)
     assert words in told.value.sentence
     assert "\n" not in told.value.sentence
 
@@ -210,7 +210,8 @@ def test_what_was_not_measured_is_not_planned(change: str) -> None:
 @pytest.mark.usefixtures("counted_for_real")
 def test_a_finer_target_is_stored_read_and_sent() -> None:
     plain, finer = (
-        plan_of(asked(SCANS, "1xh200", "mrm-paper", None, changes)) for changes in ((), ("mrm.sr_scale=2",))
+        plan_of(request_of(SCANS, "1xh200", "mrm-paper", None, changes))
+        for changes in ((), ("mrm.sr_scale=2",))
     )
     assert finer.store_gb["lz4"] == pytest.approx(8 * plain.store_gb["lz4"])
     sent = [of.device_gb_per_s / of.pretraining.volumes_per_s for of in (plain, finer)]
@@ -220,7 +221,9 @@ def test_a_finer_target_is_stored_read_and_sent() -> None:
 
 def test_micro_batches_are_looked_at_twice_where_samples_are_compared() -> None:
     def hours(recipe: str, micro: int) -> float:
-        of = plan_of(asked(SCANS, "1xh200", recipe, None, [f"engine.micro_batch={micro}", "optim.batch=48"]))
+        of = plan_of(
+            request_of(SCANS, "1xh200", recipe, None, [f"engine.micro_batch={micro}", "optim.batch=48"])
+        )
         assert (of.pretraining.again > 0) == any("a first look" in line for line in words_of(of))
         return of.pretraining.hours
 

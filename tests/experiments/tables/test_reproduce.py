@@ -14,7 +14,7 @@ from simcrop.errors import SimcropError
 from simcrop.experiments.tables import candidates, jobs, reproduce
 from simcrop.experiments.tables.jobs import Job
 from simcrop.experiments.tables.places import Places
-from simcrop.experiments.tables.reproduce import Asked, reproduce_table
+from simcrop.experiments.tables.reproduce import TableOptions, reproduce_table
 from simcrop.experiments.tables.running import HERE, Failures
 from simcrop.files.whole import read_json
 
@@ -205,6 +205,6 @@ def test_a_rate_that_diverged_is_no_failure_and_a_row_left_open_is_one(
         monkeypatch.setattr(reproduce, name, lambda *_, **__: None)
     out = tmp_path / "out"
     for resume in (False, True):
-        assert reproduce_table("fig4", out, Asked(seeds=1, resume=resume), print, HERE) == done
+        assert reproduce_table("fig4", out, TableOptions(seeds=1, resume=resume), print, HERE) == done
         assert ("simcrop" in read_json(out / "chosen.json")) == done
         assert bool(shown[-1].get(Places(out).run("simcrop", 0))) == (not done)

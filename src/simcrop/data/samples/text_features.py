@@ -57,7 +57,7 @@ ALONE = OneProcess()
 
 
 @dataclass(frozen=True)
-class Asked:
+class TextQuestions:
     """What else a method wants to know of the sentences: `opposite_of` turns one round, `claims_of` says what
     it asserts (1) or denies (-1) of so many kinds of finding, `level_of` which of `LEVELS` it states, None where there
     is nothing to say; `further`: texts that no report says and that are encoded with the others.
@@ -69,7 +69,7 @@ class Asked:
     further: tuple[str, ...] = ()
 
 
-NOTHING = Asked()
+NOTHING = TextQuestions()
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def build_bank(
     chunk: int = 256,
     ranks: Ranks = ALONE,
     tell: Tell | None = None,
-    asked: Asked = NOTHING,
+    asked: TextQuestions = NOTHING,
 ) -> SentenceBank:
     """Count the sentences of all reports and encode, `chunk` at a time, those whose features `cache` does not hold.
 

@@ -52,7 +52,7 @@ class GroundQuestion:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class ScanQuestions:
     """Questions by study; `mask` reads the label volume that their values are of, on the grid of the scan's file."""
 
     questions: Mapping[str, tuple[GroundQuestion, ...]]
@@ -62,7 +62,7 @@ class Asked:
         return sum(map(len, self.questions.values()))
 
 
-def asked_of_truth(studies: Cohort, truth: Truth, seed: int) -> Asked:
+def asked_of_truth(studies: Cohort, truth: Truth, seed: int) -> ScanQuestions:
     """Every sentence of the reports that shows a lesion."""
     known = [(study, shown) for study in studies for shown in truth.of(study.id) if shown.shows]
     found = defaultdict[str, list[GroundQuestion]](list)
@@ -81,14 +81,16 @@ def asked_of_truth(studies: Cohort, truth: Truth, seed: int) -> Asked:
                 drawn.swapped,
             )
         )
-    return Asked(by_study(found), partial(mask_of_truth, truth))
+    return ScanQuestions(by_study(found), partial(mask_of_truth, truth))
 
 
 def mask_of_truth(truth: Truth, study: Study) -> np.ndarray:
     return read_mask(truth.mask_path(study.id))
 
 
-def asked_of_findings(studies: Cohort, findings: Mapping[str, Sequence[MarkedFinding]], seed: int) -> Asked:
+def asked_of_findings(
+    studies: Cohort, findings: Mapping[str, Sequence[MarkedFinding]], seed: int
+) -> ScanQuestions:
     """The sentences that a data set marks in these studies, which may overlap; kinds are its categories."""
     rows = [
         {
@@ -108,7 +110,7 @@ def asked_of_findings(studies: Cohort, findings: Mapping[str, Sequence[MarkedFin
     return asked_of_rows(studies, rows, seed)
 
 
-def asked_of_rows(studies: Cohort, rows: Sequence[Mapping[str, Any]], seed: int) -> Asked:
+def asked_of_rows(studies: Cohort, rows: Sequence[Mapping[str, Any]], seed: int) -> ScanQuestions:
     """Each row about these studies as a question, its values of the cohort's own masks, beside one that is drawn from
     other patients' rows, about what neither the rows nor the report nor the labels of the scan say it has.
     """
@@ -133,7 +135,7 @@ def asked_of_rows(studies: Cohort, rows: Sequence[Mapping[str, Any]], seed: int)
         told = (row["finding"], row["side"], row["values"], row["level_mm"], row["sentence"], swapped)
         number, complete = row.get("number", len(own)), row.get("complete", True)
         own.append(GroundQuestion(study.id, study.patient, number, *told, complete))
-    return Asked(by_study(found), Study.source_mask)
+    return ScanQuestions(by_study(found), Study.source_mask)
 
 
 def said_of(study: Study) -> list[str]:

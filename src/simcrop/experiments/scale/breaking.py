@@ -5,9 +5,9 @@ What there is, nobody has said: a machine is assumed (`speeds.yaml`), and its fi
 
 from dataclasses import dataclass
 
-from simcrop.experiments.scale.asked import Asked
 from simcrop.experiments.scale.feeding import Feeding
 from simcrop.experiments.scale.memory import Memory
+from simcrop.experiments.scale.request import PlanRequest
 from simcrop.experiments.speeds import speeds
 
 
@@ -27,7 +27,7 @@ class Part:
 
 
 def parts_of(
-    asked: Asked, feeding: Feeding, memory: Memory, gradients_gb: float, step_seconds: float
+    asked: PlanRequest, feeding: Feeding, memory: Memory, gradients_gb: float, step_seconds: float
 ) -> tuple[Part, ...]:
     """The fullest first."""
     machine = speeds().machine

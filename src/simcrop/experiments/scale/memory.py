@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from simcrop.config import load_recipe
-from simcrop.experiments.scale.asked import Asked
+from simcrop.experiments.scale.request import PlanRequest
 from simcrop.experiments.speeds import line, speeds
 from simcrop.tasks.training.cost import Cost
 from simcrop.tasks.training.counted import counted
@@ -29,7 +29,7 @@ class Memory:
         return self.fixed_gb + max(1, self.micro_batch) * self.scan_gb
 
 
-def memory_of(asked: Asked, cost: Cost) -> Memory:
+def memory_of(asked: PlanRequest, cost: Cost) -> Memory:
     """Counted, and as much more per scan as was measured more than counted at the paper's size."""
     _, measured = line(list(speeds().training.peak_gib))
     more = measured * 2**30 / counted(load_recipe(PAPER)).bytes_per_scan

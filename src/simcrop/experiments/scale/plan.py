@@ -6,10 +6,10 @@ No axes. GB and MB are 10^9 and 10^6 bytes; hours are of one core, one GPU, or b
 from dataclasses import dataclass
 from math import ceil
 
-from simcrop.experiments.scale.asked import Asked
 from simcrop.experiments.scale.breaking import Part, parts_of
 from simcrop.experiments.scale.feeding import Feeding, feeding_of, finer, voxels_of
 from simcrop.experiments.scale.memory import Memory, memory_of
+from simcrop.experiments.scale.request import PlanRequest
 from simcrop.experiments.scale.tables import TableHours, hours_of_tables
 from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.expense import NUMBER, checkpoint_bytes
@@ -81,7 +81,7 @@ class Plan:
         return max(1, self.memory.micro_batch)
 
 
-def plan_of(asked: Asked) -> Plan:
+def plan_of(asked: PlanRequest) -> Plan:
     known, cost = speeds(), counted(asked.recipe)
     memory = memory_of(asked, cost)
     spent = pretraining_of(asked, cost, memory)
@@ -115,11 +115,11 @@ def plan_of(asked: Asked) -> Plan:
     )
 
 
-def machines(asked: Asked) -> int:
+def machines(asked: PlanRequest) -> int:
     return ceil(asked.gpus / speeds().machine.gpus)
 
 
-def ingest_of(asked: Asked) -> IngestHours:
+def ingest_of(asked: PlanRequest) -> IngestHours:
     of, machine = speeds().ingest, speeds().machine
     cores = asked.gpus * machine.cores_per_gpu
     core_hours = asked.scans * of.core_seconds_per_scan / 3600
@@ -130,7 +130,7 @@ def ingest_of(asked: Asked) -> IngestHours:
     )
 
 
-def pretraining_of(asked: Asked, cost: Cost, memory: Memory) -> Pretraining:
+def pretraining_of(asked: PlanRequest, cost: Cost, memory: Memory) -> Pretraining:
     known = speeds()
     engine, at_once = asked.recipe.engine, max(1, memory.micro_batch)
     ways = {

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from simcrop.config import load_recipe
-from simcrop.experiments.scale.asked import Asked
+from simcrop.experiments.scale.request import PlanRequest
 from simcrop.experiments.speeds import speeds
 from simcrop.experiments.tables.expense import Sizes, expense_of, hours_on
 from simcrop.experiments.tables.jobs import Pretrain
@@ -38,7 +38,7 @@ class TableHours:
     hours: float
 
 
-def hours_of_tables(asked: Asked) -> tuple[TableHours, ...]:
+def hours_of_tables(asked: PlanRequest) -> tuple[TableHours, ...]:
     """Of each, and of all. Epochs that were asked for are those of every pre-training."""
     longer = asked.recipe.optim.epochs / load_recipe(PAPER).optim.epochs
     return tuple(

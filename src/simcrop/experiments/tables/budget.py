@@ -16,8 +16,8 @@ from safetensors import safe_open
 
 from simcrop.config import build_recipe
 from simcrop.engine.journal import read_journal
-from simcrop.experiments.tables.asked import SEEDS
 from simcrop.experiments.tables.columns import TABLES
+from simcrop.experiments.tables.options import SEEDS
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import Row
 from simcrop.files.whole import read_json, write_json

@@ -16,7 +16,6 @@ from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.experiments.side_by_side import Say
 from simcrop.experiments.speeds import speeds
-from simcrop.experiments.tables.asked import SEEDS, Asked, refuse_what_does_not_go_together
 from simcrop.experiments.tables.budget import record_machine
 from simcrop.experiments.tables.candidates import (
     Chosen,
@@ -30,6 +29,7 @@ from simcrop.experiments.tables.candidates import (
 from simcrop.experiments.tables.columns import COLUMNS
 from simcrop.experiments.tables.expense import Sizes, total
 from simcrop.experiments.tables.jobs import Job
+from simcrop.experiments.tables.options import SEEDS, TableOptions, refuse_what_does_not_go_together
 from simcrop.experiments.tables.origins import Digests, refuse_other_origins
 from simcrop.experiments.tables.phantoms import Patients, draw, sources_of_phantoms, wanted
 from simcrop.experiments.tables.places import Places
@@ -51,7 +51,7 @@ FEWEST = 10
 def reproduce_table(
     table: str,
     out: Path,
-    asked: Asked,
+    asked: TableOptions,
     say: Say,
     on: Sequence[Environment] | None = None,
     patients: Patients = Patients(),
@@ -106,7 +106,7 @@ class Tables:
         self,
         table: str,
         places: Places,
-        asked: Asked,
+        asked: TableOptions,
         patients: Patients,
         segmenting: tuple[str, ...],
         methods: tuple[str, ...],

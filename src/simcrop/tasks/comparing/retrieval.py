@@ -20,7 +20,7 @@ from simcrop.metrics.intervals import Interval
 from simcrop.metrics.retrieval import Places
 from simcrop.tasks.folder import METRICS, staged, write_metrics
 from simcrop.tasks.intervals import bounds, without_nan, written
-from simcrop.tasks.retrieval.judged import Asked
+from simcrop.tasks.retrieval.judged import QueryRanks
 from simcrop.tasks.retrieval.page import COUNTS, RANK, RANKS
 
 KEY = ("direction", "pool", "measure")
@@ -96,7 +96,7 @@ def asked_of_all(tables: Sequence[pl.DataFrame], seed: int) -> list[Question]:
         if len(of) < len(blocks) or any(not first["query"].equals(other["query"]) for other in of[1:]):
             continue
         patients = [np.array(each) for each in first["patients"].to_list()]
-        drawn = Asked(first["query"].to_list(), patients, first["value"].to_numpy()).drawn(seed)
+        drawn = QueryRanks(first["query"].to_list(), patients, first["value"].to_numpy()).drawn(seed)
         direction, pool, measure = map(str, key)
         found += [
             question((direction, pool, name), np.stack([hit(each) for each in of]), drawn)

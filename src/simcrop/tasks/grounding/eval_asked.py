@@ -20,7 +20,7 @@ from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import encode_once
 from simcrop.evaluation.features import AT_ONCE, middle_or_none, volumes_ahead
 from simcrop.evaluation.grounding.answers import ScanAnswers, answers_of
-from simcrop.evaluation.grounding.questions import Asked, GroundQuestion, denials
+from simcrop.evaluation.grounding.questions import GroundQuestion, ScanQuestions, denials
 from simcrop.evaluation.sentence_scores import ENCODED
 from simcrop.files.digest import digest_of_names
 from simcrop.files.whole import write_whole, writing
@@ -39,7 +39,7 @@ class Answered:
 
 
 def answer_all(
-    models: tuple[Model, Model], studies: Cohort, asked: Asked, folder: Path, words: str
+    models: tuple[Model, Model], studies: Cohort, asked: ScanQuestions, folder: Path, words: str
 ) -> Answered:
     """Of all scans with a question; `models`: the one that is judged, and its encoder before any training."""
     with writing(folder):
@@ -71,7 +71,7 @@ def answer_all(
     return Answered(tuple(scans), refused)
 
 
-def texts_of(studies: Iterable[Study], asked: Asked) -> Iterator[str]:
+def texts_of(studies: Iterable[Study], asked: ScanQuestions) -> Iterator[str]:
     """All that is asked of these scans."""
     for study in studies:
         yield from denials(study)
@@ -100,7 +100,7 @@ def regions(model: Model, volumes: Float[Tensor, "b 1 x y z"]) -> np.ndarray:
 def ask_scan(
     model: Model,
     study: Study,
-    asked: Asked,
+    asked: ScanQuestions,
     texts: dict[str, np.ndarray],
     patches: tuple[np.ndarray, np.ndarray],
 ) -> ScanAnswers:

@@ -16,7 +16,7 @@ from simcrop.data.store.findings import MarkedFinding, read_findings
 from simcrop.data.store.format import FINDINGS, STUDIES
 from simcrop.errors import SimcropError
 from simcrop.evaluation.grounding.questions import (
-    Asked,
+    ScanQuestions,
     asked_of_findings,
     asked_of_rows,
     asked_of_truth,
@@ -55,7 +55,7 @@ class Part:
 
     cohort: Cohort
     studies: Cohort
-    asked: Asked
+    asked: ScanQuestions
 
     def rows(self) -> dict[str, int]:
         """Where each scan stands in the cohort's index, by its id."""
@@ -123,12 +123,14 @@ class Known:
     def ask(self, cohort: Cohort, studies: Cohort, seed: int) -> Part:
         return Part(cohort, studies, self.asked(studies, seed))
 
-    def asked(self, studies: Cohort, seed: int) -> Asked:
+    def asked(self, studies: Cohort, seed: int) -> ScanQuestions:
         if self.rows is not None:
             return asked_of_rows(studies, self.rows, seed)
         if self.findings is not None:
             return asked_of_findings(studies, self.findings, seed)
-        return asked_of_truth(studies, self.truth, seed) if self.truth else Asked({}, Study.source_mask)
+        return (
+            asked_of_truth(studies, self.truth, seed) if self.truth else ScanQuestions({}, Study.source_mask)
+        )
 
 
 def parts_of(cohort: Cohort, options: GroundEvalOptions) -> Parts:

@@ -26,7 +26,7 @@ from simcrop.model import Heat, load
 from simcrop.model.folder import model_folder
 from simcrop.model.heat import Nearest, TopK
 from simcrop.tasks.folder import check_folder, staged, write_metrics
-from simcrop.tasks.grounding.asked import Asked, seek, write_dicom
+from simcrop.tasks.grounding.ground_options import GroundOptions, seek, write_dicom
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
 from simcrop.tasks.scan_notes import notes_of
 
@@ -59,10 +59,10 @@ def ground(
     """Write, per sentence, `sentence_NN.nii.gz` on the scan's grid and `sentence_NN.png`; `boxes.json`; a page; of
     DICOM also `maps.pm.dcm`, `regions.seg.dcm` and `report.sr.dcm`.
 
-    File names number the sentences and never hold their words. See `Asked` for the options.
+    File names number the sentences and never hold their words. See `GroundOptions` for the options.
     """
     sentences, hint = wanted_sentences(sentences, report), parse_rescale(rescale)
-    asked = Asked(top_k, fine, whole, threshold)
+    asked = GroundOptions(top_k, fine, whole, threshold)
     check_folder(out, "ground", {}, overwrite=overwrite, resumable=False)
     weights = model_folder(Path(model)) / "model.safetensors"
     volume = read_volume(ct, hint)

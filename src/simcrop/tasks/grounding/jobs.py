@@ -28,8 +28,8 @@ from simcrop.files.whole import StoreError, flush, read_json, write_json, write_
 from simcrop.model import Model, load
 from simcrop.model.folder import WEIGHTS, model_folder
 from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
-from simcrop.tasks.grounding.asked import Asked, seek, write_dicom
 from simcrop.tasks.grounding.ground import lead, write_results
+from simcrop.tasks.grounding.ground_options import GroundOptions, seek, write_dicom
 from simcrop.tasks.grounding.listed import Pairs, pairs_of
 from simcrop.tasks.rescale import parse_rescale
 from simcrop.tasks.scan_notes import notes_of
@@ -62,7 +62,7 @@ class Work:
 
     model: Model
     digest: str
-    asked: Asked
+    asked: GroundOptions
     hint: Hint | None
     out: Path
     texts: "Texts"
@@ -98,7 +98,7 @@ def ground_many(
     report: Path | None,
     jobs: Path | None,
     out: Path,
-    asked: Asked = Asked(),
+    asked: GroundOptions = GroundOptions(),
     resume: bool = False,
     overwrite: bool = False,
     rescale: str | None = None,

@@ -33,7 +33,7 @@ OF_SENTENCES = "sentence -> scan, any whose report holds it"
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class QueryRanks:
     """Queries by name, each with the patients that it is of, and what was found of each: a rank, or a precision.
     `places`: what a rank was made of.
     """
@@ -43,10 +43,10 @@ class Asked:
     found: np.ndarray
     places: Places | None = None
 
-    def known(self) -> "Asked":
+    def known(self) -> "QueryRanks":
         """Without the queries of which nothing could be found."""
         rows = np.flatnonzero(~np.isnan(self.found)).tolist()
-        return Asked(
+        return QueryRanks(
             [self.names[row] for row in rows],
             [self.patients[row] for row in rows],
             self.found[rows],
@@ -84,7 +84,7 @@ class Found:
     chance_ranks: tuple[float, float] = (float("nan"), float("nan"))
     precision: Interval | None = None
     chance_precision: float = float("nan")
-    asked: Asked | None = None
+    asked: QueryRanks | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class Alike:
     candidates: int
     precision: dict[int, Interval]
     chance: dict[int, float]
-    asked: dict[int, Asked]
+    asked: dict[int, QueryRanks]
 
 
 def between(fits: np.ndarray, studies: Cohort, texts: list[str], seed: int) -> Iterator[Found]:
@@ -151,7 +151,7 @@ def judged(
 ) -> Found:
     """Intervals over the patients of the queries; the pool stays whole."""
     stand = places(scores, relevant)
-    asked = Asked(list(names), list(patients), stand.ranks, stand).known()
+    asked = QueryRanks(list(names), list(patients), stand.ranks, stand).known()
     weights, candidates = asked.drawn(seed), scores.shape[1]
     assert asked.places is not None
     hits = {k: asked.places.hits(k) for k in AT if k <= candidates}
@@ -242,7 +242,7 @@ def in_variant(
     terms, others = precision_terms(scores, relevant), len(scores) - 1
     at = [k for k in AT if k <= others]
     asked = {
-        k: Asked(list(names), list(patients[:, None]), average_of(terms, relevant, k, divide_by)).known()
+        k: QueryRanks(list(names), list(patients[:, None]), average_of(terms, relevant, k, divide_by)).known()
         for k in at
     }
     drawn = next(iter(asked.values())).drawn(seed)

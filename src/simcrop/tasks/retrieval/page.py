@@ -14,7 +14,7 @@ from simcrop.figures.page import Page
 from simcrop.files.whole import write_whole
 from simcrop.metrics.intervals import Interval
 from simcrop.tasks.intervals import bounds, without_nan, written
-from simcrop.tasks.retrieval.judged import OF_SENTENCES, Alike, Asked, Found
+from simcrop.tasks.retrieval.judged import OF_SENTENCES, Alike, Found, QueryRanks
 
 RANKS, TYPED = "ranks.parquet", "top_scans.csv"
 RANK = "rank"
@@ -78,7 +78,9 @@ def write_ranks(path: Path, found: Sequence[Found], alike: Sequence[Alike]) -> N
     write_whole(path, content.getvalue())
 
 
-def rows_of(direction: str, pool: str, measure: str, asked: Asked, number: dict[str, int]) -> pl.DataFrame:
+def rows_of(
+    direction: str, pool: str, measure: str, asked: QueryRanks, number: dict[str, int]
+) -> pl.DataFrame:
     names = map(digest, asked.names) if direction == OF_SENTENCES else map(str, asked.names)
     return pl.DataFrame(
         {
@@ -95,7 +97,7 @@ def rows_of(direction: str, pool: str, measure: str, asked: Asked, number: dict[
     )
 
 
-def counts_of(asked: Asked, name: str) -> pl.Series:
+def counts_of(asked: QueryRanks, name: str) -> pl.Series:
     """Null where there is no rank."""
     counts = [None] * len(asked.found) if asked.places is None else getattr(asked.places, name)
     return pl.Series(counts, dtype=pl.Int32)

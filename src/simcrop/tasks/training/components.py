@@ -11,7 +11,7 @@ from torch import Tensor
 
 from simcrop.config import Recipe, nearest
 from simcrop.data.samples.collate import Texts
-from simcrop.data.samples.text_features import Asked, SentenceBank
+from simcrop.data.samples.text_features import SentenceBank, TextQuestions
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.format import FINDINGS
@@ -83,9 +83,9 @@ def center_of(bank: SentenceBank) -> Tensor:
     return center
 
 
-def asked_of(needs: TextNeeds, asking: Protocol | None, labels: Sequence[str]) -> Asked:
+def asked_of(needs: TextNeeds, asking: Protocol | None, labels: Sequence[str]) -> TextQuestions:
     """What the method wants to know of the sentences, and what else it reads."""
-    return Asked(
+    return TextQuestions(
         opposite_of if needs.opposites else None,
         claims_of if needs.opposites else None,
         level_of if needs.levels else None,

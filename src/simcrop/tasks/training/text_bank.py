@@ -21,7 +21,7 @@ from simcrop.data.samples.by_study import ByStudy
 from simcrop.data.samples.collate import texts_of
 from simcrop.data.samples.kept_texts import KeptTexts, found_texts, keep_texts, texts_file
 from simcrop.data.samples.split_reports import split_reports
-from simcrop.data.samples.text_features import Asked, SentenceBank, build_bank
+from simcrop.data.samples.text_features import SentenceBank, TextQuestions, build_bank
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.format import KEPT, STUDIES
@@ -53,7 +53,7 @@ class Gathering:
     needs: TextNeeds
     tokenizer: Tokenizer
     text: TextEncoder | None
-    asked: Asked
+    asked: TextQuestions
     context: DistributedContext
     show: Callable[[], Progress]
 

@@ -23,7 +23,7 @@ from simcrop.model.heat import HeatMaps, TopK, looks_along
 
 
 @dataclass(frozen=True)
-class Asked:
+class GroundOptions:
     """`top_k`: patches to box, the model's own number when None, by a stated size with `auto`; `fine`: looks that are
     averaged; `whole`: all of a scan that is larger than the input; `threshold`: the similarity from which on a voxel is
     of a region, that of the last box when None.
@@ -42,12 +42,12 @@ class Asked:
     def settings(self, model: Model) -> dict[str, Any]:
         """For `run.json`; what was not asked for is left out."""
         said = {"fine": self.fine, "whole": self.whole, "threshold": self.threshold}
-        usual = vars(Asked())
+        usual = vars(GroundOptions())
         return {"top_k": self.top_k or model.top_k} | {k: v for k, v in said.items() if v != usual[k]}
 
 
 def seek(
-    model: Model, volume: Volume, sentences: Sequence[str], asked: Asked, texts: Tensor | None = None
+    model: Model, volume: Volume, sentences: Sequence[str], asked: GroundOptions, texts: Tensor | None = None
 ) -> HeatMaps:
     """Each sentence in one scan, which is encoded once; `texts`: their features, where they are known."""
     looked = model.look_at_whole(volume) if asked.whole else model.look(volume)
@@ -65,7 +65,7 @@ def write_dicom(
     volume: Volume,
     sentences: Sequence[str],
     maps: HeatMaps,
-    asked: Asked,
+    asked: GroundOptions,
     digest: str,
     thresholds: Sequence[float | None] | None = None,
 ) -> list[str]:

@@ -11,7 +11,7 @@ SEEDS = 3  # unless asked otherwise
 
 
 @dataclass(frozen=True)
-class Asked:
+class TableOptions:
     """What the command line says. `budget`: minutes; `only`: a row, or ROW/SEED; None where nothing was said."""
 
     data: Path | None = None
@@ -26,7 +26,7 @@ class Asked:
     only: str | None = None
 
 
-def refuse_what_does_not_go_together(asked: Asked) -> None:
+def refuse_what_does_not_go_together(asked: TableOptions) -> None:
     if asked.budget is not None and not 0 < asked.budget < inf:
         raise SimcropError("bad-setting", f"--budget {asked.budget:g}: expected minutes above 0")
     if asked.data is not None and asked.budget is not None:

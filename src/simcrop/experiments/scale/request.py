@@ -11,7 +11,7 @@ from simcrop.experiments.speeds import Device, speeds
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlanRequest:
     """`recipe` with the epochs that were asked for; `scans`: to pre-train on."""
 
     scans: int
@@ -37,9 +37,9 @@ class Asked:
         return every if optim.steps is None else min(every, optim.steps * optim.batch)
 
 
-def asked(
+def request_of(
     scans: int, gpus: str, recipe: str, epochs: int | None = None, changes: Sequence[str] = ()
-) -> Asked:
+) -> PlanRequest:
     """Raises SimcropError."""
     if scans < 1:
         raise SimcropError("bad-setting", f"--scans {scans}: there must be one at least")
@@ -62,7 +62,7 @@ def asked(
             f"--gpus {gpus}: optim.batch = {built.optim.batch} cannot be shared by {count} GPUs; "
             f"--set optim.batch={more}, for example",
         )
-    return Asked(scans, count, kind, built, recipe)
+    return PlanRequest(scans, count, kind, built, recipe)
 
 
 def refuse_what_was_not_measured(engine: EngineSettings) -> None:
