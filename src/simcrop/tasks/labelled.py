@@ -11,7 +11,6 @@ import polars as pl
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
 from simcrop.errors import SimcropError
-from simcrop.files.digest import digest_of_files
 from simcrop.tasks.data_source import learned_before
 
 SHOWN = 3  # labels named in a message
@@ -122,7 +121,7 @@ def refuse_poor_share(
 def provenance_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> str:
     """Whether the model has seen the test patients: refused when it has, said when it cannot be known."""
     refuse_seen_by_parents(config, cohort, testing)
-    if config.get("provenance", {}).get("cohort") != digest_of_files(cohort.path / "studies.parquet"):
+    if config.get("provenance", {}).get("cohort") != cohort.digest:
         return "the model comes from another cohort; whether it has seen these test patients is not known"
     split = config["architecture"]["data"]["split"]
     seen = cohort.select(split) if split else cohort
@@ -136,7 +135,7 @@ def parents_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> str
     parents = list(learned_before(config.get("provenance") or {}))
     if not parents:
         return ""
-    digest = digest_of_files(cohort.path / "studies.parquet")
+    digest = cohort.digest
     if any(parent.get("cohort") != digest for parent in parents):
         return "It started from a model of another cohort; whether that one has seen these patients is not known."
     return "The model that it started from has seen none of these patients."
@@ -144,7 +143,7 @@ def parents_note(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> str
 
 def refuse_seen_by_parents(config: dict[str, Any], cohort: Cohort, testing: Cohort) -> None:
     """A model that started from another (`init.model`) has seen what that one has seen."""
-    digest, provenance = digest_of_files(cohort.path / "studies.parquet"), config.get("provenance") or {}
+    digest, provenance = cohort.digest, config.get("provenance") or {}
     while parent := (provenance.get("start") or {}).get("parent"):
         provenance, split = parent["provenance"] or {}, parent["split"]
         if provenance.get("cohort") == digest:

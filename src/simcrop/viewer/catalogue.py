@@ -16,7 +16,6 @@ from simcrop.data.report import Report, sentences
 from simcrop.data.store.cohort import Cohort
 from simcrop.data.store.schema import LABEL
 from simcrop.errors import SimcropError, printable
-from simcrop.files.digest import digest_of_files
 from simcrop.viewer.refusals import not_found
 
 PAGE = 50
@@ -144,7 +143,7 @@ def key_of(*parts: str) -> str:
 
 def of_cohort(cohort: Cohort) -> Catalogue:
     """Every study of the store."""
-    mark = digest_of_files(cohort.path / "studies.parquet")
+    mark = cohort.digest
     columns = [column for column in cohort.index.columns if column.startswith(LABEL)]
     entries = []
     for row, study in enumerate(cohort.index.iter_rows(named=True)):

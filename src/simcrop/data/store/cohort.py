@@ -6,6 +6,7 @@ Axes: x, y, z of the resampled grid (RAS+). Voxels are int16 HU; affines map vox
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from simcrop.data.store.schema import LABEL, LEDGER_COLUMNS, STUDY_SCHEMA
 from simcrop.data.store.volume_file import ENDINGS, Codec, checksum, read_crop, read_whole, volume_path
 from simcrop.data.volume import HuDecision, Volume
 from simcrop.errors import SimcropError
+from simcrop.files.digest import digest_of_files
 
 Spacing = tuple[float, float, float]
 
@@ -129,6 +131,11 @@ class Cohort:
 
     def __iter__(self) -> Iterator[Study]:
         return (self[i] for i in range(len(self)))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the whole table of studies, whichever of them are selected: another one is another cohort."""
+        return digest_of_files(self.path / STUDIES)
 
     @property
     def labels(self) -> list[str]:

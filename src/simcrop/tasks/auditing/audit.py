@@ -20,7 +20,7 @@ from simcrop.evaluation.wording.audit import (
 )
 from simcrop.evaluation.wording.perturb import PERTURBATIONS
 from simcrop.evaluation.wording.says_nothing import told_apart
-from simcrop.files.digest import digest_of_files, digest_of_names
+from simcrop.files.digest import digest_of_names
 from simcrop.files.whole import write_whole
 from simcrop.metrics.intervals import Interval
 from simcrop.model import load
@@ -74,7 +74,7 @@ def audit(
         )
     settings = {
         "model": model_digest(folder),
-        "cohort": digest_of_files(cohort_path / "studies.parquet"),
+        "cohort": cohort.digest,
         "split": split,
         "truth": truth is not None,
         "top_k": top_k,

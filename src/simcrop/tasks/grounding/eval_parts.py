@@ -13,7 +13,7 @@ import numpy as np
 
 from simcrop.data.store.cohort import Cohort, Study, open_cohort
 from simcrop.data.store.findings import MarkedFinding, read_findings
-from simcrop.data.store.format import FINDINGS, STUDIES
+from simcrop.data.store.format import FINDINGS
 from simcrop.errors import SimcropError
 from simcrop.evaluation.grounding.questions import (
     ScanQuestions,
@@ -23,7 +23,7 @@ from simcrop.evaluation.grounding.questions import (
     read_rows,
 )
 from simcrop.evaluation.truth import Truth
-from simcrop.files.digest import digest_of_files, digest_of_names
+from simcrop.files.digest import digest_of_names
 from simcrop.files.embeddings import bare
 from simcrop.phantom.truth import Truth as PhantomTruth
 from simcrop.tasks.auditing.audit import truth_beside
@@ -162,7 +162,7 @@ def parts_of(cohort: Cohort, options: GroundEvalOptions) -> Parts:
         known.truth is not None,
         known.tells_all,
         known.strangers(cohort),
-        {"train_cohort": digest_of_files(learned.path / STUDIES)} if options.train_cohort else {},
+        {"train_cohort": learned.digest} if options.train_cohort else {},
     )
 
 

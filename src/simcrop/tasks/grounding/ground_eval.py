@@ -43,7 +43,7 @@ def ground_eval(
     note = provenance_note(read_config(folder), cohort, parts.judged.studies)
     settings = {
         "model": model_digest(folder),
-        "cohort": digest_of_files(cohort_path / "studies.parquet"),
+        "cohort": cohort.digest,
         "split": options.split,
         "train": options.train,
         "choose": options.choose,

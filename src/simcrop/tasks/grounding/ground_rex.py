@@ -152,7 +152,7 @@ def unseen(folder: Path, cohort: Cohort, judged: Cohort) -> tuple[Cohort, str]:
     """The judged studies of patients whom the model was not trained on, and what is known of that."""
     config = read_config(folder)
     fair = judged
-    if (config.get("provenance") or {}).get("cohort") == digest_of_files(cohort.path / STUDIES):
+    if (config.get("provenance") or {}).get("cohort") == cohort.digest:
         split = config["architecture"]["data"]["split"]
         seen = (cohort.select(split) if split else cohort).index["patient"].unique().to_list()
         fair = judged.keep(

@@ -19,7 +19,7 @@ from simcrop.evaluation.heads.classes import named
 from simcrop.evaluation.heads.settings import Chosen, settings_for
 from simcrop.evaluation.heads.tokens import Features
 from simcrop.evaluation.subgroups import Subgroup, subgroups
-from simcrop.files.digest import digest_of_files, digest_of_names
+from simcrop.files.digest import digest_of_names
 from simcrop.tasks.columns import column_of
 from simcrop.tasks.features.augmented_views import drawn_with_views, refuse_views, rows_with_views, with_views
 from simcrop.tasks.features.source import FeatureSource, source_of
@@ -81,7 +81,7 @@ def probe(
     columns = [column_of(sides.testing, name, options.table) for name in options.by]
     settings = {
         "model": source.digest,
-        "cohort": digest_of_files(cohort_path / "studies.parquet"),
+        "cohort": cohort.digest,
         **asdict(options),
         "labels_exclusive": sides.exclusive,
         "trained": {f"{share:g}": of.said for share, of in chosen.items() if of is not None},

@@ -67,7 +67,7 @@ def transfer(
         raise SimcropError(
             "nothing-to-judge", "no label can be judged: none has both scans with it and without it"
         )
-    digest = digest_of_files(cohort_path / "studies.parquet")
+    digest = cohort.digest
     note = f"{source.note(cohort, testing)}; {fitted_note(heads, testing, digest, unrelated)}"
     settings = {
         "probe": digest_of_files(probe / HEADS),

@@ -15,7 +15,7 @@ from simcrop.evaluation.judgement import Judgement, judge
 from simcrop.evaluation.wording.protocol import Protocol, read_protocol
 from simcrop.evaluation.wording.zero_shot import prompts_of
 from simcrop.figures.page import Page
-from simcrop.files.digest import digest_of_files, digest_of_names
+from simcrop.files.digest import digest_of_names
 from simcrop.metrics import best_threshold, label_aurocs
 from simcrop.metrics.ranking import mean_of_defined
 from simcrop.model import load
@@ -79,7 +79,7 @@ def zero_shot(
         )
     settings = {
         "model": model_digest(folder),
-        "cohort": digest_of_files(cohort_path / "studies.parquet"),
+        "cohort": cohort.digest,
         "protocol": asking.model_dump(mode="json"),
         "label_map": chosen.model_dump(mode="json"),
         "test": test,

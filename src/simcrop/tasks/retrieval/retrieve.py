@@ -12,7 +12,7 @@ import numpy as np
 
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
-from simcrop.files.digest import digest_of_files, digest_of_names
+from simcrop.files.digest import digest_of_names
 from simcrop.tasks.features.source import FeatureSource, FromFiles, FromModel, source_of
 from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.labelled import patients_of, studies_of
@@ -69,7 +69,7 @@ def retrieve(
     note = source.note(cohort, every)
     settings = {
         "model": source.digest,
-        "cohort": digest_of_files(cohort_path / "studies.parquet"),
+        "cohort": cohort.digest,
         **{name: value for name, value in asdict(options).items() if name not in {"texts", "typed"}},
         "texts": str(options.texts) if options.texts else None,
         "typed": len(options.typed),  # their words stay private

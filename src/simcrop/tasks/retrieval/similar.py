@@ -15,7 +15,6 @@ from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import POOLS
 from simcrop.evaluation.nearest import nearest
-from simcrop.files.digest import digest_of_files
 from simcrop.files.embeddings import bare
 from simcrop.model import load
 from simcrop.tasks.features.source import FeatureSource, FromModel, source_of
@@ -57,7 +56,7 @@ def similar(
     if out is not None:
         settings = {
             "model": source.digest,
-            "cohort": digest_of_files(cohort_path / "studies.parquet"),
+            "cohort": cohort.digest,
             "scan": query.name,
             "top": options.top,
             "pool": options.pool,

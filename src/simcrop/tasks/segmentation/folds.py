@@ -19,7 +19,6 @@ from simcrop.engine.progress import Progress
 from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.evaluation.segmentation import judge
-from simcrop.files.digest import digest_of_files
 from simcrop.tasks.folder import METRICS, RUN, check_folder, open_folder, reserved, unspoiled, write_metrics
 from simcrop.tasks.segmentation.judged import PICTURES
 from simcrop.tasks.segmentation.page import worst_scans, write_pooled_page
@@ -70,7 +69,7 @@ def segment_folds(
     split = {"data": recipe.data.model_copy(update={"split": ""})}
     recipe, of = recipe.model_copy(update=split), folds_of(patients_of(cohort), folds, recipe.seed)
     settings = {
-        "cohort": digest_of_files(cohort.path / "studies.parquet"),
+        "cohort": cohort.digest,
         **flat(recipe),
         **options.settings,
         "folds": folds,

@@ -22,7 +22,6 @@ from simcrop.engine.job import EngineSettings, Job
 from simcrop.engine.progress import Progress, silent
 from simcrop.errors import SimcropError
 from simcrop.evaluation.monitor import build_monitor
-from simcrop.files.digest import digest_of_files
 from simcrop.model.folder import describe_model
 from simcrop.nn.co_attention import CoAttention
 from simcrop.nn.transformer import Block, Transformer
@@ -58,7 +57,7 @@ def prepare_job(
     take_ways(objective, recipe.engine, context.device)
 
     provenance = {
-        "cohort": digest_of_files(cohort.path / "studies.parquet"),
+        "cohort": cohort.digest,
         "studies": len(studies),
         **data_of(cohort.path),
         **({"start": origin_of(start)} if start else {}),

@@ -11,7 +11,6 @@ from simcrop.data.store.cohort import open_cohort
 from simcrop.engine.checkpoint import trained_state
 from simcrop.engine.fit import Fitted
 from simcrop.engine.progress import Progress
-from simcrop.files.digest import digest_of_files
 from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
 from simcrop.tasks.training.job import prepare_job
@@ -53,7 +52,7 @@ def untrained(cohort_path: Path, recipe: Recipe, out: Path, overwrite: bool = Fa
     cohort = open_cohort(cohort_path)
     studies = training_studies(cohort, recipe)
     recipe = with_known_classes(with_known_labels(recipe, studies), studies)
-    settings = {"cohort": digest_of_files(cohort_path / "studies.parquet"), **flat(recipe)}
+    settings = {"cohort": cohort.digest, **flat(recipe)}
     torch.manual_seed(recipe.seed)
     with staged(out, "untrained", settings, overwrite) as stage:
         objective, job = prepare_job(cohort, studies, recipe, stage)

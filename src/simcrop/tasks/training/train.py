@@ -30,7 +30,6 @@ from simcrop.engine.progress import Progress, show_progress
 from simcrop.engine.sharding import gather_whole
 from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
-from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import flush_folder, write_json, writing
 from simcrop.logs.choice import refuse_missing_logs, sinks_of
 from simcrop.model.folder import save_model
@@ -122,7 +121,7 @@ def train_together(
     """The same, in each of all processes."""
     pins = pinned(recipe) if context.is_main else {}  # by the one process that compares them
     settings = {
-        "cohort": digest_of_files(cohort.path / "studies.parquet"),
+        "cohort": cohort.digest,
         **flat(recipe),
         **pins,
         **verb.settings,
