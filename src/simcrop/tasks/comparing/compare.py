@@ -3,7 +3,6 @@
 Axes: r repetition (seed), s scan, l label.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,11 @@ from simcrop.evaluation.comparison import LEVEL, Comparison, compare_methods
 from simcrop.evaluation.heads.classes import compare_accuracies
 from simcrop.figures.page import Page
 from simcrop.metrics.intervals import Interval
+from simcrop.tasks.comparing.facts import facts_of
 from simcrop.tasks.comparing.grounding import compare_groundings
 from simcrop.tasks.comparing.retrieval import RANKS, compare_retrievals
 from simcrop.tasks.comparing.segmentation import compare_segmentations
-from simcrop.tasks.folder import METRICS, read_run, staged, write_metrics
+from simcrop.tasks.folder import read_run, staged, write_metrics
 from simcrop.tasks.grounding.eval_table import GROUND_EVAL
 from simcrop.tasks.intervals import bounds, p_words, without_nan, written
 from simcrop.tasks.probing.figures import PREDICTIONS
@@ -148,17 +148,13 @@ def judged(folder: Path, table: pl.DataFrame, share: float) -> Judged:
         first["patient"].to_numpy()[:: shape[2]],
         first["id"].to_list()[:: shape[2]],
         labels,
-        *split_hash(folder),
+        *facts_of(folder, split_and_kind),
     )
 
 
-def split_hash(folder: Path) -> tuple[str, bool]:
+def split_and_kind(metrics: Any) -> tuple[str, bool]:
     """Of the test patients, as the probe wrote it down, and whether its labels exclude one another."""
-    try:
-        metrics = json.loads((folder / METRICS).read_text("utf-8"))
-        return metrics["split_hash"]["test"], bool(metrics.get("labels_exclusive"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SimcropError("bad-input", f"{folder}/{METRICS} does not say which scans were judged") from error
+    return metrics["split_hash"]["test"], bool(metrics.get("labels_exclusive"))
 
 
 def refuse_other_scans(first: Judged, other: Judged) -> None:

@@ -3,7 +3,6 @@
 Axes: s sentence. Lengths in mm.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,7 +17,8 @@ from simcrop.evaluation.comparison import LEVEL
 from simcrop.evaluation.grounding.scores import MEASURES
 from simcrop.figures.page import Page
 from simcrop.metrics import Interval, holm, mean_intervals, sign_flip_p
-from simcrop.tasks.folder import METRICS, staged, write_metrics
+from simcrop.tasks.comparing.facts import facts_of, named
+from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.grounding.eval_page import WORDS
 from simcrop.tasks.grounding.eval_table import KEYS, read_table
 from simcrop.tasks.intervals import bounds, p_words, without_nan, written
@@ -42,7 +42,8 @@ def compare_groundings(
     folders: Sequence[Path], names: Sequence[str], out: Path, seed: int, overwrite: bool
 ) -> Path:
     """`metrics.json` and `report.html`; refused unless all were asked the same sentences of the same scans."""
-    tables, facts = [read_table(folder) for folder in folders], [facts_of(folder) for folder in folders]
+    told = named("split_hash", "top_k", "scans", "patients")
+    tables, facts = [read_table(folder) for folder in folders], [facts_of(folder, told) for folder in folders]
     for name, table, said in zip(names[1:], tables[1:], facts[1:], strict=True):
         refuse_other_sentences(f"{names[0]} and {name}", tables[0], facts[0], table, said)
     compared = compare_tables(tables, seed)
@@ -51,15 +52,6 @@ def compare_groundings(
         write_metrics(stage, figures(compared, names, facts[0], seed))
         write_page(stage / "report.html", compared, names, facts[0], tables[0])
     return out / "report.html"
-
-
-def facts_of(folder: Path) -> dict[str, Any]:
-    """Which scans were judged, and by how many patches."""
-    try:
-        metrics = json.loads((folder / METRICS).read_text("utf-8"))
-        return {name: metrics[name] for name in ("split_hash", "top_k", "scans", "patients")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SimcropError("bad-input", f"{folder}/{METRICS} does not say which scans were judged") from error
 
 
 def refuse_other_sentences(

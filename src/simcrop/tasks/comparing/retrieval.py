@@ -3,7 +3,6 @@
 Axes: m method, q query, b drawn cohort.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,7 +17,8 @@ from simcrop.figures.page import Page
 from simcrop.metrics import interval_of
 from simcrop.metrics.intervals import Interval
 from simcrop.metrics.retrieval import Places
-from simcrop.tasks.folder import METRICS, staged, write_metrics
+from simcrop.tasks.comparing.facts import facts_of, named
+from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.intervals import bounds, without_nan, written
 from simcrop.tasks.retrieval.judged import QueryRanks
 from simcrop.tasks.retrieval.page import COUNTS, RANK, RANKS
@@ -43,7 +43,7 @@ def compare_retrievals(
     folders: Sequence[Path], names: Sequence[str], out: Path, seed: int, overwrite: bool
 ) -> Path:
     """`metrics.json` and `report.html`; refused unless all were asked about the same patients by the same texts."""
-    facts = [facts_of(folder) for folder in folders]
+    facts = [facts_of(folder, named("split_hash", "text", "top_k")) for folder in folders]
     if len({of["split_hash"] for of in facts}) > 1:
         raise SimcropError(
             "other-scans", "the results are of different test patients: their split hashes differ"
@@ -76,15 +76,6 @@ def read_ranks(folder: Path) -> pl.DataFrame:
         raise SimcropError(
             "bad-input", f"{folder} is no sound result of `simcrop retrieve`: {RANKS}"
         ) from error
-
-
-def facts_of(folder: Path) -> dict[str, Any]:
-    """Which scans were judged, by which texts, and by how many patches of each scan."""
-    try:
-        metrics = json.loads((folder / METRICS).read_text("utf-8"))
-        return {name: metrics[name] for name in ("split_hash", "text", "top_k")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SimcropError("bad-input", f"{folder}/{METRICS} does not say which scans were judged") from error
 
 
 def asked_of_all(tables: Sequence[pl.DataFrame], seed: int) -> list[Question]:
