@@ -8,14 +8,11 @@ from typing import Annotated
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite, Scored, Seed, numbers
+from simcrop.cli.options import ModelOrFeatures, ModelPath, Out, Overwrite, Scored, Seed, Truth, numbers
 
 
 def probe(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="MODEL_OR_FEATURES", help="Model or run folder; or features made elsewhere."),
-    ],
+    model: ModelOrFeatures,
     cohort: Path,
     out: Out,
     share: Annotated[str, typer.Option(help="Of the training patients to learn from: 0.01,0.1,1")] = "1",
@@ -123,7 +120,7 @@ def transfer(
 
 
 def zero_shot(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    model: ModelPath,
     cohort: Path,
     out: Out,
     protocol: Annotated[str, typer.Option(help="ct-clip, hlip, radfinder, radfinder-t3, or a YAML file.")],
@@ -145,10 +142,7 @@ def zero_shot(
 
 
 def retrieve(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="MODEL_OR_FEATURES", help="Model or run folder; or features made elsewhere."),
-    ],
+    model: ModelOrFeatures,
     cohort: Path,
     out: Out,
     split: Annotated[str, typer.Option(help="Whose reports and scans look for one another.")] = "valid",
@@ -180,14 +174,11 @@ def retrieve(
 
 
 def audit(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    model: ModelPath,
     cohort: Path,
     out: Out,
     split: Annotated[str, typer.Option(help="Whose reports are changed.")] = "valid",
-    truth: Annotated[
-        Path | None,
-        typer.Option(help="What `simcrop phantom` wrote; found where the cohort was ingested from."),
-    ] = None,
+    truth: Truth = None,
     top_k: Scored = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite, Rescale, Resume
+from simcrop.cli.options import ModelPath, Out, Overwrite, Rescale, Resume
 
 
 def ground(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    model: ModelPath,
     ct: Annotated[
         Path, typer.Argument(metavar="CT_OR_FOLDER", help="NIfTI, DICOM folder or zip, MHD, NRRD, NPZ; many.")
     ],

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite, Resume, Seed
+from simcrop.cli.options import ModelPath, Out, Overwrite, Resume, Seed, Truth
 
 
 def ground_eval(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    model: ModelPath,
     cohort: Path,
     out: Out,
     split: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
@@ -25,10 +25,7 @@ def ground_eval(
         str | None,
         typer.Option(metavar="SPLIT", help="Split that the threshold of IoU and Dice is chosen on."),
     ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option(help="What `simcrop phantom` wrote; found where the cohort was ingested from."),
-    ] = None,
+    truth: Truth = None,
     sentences: Annotated[
         Path | None,
         typer.Option(

@@ -7,6 +7,15 @@ import typer
 
 INTERRUPTED = 130  # exit code of what can be continued
 
+ModelPath = Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")]
+ModelOrFeatures = Annotated[
+    str,
+    typer.Argument(metavar="MODEL_OR_FEATURES", help="Model or run folder; or features made elsewhere."),
+]
+Truth = Annotated[
+    Path | None,
+    typer.Option("--truth", help="What `simcrop phantom` wrote; found where the cohort was ingested from."),
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left unfinished.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of this verb.")]

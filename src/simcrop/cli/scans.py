@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Overwrite, Rescale, Resume
+from simcrop.cli.options import ModelPath, Overwrite, Rescale, Resume
 
 Ray = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster to do the work: auto or host:port.")
@@ -82,7 +82,7 @@ def ingest(
 
 
 def embed(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    model: ModelPath,
     source: Annotated[Path, typer.Argument(metavar="COHORT_OR_CT")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     form: Annotated[

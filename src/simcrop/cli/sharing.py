@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Out, Overwrite
+from simcrop.cli.options import ModelPath, Out, Overwrite
 
 ToShare = Annotated[str, typer.Argument(help="Run folder or model folder.")]
 Licence = Annotated[str | None, typer.Option("--licence", help="Of the model: apache-2.0, for example.")]
@@ -63,7 +63,7 @@ def push(
 
 
 def bundle(
-    model: Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")],
+    model: ModelPath,
     out: Out,
     overwrite: Overwrite = False,
 ) -> None:

@@ -6,14 +6,11 @@ from typing import Annotated
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import Overwrite, Rescale
+from simcrop.cli.options import ModelOrFeatures, Overwrite, Rescale
 
 
 def similar(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="MODEL_OR_FEATURES", help="Model or run folder; or features made elsewhere."),
-    ],
+    model: ModelOrFeatures,
     cohort: Path,
     scan: Annotated[str, typer.Argument(help="The id of a study of the cohort; or a scan in a file.")],
     out: Annotated[
