@@ -106,7 +106,7 @@ def test_earlier_result_stays_unless_it_is_to_be_replaced(
     assert snapshot(tmp_path / "out") == before
     if verb == "embed":
         assert (
-            "other settings (scans, source)"
+            "other settings (cohort, scans, source)"
             in simcrop("embed", line.run, line.cohort, "--out", tmp_path / "out", "--resume").refusal
         )
     assert simcrop(*words, "--overwrite").code == 0

@@ -77,7 +77,7 @@ def test_each_score_stands_beside_all_that_it_must_beat(inserted: Any) -> None:
     assert metrics["patients"] == 1
     assert (metrics["learned_elsewhere"], metrics["tells_all"]) == (True, False)
     page = (inserted.out / "report.html").read_text()
-    assert "nobody has looked at what they show besides" in page
+    assert "Nobody has said what these scans show besides" in page
     assert "of another cohort" in page
 
 

@@ -152,11 +152,19 @@ def test_arrows_move_the_crosshair_where_they_point(view: str, open_page: Callab
         line = (shown[..., 2] > 180) & (shown[..., 2] - shown[..., 0] > 60)
         return np.array([line.sum(1).argmax(), line.sum(0).argmax()])
 
-    for arrow, way in {"Up": (-1, 0), "Left": (0, -1), "Down": (1, 0), "Right": (0, 1)}.items():
-        before = cross()
-        for _ in range(3):
+    def press(*arrows: str) -> None:
+        for arrow in arrows * 3:
             page.keyboard.press(f"Arrow{arrow}")
-        assert np.sign(cross() - before).tolist() == list(way), arrow
+
+    stood, before = place(page), cross()
+    press("Up")
+    press("Left")
+    assert np.sign(cross() - before).tolist() == [-1, -1]
+    press("Left")
+    press("Down")
+    assert np.sign(cross() - before).tolist() == [0, -1], "down as far as it went up"
+    press("Right", "Right")
+    assert place(page) == stood
     number = int(page.locator("#slice").input_value())
     page.keyboard.press("PageUp")
     expect(page.locator("#slice")).to_have_value(str(number + 1))
