@@ -38,7 +38,7 @@ SETTINGS = (
     "optim.batch=1",
     "optim.epochs=1000",
     "optim.steps=115",
-    "engine.precision=fp32",
+    "engine.precision=auto",
     "checkpoint.every=1000",
 )
 
