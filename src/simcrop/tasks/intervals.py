@@ -18,9 +18,9 @@ def p_words(p: float) -> str:
     return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def bar_of(found: Interval) -> Bar | None:
+def bar_of(found: Interval | None) -> Bar | None:
     """None where there is no figure."""
-    return None if math.isnan(found.value) else Bar(found.value, found.low, found.high)
+    return None if found is None or math.isnan(found.value) else Bar(found.value, found.low, found.high)
 
 
 def without_nan(value: Any) -> Any:

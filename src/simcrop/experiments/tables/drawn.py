@@ -14,9 +14,9 @@ from simcrop.experiments.tables.rows import FIG3_K, FIG3_K_ROWS, FIG3_RATIO_ROWS
 from simcrop.experiments.tables.table_rows import bounds, csv_bytes, interval_fields, one_digit
 from simcrop.figures.bars import side_by_side
 from simcrop.figures.dots import draw_dots
-from simcrop.figures.intervals import Bar
 from simcrop.figures.sweep import Swept, draw_sweep
 from simcrop.metrics import Interval
+from simcrop.tasks.intervals import bar_of
 
 CHOSEN_K, CHOSEN_RATIO = 64.0, 0.75
 BY_LABEL = "Every label, with 95 % intervals over patients and seeds"
@@ -80,10 +80,6 @@ def label_by_label(rows: Sequence[Row], judged: Judged) -> Drawn:
             ],
         ),
     )
-
-
-def bar_of(of: Interval | None) -> Bar | None:
-    return None if of is None or of.value != of.value else Bar(of.value, of.low, of.high)
 
 
 def swept(judged: Judged) -> Drawn:
