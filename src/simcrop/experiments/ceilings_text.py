@@ -8,9 +8,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from simcrop.experiments.extension_text import markdown
-from simcrop.figures.page import Page
-from simcrop.files.whole import write_whole
+from simcrop.figures.document import Document
 
 TITLE = "Ceilings: what can be read with labels"
 NOTE = (
@@ -36,13 +34,7 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
         rows.append([kind, count, size, *("-" if isnan(value) else f"{value:.2f}" for value in read), seen])
     heads = ("finding", "positive", "voxels", *ceiling, "seen")
     caption = f"Size {results['size']}. Scans: {scans}."
-    lines = [f"# {TITLE}", "", NOTE, "", caption, ""]
-    page = Page(TITLE, f"{NOTE} {caption}")
-    for title, columns, cells in (
-        ("Macro AUROC", ("what reads", "AUROC"), macro),
-        ("AUROC by finding", heads, rows),
-    ):
-        lines += [f"## {title}", "", *markdown(columns, cells), ""]
-        page.section(title).table(cells, columns)
-    write_whole(out / "ceiling.md", "\n".join(lines).encode())
-    page.write(out / "report.html")
+    text = Document(TITLE, NOTE, caption)
+    text.section("Macro AUROC").table(macro, ("what reads", "AUROC"))
+    text.section("AUROC by finding").table(rows, heads)
+    text.write(out / "ceiling.md", out / "report.html")

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from simcrop.experiments.extension_results import aims
-from simcrop.figures.page import Page
-from simcrop.files.whole import write_whole
+from simcrop.figures.document import Document
 
 COLUMNS = (
     "method",
@@ -44,15 +43,13 @@ TITLES = {
 
 def write_texts(out: Path, results: Mapping[str, Any]) -> None:
     """`extension.md` and `report.html`."""
-    lines = ["# SimCroP's parts on phantoms with known truth", "", NOTE, ""]
-    page = Page("SimCroP's parts, on phantoms with known truth", NOTE)
+    text = Document("SimCroP's parts on phantoms with known truth", NOTE)
     for name, title in TITLES.items():
         experiment = results[name]
         rows = [row_of(arm, found) for arm, found in experiment["arms"].items()]
         scans = ", ".join(f"{part} {count}" for part, count in experiment["scans"].items())
         caption = f"Scans: {scans}. Split {experiment['split_hash'][:12]}."
-        lines += [f"## {title}", "", caption, "", *markdown(COLUMNS, rows), ""]
-        page.section(title, caption).table(rows, COLUMNS)
+        text.section(title, caption).table(rows, COLUMNS)
         kinds = [
             [
                 kind,
@@ -62,39 +59,21 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
             for kind in experiment["positives"]
         ]
         heads = ("finding", "positive", *experiment["arms"])
-        lines += ["AUROC by finding:", "", *markdown(heads, kinds), ""]
-        page.table(kinds, heads, "AUROC by finding")
+        text.table(kinds, heads, "AUROC by finding")
         pointing = [arm for arm, found in experiment["arms"].items() if "pointing_kinds" in found]
         kinds = [
             [kind, *(seed_by_seed(experiment["arms"][arm], kind) for arm in pointing)]
             for kind in experiment["positives"]
         ]
         if pointing:
-            lines += [
-                "Pointing game, hits by finding, seed by seed:",
-                "",
-                *markdown(("finding", *pointing), kinds),
-                "",
-            ]
-            page.table(kinds, ("finding", *pointing), "Pointing game, hits by finding, seed by seed")
+            text.table(kinds, ("finding", *pointing), "Pointing game, hits by finding, seed by seed")
     rows = [
         [what, f"{value:.3f}", f"{aim:.2f}", "met" if met else "missed"]
         for what, value, aim, met in aims(dict(results))
     ]
-    heads = ("what", "reached", "aimed at", "")
-    lines += ["## What was aimed at", "", *markdown(heads, rows), ""]
-    page.section("What was aimed at").table(rows, heads)
-    lines += [
-        "## The paper's own table",
-        "",
-        PAPER_NOTE,
-        "",
-        *markdown(("", "AUC", "Dice"), PAPER_TABLE3),
-        "",
-    ]
-    page.section("The paper's own table", PAPER_NOTE).table(PAPER_TABLE3, ("variant", "AUC", "Dice"))
-    write_whole(out / "extension.md", "\n".join(lines).encode())
-    page.write(out / "report.html")
+    text.section("What was aimed at").table(rows, ("what", "reached", "aimed at", ""))
+    text.section("The paper's own table", PAPER_NOTE).table(PAPER_TABLE3, ("variant", "AUC", "Dice"))
+    text.write(out / "extension.md", out / "report.html")
 
 
 def row_of(arm: str, found: Mapping[str, Any]) -> list[str]:
@@ -118,12 +97,3 @@ def seed_by_seed(found: Mapping[str, Any], kind: str) -> str:
 
 def with_bounds(figure: Mapping[str, float]) -> str:
     return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
-
-
-def markdown(heads: tuple[str, ...], rows: Any) -> list[str]:
-    """A table in Markdown, line by line."""
-    return [
-        f"| {' | '.join(heads)} |",
-        f"|{' --- |' * len(heads)}",
-        *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows),
-    ]

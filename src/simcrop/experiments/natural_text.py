@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from simcrop.experiments.extension_text import markdown, seed_by_seed, with_bounds
-from simcrop.figures.page import Page
-from simcrop.files.whole import write_whole
+from simcrop.experiments.extension_text import seed_by_seed, with_bounds
+from simcrop.figures.document import Document
 
 TITLE = "Natural anatomies, all 18 findings"
 NOTE = (
@@ -65,13 +64,10 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
         *inserted_tables(results.get("inserted")),
         ("What it was held to", ("what", "reached", "bar", ""), held),
     )
-    lines = [f"# {TITLE}", "", NOTE, "", caption, ""]
-    page = Page(TITLE, f"{NOTE} {caption}")
+    text = Document(TITLE, NOTE, caption)
     for title, columns, cells in tables:
-        lines += [f"## {title}", "", *markdown(columns, cells), ""]
-        page.section(title).table(cells, columns)
-    write_whole(out / "natural.md", "\n".join(lines).encode())
-    page.write(out / "report.html")
+        text.section(title).table(cells, columns)
+    text.write(out / "natural.md", out / "report.html")
 
 
 def inserted_tables(inserted: Mapping[str, Any] | None) -> list[tuple[str, tuple[str, ...], list[list[Any]]]]:

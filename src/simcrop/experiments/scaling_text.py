@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simcrop.experiments.extension_text import markdown, with_bounds
+from simcrop.experiments.extension_text import with_bounds
 from simcrop.figures.bars import side_by_side
-from simcrop.figures.page import Page
+from simcrop.figures.document import Document
 from simcrop.figures.scaling import Point, draw_scaling
-from simcrop.files.whole import write_whole
 
 TITLE = "More patients, more scans seen"
 NOTE = (
@@ -39,8 +38,7 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
         for point in points
     ]
     heads = ("method", "patients", "scans seen", *FIGURES.values())
-    lines = [f"# {TITLE}", "", NOTE, "", caption, "", *markdown(heads, rows), ""]
-    page = Page(TITLE, f"{NOTE} {caption}")
+    text = Document(TITLE, NOTE, caption)
     usual = sorted({point["seen"] for point in points if point["seen"]})
     most = max((point["patients"] for point in points), default=0)
     for title, axis, chosen in (
@@ -51,12 +49,9 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
             draw_scaling(words, lines_of(chosen, axis, name), levels_of(results, name))
             for name, words in FIGURES.items()
         ]
-        page.section(title).drawing(
-            side_by_side(drawn), f"{words_of(axis)} to the right, doubling by doubling"
-        )
-    page.section("Every point").table(rows, heads)
-    write_whole(out / "scaling.md", "\n".join(lines).encode())
-    page.write(out / "report.html")
+        text.drawn(title, side_by_side(drawn), f"{words_of(axis)} to the right, doubling by doubling")
+    text.section("Every point").table(rows, heads)
+    text.write(out / "scaling.md", out / "report.html")
 
 
 def words_of(axis: str) -> str:

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simcrop.experiments.extension_text import markdown
-from simcrop.figures.page import Page
-from simcrop.files.whole import write_whole
+from simcrop.figures.document import Document
 
 TITLE = "Masks from few labels: a pre-trained encoder against a random one"
 WORDS = {"dice": "Dice", "hd95_mm": "HD95, mm", "nsd": "surface Dice at 2 mm"}
@@ -15,8 +13,7 @@ HEADS = ("class", "pre-trained", "random", "difference", "p, Holm", "scans")
 
 def write_texts(out: Path, results: Mapping[str, Any]) -> None:
     """`segmentation.md` and `report.html`."""
-    note = note_of(results)
-    page, lines = Page(TITLE, note), [f"# {TITLE}", "", note, ""]
+    text = Document(TITLE, note_of(results))
     for measure, found in results["measures"].items():
         rows = [["mean over classes", *cells(found["mean"]), "", ""]]
         rows += [
@@ -25,10 +22,8 @@ def write_texts(out: Path, results: Mapping[str, Any]) -> None:
         ]
         each = ", ".join(f"{value:+.3f}" for value in found["difference_by_seed"])
         by_seed = f"Difference of the means, seed by seed: {each}."
-        page.section(WORDS[measure], by_seed).table(rows, HEADS)
-        lines += [f"## {WORDS[measure]}", "", *markdown(HEADS, rows), "", by_seed, ""]
-    write_whole(out / "segmentation.md", "\n".join(lines).encode())
-    page.write(out / "report.html")
+        text.section(WORDS[measure], by_seed).table(rows, HEADS)
+    text.write(out / "segmentation.md", out / "report.html")
 
 
 def note_of(results: Mapping[str, Any]) -> str:

@@ -3,7 +3,6 @@
 Axes of shapes: x, y, z. Affines are 16 numbers, row by row, voxel index -> RAS+ mm.
 """
 
-import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +15,8 @@ from simcrop.data.layouts.raw import Listing, RawStudy
 from simcrop.data.report import sentences
 from simcrop.data.store.findings import FINDINGS_SCHEMA, finding_rows
 from simcrop.data.store.format import COHORT, FINDINGS, LEDGER, STUDIES
-from simcrop.data.store.schema import LABEL, LEDGER_COLUMNS, LEDGER_SCHEMA, NAMELESS, STUDY_SCHEMA, Schema
+from simcrop.data.store.schema import LABEL, LEDGER_COLUMNS, LEDGER_SCHEMA, NAMELESS, STUDY_SCHEMA
+from simcrop.files.tables import write_parquet
 from simcrop.files.whole import write_whole, writing
 
 FROM_RECORD = ("checksum", "status", "source_shape", "source_affine", "shape", "affine")
@@ -35,11 +35,11 @@ def write_tables(
     rows = [study_row(study, records[study.id], names, named) for study in taken]
     entries = ledger_rows(listing, records, named)
 
-    write_parquet(out / STUDIES, rows, schema)
+    write_parquet(out / STUDIES, pl.DataFrame(rows, schema))
     if any(study.marked for study in taken):
         marked = [(s.id, s.marked, (mask_of(records[s.id]) or {}).get("parts")) for s in taken]
-        write_parquet(out / FINDINGS, finding_rows(marked), FINDINGS_SCHEMA)
-    write_parquet(out / LEDGER, entries, LEDGER_SCHEMA)
+        write_parquet(out / FINDINGS, pl.DataFrame(finding_rows(marked), FINDINGS_SCHEMA))
+    write_parquet(out / LEDGER, pl.DataFrame(entries, LEDGER_SCHEMA))
     masks = [mask for study in taken if (mask := mask_of(records[study.id]))]
     counts = {"taken": len(taken), "refused": len(entries) - len(taken), "reports": reports(taken)}
     facts = settings | {
@@ -72,12 +72,6 @@ def class_names(listing: Listing, masks: list[Record]) -> dict[str, str]:
         return {}
     found = {number: f"class {number}" for mask in masks for number in mask["values"]}
     return {str(number): name for number, name in sorted((listing.classes or found).items())}
-
-
-def write_parquet(path: Path, rows: list[Record], schema: Schema) -> None:
-    content = io.BytesIO()
-    pl.DataFrame(rows, schema).write_parquet(content)
-    write_whole(path, content.getvalue())
 
 
 def study_row(study: RawStudy, record: Record, names: list[str], named: bool) -> Record:

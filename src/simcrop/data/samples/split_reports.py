@@ -3,7 +3,6 @@
 No axes. Kept under a digest of the report's findings, in a file named after the rules: other rules, another file.
 """
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -14,7 +13,8 @@ from polars.exceptions import PolarsError
 
 from simcrop.data import report
 from simcrop.files.digest import digest_of_files
-from simcrop.files.whole import StoreError, write_whole
+from simcrop.files.tables import write_parquet
+from simcrop.files.whole import StoreError
 
 Tell = Callable[[int, int], None]  # how many are done, of how many
 
@@ -72,9 +72,8 @@ def read_split(path: Path | None) -> dict[bytes, list[str]]:
 
 def write_split(path: Path, known: dict[bytes, list[str]]) -> None:
     """Whole or not at all; a read-only cohort or a full disk keeps none."""
-    content = io.BytesIO()
     schema = {"report": pl.Binary, "sentences": pl.List(pl.String)}
-    pl.DataFrame({"report": list(known), "sentences": list(known.values())}, schema).write_parquet(content)
+    table = pl.DataFrame({"report": list(known), "sentences": list(known.values())}, schema)
     with suppress(StoreError, OSError):
         path.parent.mkdir(exist_ok=True)
-        write_whole(path, content.getvalue())
+        write_parquet(path, table)

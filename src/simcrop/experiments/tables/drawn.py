@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simcrop.experiments.extension_text import markdown
 from simcrop.experiments.tables.cells import Judged, reached_by_label
 from simcrop.experiments.tables.notes import OURS
 from simcrop.experiments.tables.rows import FIG3_K, FIG3_K_ROWS, FIG3_RATIO_ROWS, FIG3_RATIOS, Row
-from simcrop.experiments.tables.table_rows import bounds, csv_bytes, interval_fields, one_digit
+from simcrop.experiments.tables.table_rows import bounds, figures_csv, interval_fields, one_digit
 from simcrop.figures.bars import side_by_side
+from simcrop.figures.document import markdown
 from simcrop.figures.dots import draw_dots
 from simcrop.figures.sweep import Swept, draw_sweep
 from simcrop.metrics import Interval
@@ -71,7 +71,7 @@ def label_by_label(rows: Sequence[Row], judged: Judged) -> Drawn:
                 name: {key: interval_fields(of) for key, of in by.items()} for name, by in found.items()
             }
         },
-        csv_bytes(
+        figures_csv(
             ("label", "row", "value", "low", "high"),
             [
                 [label, row.key, *interval_fields(of.get(row.key)).values()]
@@ -124,7 +124,7 @@ def swept(judged: Judged) -> Drawn:
                 for name, points in found.items()
             }
         },
-        csv_bytes(("setting", "at", "row", "value", "low", "high"), lines),
+        figures_csv(("setting", "at", "row", "value", "low", "high"), lines),
     )
 
 

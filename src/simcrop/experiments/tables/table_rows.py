@@ -3,8 +3,6 @@
 No axes; per cent and points, one digit as the paper prints.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,6 +11,7 @@ from typing import Any
 from simcrop.experiments.tables.cells import Cell, Judged
 from simcrop.experiments.tables.rows import Row
 from simcrop.figures.grid import Entry, Heading, Line
+from simcrop.files.tables import csv_bytes
 from simcrop.metrics import Interval
 
 BESIDE = 4  # columns whose ours, theirs and difference fit a page side by side
@@ -131,16 +130,12 @@ def marked(entry: Entry) -> str:
 
 def csv_of(columns: Sequence[Judged]) -> bytes:
     """One line per row and column; empty where there is nothing."""
-    return csv_bytes(CSV, [[fields_of(cell)[name] for name in CSV] for of in columns for cell in of.cells])
+    return figures_csv(CSV, [[fields_of(cell)[name] for name in CSV] for of in columns for cell in of.cells])
 
 
-def csv_bytes(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(heads)
-    for row in rows:
-        writer.writerow(["" if value is None else written(value) for value in row])
-    return out.getvalue().encode()
+def figures_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+    """Empty where there is nothing."""
+    return csv_bytes(columns, [["" if value is None else written(value) for value in row] for row in rows])
 
 
 def written(value: object) -> str:

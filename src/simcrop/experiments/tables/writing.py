@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from simcrop.experiments import scores
-from simcrop.experiments.extension_text import markdown
 from simcrop.experiments.tables.budget import (
     Given,
     TableOrigin,
@@ -46,6 +45,7 @@ from simcrop.experiments.tables.table_rows import (
     lines_of,
     markdown_of,
 )
+from simcrop.figures.document import markdown
 from simcrop.figures.grid import draw_grid
 from simcrop.figures.page import Page
 from simcrop.files.whole import write_json, write_whole

@@ -1,6 +1,5 @@
 """`simcrop audit`: does the text matter? The sentences of reports are made wrong, and scores should fall."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from simcrop.evaluation.wording.audit import (
 from simcrop.evaluation.wording.perturb import PERTURBATIONS
 from simcrop.evaluation.wording.says_nothing import told_apart
 from simcrop.files.digest import digest_of_names
-from simcrop.files.whole import write_whole
+from simcrop.files.tables import write_parquet
 from simcrop.metrics.intervals import Interval
 from simcrop.model import load
 from simcrop.model.folder import model_folder, read_config
@@ -88,8 +87,8 @@ def audit(
         table = sentence_table(studies, places, asked, answered, network, truth)
         presence = presence_table(studies, places, asked, answered)
         found = audit_of(table, presence, asked, seed)
-        write_parquet(stage / SENTENCES, table)
-        write_parquet(stage / PRESENCE, presence)
+        write_parquet(stage / SENTENCES, nulls_for_nan(table))
+        write_parquet(stage / PRESENCE, nulls_for_nan(presence))
         write_metrics(stage, figures(found, settings, studies, asked, k, note))
         write_page(
             *(stage / "report.html", found.shifts, found.counts, found.pointing, found.says_nothing),
@@ -209,7 +208,5 @@ def pointed(of: PointingShift) -> dict[str, Any]:
     return plain | {"there": there, "nowhere": numbers(of.moved.nowhere)}
 
 
-def write_parquet(path: Path, table: pl.DataFrame) -> None:
-    content = io.BytesIO()
-    table.with_columns(pl.selectors.float().fill_nan(None)).write_parquet(content)
-    write_whole(path, content.getvalue())
+def nulls_for_nan(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(pl.selectors.float().fill_nan(None))

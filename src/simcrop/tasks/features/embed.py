@@ -2,7 +2,6 @@
 tokens of all patches. Axes: s scan, d features.
 """
 
-import io
 import sys
 import time
 from collections.abc import Iterator
@@ -25,7 +24,8 @@ from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.files.embedding_files import check_format, file_of, write_vector
 from simcrop.files.embeddings import TABLE
-from simcrop.files.whole import read_json, remove_temporary, write_whole
+from simcrop.files.tables import write_parquet
+from simcrop.files.whole import read_json, remove_temporary
 from simcrop.metrics import effective_rank
 from simcrop.model import Model, load
 from simcrop.model.folder import model_folder
@@ -230,9 +230,7 @@ def noted(scans: Cohort | OneScan) -> dict[str, Any]:
 def write_table(path: Path, table: pl.DataFrame, matrix: np.ndarray) -> None:
     """Whole or not at all."""
     vectors = pl.Series("embedding", matrix, dtype=pl.Array(pl.Float32, matrix.shape[1]))
-    content = io.BytesIO()
-    table.with_columns(vectors).write_parquet(content)
-    write_whole(path, content.getvalue())
+    write_parquet(path, table.with_columns(vectors))
 
 
 def is_cohort(source: Path) -> bool:

@@ -2,7 +2,6 @@
 the figures of `metrics.json`. Lengths in mm, volumes in ml.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,9 +45,7 @@ def table_of(judged: Sequence[Judged], rows: Mapping[str, int], patients: Mappin
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
-    content = io.BytesIO()
-    table.write_csv(content)
-    write_whole(path, content.getvalue())
+    write_whole(path, table.write_csv().encode())
 
 
 def read_table(folder: Path) -> pl.DataFrame:

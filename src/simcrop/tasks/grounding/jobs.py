@@ -4,12 +4,9 @@ Axes: s sentence, e features shared with texts. Of each scan the folder `scans/I
 whole; a job that was interrupted goes on with those that have none, and a scan that was refused is tried once more.
 """
 
-import csv
-import io
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,24 +17,25 @@ from torch import OutOfMemoryError, Tensor
 from simcrop.data.hounsfield import Hint
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_text import digest_of
-from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
 from simcrop.figures.page import Page
 from simcrop.files.digest import digest_of_files
-from simcrop.files.whole import StoreError, flush, read_json, write_json, write_whole, writing
+from simcrop.files.tables import write_csv
+from simcrop.files.whole import flush, read_json, write_json, writing
 from simcrop.model import Model, load
 from simcrop.model.folder import WEIGHTS, model_folder
 from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
 from simcrop.tasks.grounding.ground import lead, write_results
 from simcrop.tasks.grounding.ground_options import GroundOptions, seek, write_dicom
 from simcrop.tasks.grounding.listed import Pairs, pairs_of
+from simcrop.tasks.many_scans import Row, each_scan, folder_of_results, nothing_done, show_refused
 from simcrop.tasks.rescale import parse_rescale
 from simcrop.tasks.scan_notes import notes_of
 from simcrop.tasks.scans import Scan, Unread, read_one
 
 VERB, SCANS, DONE, RESULTS, PAGE = "ground", "scans", "scan.json", "results.csv", "report.html"
 COLUMNS = ("scan", "number", "sentence", "similarity_max", "similarity_mean", "x_mm", "y_mm", "z_mm")
-UNFINISHED = ".unfinished"
+UNFINISHED, COULD = ".unfinished", "could be looked at"
 TEXTS_AT_ONCE = 64
 LEAD = (
     "A trained network compared each sentence with every patch of its scan. Of each scan, maps, pictures and boxes lie "
@@ -112,48 +110,30 @@ def ground_many(
     settings |= {"rescale": rescale} if rescale else {}
     check_folder(out, VERB, settings, resume, overwrite)
     if not pairs.scans:
-        raise none_done(pairs.refused)
+        raise nothing_done(pairs.refused, COULD)
     work = Work(network, digest, asked, hint, out, Texts(network, pairs))
     with reserved(out), unspoiled(out):
         open_folder(out, VERB, settings, resume, overwrite)
-        with folder_of_scans(out / SCANS):
-            rows, bad = ground_all(work, pairs)
+        with folder_of_results(out / SCANS):
+            remove_unfinished(out / SCANS)
+            own = {scan.id: of for scan, of in pairs.scans}
+            rows, bad = each_scan(
+                VERB,
+                [scan for scan, _ in pairs.scans],
+                lambda scan: earlier(work, scan, own[scan.id]),
+                lambda scan, _: ground_one(work, scan, own[scan.id]),
+            )
             return finish(work, pairs, rows, [*pairs.refused, *bad])
 
 
-@contextmanager
-def folder_of_scans(folder: Path) -> Iterator[None]:
-    """Made if need be, without what a killed job left half done, and gone again if no scan came to lie there."""
+def remove_unfinished(folder: Path) -> None:
+    """What a killed job left half done."""
     with writing(folder):
-        folder.mkdir(exist_ok=True)
         for half in folder.glob(f".*{UNFINISHED}"):
             shutil.rmtree(half)
-    try:
-        yield
-    finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
 
 
-def ground_all(work: Work, pairs: Pairs) -> tuple[dict[str, dict[str, Any]], list[Unread]]:
-    """What is known of each scan that has its maps by id, and those that were refused."""
-    rows = {scan.id: row for scan, own in pairs.scans if (row := earlier(work, scan, own)) is not None}
-    progress, pace, refused = show_progress(VERB), Pace("scans"), list[Unread]()
-    for scan, own in pairs.scans:
-        if scan.id in rows:
-            continue
-        try:
-            rows[scan.id] = ground_one(work, scan, own)
-        except StoreError:
-            raise
-        except SimcropError as error:
-            refused.append(Unread(scan.id, error.reason, error.sentence))
-        done = len(rows) + len(refused)
-        progress(done, len(pairs.scans), pace(done, len(pairs.scans)))
-    return rows, refused
-
-
-def earlier(work: Work, scan: Scan, sentences: Sequence[str]) -> dict[str, Any] | None:
+def earlier(work: Work, scan: Scan, sentences: Sequence[str]) -> Row | None:
     """What an interrupted job knew of a scan, if it was asked the same of it."""
     try:
         row = read_json(work.place(scan) / DONE)
@@ -162,7 +142,7 @@ def earlier(work: Work, scan: Scan, sentences: Sequence[str]) -> dict[str, Any] 
     return row if row.get("asked") == digest_of(sentences) else None
 
 
-def ground_one(work: Work, scan: Scan, sentences: Sequence[str]) -> dict[str, Any]:
+def ground_one(work: Work, scan: Scan, sentences: Sequence[str]) -> Row:
     """One scan from its voxels to its folder, which is there whole or not at all; the line about it."""
     volume, place = read_one(scan.path, work.hint), work.place(scan)
     stage = place.with_name(f".{place.name}{UNFINISHED}")
@@ -202,19 +182,17 @@ def write_one(
     return row
 
 
-def finish(work: Work, pairs: Pairs, rows: dict[str, dict[str, Any]], refused: list[Unread]) -> GroundedMany:
+def finish(work: Work, pairs: Pairs, rows: dict[str, Row], refused: list[Unread]) -> GroundedMany:
     """The table and the page; raises SimcropError where no scan at all could be looked at."""
     if not rows:
-        raise none_done(refused)
+        raise nothing_done(refused, COULD)
     done = [(scan, own) for scan, own in pairs.scans if scan.id in rows]
     lines = [
         (scan.id, number, sentence, of["similarity_max"], of["similarity_mean"], *of["nearest_mm"])
         for scan, own in done
         for number, (sentence, of) in enumerate(zip(own, rows[scan.id]["found"], strict=True), start=1)
     ]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *lines])
-    write_whole(work.out / RESULTS, text.getvalue().encode())
+    write_csv(work.out / RESULTS, COLUMNS, lines)
     notes = {scan.id: rows[scan.id]["notes"] for scan, _ in done if rows[scan.id]["notes"]}
     write_page(work.out / PAGE, len(done), lines, refused, notes)
     facts = {"scans": len(done), "sentences": len(lines), "refused": [vars(one) for one in refused]}
@@ -229,23 +207,10 @@ def write_page(
     """No pictures: they are on the page in each scan's folder."""
     page = Page("Where sentences are seen", LEAD)
     page.figures({"scans": scans, "sentences": len(lines), "refused": len(refused)})
-    if refused:
-        page.section("Refused", "These have no map.")
-        page.table(
-            [[one.id, one.reason, one.sentence] for one in refused], ["scan", "reason", "what is wrong"]
-        )
+    show_refused(page, refused, "These have no map.")
     if notes:
         page.section("Noted", "What a reader guessed or left out, and where no DICOM could be made.")
         page.table([[name, note] for name, of in notes.items() for note in of], ["scan", "note"])
     page.section("Sentences", f"The nearest patch of each, in RAS+ mm. All are in {RESULTS}, too.")
     page.table([list(line) for line in lines], list(COLUMNS))
     page.write(path)
-
-
-def none_done(refused: Sequence[Unread]) -> SimcropError:
-    """Where nothing could be looked at."""
-    if not refused:
-        return SimcropError("no-scans", "no scan to look at")
-    first = refused[0].sentence
-    many = f"none of {len(refused)} could be looked at; of the first: {first}"
-    return SimcropError(refused[0].reason, first if len(refused) == 1 else many)

@@ -2,7 +2,6 @@
 label.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from simcrop.data.store.cohort import Cohort
 from simcrop.evaluation.heads.classes import JudgedClasses
 from simcrop.evaluation.judgement import Judgement
 from simcrop.evaluation.subgroups import Subgroup
-from simcrop.files.whole import write_whole
+from simcrop.files.tables import write_parquet
 from simcrop.tasks.intervals import bounds
 
 PREDICTIONS = "predictions.parquet"
@@ -111,9 +110,7 @@ def write_predictions(
         for share, of_share in scores.items()
         for seed, one in zip(seeds, of_share, strict=True)
     ]
-    content = io.BytesIO()
     joined = pl.concat(tables).with_columns(
         pl.col("score").fill_nan(None), pl.col("truth").fill_nan(None).cast(pl.Int8)
     )
-    joined.write_parquet(content)
-    write_whole(path, content.getvalue())
+    write_parquet(path, joined)

@@ -1,7 +1,5 @@
 """What `simcrop retrieve` leaves: `metrics.json`, `ranks.parquet` and the page. Axes: q query."""
 
-import csv
-import io
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from simcrop.figures.page import Page
-from simcrop.files.whole import write_whole
+from simcrop.files.tables import write_csv, write_parquet
 from simcrop.metrics.intervals import Interval
 from simcrop.tasks.intervals import bounds, without_nan, written
 from simcrop.tasks.retrieval.judged import OF_SENTENCES, Alike, Found, QueryRanks
@@ -73,9 +71,7 @@ def write_ranks(path: Path, found: Sequence[Found], alike: Sequence[Alike]) -> N
     number: dict[str, int] = {}
     for name in sorted({str(name) for *_, asked in blocks for of in asked.patients for name in of}):
         number[name] = len(number)
-    content = io.BytesIO()
-    pl.concat([rows_of(*block, number) for block in blocks]).write_parquet(content)
-    write_whole(path, content.getvalue())
+    write_parquet(path, pl.concat([rows_of(*block, number) for block in blocks]))
 
 
 def rows_of(
@@ -109,14 +105,12 @@ def digest(sentence: str) -> str:
 
 def write_typed(path: Path, top: Sequence[Sequence[tuple[str, float]]]) -> None:
     """The nearest scans of every typed sentence, which stands here by its number alone."""
-    content = io.StringIO()
-    lines = csv.writer(content, lineterminator="\n")
-    lines.writerow(["sentence", "rank", "id", "score"])
-    for number, scans in enumerate(top, start=1):
-        lines.writerows(
-            [number, rank, name, f"{score:.6f}"] for rank, (name, score) in enumerate(scans, start=1)
-        )
-    write_whole(path, content.getvalue().encode())
+    lines = [
+        (number, rank, name, f"{score:.6f}")
+        for number, scans in enumerate(top, start=1)
+        for rank, (name, score) in enumerate(scans, start=1)
+    ]
+    write_csv(path, ("sentence", "rank", "id", "score"), lines)
 
 
 def write_page(

@@ -3,8 +3,6 @@
 Axes: x, y, z of stored grids.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from simcrop.data.preprocess import InputSpec, paper
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
 from simcrop.figures.page import Page
-from simcrop.files.whole import write_whole
+from simcrop.files.tables import write_csv
 from simcrop.tasks.cohorts.check_volumes import picture_of
 from simcrop.tasks.folder import write_metrics
 
@@ -69,17 +67,15 @@ def write_similar(
 
 def write_table(path: Path, near: Sequence[Near], cohort: Cohort) -> None:
     """One row per study, nearest first."""
-    content = io.StringIO()
-    lines = csv.writer(content, lineterminator="\n")
-    lines.writerow(COLUMNS)
-    for one in near:
-        study = cohort[one.row]
-        same = one.rank is None
-        told = (study.scan, study.split, study.findings, study.impression)
-        lines.writerow(
-            ["" if same else one.rank, one.id, f"{one.cosine:.6f}", "yes" if same else "no", *told]
-        )
-    write_whole(path, content.getvalue().encode(errors="surrogateescape"))
+    told = [
+        (study.scan, study.split, study.findings, study.impression)
+        for study in (cohort[one.row] for one in near)
+    ]
+    lines = [
+        (one.rank, one.id, f"{one.cosine:.6f}", "yes" if one.rank is None else "no", *words)
+        for one, words in zip(near, told, strict=True)
+    ]
+    write_csv(path, COLUMNS, lines)
 
 
 def page_of(query: Query, near: Sequence[Near], cohort: Cohort, spec: InputSpec) -> Page:

@@ -3,14 +3,13 @@
 No axes; volumes in ml.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from simcrop.figures.page import Page
-from simcrop.files.whole import write_whole
+from simcrop.files.tables import write_csv
+from simcrop.tasks.many_scans import show_refused
 from simcrop.tasks.scans import Unread
 
 VOLUMES, PAGE = "volumes.csv", "report.html"
@@ -24,12 +23,8 @@ Row = Mapping[str, Any]
 
 def write_volumes(path: Path, names: Sequence[str], rows: Mapping[str, Row]) -> None:
     """One line per scan, one column of ml per class."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["id", *names])
-    for name, row in rows.items():
-        table.writerow([name, *(f"{row['volumes_ml'][of]:.3f}" for of in names)])
-    write_whole(path, text.getvalue().encode())
+    lines = [[name, *(f"{row['volumes_ml'][of]:.3f}" for of in names)] for name, row in rows.items()]
+    write_csv(path, ["id", *names], lines)
 
 
 def write_page(out: Path, names: Sequence[str], rows: Mapping[str, Row], refused: Sequence[Unread]) -> None:
@@ -39,11 +34,7 @@ def write_page(out: Path, names: Sequence[str], rows: Mapping[str, Row], refused
     page.table(
         [[name, *(row["volumes_ml"][of] for of in names)] for name, row in rows.items()], ["scan", *names]
     )
-    if refused:
-        page.section("Refused", "These have no mask.")
-        page.table(
-            [[one.id, one.reason, one.sentence] for one in refused], ["scan", "reason", "what is wrong"]
-        )
+    show_refused(page, refused, "These have no mask.")
     notes = [[name, note] for name, row in rows.items() for note in row["notes"]]
     if notes:
         page.section("Noted", "What a reader guessed or left out, and where no DICOM SEG could be made.")

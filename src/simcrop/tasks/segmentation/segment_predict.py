@@ -5,12 +5,9 @@ none, and a scan that was refused is tried once more.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from torch import OutOfMemoryError
 
@@ -21,14 +18,14 @@ from simcrop.data.readers.series_headers import is_series, series_headers
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_seg import as_dicom_seg, check_highdicom
 from simcrop.data.writers.nifti import write_labels
-from simcrop.engine.progress import Pace, Progress, show_progress
 from simcrop.errors import SimcropError
 from simcrop.figures.label_cuts import draw_label_cuts
 from simcrop.files.digest import digest_of_files
-from simcrop.files.whole import StoreError, read_json, remove_temporary, write_json, write_whole, writing
+from simcrop.files.whole import StoreError, read_json, remove_temporary, write_json, write_whole
 from simcrop.model.folder import WEIGHTS, model_folder
 from simcrop.model.segmenter import Segmentation, Segmenter, load_segmenter
 from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
+from simcrop.tasks.many_scans import Row, Tell, each_scan, folder_of_results, nothing_done
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
 from simcrop.tasks.scans import Scan, Unread, read_one, scans_at
 from simcrop.tasks.segmentation.predict_page import PAGE, VOLUMES, write_page, write_volumes
@@ -81,22 +78,11 @@ def segment_predict(
     with reserved(out), unspoiled(out):
         first = read_alone(scans[0], hint) if len(scans) == 1 else None
         open_folder(out, VERB, settings, resume, overwrite)
-        with folder_of_masks(out / MASKS):
-            rows, bad = mark_all(work, scans, first)
+        with folder_of_results(out / MASKS):
+            remove_temporary(out / MASKS)
+            do = partial(mark, work, first)
+            rows, bad = each_scan(VERB, scans, partial(earlier, work), do, "windows")
             return finish(work, scans, rows, [*refused, *bad])
-
-
-@contextmanager
-def folder_of_masks(folder: Path) -> Iterator[None]:
-    """Made if need be, and gone again if no mask came to lie there."""
-    with writing(folder):
-        folder.mkdir(exist_ok=True)
-    remove_temporary(folder)
-    try:
-        yield
-    finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
 
 
 def read_alone(scan: Scan, hint: Hint | None) -> Volume:
@@ -106,38 +92,7 @@ def read_alone(scan: Scan, hint: Hint | None) -> Volume:
     return volume
 
 
-def mark_all(
-    work: Work, scans: list[Scan], first: Volume | None
-) -> tuple[dict[str, dict[str, Any]], list[Unread]]:
-    """What is known of each scan that has a mask by id, and those that were refused."""
-    rows = {scan.id: found for scan in scans if (found := earlier(work, scan)) is not None}
-    progress, pace, refused = show_progress(VERB), Pace("scans"), list[Unread]()
-    words = ""
-    for scan in scans:
-        if scan.id in rows:
-            continue
-        done, of_windows = len(rows) + len(refused), Pace("windows")
-        tell = partial(tell_windows, progress, done, len(scans), words, of_windows)
-        try:
-            rows[scan.id] = mark(work, scan, first or read_one(scan.path, work.hint), tell)
-        except StoreError:
-            raise
-        except SimcropError as error:
-            refused.append(Unread(scan.id, error.reason, error.sentence))
-        words = pace(done + 1, len(scans))
-        progress(done + 1, len(scans), words)
-    return rows, refused
-
-
-def tell_windows(
-    progress: Progress, done: int, scans: int, words: str, pace: Pace, windows: int, of: int
-) -> None:
-    """Within a scan; the time left is that of all scans once one of them is done, before that of this one."""
-    beside = pace(windows, of)
-    progress(done, scans, f"window {windows} of {of}; {words or beside}")
-
-
-def earlier(work: Work, scan: Scan) -> dict[str, Any] | None:
+def earlier(work: Work, scan: Scan) -> Row | None:
     """What a job that was interrupted knew of a scan whose files are all there."""
     try:
         row = read_json(work.place(scan, ".json"))
@@ -146,8 +101,9 @@ def earlier(work: Work, scan: Scan) -> dict[str, Any] | None:
     return row if all((work.out / MASKS / name).is_file() for name in row["files"]) else None
 
 
-def mark(work: Work, scan: Scan, volume: Volume, tell: Callable[[int, int], None]) -> dict[str, Any]:
-    """One scan from its voxels to its files, all of them or none; the line about it."""
+def mark(work: Work, read: Volume | None, scan: Scan, tell: Tell) -> Row:
+    """One scan from its voxels, which may have been `read`, to its files, all of them or none; the line about it."""
+    volume = read or read_one(scan.path, work.hint)
     started = time.perf_counter()
     try:
         made = work.segmenter.predict(volume, tell)
@@ -193,15 +149,10 @@ def write_seg(work: Work, scan: Scan, made: Segmentation) -> None:
     write_whole(work.place(scan, SEG), content)
 
 
-def finish(work: Work, scans: list[Scan], rows: dict[str, dict[str, Any]], refused: list[Unread]) -> Marked:
+def finish(work: Work, scans: list[Scan], rows: dict[str, Row], refused: list[Unread]) -> Marked:
     """The tables and the page; raises SimcropError where no scan at all could be marked."""
     if not rows:
-        raise SimcropError(
-            refused[0].reason,
-            refused[0].sentence
-            if len(refused) == 1
-            else f"none of {len(refused)} scans could be marked; of the first: {refused[0].sentence}",
-        )
+        raise nothing_done(refused, "could be marked")
     order = [scan.id for scan in scans if scan.id in rows]
     names, ordered = work.segmenter.names, {name: rows[name] for name in order}
     write_volumes(work.out / VOLUMES, names, ordered)

@@ -4,7 +4,6 @@ volumes in ml.
 While scans are judged their rows go to a file that grows, so that a judgement which was interrupted goes on.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import polars as pl
 
 from simcrop.errors import SimcropError
 from simcrop.evaluation.segmentation import ScanScores
-from simcrop.files.whole import write_whole
+from simcrop.files.tables import write_parquet
 from simcrop.metrics.segmentation import ClassScore
 
 SEGMENT = "segment"  # the verb
@@ -76,9 +75,7 @@ def write_table(path: Path, scans: Sequence[JudgedScan]) -> None:
         for scan in scans
         for name, score in scan.scores.scores.items()
     ]
-    content = io.BytesIO()
-    pl.DataFrame(rows).with_columns(pl.col(NUMBERS).fill_nan(None)).write_parquet(content)
-    write_whole(path, content.getvalue())
+    write_parquet(path, pl.DataFrame(rows).with_columns(pl.col(NUMBERS).fill_nan(None)))
 
 
 def read_table(folder: Path) -> list[JudgedScan]:
