@@ -176,7 +176,7 @@ def open_page(browser: Any, served: Served) -> Iterator[Callable[..., Any]]:
     """Opens the viewer in a fresh window. At the end nothing may stand on its console or have gone to another host."""
     made: list[tuple[Any, Seen]] = []
 
-    def open_at(path: str = "#view=axial", width: int = 1280, height: int = 800, scheme: str = "dark") -> Any:
+    def open_at(path: str = "#view=axial", width: int = 1120, height: int = 600, scheme: str = "dark") -> Any:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
         )
