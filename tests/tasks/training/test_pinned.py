@@ -99,3 +99,23 @@ def test_texts_by_organ_are_pinned_and_a_missing_file_is_one_line(bert: Path, tm
 def test_of_what_a_method_does_not_read_nothing_is_pinned(bert: Path) -> None:
     assert pinned(load_recipe("mae-tiny", ["text.model=/nowhere"])) == {}
     assert set(pinned(load_recipe("mrm-tiny", [f"text.model={bert}"]))) == {"digests.text.vocabulary"}
+
+
+def test_sentences_that_ask_for_labels_are_pinned_by_what_they_say(
+    toy_tree: dict[str, Any], bert: Path, tmp_path: Path
+) -> None:
+    asking = tmp_path / "asking.yaml"
+
+    def pins(template: str, note: str = "") -> dict[str, str]:
+        asking.write_text(f"whose: ours\ntemplates: [['{template}', 'No {{label}}.']]\nnote: '{note}'\n")
+        align = {
+            "cross_image": {"enabled": True, "top_share": 0.1},
+            "prompts": {"enabled": True, "protocol": str(asking)},
+        }
+        groups = {"align": toy_tree["align"] | align, "text": toy_tree["text"] | {"model": str(bert)}}
+        return pinned(build_recipe(toy_tree | groups, "toy"))
+
+    before = pins("There is {label}.")
+    assert pins("There is {label}.", "another note") == before
+    after = pins("{label}.")
+    assert {name for name in before if before[name] != after[name]} == {"digests.align.prompts.protocol"}

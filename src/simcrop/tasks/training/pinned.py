@@ -8,6 +8,7 @@ from pathlib import Path
 from simcrop.config import Recipe
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.errors import SimcropError
+from simcrop.evaluation.wording.protocol import read_protocol
 from simcrop.files.digest import digest_of_bytes, digest_of_files, digest_while_unchanged
 from simcrop.tasks.folder import read_run
 from simcrop.weights.embedded import text_encoder_folder
@@ -16,8 +17,8 @@ PINNED = "digests."  # before each name, among the settings in `run.json`
 
 
 def pinned(recipe: Recipe) -> dict[str, str]:
-    """Text encoder, vocabulary and texts by organ, as far as the method reads them. Raises SimcropError where one is
-    not there.
+    """Text encoder, vocabulary, texts by organ and sentences that ask for labels, as far as the method reads them.
+    Raises SimcropError where one is not there.
     """
     needs = recipe.text_needs
     if needs is None:
@@ -29,6 +30,9 @@ def pinned(recipe: Recipe) -> dict[str, str]:
     if needs.organs is not None and needs.organs.descriptions and needs.organs.conclusions:
         found["organs.descriptions"] = digest_of(Path(needs.organs.descriptions))
         found["organs.conclusions"] = digest_of(Path(needs.organs.conclusions))
+    if needs.prompts:
+        asking = read_protocol(needs.prompts).model_dump_json(exclude={"note", "whose"})
+        found["align.prompts.protocol"] = digest_of_bytes(asking.encode())
     return {f"{PINNED}{name}": digest for name, digest in found.items()}
 
 
