@@ -270,3 +270,25 @@ def test_paths_of_another_computer_count_where_all_begin_alike(
         {"p01__ct": "Dry.", "p02__other": "Wet."} if sure else {"p01__ct": "", "p02__other": ""}
     )
     assert len(listing.refusals) == (2 if sure else 4)
+
+
+def test_a_row_means_the_scan_that_all_its_columns_mean(tmp_path: Path) -> None:
+    """`id` is the number of the row, and by chance the name of a folder."""
+    raw = tmp_path / "raw"
+    put(raw, "1/ct.nii.gz", "2/ct.nii.gz", "3/ct.nii.gz", "4/a.nii.gz", "4/b.nii.gz")
+    said = {3: "1/ct.nii.gz", 2: "2/ct.nii.gz", 77: "3/ct.nii.gz", 4: "4/b.nii.gz"}
+    table = "".join(f"{number},{place},Of {place[:3]}.\n" for number, place in said.items())
+    listing = listed(raw, f"id,file,findings\n{table}", None)
+    assert found(listing) == {
+        "1__ct": "",
+        "2__ct": "Of 2/c.",
+        "3__ct": "Of 3/c.",  # no scan is called 77
+        "4__a": "",
+        "4__b": "Of 4/b.",  # of the two in the folder 4
+    }
+    (refusal,) = listing.refusals
+    assert (refusal.name, refusal.reason) == ("3", "no-volume")
+    assert "another scan than its column file names" in refusal.sentence
+    listing = listed(raw, f"id,file,findings\n{table}", "file")
+    assert found(listing)["1__ct"] == "Of 1/c."
+    assert listing.refusals == ()

@@ -9,6 +9,8 @@ No axes or units. What a row says to name its scan is tried in this order:
 5. its path from the root's name on, or its whole path
 
 and then all over again as a path that is written plainly: `./p01//ct.nii` and `p01\\ct.nii` mean `p01/ct.nii`.
+Where several of `KEYS` are columns, a row means the scan that all of them mean which mean any: a number in `id` may be
+that of the row, and by chance the name of a folder.
 Where any row names a header's value, headers are the key: what a row says is then no name of a file or folder of a scan
 whose header says another value. Several scans share a row where their headers say that they are series of one
 examination.
@@ -67,8 +69,13 @@ class ReportTable:
         """Whether a refusal may repeat what a row says: not where the key may identify a patient."""
         return self.key is None or self.key.lower() in KEYS
 
+    def names(self, row: Row) -> dict[str, str]:
+        """Column -> what it says to name the scan, of each that says anything."""
+        said = {column: row.get(column, "").strip() for column in ((self.key.lower(),) if self.key else KEYS)}
+        return {column: name for column, name in said.items() if name}
+
     def name(self, row: Row) -> str:
-        return (row[self.key.lower()] if self.key else first_of(row, KEYS)).strip()
+        return next(iter(self.names(row).values()), "")
 
     def report(self, number: int) -> Report:
         """From columns of its own or out of a whole report, which may also stand in the column of the findings."""
@@ -100,17 +107,21 @@ class ReportTable:
         """Every row to its scan. Of two different rows for one scan neither is taken: nobody can say which is right."""
         keyword = keyword_of(self.key)
         identify = once(partial(header_names, every=keyword == SERIES))
-        tiers = tiers_of(
-            scans, keyword, identify, [n for row in self.rows for n in spellings(self.name(row))]
-        )
-        elsewhere = by_end(map(self.name, self.rows), tiers[-1])
+        names = [name for row in self.rows for name in self.names(row).values()]
+        tiers = tiers_of(scans, keyword, identify, [n for name in names for n in spellings(name)])
+        elsewhere = by_end(names, tiers[-1])
         paths = {scan.id: scan.path for scan in scans}
         claims, sharing, refusals = dict[str, list[int]](), dict[str, tuple[str, ...]](), list(self.unread)
         for number, row in enumerate(self.rows):
-            name = self.name(row)
-            ids = tuple(next((tier[n] for n in spellings(name) for tier in tiers if n in tier), ()))
-            ids = ids or elsewhere.get(name, ())
-            if len(ids) > 1 and not one_examination(identify(paths[id]) for id in ids):
+            meant = {
+                column: ids_of(name, tiers) or elsewhere.get(name, ())
+                for column, name in self.names(row).items()
+            }
+            ids, other = meant_by_all(meant)
+            if other:
+                why = f"which is another scan than its column {other} names; --key {other} reads that column alone"
+                refusals.append(self.refusal(number, why))
+            elif len(ids) > 1 and not one_examination(identify(paths[id]) for id in ids):
                 refusals.append(self.refusal(number, f"which {len(ids)} scans share"))
             elif not ids:
                 refusals.append(self.refusal(number, "which is no one scan below the folder"))
@@ -144,6 +155,21 @@ class ReportTable:
 
 def first_of(row: Row, names: tuple[str, ...]) -> str:
     return next((row[name] for name in names if row.get(name)), "")
+
+
+def ids_of(name: str, tiers: list[dict[str, list[str]]]) -> tuple[str, ...]:
+    return tuple(next((tier[n] for n in spellings(name) for tier in tiers if n in tier), ()))
+
+
+def meant_by_all(meant: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], str]:
+    """The scans that every column means which means any; and the first that means none of those before it, or ""."""
+    ids = tuple[str, ...]()
+    for column, others in meant.items():
+        both = tuple(id for id in ids if id in others)
+        if ids and others and not both:
+            return (), column
+        ids = both or ids or others
+    return ids, ""
 
 
 def spellings(name: str) -> list[str]:
