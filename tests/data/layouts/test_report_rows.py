@@ -223,11 +223,11 @@ def test_what_an_export_left_in_cells_is_gone_in_every_format(
         ("report", "IMPRESSION: Normal.", ("", "Normal."), (NO_FINDINGS,)),
         ("findings", "Clear.\nJ. Stone MD", ("Clear.", ""), ()),
         ("findings,impression", "Clear.\nDr. Stone,Normal.\nDr. Stone", ("Clear.", "Normal."), ()),
-        ("impression", "Normal.", ("", "Normal."), ()),
+        ("impression", "Normal.", ("", "Normal."), (NO_FINDINGS,)),
         ("findings,report", "nan,FINDINGS: Clear.", ("Clear.", ""), ()),
         ("findings", "Clear.", ("Clear.", ""), ()),
         ("findings", "TECHNIQUE: CT. FINDINGS: Clear. IMPRESSION: Normal.", ("Clear.", "Normal."), ()),
-        ("findings,impression", "FINDINGS: Clear.,Normal.", ("FINDINGS: Clear.", "Normal."), ()),
+        ("findings,impression", "FINDINGS: Clear.,Normal.", ("Clear.", "Normal."), ()),
     ],
 )
 def test_only_a_whole_report_needs_heads(

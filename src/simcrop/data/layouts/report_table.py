@@ -26,8 +26,8 @@ from simcrop.data.layouts.raw import Refusal, brief, stem
 from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, WHOLE, WORDS, read_rows
 from simcrop.data.layouts.table import Row, label_of
 from simcrop.data.readers.header_names import SERIES, HeaderNames, header_names, keyword_of
-from simcrop.data.report import Report, split_at_heads
-from simcrop.data.reports.signature import without_signature
+from simcrop.data.report import Report
+from simcrop.data.reports.columns import report_in_columns
 
 Identify = Callable[[Path], HeaderNames | None]
 
@@ -78,16 +78,8 @@ class ReportTable:
         return next(iter(self.names(row).values()), "")
 
     def report(self, number: int) -> Report:
-        """From columns of its own or out of a whole report, which may also stand in the column of the findings."""
         row = self.rows[number]
-        findings, impression, whole = (first_of(row, names) for names in (FINDINGS, IMPRESSION, WHOLE))
-        if whole and not (findings or impression):
-            return split_at_heads(whole)
-        if findings and not impression:
-            report = split_at_heads(findings)
-            if report.headed and report.text:
-                return report
-        return Report(without_signature(findings), without_signature(impression))
+        return report_in_columns(*(first_of(row, names) for names in (FINDINGS, IMPRESSION, WHOLE)))
 
     def labels(self, number: int) -> dict[str, int | None]:
         row = self.rows[number]

@@ -104,12 +104,15 @@ _TITLE = re.compile(
 
 @dataclass(frozen=True)
 class Sections:
-    """`headed`: whether a head of findings or impression was there. `note`: what was guessed or is missing."""
+    """`headed`: whether a head of findings or impression was there, `has_findings`: whether one of findings was.
+    `note`: what was guessed or is missing.
+    """
 
     findings: str
     impression: str
     headed: bool
     note: str
+    has_findings: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,8 @@ def cut_at_heads(text: str) -> Sections:
     impression = "\n".join(part for kind, part in parts if kind == "impression" and part)
     guessed = any(kind == "guess" and part for kind, part in parts)
     missing = "" if findings else NO_FINDINGS
-    return Sections(
-        findings, impression, bool(main), NO_HEAD if not main else GUESSED if guessed else missing
-    )
+    note = NO_HEAD if not main else GUESSED if guessed else missing
+    return Sections(findings, impression, bool(main), note, "findings" in main)
 
 
 def _with_result_as_impression(text: str, heads: list[_Head]) -> list[_Head]:
