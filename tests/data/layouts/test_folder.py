@@ -170,3 +170,18 @@ def test_rows_that_differ_in_blanks_at_their_ends_are_one(tmp_path: Path) -> Non
     (tmp_path / "reports.csv").write_text("id,findings\na,Clear.\na,Clear. \n")
     listing = list_studies("folder", tmp_path)
     assert (listing.studies[0].findings, listing.refusals) == ("Clear.", ())
+
+
+def test_a_text_is_the_report_where_the_table_has_no_words(tmp_path: Path) -> None:
+    put(tmp_path, "a.nii.gz", "b.nii.gz", "c.nii.gz", "d.nii.gz")
+    for name in "abcd":
+        (tmp_path / f"{name}.txt").write_text("Findings: A cyst.\nImpression: Cyst.\n")
+    rows = "a,,,1\nb,Clear.,Normal.,0\nc,A  cyst.,Cyst.,1\n"
+    (tmp_path / "reports.csv").write_text(f"id,findings,impression,label:Cyst\n{rows}")
+    a, b, c, d = list_studies("folder", tmp_path).studies
+    assert [study.findings for study in (a, b, c, d)] == ["A cyst.", "Clear.", "A  cyst.", "A cyst."]
+    assert [study.labels.get("Cyst") for study in (a, b, c, d)] == [1, 0, 1, None]
+    assert b.notes == ("the text beside it says something else, the table's report is taken",)
+    assert a.notes == c.notes == d.notes == ()
+    (tmp_path / "reports.csv").write_text("id,label:Cyst\na,1\n")
+    assert list_studies("folder", tmp_path).studies[0].findings == "A cyst."

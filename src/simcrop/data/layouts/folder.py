@@ -11,8 +11,8 @@ its name and its column names count without regard to case:
     patient, split                   optional; by default the top folder (or the id), and `train`
     label:NAME                       optional; 0, 1 or empty
 
-A scan that the table does not name may have its report beside it: `ct7.nii.gz` and `ct7.txt`; any may have its mask
-there, see `folder_masks`, or its organ map, see `organ_maps`. Several DICOM series in
+A scan of which the table says no words may have its report beside it: `ct7.nii.gz` and `ct7.txt`; any may have its
+mask there, see `folder_masks`, or its organ map, see `organ_maps`. Several DICOM series in
 one folder are one scan, of which the reader chooses one, see `readers.series_choice`. Folders of one PatientID are one
 patient's, see `persons`.
 """
@@ -113,6 +113,16 @@ class Texts:
         self.taken |= {found} if found else set()
         return found
 
+    def report_of(self, scan: Scan) -> tuple[Report | None, list[Refusal]]:
+        """What the text beside a scan says, or why it cannot be read."""
+        text = self.beside(scan)
+        if text is None:
+            return None, []
+        try:
+            return read_report_file(text), []
+        except SimcropError as error:
+            return None, [Refusal(text.name, text, error.reason, error.sentence)]
+
 
 def is_text(path: Path) -> bool:
     return path.suffix.lower() == ".txt"
@@ -173,20 +183,20 @@ def folder_of(scan: Scan, shelf: Path) -> str:
 def study_of(
     scan: Scan, person: str, table: ReportTable | None, joined: Joined, texts: Texts
 ) -> tuple[RawStudy, list[Refusal]]:
-    """One scan with its row, else with the text beside it, else without a report."""
-    refusals, labels, report, cells, notes = [], {}, Report("", ""), {}, ()
-    number, text = joined.row_of.get(scan.id), texts.beside(scan)
+    """One scan with its row, with the text beside it where no row has words, or without a report."""
+    labels, report, cells, notes = {}, Report("", ""), {}, ()
+    number = joined.row_of.get(scan.id)
     if table is not None and number is not None:
         report = table.report(number)
         labels = table.labels(number)
         cells = {column: table.cell(number, column) for column in ("patient", "split")}
         if len(joined.sharing[scan.id]) > 1:
             notes = (f"one report for {len(joined.sharing[scan.id])} series of this examination",)
-    elif text is not None:
-        try:
-            report = read_report_file(text)
-        except SimcropError as error:
-            refusals.append(Refusal(text.name, text, error.reason, error.sentence))
+    written, refusals = texts.report_of(scan)
+    if not report.text:
+        report, notes = written or report, () if written else notes
+    elif written is not None and written.text != report.text:
+        notes = (*notes, "the text beside it says something else, the table's report is taken")
     if not (report.findings.strip() or report.impression.strip()):
         notes = (*notes, "no report")
     elif report.note:
