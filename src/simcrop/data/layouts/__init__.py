@@ -111,6 +111,7 @@ def split_as(requested: str | None, listing: Listing, source: Path, layout: Layo
                 "missing-columns",
                 f"{source}: the released split is asked for, but no table has a column split",
             )
-    if listing.split_kind == RELEASED:
-        return replace(listing, studies=straddling(listing.studies))
+    if listing.split_kind in (RELEASED, "table"):
+        whose = RELEASED if listing.split_kind == RELEASED else "stated"
+        return replace(listing, studies=straddling(listing.studies, whose))
     return listing

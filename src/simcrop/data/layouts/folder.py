@@ -8,7 +8,7 @@ its name and its column names count without regard to case:
     findings or findings_en          at least one of these,
     impression or impressions_en
     report or report_text            or of these, whole reports that are cut at their heads
-    patient, split                   optional; by default the top folder (or the id), and `train`
+    patient, split                   optional; by default the top folder (or the id), and `train`, see `stated`
     label:NAME                       optional; 0, 1 or empty
 
 A scan of which the table says no words may have its report beside it: `ct7.nii.gz` and `ct7.txt`; any may have its
@@ -31,7 +31,8 @@ from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps, with
 from simcrop.data.layouts.persons import MANY, persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
 from simcrop.data.layouts.report_rows import find_table
-from simcrop.data.layouts.report_table import Joined, ReportTable, Scan
+from simcrop.data.layouts.report_table import Joined, ReportTable, Scan, composed
+from simcrop.data.layouts.stated import TRAIN, notes_on, patients_of, splits_of
 from simcrop.data.layouts.stray import left_refusals, stray_reports
 from simcrop.data.readers.find import Survey, is_directory, survey
 from simcrop.data.report import Report, read_report_file
@@ -67,18 +68,23 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     texts = Texts(root, seen.documents)
     joined = table.join(scans) if table else Joined({}, {}, [])
     shelf = shelf_of(scans)
-    persons = persons_of(scans, {scan.id: folder_of(scan, shelf) for scan in scans})
+    persons = persons_of(scans, {scan.id: composed(folder_of(scan, shelf)) for scan in scans})
+    named = {id: composed(name) for id, name in stated(table, joined, "patient").items()}
+    patients = patients_of(persons, named)
+    parts = {scan.id: marked.split_of[scan.path] for scan in scans if scan.path in marked.split_of}
+    parts |= {id: part_named(cell) for id, cell in stated(table, joined, "split").items()}
+    splits, doubts = splits_of(patients, parts), notes_on(persons, patients, named)
     studies, refusals = [], [*joined.refusals, *marked.refusals, *of_classes]
     for scan in scans:
-        study, refused = study_of(scan, persons[scan.id], table, joined, texts)
-        split = study.split if stated(table, joined, scan) else marked.split_of.get(scan.path, study.split)
-        studies.append(replace(study, split=split, mask=marked.mask_of.get(scan.path)))
+        study, refused = study_of(scan, table, joined, texts)
+        mask, notes = marked.mask_of.get(scan.path), (*study.notes, *doubts[scan.id])
+        patient, split = patients[scan.id], splits[scan.id]
+        studies.append(replace(study, patient=patient, split=split, mask=mask, notes=notes))
         refusals += refused
     refusals += left_refusals(root, seen.left)
     taken = texts.taken | taken_by(table, root, seen.documents)
     refusals += stray_reports(root, seen, taken, table is not None)
-    told = marked.split_of or any(stated(table, joined, scan) for scan in scans)
-    kind = "table" if told else "none"
+    kind = "table" if marked.split_of or parts else "none"
     unread = table.likely_labels() if table else ()
     listing = Listing(
         tuple(studies),
@@ -91,10 +97,10 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     return with_organ_maps(listing, map_of)
 
 
-def stated(table: ReportTable | None, joined: Joined, scan: Scan) -> bool:
-    """Whether the table says in which split the scan is."""
-    number = joined.row_of.get(scan.id)
-    return table is not None and number is not None and bool(table.cell(number, "split"))
+def stated(table: ReportTable | None, joined: Joined, column: str) -> dict[str, str]:
+    """Scan id -> what the table says in a column, of the scans of which it says anything."""
+    said = {id: table.cell(number, column) for id, number in joined.row_of.items()} if table else {}
+    return {id: cell for id, cell in said.items() if cell}
 
 
 class Texts:
@@ -181,15 +187,16 @@ def folder_of(scan: Scan, shelf: Path) -> str:
 
 
 def study_of(
-    scan: Scan, person: str, table: ReportTable | None, joined: Joined, texts: Texts
+    scan: Scan, table: ReportTable | None, joined: Joined, texts: Texts
 ) -> tuple[RawStudy, list[Refusal]]:
-    """One scan with its row, with the text beside it where no row has words, or without a report."""
-    labels, report, cells, notes = {}, Report("", ""), {}, ()
+    """One scan with its row, with the text beside it where no row has words, or without a report; of a patient of its
+    own, for training.
+    """
+    labels, report, notes = {}, Report("", ""), ()
     number = joined.row_of.get(scan.id)
     if table is not None and number is not None:
         report = table.report(number)
         labels = table.labels(number)
-        cells = {column: table.cell(number, column) for column in ("patient", "split")}
         if len(joined.sharing[scan.id]) > 1:
             notes = (f"one report for {len(joined.sharing[scan.id])} series of this examination",)
     written, refusals = texts.report_of(scan)
@@ -203,9 +210,9 @@ def study_of(
         notes = (*notes, report.note)
     study = RawStudy(
         id=scan.id,
-        patient=cells.get("patient") or person,
+        patient=scan.id,
         scan=joined.sharing.get(scan.id, (scan.id,))[0],
-        split=part_named(cells.get("split") or "train"),
+        split=TRAIN,
         path=scan.path,
         findings=report.findings,
         impression=report.impression,

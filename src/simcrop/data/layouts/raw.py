@@ -10,7 +10,7 @@ from pathlib import Path
 from simcrop.data.findings import Finding
 from simcrop.data.hounsfield import GIVEN, Hint
 from simcrop.data.readers.find import SUFFIXES
-from simcrop.data.split import Split
+from simcrop.data.split import SHARES, Split, patients_on_several_sides
 from simcrop.errors import SimcropError
 
 LONGEST_NAME = 80  # characters of a name in a sentence
@@ -107,6 +107,20 @@ class Listing:
     made_by: str = ""
     unread: tuple[str, ...] = ()
     shelved: bool = False
+
+    @property
+    def sides(self) -> int:
+        """How many patients the user's own table has on several sides of its split."""
+        places = ((study.patient, study.split) for study in self.studies)
+        return len(patients_on_several_sides(places)) if self.split_kind == "table" else 0
+
+    @property
+    def odd_splits(self) -> str:
+        """The names of the user's own splits with counts, such as `8 train, 2 fold1`, if any is none that we know."""
+        counts = Counter(study.split for study in self.studies)
+        odd = self.split_kind == "table" and not {*counts} <= {*SHARES}
+        ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+        return ", ".join(f"{count} {brief(name)}" for name, count in ordered) if odd else ""
 
     @property
     def left(self) -> str:

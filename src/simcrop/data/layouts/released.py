@@ -76,10 +76,10 @@ def listed_name(row: Row) -> str:
     return stem(next(row[name] for name in NAMES if name in row).strip())
 
 
-def straddling(studies: Iterable[RawStudy]) -> tuple[RawStudy, ...]:
+def straddling(studies: Iterable[RawStudy], whose: str = RELEASED) -> tuple[RawStudy, ...]:
     """The studies, each of a patient on several sides with a note that says how many patients there are of them."""
     studies = tuple(studies)
     several = patients_on_several_sides((s.patient, s.split) for s in studies if s.split != UNLISTED)
     every = len({study.patient for study in studies})
-    note = f"the released split has its patient on several sides, as {len(several)} of {every} patients"
+    note = f"the {whose} split has its patient on several sides, as {len(several)} of {every} patients"
     return tuple(replace(s, notes=(*s.notes, note)) if s.patient in several else s for s in studies)
