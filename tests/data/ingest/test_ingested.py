@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from simcrop.data.ingest import IngestResult
 from simcrop.data.store.cohort import open_cohort
-from simcrop.tasks.cohorts.ingested import lines_of_tables
+from simcrop.tasks.cohorts.ingested import lines_of, lines_of_tables
 
 
 def test_what_came_of_it_is_said_by_kinds_and_without_names(
@@ -51,3 +52,14 @@ def test_scans_to_segment_are_not_missed_a_report(tmp_path: Path) -> None:
     assert lines_of_tables(tmp_path, "") == []
     pl.DataFrame(bare | {"findings": ["Clear.", ""]}).write_parquet(tmp_path / "studies.parquet")
     assert lines_of_tables(tmp_path, "") == ["without a report: 1 of 2 scans"]
+
+
+def test_splits_that_need_a_look_are_said_and_no_column_where_names_are_hidden(tmp_path: Path) -> None:
+    result = IngestResult(tmp_path, 3, 0, 0, unread=("mass", "smith"), sides=2, odd_splits="8 train, 2 fold1")
+    _, named = lines_of(result, tmp_path, shard=True, named=True)
+    _, hidden = lines_of(result, tmp_path, shard=True, named=False)
+    assert named[0] == "not read: columns of 0 and 1 (mass, smith); a label's column is label:NAME"
+    assert hidden[0] == "not read: 2 columns of 0 and 1; a label's column is label:NAME"
+    splits = "splits: 8 train, 2 fold1; known are train, valid, test, others are taken where named"
+    assert named[1] == hidden[1] == splits
+    assert named[2].startswith("patients on several sides of the stated split: 2; ")

@@ -12,7 +12,7 @@ from pathlib import Path
 from simcrop.data.ingest.job import Job, job_of, make_folders, stored_files
 from simcrop.data.ingest.journal import Journal, Record, open_journal, same_settings
 from simcrop.data.ingest.pseudonyms import Pseudonyms, lost_key, read_key
-from simcrop.data.ingest.run import IngestResult
+from simcrop.data.ingest.run import IngestResult, with_listing
 from simcrop.data.ingest.shards import SHARDS, Shard, find_shards
 from simcrop.data.ingest.source import RawSource, source_of
 from simcrop.data.ingest.target import check_target, first_line, store_settings_of
@@ -60,7 +60,7 @@ def merge(out: str | Path, raw_source: RawSource | None = None) -> IngestResult:
     with writing(out):
         (out / SHARDS).rename(out / MERGED)
         shutil.rmtree(out / MERGED)
-    return IngestResult(out, taken, refused, 0, listing.left, listing.unread)
+    return with_listing(IngestResult(out, taken, refused, 0), listing, listing.left)
 
 
 def common_settings(out: Path, shards: list[Shard]) -> Record:

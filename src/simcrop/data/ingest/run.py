@@ -6,7 +6,7 @@ stopped, and neither that nor the number of workers changes the result.
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,8 @@ Progress = Callable[[int, int, Record], None]
 class IngestResult:
     """Counts of inputs. `resumed` of the taken ones were stored by an earlier, interrupted call; `left` is what lies
     in the source and no reader takes, by kinds; `unread` names columns of the user's table that may be labels;
-    `shelved`: all of many scans lie in one folder, which was not taken for one patient's.
+    `shelved`: all of many scans lie in one folder, which was not taken for one patient's; `sides`: patients on several
+    sides of the split that the user's table states; `odd_splits`: its names, if any is none that we know.
     """
 
     cohort: Path
@@ -57,6 +58,8 @@ class IngestResult:
     left: str = ""
     unread: tuple[str, ...] = ()
     shelved: bool = False
+    sides: int = 0
+    odd_splits: str = ""
 
     @property
     def sentence(self) -> str:
@@ -133,8 +136,20 @@ def ingest(
         store_all(to_do, pool, journal, len(jobs), progress)
         remove_leavings(folders)  # a worker or machine may have died while it wrote
         taken, refused = finish(home, settings, listing, journal, jobs, shard)
-    left = "" if shard else listing.left
-    return IngestResult(home, taken, refused, len(jobs) - len(to_do), left, listing.unread, listing.shelved)
+    result = IngestResult(home, taken, refused, len(jobs) - len(to_do))
+    return with_listing(result, listing, listing.left if shard is None else "")
+
+
+def with_listing(result: IngestResult, listing: Listing, left: str) -> IngestResult:
+    """The result with what a user should know of the listing; `left` is the same for all shards and said once."""
+    return replace(
+        result,
+        left=left,
+        unread=listing.unread,
+        shelved=listing.shelved,
+        sides=listing.sides,
+        odd_splits=listing.odd_splits,
+    )
 
 
 def remove_leavings(folders: list[Path]) -> None:

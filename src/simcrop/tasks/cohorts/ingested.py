@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from simcrop.data.ingest import IngestResult
+from simcrop.data.split import SHARES
 from simcrop.data.store.format import LEDGER, MASKS, STUDIES, VOLUMES
 
 
@@ -24,12 +25,21 @@ def lines_of(result: IngestResult, cohort: Path, shard: bool, named: bool) -> tu
     if result.left:
         lines.append(f"not read: {result.left}; {helps}")
     if result.unread:
-        columns = ", ".join(result.unread)
-        lines.append(f"not read: columns of 0 and 1 ({columns}); a label's column is label:NAME")
+        columns = f"columns of 0 and 1 ({', '.join(result.unread)})"
+        columns = columns if named else f"{len(result.unread)} columns of 0 and 1"
+        lines.append(f"not read: {columns}; a label's column is label:NAME")
     if result.shelved:
         lines.append(
             "all scans lie in one folder, which is not taken for one patient's; a column `patient` of --reports says "
             "whose each is"
+        )
+    if result.odd_splits:
+        lines.append(
+            f"splits: {result.odd_splits}; known are {', '.join(SHARES)}, others are taken where named"
+        )
+    if result.sides:
+        lines.append(
+            f"patients on several sides of the stated split: {result.sides}; {helps}, and --split own draws one anew"
         )
     return count, lines
 
