@@ -21,6 +21,7 @@ from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from simcrop.data.readers.bare_dicom import bare_storage, begins_data_set
+from simcrop.data.readers.copies import without_copies
 from simcrop.data.readers.series import Slice, prove
 from simcrop.data.readers.series_choice import Found, choose, traits_of
 from simcrop.data.readers.slice_header import slice_of
@@ -122,8 +123,11 @@ def proved_series(sources: list[DicomFile]) -> tuple[list[Slice], np.ndarray, tu
             raise SimcropError("not-ct", f"no CT slice among the DICOM files, their modality is {seen}")
         if not pictures:
             raise SimcropError("no-scan", "no DICOM file lies directly in it, expected one CT series")
-        slices, notes = choose(pictures)
+        single = without_copies(pictures, lambda s: read_file(sources[s.index], pixels=True).get("PixelData"))
+        slices, notes = choose(single)
         ordered, affine = prove(slices)
+        if copies := len(pictures) - len(single):
+            notes += (f"DICOM files left out because each is a copy of another: {copies}",)
         if others:
             notes += (f"DICOM files left out because they are no CT slice: {len(others)}",)
         return ordered, affine, notes

@@ -17,11 +17,15 @@ COSINE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """What one header says. `index` finds its pixels again; `number` is what the user sees in a viewer."""
+    """What one header says. `index` finds its pixels again; `number` is what the user sees in a viewer. `instance` is
+    compared and never shown.
+    """
 
     index: int
+    name: str  # of its file
     number: int
     series: str
+    instance: str  # SOPInstanceUID
     rows: int
     columns: int
     spacing_mm: tuple[float, float]  # between rows, between columns, as DICOM orders them
@@ -108,7 +112,7 @@ def even_steps(slices: list[Slice], along: np.ndarray) -> None:
     # The lower median of the real steps: duplicates are named first, gaps must not drag it up.
     same = np.flatnonzero(steps < 1e-3)
     if same.size:
-        pairs = ", ".join(f"{slices[i].number} and {slices[i + 1].number}" for i in same[:5].tolist())
+        pairs = ", ".join(pair(slices[i], slices[i + 1]) for i in same[:5].tolist())
         raise SimcropError("duplicate-slices", f"slices at one position: {pairs}{more(same.size - 5)}")
     step = float(np.percentile(steps, 50, method="lower"))
     tolerance = max(STEP_TOLERANCE_MM, STEP_TOLERANCE * step)
@@ -118,6 +122,11 @@ def even_steps(slices: list[Slice], along: np.ndarray) -> None:
     if np.abs(drift).max() > max(0.1, 0.25 * step):
         worst = slices[int(np.abs(drift).argmax())].number
         raise SimcropError("irregular-slices", f"slice distances drift: slice {worst} lies off its place")
+
+
+def pair(a: Slice, b: Slice) -> str:
+    """By their numbers, or by their files where those say nothing."""
+    return f"{a.name} and {b.name}" if a.number == b.number else f"{a.number} and {b.number}"
 
 
 def refuse_gap(slices: list[Slice], i: int, gap: float, step: float, tolerance: float) -> None:

@@ -28,8 +28,10 @@ def slice_of(header: FileDataset, index: int, name: str) -> Slice:
     between_rows, between_columns = place["PixelSpacing"].tolist()
     return Slice(
         index=index,
+        name=name,
         number=slice_number(header, index + 1),
         series=str(header.get("SeriesInstanceUID", "")),
+        instance=str(header.get("SOPInstanceUID", "")),
         rows=int(place["Rows"][0]),
         columns=int(place["Columns"][0]),
         spacing_mm=(between_rows, between_columns),
