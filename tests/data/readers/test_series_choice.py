@@ -196,3 +196,13 @@ def test_kernels_of_four_vendors_are_soft_sharp_or_unknown(kernel: list[str], sh
 
 def test_body_parts_are_the_chest_unsaid_or_another() -> None:
     assert [part_of(text) for text in ("CHEST", "Thorax_abdomen", "", " ", "HEAD")] == [0, 0, 1, 1, 2]
+
+
+def test_what_is_wrong_with_all_pictures_is_said_before_their_series(
+    tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save
+) -> None:
+    """Two enhanced files, each a series of its own."""
+    both = with_header([dicom_slices(toy)[0], dicom_slices(toy)[1]], NumberOfFrames=9)
+    with pytest.raises(SimcropError, match=r"holds many frames.*and 1 more of these 2 slices") as caught:
+        read_volume(save_slices(tmp_path / "scan", both))
+    assert caught.value.reason == "multi-frame"

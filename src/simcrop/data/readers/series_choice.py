@@ -83,6 +83,9 @@ class Series:
 
 def choose(found: list[Found]) -> tuple[list[Slice], tuple[str, ...]]:
     """The slices of the one series to be read, and a note where others were left out."""
+    reasons = {f.slice.reason if isinstance(f.slice, SimcropError) else "" for f in found}
+    if len(reasons) == 1 and "" not in reasons:
+        return sound(found), ()  # which says what is wrong with all of them, whichever series would be chosen
     grouped: dict[str, list[Found]] = {}
     for one in found:
         grouped.setdefault(one.series, []).append(one)
@@ -108,7 +111,7 @@ def choose(found: list[Found]) -> tuple[list[Slice], tuple[str, ...]]:
             f"{len(left)} CT series lie together, with {counts} slices, and no rule prefers one: "
             "expected one series",
         )
-    return sound(left[0]), (note(left[0], lost),) if lost else ()
+    return sound(left[0].pictures), (note(left[0], lost),) if lost else ()
 
 
 def refuse_scattered(found: list[Found], grouped: dict[str, list[Found]]) -> None:
@@ -141,14 +144,14 @@ RULES: tuple[tuple[str, Callable[[Series], float], float], ...] = (
 """Why a series is left out, the value whose lowest wins, and the share by which another may miss it."""
 
 
-def sound(series: Series) -> list[Slice]:
+def sound(pictures: list[Found]) -> list[Slice]:
     """The slices, once none of them has anything wrong; else the first fault, and how many slices have one like it."""
-    faults = [p.slice for p in series.pictures if isinstance(p.slice, SimcropError)]
+    faults = [p.slice for p in pictures if isinstance(p.slice, SimcropError)]
     if faults:
         alike = sum(fault.reason == faults[0].reason for fault in faults) - 1
-        others = f", and {alike} more of these {len(series.pictures)} slices are like it" if alike else ""
+        others = f", and {alike} more of these {len(pictures)} slices are like it" if alike else ""
         raise SimcropError(faults[0].reason, faults[0].sentence + others)
-    return [p.slice for p in series.pictures if isinstance(p.slice, Slice)]
+    return [p.slice for p in pictures if isinstance(p.slice, Slice)]
 
 
 def note(best: Series, lost: list[tuple[Series, str]]) -> str:
@@ -160,7 +163,7 @@ def note(best: Series, lost: list[tuple[Series, str]]) -> str:
 def measured(pictures: list[Found]) -> Series:
     """Extent and distance along the normal of the first sound slice."""
     slices = [p.slice for p in pictures if isinstance(p.slice, Slice)]
-    traits = pictures[0].traits
+    traits = next((p.traits for p in pictures if isinstance(p.slice, Slice)), pictures[0].traits)
     if not slices:
         return Series(pictures, traits, across=False, doubled=False, extent_mm=0.0, step_mm=inf)
     normal = np.cross(slices[0].orientation[:3], slices[0].orientation[3:])
