@@ -1,6 +1,7 @@
 """DICOM series: geometry proved from headers, pixels and rescale read slice by slice, whatever the file names."""
 
 import copy
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -296,3 +297,15 @@ def edited(slice: pydicom.FileDataset) -> pydicom.FileDataset:
     other = copy.deepcopy(slice)
     other.PixelData = slice.PixelData[:-2] + b"\1\0"
     return other
+
+
+def test_a_slice_torn_anywhere_in_its_header_is_not_left_out_at_the_end_of_a_stack(
+    tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save
+) -> None:
+    folder, reasons = save_slices(tmp_path / "scan", dicom_slices(toy)), list[str]()
+    last = folder / "994_8.dcm"
+    whole = last.read_bytes()
+    for end in range(150, whole.index(b"\xe0\x7f\x10\x00"), 11):  # where the pixels begin
+        last.write_bytes(whole[:end])
+        reasons.append(refusal(folder).reason)
+    assert Counter(reasons)["truncated-file"] >= 5

@@ -46,6 +46,8 @@ UNREADABLE = (
 )
 SUFFIXES = (".dcm", ".dicom", ".ima")
 CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"  # and its enhanced kinds
+STACKED = {CT_STORAGE, f"{CT_STORAGE}.1", f"{CT_STORAGE}.2"}
+SERIES = 0x0020000E  # SeriesInstanceUID
 # Storage classes without a picture: radiotherapy, reports, presentation states, documents, raw data, directories.
 NO_PICTURE = tuple(
     "1.2.840.10008." + tail
@@ -144,6 +146,8 @@ def inspect(source: DicomFile, index: int) -> Found | str:
     try:
         if is_ct_slice(header):
             return found_in(header, index, source.name)
+        if is_torn(header):
+            return torn(header, source.name)
         modality = str(header.get("Modality", "unknown"))
     except (BytesLengthException, TypeError, *UNREADABLE) as error:
         raise SimcropError("unreadable", f"{source.name} has a damaged DICOM header") from error
@@ -187,8 +191,28 @@ def is_ct_slice(header: FileDataset) -> bool:
     storage = str(header.get("SOPClassUID", ""))
     placed = storage.startswith(CT_STORAGE) or not storage or "ImagePositionPatient" in header
     picture = ("Rows" in header or "Columns" in header) and placed and not storage.startswith(NO_PICTURE)
-    scout = "LOCALIZER" in [str(word).upper() for word in header.get("ImageType", None) or []]
-    return picture and not scout and str(header.get("Modality", "CT")) == "CT"
+    return picture and not is_scout(header) and str(header.get("Modality", "CT")) == "CT"
+
+
+def is_torn(header: FileDataset) -> bool:
+    """Whether a header is that of a slice as far as it goes, and ends before it says how large the picture is."""
+    meta = getattr(header, "file_meta", None) or {}
+    storage = {str(header.get("SOPClassUID", "")), str(meta.get("MediaStorageSOPClassUID", ""))}
+    whole = "Rows" in header or "Columns" in header
+    modality = str(header.get("Modality", ""))  # its last letter may be gone
+    return not (whole or is_scout(header)) and bool(storage & STACKED) and "CT".startswith(modality)
+
+
+def torn(header: FileDataset, name: str) -> Found:
+    """A fault of its series; of all that lies there, where it ends before it has said of which."""
+    fault = SimcropError("truncated-file", f"the DICOM file {name} ends in its header")
+    if max(header.keys(), default=0) <= SERIES:
+        raise fault
+    return found_as(header, fault)
+
+
+def is_scout(header: FileDataset) -> bool:
+    return "LOCALIZER" in [str(word).upper() for word in header.get("ImageType", None) or []]
 
 
 def found_in(header: FileDataset, index: int, name: str) -> Found:
@@ -197,5 +221,9 @@ def found_in(header: FileDataset, index: int, name: str) -> Found:
         made: Slice | SimcropError = slice_of(header, index, name)
     except SimcropError as error:
         made = error
+    return found_as(header, made)
+
+
+def found_as(header: FileDataset, made: Slice | SimcropError) -> Found:
     patient, study = (str(header.get(key, None) or "").strip() for key in ("PatientID", "StudyInstanceUID"))
     return Found(str(header.get("SeriesInstanceUID", "")), patient, study, traits_of(header), made)
