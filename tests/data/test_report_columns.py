@@ -2,7 +2,7 @@
 
 import pytest
 
-from simcrop.data.reports.columns import report_in_columns
+from simcrop.data.report_columns import report_in_columns
 from simcrop.data.reports.heads import NO_FINDINGS, NO_HEAD
 
 WHOLE = "TECHNIQUE: CT chest.\nFINDINGS: Clear lungs.\nIMPRESSION: Normal."

@@ -27,7 +27,7 @@ from simcrop.data.layouts.report_rows import FINDINGS, IMPRESSION, KEYS, LABEL, 
 from simcrop.data.layouts.table import Row, label_of
 from simcrop.data.readers.header_names import SERIES, HeaderNames, header_names, keyword_of
 from simcrop.data.report import Report
-from simcrop.data.reports.columns import report_in_columns
+from simcrop.data.report_columns import report_in_columns
 
 Identify = Callable[[Path], HeaderNames | None]
 
