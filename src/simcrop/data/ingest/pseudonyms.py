@@ -30,6 +30,7 @@ REASONS = (
         "no-volume": "a row of a table without its scan",
         "stray-report": "a text or a table that looks like reports and is not read",
         "duplicate-row": "rows of a table that name one scan and differ",
+        "spread-series": "slices of one series that lie in several folders",
         "no-chest": "on the data set's list of volumes that show no chest",
         "name-not-utf8": "a file or folder whose name is no UTF-8 text",
         "bad-name": "not the name or place that the layout expects",

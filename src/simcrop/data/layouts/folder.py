@@ -28,10 +28,11 @@ from pathlib import Path
 from simcrop.data.layouts.drawn import NOTE
 from simcrop.data.layouts.folder_masks import near, without_masks
 from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps, without_class_folders
-from simcrop.data.layouts.persons import MANY, persons_of
+from simcrop.data.layouts.persons import MANY, headers_of, persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
 from simcrop.data.layouts.report_rows import find_table
 from simcrop.data.layouts.report_table import Joined, ReportTable, Scan, composed
+from simcrop.data.layouts.spread_series import spread_series
 from simcrop.data.layouts.stated import TRAIN, notes_on, patients_of, splits_of
 from simcrop.data.layouts.stray import left_refusals, stray_reports
 from simcrop.data.readers.find import Survey, is_directory, survey
@@ -68,7 +69,8 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     texts = Texts(root, seen.documents)
     joined = table.join(scans) if table else Joined({}, {}, [])
     shelf = shelf_of(scans)
-    persons = persons_of(scans, {scan.id: composed(folder_of(scan, shelf)) for scan in scans})
+    headers = headers_of(scans)
+    persons = persons_of(headers, {scan.id: composed(folder_of(scan, shelf)) for scan in scans})
     named = {id: composed(name) for id, name in stated(table, joined, "patient").items()}
     patients = patients_of(persons, named)
     parts = {scan.id: marked.split_of[scan.path] for scan in scans if scan.path in marked.split_of}
@@ -81,6 +83,8 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
         patient, split = patients[scan.id], splits[scan.id]
         studies.append(replace(study, patient=patient, split=split, mask=mask, notes=notes))
         refusals += refused
+    spread = spread_series({scan.id: scan.path for scan in scans}, headers)
+    studies, refusals = [s for s in studies if s.id not in spread], [*refusals, *spread.values()]
     refusals += left_refusals(root, seen.left)
     taken = texts.taken | taken_by(table, root, seen.documents)
     refusals += stray_reports(root, seen, taken, table is not None)

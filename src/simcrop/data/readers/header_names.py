@@ -49,10 +49,10 @@ def keyword_of(column: str | None) -> str | None:
     return SHORT.get(letters) or {word.lower(): word for word in KEYWORDS}.get(letters)
 
 
-def header_names(path: Path, every: bool = False) -> HeaderNames | None:
-    """From the first CT picture of a folder or zip, with `every` from all, as the series may be many; else None.
+def header_names(path: Path, every: bool = False, last: bool = False) -> HeaderNames | None:
+    """From the first CT picture of a folder or zip, or the `last` one; with `every` from all, whose series may be many.
 
-    What cannot be read names nothing here; the reader will say what is wrong with it.
+    None where there is none. What cannot be read names nothing here; the reader will say what is wrong with it.
     """
     from pydicom.config import disable_value_validation
 
@@ -60,7 +60,7 @@ def header_names(path: Path, every: bool = False) -> HeaderNames | None:
     try:
         with warnings.catch_warnings(), disable_value_validation():
             warnings.simplefilter("ignore", UserWarning)
-            for names in map(names_in, sources_of(path)):
+            for names in map(names_in, sources_of(path, last)):
                 found += [names] if names else []
                 if found and not every:
                     break
@@ -73,18 +73,18 @@ def header_names(path: Path, every: bool = False) -> HeaderNames | None:
     )
 
 
-def sources_of(path: Path) -> "Iterator[DicomFile]":
-    """The DICOM files of a folder or a zip, in the order of their names."""
+def sources_of(path: Path, backwards: bool = False) -> "Iterator[DicomFile]":
+    """The DICOM files of a folder or a zip, in the order of their names or from the last one back."""
     from simcrop.data.readers.archive import checked_members, open_zip, starts_like_dicom
     from simcrop.data.readers.dicom import DicomFile, looks_like_dicom
 
     if path.is_dir():
-        for file in sorted(path.iterdir()):
+        for file in sorted(path.iterdir(), reverse=backwards):
             if file.is_file() and looks_like_dicom(file):
                 yield DicomFile(file.name, partial(file.open, "rb"))
     elif path.suffix.lower() == ".zip":
         with open_zip(path) as archive:
-            for member in sorted(checked_members(archive), key=lambda m: m.filename):
+            for member in sorted(checked_members(archive), key=lambda m: m.filename, reverse=backwards):
                 if starts_like_dicom(archive, member):
                     yield DicomFile(member.filename, partial(archive.open, member))
 
