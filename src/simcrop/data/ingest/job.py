@@ -17,6 +17,7 @@ from simcrop.data.ingest.pseudonyms import Pseudonyms, meaning, without_names
 from simcrop.data.ingest.streamed import Resampled, read_resampled
 from simcrop.data.ingest.target import StoreSettings
 from simcrop.data.layouts.raw import RawStudy
+from simcrop.data.readers.data_files import data_file
 from simcrop.data.readers.slices import zip_above
 from simcrop.data.store.format import MASKS, SOURCE_MASKS, VOLUMES
 from simcrop.data.store.volume_file import checksum, rounded, volume_path, write_volume
@@ -86,8 +87,8 @@ def fingerprint(study: RawStudy, mask: Mask | None, stats: list[FileStat]) -> st
 
 
 def files_of(path: Path) -> list[Path]:
-    """Every file of the scan at `path`, and those that may lie beside it; a scan inside a zip is as new as the zip. A
-    folder that may not be listed stands for itself: the reader says what is wrong with it.
+    """Every file of the scan at `path`, and those that may lie beside it or that its header names; a scan inside a zip
+    is as new as the zip. A folder that may not be listed stands for itself: the reader says what is wrong with it.
     """
     path = zip_above(path) or path
     if path.is_dir():
@@ -95,7 +96,8 @@ def files_of(path: Path) -> list[Path]:
             return sorted(path.iterdir())
         except OSError:
             return [path]
-    return [path, *(path.with_suffix(ending) for ending in (".raw", ".zraw"))]
+    files, data = [path, *(path.with_suffix(ending) for ending in (".raw", ".zraw"))], data_file(path)
+    return files if data is None or data in files else [*files, data]
 
 
 def make_folders(out: Path, jobs: list[Job]) -> list[Path]:
