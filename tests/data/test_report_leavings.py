@@ -14,6 +14,8 @@ from simcrop.data.reports.leavings import clean_cell, clean_name
         (r"Nodes:\n- a\n- b", "Nodes:\n- a\n- b"),
         (r"a\tB", "a B"),
         (r"5 \u00b1 2\xa0mm", "5 ± 2 mm"),
+        ("C\0lear\0.\x07 No\x1fnodule.\x1eDry\x7fair.\r\n\tEnd", "Clear.  No nodule.\nDry air.\n\tEnd"),
+        ("\0", ""),
         ("a_x000D_\nb", "a\nb"),
         ("a_x000d__x000a_b_x0009_c_x005F_", "a\nb c_"),
         ("a<br>b<BR />\nc<br/>d", "a\nb\nc\nd"),

@@ -9,6 +9,7 @@ import pytest
 
 from simcrop.data.layouts import ListingOptions, list_studies
 from simcrop.data.layouts.report_rows import read_rows
+from simcrop.data.report import LARGEST_FILE
 from simcrop.data.reports.heads import GUESSED, NO_FINDINGS, NO_HEAD
 from simcrop.errors import SimcropError
 
@@ -252,3 +253,18 @@ def test_a_text_without_a_known_head_gets_a_note(tmp_path: Path, beside: bool) -
     assert [study.notes for study in listing.studies] == [("no report",), (NO_HEAD,), ()]
     assert [study.findings for study in listing.studies] == ["", "Clear.", "Clear."]
     assert [refusal.reason for refusal in listing.refusals] == ["empty-report"]
+
+
+def test_a_cell_that_is_a_book_costs_its_words_and_no_more(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.nii.gz").touch()
+    rows = f"a,{'Clear. ' * (LARGEST_FILE // 7 + 1)},1\nb,Dry.,0\n"
+    (tmp_path / "reports.csv").write_text(f"id,findings,label:Cyst\n{rows}")
+    listing = list_studies("folder", tmp_path)
+    assert [(s.findings, s.labels, s.notes) for s in listing.studies] == [
+        ("", {"Cyst": 1}, ("no report",)),
+        ("Dry.", {"Cyst": 0}, ()),
+    ]
+    (refusal,) = listing.refusals
+    assert (refusal.name, refusal.reason) == ("reports.csv row 1", "not-text")
+    assert "characters in findings" in refusal.sentence

@@ -5,13 +5,13 @@ or one object whose keys name the studies; its values are objects, or the findin
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from simcrop.data.layouts.raw import Refusal
 from simcrop.data.layouts.table import Row, not_utf8, read_table
-from simcrop.data.report import read_report_text
+from simcrop.data.report import LARGEST_FILE, read_report_text
 from simcrop.data.reports.leavings import clean_cell, clean_name
 from simcrop.errors import SimcropError
 
@@ -58,12 +58,26 @@ def read_rows(path: Path, key: str | None) -> tuple[list[Row], list[Refusal]]:
             "unknown-format", f"{path}: expected reports as {', '.join(FORMATS)} or a folder of .txt{how}"
         )
     check_columns(path, rows, key)
+    refusals += [refused for number, row in enumerate(rows, 1) for refused in too_long(path, number, row)]
     return [cleaned(row) for row in rows], refusals
+
+
+def too_long(path: Path, number: int, row: Row) -> Iterator[Refusal]:
+    """Cells that are no report by their size, as of a text file: `cleaned` leaves their words out."""
+    for name in sorted(WORDS.intersection(row)):
+        if len(row[name]) > LARGEST_FILE:
+            where = f"{path.name} row {number}"
+            why = f"{where} holds {len(row[name])} characters in {name}, expected a report of {LARGEST_FILE} at most"
+            yield Refusal(where, None, "not-text", f"{why}: its words are not read")
 
 
 def cleaned(row: Row) -> Row:
     """Without what an export left in the cells: the one place where this is done."""
-    return {name: (clean_cell if name in WORDS else clean_name)(text) for name, text in row.items()}
+    return {name: words_of(text) if name in WORDS else clean_name(text) for name, text in row.items()}
+
+
+def words_of(cell: str) -> str:
+    return clean_cell(cell) if len(cell) <= LARGEST_FILE else ""
 
 
 def check_columns(path: Path, rows: list[Row], key: str | None) -> None:

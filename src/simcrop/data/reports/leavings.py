@@ -1,4 +1,4 @@
-"""What exports leave in a text: line ends spelled out, mark-up, entities, wrong decodings, words for an empty cell.
+"""What exports leave in a text: line ends spelled out, mark-up, entities, control characters, words for an empty cell.
 
 No axes; text in, text out. A table of reports and a report file go through `clean_cell` once, where they are read.
 What is no leaving stays: "<5 mm", "<NAME>", "[**Name**]", "R&D", a backslash in a path.
@@ -11,7 +11,7 @@ EMPTY_CELLS = frozenset({"nan", "none", "null", "nat", "<na>", "n/a", "#n/a", "(
 EMPTY_TEXTS = EMPTY_CELLS | {"na", "n.a.", "n.a", "nil", "-", "--", "—", "not available"}
 
 _SUSPECT = re.compile(
-    r"[\\&<\xa0\xad\u200b\u2060\x0b\x0c\x85\u2028\u2029]|[.:?!][~|]|_x[0-9A-Fa-f]{4}_|\*\*|[ÂÃÄÅâ][\x80-\xbf\u0152-\u2122]"
+    r"[\\&<\xa0\xad\u200b\u2060\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]|[.:?!][~|]|_x[0-9A-Fa-f]{4}_|\*\*|[ÂÃÄÅâ][\x80-\xbf\u0152-\u2122]"
 )
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _EXCEL = re.compile(r"_x000[dD]_(?:_x000[aA]_|\n)?|_x([0-9A-Fa-f]{4})_")
@@ -41,7 +41,8 @@ _NO_SPACE = {"b", "i", "em", "u", "strong", "span", "font", "sup", "sub", "html"
 _BOLD = re.compile(r"(?<![\[*])\*\*(?=[^\s*])([^*\[\]\n]{1,80})(?<=\S)\*\*(?![\]*])")
 _MISREAD = re.compile(r"[Â-Å][\x80-\xbf\u0152-\u2122]|â[\x80-\xbf\u0152-\u2122]{2}")
 _INVISIBLE = dict.fromkeys(map(ord, "\xad\u200b\u2060"), None) | {0xA0: " "}
-_INVISIBLE |= dict.fromkeys(map(ord, "\x0b\x0c\x85\u2028\u2029"), "\n")
+_INVISIBLE |= {**dict.fromkeys((*range(0x09), *range(0x0E, 0x20), 0x7F), " "), 0: None}  # control characters
+_INVISIBLE |= dict.fromkeys(map(ord, "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), "\n")
 
 
 def clean_cell(text: str) -> str:
