@@ -1,7 +1,8 @@
 """A radiology report: what it says, and its sentences.
 
 No axes; text in, text out. The rules are for English radiology prose, including prose that was machine translated
-from Turkish ("the T4. vertebra", "clinical lab. blind. follow-up"). In their order:
+from Turkish ("the T4. vertebra", "clinical lab. blind. follow-up"); heads, and the commonest abbreviations, of some
+other languages are known, too. In their order:
 
 1. Marks that only lay the text out begin a new sentence and vanish, see `reports.marks`.
 2. A line break ends a sentence unless the line runs on: an open bracket, a comma, colon, semicolon or small word

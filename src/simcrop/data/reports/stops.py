@@ -8,7 +8,8 @@ No axes. A stop after an abbreviation ends nothing where the sentence shows that
    capital it goes on at the start of a sentence, after a title, another initial or a word such as "by", "with", "the".
 3. A dotted word ("b.i.d.", "U.S.") goes on before a small letter, and before a capital unless it tells a dose, a time
    or a degree.
-4. Any other abbreviation goes on before a small letter only; one without a vowel ("Dx.") is known by that.
+4. German abbreviations in pieces ("z. B.", "V. a.") go on always, and "Pat.", "re.", "li." as the next ones do.
+5. Any other abbreviation goes on before a small letter only; one without a vowel ("Dx.") is known by that.
 
 A line break ends a sentence unless the line runs on. Lines of small letters without any stop are items each, where half
 of them or more had room for the first word of the next, so that nobody wrapped them.
@@ -23,7 +24,7 @@ LONGEST_BRACKET = 250  # a bracket that closes later than this many characters w
 LAYOUT = " \t\r\n-–—•·*"
 
 TITLES = words("assist assoc cf doc doç dr e.g i.e ft hon lt mr mrs ms mt prof pt pts rev sgt st uzm vs")
-ALWAYS_RUN_ON = TITLES | words("approx iv ref rt vit")
+ALWAYS_RUN_ON = TITLES | words("approx bzw evtl ggf ggfs inkl insb iv ref rt sog vgl vit")
 MONTHS = words("jan feb mar apr jun jul aug sep sept oct nov dec")
 RUN_ON_BEFORE_NUMBER = MONTHS | words(
     "abt acc ave avg bp ca diam ext fig figs fri hr ht im img max meas min mon no nos nr p ph pp prev rm sat se seg"
@@ -40,7 +41,7 @@ RUN_ON_UNLESS_BEGUN = words(  # a word that begins sentences begins one after th
     " jan jr jul jun lig lob loc lumb mag meas mgmt micr mins mo morph mos mult musc neph nov obs occ occas oct oper"
     " orig parench path periph pneum poss pred prelim prev prob proc prog pron pulm rec ref reg req resid sat secs segm"
     " sep sept sev sig signif sim sp spp sq sr std subcut subseg suppl surg symm sympt temp thor tr trach transv unch"
-    " unilat univ upp vasc vent viz vol yr yrs"
+    " unilat univ upp vasc vent viz vol yr yrs li pat re vergr"
 )
 RUN_ON_AT_START = words("bx cx dx fx hx rx sx tx")
 ENDS_BEFORE_CAPITAL = words(
@@ -63,6 +64,9 @@ _GOING_ON_AT_START = _GOING_ON - words("a an because no the their these this")
 _PROSE = re.compile(  # lines that no item of a list would end, hold or begin with
     rf"[.?!;][)\]]?(?:\s|$)|[,:(/-]\n|\b(?:{'|'.join(sorted(_GOING_ON))})\n"
     rf"|\n(?![^\W\d_])|\n(?:{'|'.join(sorted(_GOING_ON_AT_START))})\b"
+)
+_IN_PIECES = re.compile(  # German abbreviations with blanks inside, none of which English has
+    r"(?<![\w.])(?:z\. B\.|u\. a\.|V\. a\.|Z\. n\.|d\. h\.|i\. d\. R\.|St\. n\.|o\. B(?=\.))"
 )
 _STOP = re.compile(r"[.?!…。！？]+[)\]’'）]*")
 _WORD_BEFORE = re.compile(r"(?:(?<![^\W\d_])(?:[^\W\d_]\.)+)?[^\W\d_]+$")
@@ -135,12 +139,12 @@ def _line_runs_on(before: str, line: str) -> bool:
 
 
 def split_line(line: str) -> list[str]:
-    bracketed = _bracketed(line)
+    whole = [*_bracketed(line), *(found.span() for found in _IN_PIECES.finditer(line))]
     cuts = [0]
     for stop in _STOP.finditer(line):
         before = line[max(cuts[-1], stop.start() - LOOK_BACK) : stop.start()]
         after = line[stop.end() :]
-        inside = any(start < stop.end() <= end for start, end in bracketed)
+        inside = any(start < stop.end() <= end for start, end in whole)
         if not inside and after.strip() and not _runs_on(before, stop[0], after):
             cuts.append(stop.end())
     return [line[start:end] for start, end in zip(cuts, [*cuts[1:], len(line)], strict=True)]
