@@ -60,6 +60,12 @@ DRESSED = [
     "                    FINDINGS:\n  {f}\n\t\t\t\tIMPRESSION:\n  {i}",
     "Befund / Findings: {f}\nBeurteilung / Impression: {i}",
     "Teknik: BT\nBulgular:\n{f}\nSonuç:\n{i}",
+    "INDICATION : toux\nTECHNIQUE : scanner\nRÉSULTATS :\n{f}\nCONCLUSION :\n{i}",
+    "TECHNIQUE: scanner. Re\u0301sultat: {f} Conclusion: {i}",
+    "TÉCNICA: TC de tórax.\n\nHALLAZGOS:\n{f}\n\nIMPRESIÓN DIAGNÓSTICA:\n{i}",
+    "Indicación: tos.\nHallazgos: {f}\nImpresion: {i}",
+    "TÉCNICA: TC de tórax.\n\n{f}\n\nCONCLUSIONES:\n{i}",
+    "Quesito clinico: tosse\nTecnica: TC torace\nReperti:\n{f}\nConclusioni:\n{i}",
     "FINDINGS CHEST: {f}\nIMPRESSION CHEST: {i}",
     "F I N D I N G S\n{f}\nI M P R E S S I O N\n{i}",
     "Hx: cough\nTech: CT\nComp: none\nFindings: {f}\nImp: {i}",
@@ -194,3 +200,17 @@ def test_findings_without_a_head_are_kept_with_a_note(
 ) -> None:
     report = split_at_heads(text)
     assert (report.findings, report.impression, report.note) == (findings, impression, note)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Résultats superposables à ceux de l'examen antérieur.",
+        "Los hallazgos son compatibles con neumonía. La impresión es de mejoría.",
+        "Non reperti patologici. In conclusione quadro stabile.",
+        "Reperti invariati rispetto al precedente.",
+    ],
+)
+def test_words_of_heads_in_sentences_of_other_languages_are_none(text: str) -> None:
+    report = split_at_heads(text)
+    assert (report.findings, report.impression, report.note) == (text, "", NO_HEAD)

@@ -50,6 +50,7 @@ ASIDE = pattern(
     mrn
     (?:(?:name|age|sex|gender|age\s*/\s*sex|sex\s*/\s*age|tech|comp|ind|ref(?:erred)?\.? by)(?=\s*[:：]))
     technik|teknik|fragestellung|klinische \w+|klinik bilgi(?:ler)?|indikation|endikasyon|voraufnahmen?
+    t(?:é|e\u0301?)cnica|indicaci(?:ó|o\u0301?)n|indicazion[ei]|comparaci(?:ó|o\u0301?)n|comparaison|quesito(?: \w+)?
     dob
     (?:ordering|referring|requesting)(?: \w+){1,2}
     """

@@ -44,7 +44,9 @@ _REGION = (
     r"|preliminary|the|of|and|with|without|w/o|iv|contrast|low|high|dose|resolution|enhanced|computed|diagnostic"
     r"|detailed|general)[ \t/,&-]{1,3}){0,8}"
 )
-_CONCLUSION = r"(?:impressions?|conclusions?)"
+_E, _O = r"(?:é|e\u0301?)", r"(?:ó|o\u0301?)"  # as it is typed, as a Mac writes it, and without its accent
+_IMPRESION = rf"impresi{_O}n(?:es)?(?:[ \t]+diagn{_O}sticas?)?"
+_CONCLUSION = rf"(?:impressions?|{_IMPRESION}|conclusions?|conclusi{_O}n|conclusion[ei]s?)"
 _JOINED = r"(?:impressions?|conclusions?|interpretation|opinion|summary|assessment|diagnosis)"
 _MORE = (
     rf"(?:{_GAP}(?:and|&|/|,|\+){_GAP}(?:recommendations?|plan|opinion|comments?|diagnosis|summary|conclusions?"
@@ -52,7 +54,7 @@ _MORE = (
 )
 _FINDINGS = (
     rf"(?P<findings>{_REGION}(?:(?:summary[ \t]+of[ \t]+)?findings?(?:{_JOINT}{_JOINED})?|{_JOINED}{_JOINT}findings?"
-    rf"|f i n d i n g s|(?:befunde?|bulgular)(?:{_JOINT}findings?)?"
+    rf"|f i n d i n g s|(?:befunde?|bulgular|r{_E}sultats?|hallazgos?|reperti)(?:{_JOINT}findings?)?"
     r"|(?P<rare_findings>observations?|description|results?|report)))"
 )
 _IMPRESSION = (
@@ -82,7 +84,8 @@ _MENTIONED = re.compile(  # a text without any of these words has no head, whate
     r"|signed|authenticated|approved|dictated|transcri|reported|read by|reviewed|verified|end of|signature|radiolog"
     r"|attending|resident|interpreted|finali|released|validated|prepared|typed|checked|scanned|corrected|proofread"
     r"|this report|physician|doctor|provider|author|consultant|fellow|name|age|sex|gender|tech|comp|ind|imp|ref"
-    r"|f i n d|technik|teknik|fragest|klini|indik|endik|voraufn|befund|bulgular|beurteilung|sonuç",
+    r"|f i n d|technik|teknik|fragest|klini|indik|endik|voraufn|befund|bulgular|beurteilung|sonuç"
+    r"|sultat|hallazgo|reperti|impresi|conclusi|cnica|indicaci|indicazion|quesito",
     re.IGNORECASE,
 )
 _SUBHEAD = re.compile(r"(?:^|[\s.])([A-Za-z]+(?:[ -][A-Za-z]+)?)[ \t]+$")
