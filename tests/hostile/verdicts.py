@@ -3,6 +3,7 @@
 Axes: x, y, z as stored; HU, mm.
 """
 
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -84,13 +85,18 @@ def difference(seen: Seen, volume: Volume) -> str:
     return f"HU of {seen.values.ravel()[:3]} * {seen.slope} + {seen.intercept}, read {volume.hu.ravel(order='C')[:3]}"
 
 
+def without_controls(text: str) -> str:
+    """As a report is kept: a NUL stands for nothing, any other control character for a blank."""
+    return re.sub(r"[\x01-\x08\x0e-\x1b\x1f\x7f]", " ", text.replace("\0", ""))
+
+
 def judge_table(kind: str, path: Path, root: Path) -> Verdict:
     try:
         listing = list_studies(kind.removesuffix("-table"), root)
     except SimcropError as error:
         return refused(error)
     cells = (
-        {value for row in rows_of(path) for value in row.values() if isinstance(value, str)}
+        {without_controls(value) for row in rows_of(path) for value in row.values() if isinstance(value, str)}
         if path.suffix == ".csv"
         else set()
     )
