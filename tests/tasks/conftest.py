@@ -147,7 +147,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "singular": (singular, "ct.nii.gz", "singular-affine", "affine"),
     "missing-slice": (missing_slice, "series", "missing-slices", "slice 6 missing"),
-    "duplicate-slice": (duplicate_slice, "series", "duplicate-slices", "6 and 6"),
+    "duplicate-slice": (duplicate_slice, "series", "duplicate-slices", "and again.dcm"),
     "two-series": (two_series, "series", "several-series", "2 CT series"),
     "text": (text_in, "ct.txt", None, "no reader"),
     "text-as-nifti": (text_in, "ct.nii", "unreadable", "NIfTI"),
