@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from simcrop.data import report
-from simcrop.data.samples.split_reports import split_reports
+from simcrop.data.samples.split_reports import RULES, split_reports
 from simcrop.files.whole import StoreError
 
 FINDINGS = ["A nodule. No effusion.", "", "Clear.", "A nodule. No effusion."]
@@ -25,6 +26,10 @@ def test_only_what_is_new_is_split(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert split_reports(["Clear."], tmp_path / "kept") == [["new: Clear."]]
 
 
+def test_all_files_that_decide_where_a_sentence_ends_are_rules() -> None:
+    assert {"report.py", "stops.py", "marks.py", "letters.py"} <= {path.name for path in RULES}
+
+
 def test_what_cannot_be_kept_is_split_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     assert split_reports(FINDINGS, tmp_path / "file") == SENTENCES
@@ -32,10 +37,10 @@ def test_what_cannot_be_kept_is_split_all_the_same(tmp_path: Path, monkeypatch: 
     assert split_reports(FINDINGS, tmp_path / "none", write=False) == SENTENCES
     assert not (tmp_path / "none").exists()
 
-    def full(path: Path, content: bytes) -> None:
-        raise StoreError("disk-full", f"{path}: {len(content)} bytes do not fit")
+    def full(path: Path, table: pl.DataFrame) -> None:
+        raise StoreError("disk-full", f"{path}: {len(table)} rows do not fit")
 
-    monkeypatch.setattr("simcrop.data.samples.split_reports.write_whole", full)
+    monkeypatch.setattr("simcrop.data.samples.split_reports.write_parquet", full)
     assert split_reports(FINDINGS, tmp_path / "full") == SENTENCES
 
 

@@ -18,7 +18,7 @@ from simcrop.files.whole import StoreError
 
 Tell = Callable[[int, int], None]  # how many are done, of how many
 
-RULES = sorted(Path(report.__file__).parent.glob("report*.py"))
+RULES = [Path(report.__file__), *sorted(Path(report.__file__).parent.glob("reports/*.py"))]
 EVERY = 256  # reports between two words about progress
 Split = Callable[[Sequence[str]], Iterable[list[str]]]
 
