@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simcrop.data.layouts.drawn import NOTE
-from simcrop.data.layouts.folder_masks import near, without_masks
+from simcrop.data.layouts.folder_masks import Marked, near, without_masks
 from simcrop.data.layouts.organ_maps import organ_maps_of, with_organ_maps, without_class_folders
 from simcrop.data.layouts.persons import MANY, headers_of, persons_of
 from simcrop.data.layouts.raw import Listing, ListingOptions, RawStudy, Refusal, stem
@@ -71,24 +71,14 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
     shelf = shelf_of(scans)
     headers = headers_of(scans)
     persons = persons_of(headers, {scan.id: composed(folder_of(scan, shelf)) for scan in scans})
-    named = {id: composed(name) for id, name in stated(table, joined, "patient").items()}
-    patients = patients_of(persons, named)
-    parts = {scan.id: marked.split_of[scan.path] for scan in scans if scan.path in marked.split_of}
-    parts |= {id: part_named(cell) for id, cell in stated(table, joined, "split").items()}
-    splits, doubts = splits_of(patients, parts), notes_on(persons, patients, named)
-    studies, refusals = [], [*joined.refusals, *marked.refusals, *of_classes]
-    for scan in scans:
-        study, refused = study_of(scan, table, joined, texts)
-        mask, notes = marked.mask_of.get(scan.path), (*study.notes, *doubts[scan.id])
-        patient, split = patients[scan.id], splits[scan.id]
-        studies.append(replace(study, patient=patient, split=split, mask=mask, notes=notes))
-        refusals += refused
+    studies, refused = studies_of(scans, persons, table, joined, texts, marked)
+    refusals = [*joined.refusals, *marked.refusals, *of_classes, *refused]
     spread = spread_series({scan.id: scan.path for scan in scans}, headers)
     studies, refusals = [s for s in studies if s.id not in spread], [*refusals, *spread.values()]
     refusals += left_refusals(root, seen.left)
     taken = texts.taken | taken_by(table, root, seen.documents)
     refusals += stray_reports(root, seen, taken, table is not None)
-    kind = "table" if marked.split_of or parts else "none"
+    kind = "table" if marked.split_of or stated(table, joined, "split") else "none"
     unread = table.likely_labels() if table else ()
     listing = Listing(
         tuple(studies),
@@ -99,6 +89,30 @@ def list_folder(source: Path, options: ListingOptions = ListingOptions()) -> Lis
         shelved=bool(shelf.parts) and shelf.parts[0] not in SHELVES,
     )
     return with_organ_maps(listing, map_of)
+
+
+def studies_of(
+    scans: list[Scan],
+    persons: dict[str, str],
+    table: ReportTable | None,
+    joined: Joined,
+    texts: "Texts",
+    marked: Marked,
+) -> tuple[list[RawStudy], list[Refusal]]:
+    """Every scan with what is said of it, and with what is said of its patient's other scans."""
+    named = {id: composed(name) for id, name in stated(table, joined, "patient").items()}
+    patients = patients_of(persons, named)
+    parts = {scan.id: marked.split_of[scan.path] for scan in scans if scan.path in marked.split_of}
+    parts |= {id: part_named(cell) for id, cell in stated(table, joined, "split").items()}
+    splits, doubts = splits_of(patients, parts), notes_on(persons, patients, named)
+    studies, refusals = list[RawStudy](), list[Refusal]()
+    for scan in scans:
+        study, refused = study_of(scan, table, joined, texts)
+        mask, notes = marked.mask_of.get(scan.path), (*study.notes, *doubts[scan.id])
+        patient, split = patients[scan.id], splits[scan.id]
+        studies.append(replace(study, patient=patient, split=split, mask=mask, notes=notes))
+        refusals += refused
+    return studies, refusals
 
 
 def stated(table: ReportTable | None, joined: Joined, column: str) -> dict[str, str]:
