@@ -67,6 +67,16 @@ def test_every_other_slice_is_a_part_and_a_lost_one_hides_nothing(
     assert refused({"a": whole[:6:2], "b": whole[1:6:2], "c": whole[7:]}) == {"a", "b", "c"}
 
 
+def test_a_torn_slice_in_one_half_does_not_make_the_other_a_scan(
+    whole: Slices, tmp_path: Path, save_slices: Callable[[Path, Slices], Path]
+) -> None:
+    for name, slices in {"a": whole[:4], "b": whole[4:]}.items():
+        save_slices(tmp_path / name, slices)
+    torn = sorted((tmp_path / "a").iterdir())[1]
+    torn.write_bytes(torn.read_bytes()[:400])
+    assert list_studies("folder", tmp_path).studies == ()
+
+
 def test_copies_of_a_whole_series_stay_and_of_a_half_the_whole_one(
     whole: Slices, refused: Callable[[Folders], set[str]]
 ) -> None:

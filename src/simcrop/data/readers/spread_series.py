@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simcrop.data.readers.dicom import inspect, lenient
+from simcrop.data.readers.dicom import DicomFile, inspect, lenient
 from simcrop.data.readers.geometry import directions
 from simcrop.data.readers.header_names import sources_of
 from simcrop.data.readers.series import COSINE_TOLERANCE, Slice
@@ -48,14 +48,23 @@ def is_one_stack(along: np.ndarray) -> bool:
 
 
 def slices_in(path: Path, series: str) -> list[Slice]:
-    """The sound ones; none where a file cannot be read, as the reader will say."""
+    """The sound ones; of the others the reader will say what is wrong."""
     try:
         with lenient():
-            found = [inspect(source, index) for index, source in enumerate(sources_of(path))]
+            found = [slice_in(source, index, series) for index, source in enumerate(sources_of(path))]
     except (SimcropError, OSError):
         return []
-    ours = [one.slice for one in found if isinstance(one, Found) and one.series.strip() == series]
-    return [one for one in ours if isinstance(one, Slice)]
+    return [one for one in found if one is not None]
+
+
+def slice_in(source: DicomFile, index: int, series: str) -> Slice | None:
+    try:
+        found = inspect(source, index)
+    except SimcropError:
+        return None
+    if not isinstance(found, Found) or found.series.strip() != series:
+        return None
+    return found.slice if isinstance(found.slice, Slice) else None
 
 
 def height(s: Slice, axes: np.ndarray) -> float:
