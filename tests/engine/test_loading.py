@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from simcrop.engine.loading import cores_of_a_process, micro_batches, pinned, staged
+from simcrop.engine.loading import cores_of_a_process, heard, lost_workers, micro_batches, pinned, staged
 from simcrop.engine.order import RankShare, SampleDraw, SampleOrder
 from simcrop.errors import SimcropError
 
@@ -115,3 +115,18 @@ def test_no_more_processes_load_than_there_are_cores_for_them(monkeypatch: pytes
     for processes, cores in (("4", 2), ("16", 1)):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
         assert cores_of_a_process() == cores
+
+
+def hung_up() -> Iterator[int]:
+    """What torch's loader says of a process that was killed in the middle of a batch."""
+    yield 1
+    raise ConnectionResetError
+
+
+def test_only_a_loading_process_that_hangs_up_is_told_as_lost() -> None:
+    batches = heard(hung_up())
+    assert next(batches) == 1
+    with pytest.raises(SimcropError, match="a loading process ended"):
+        next(batches)
+    with pytest.raises(BrokenPipeError), lost_workers():
+        raise BrokenPipeError

@@ -1,5 +1,6 @@
 """The command line: parse, call a task, print. Everything heavy is imported inside the verb that needs it."""
 
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -24,6 +25,7 @@ from simcrop.cli.similar import similar
 from simcrop.cli.studies import demo, reproduce
 from simcrop.cli.view import view
 from simcrop.errors import SimcropError, ToldError
+from simcrop.stderr import unread, write_line
 
 # Typer carries its own Click in newer releases and shares Click's in older ones: ask it for the classes.
 UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -41,6 +43,8 @@ CONTINUING = {
     "ground-eval": "the same command with --resume continues",
     "ground": "nothing was stored of one scan; of many, the same command with --resume continues",
 }
+
+UNHEARD = 128 + signal.SIGPIPE  # as a shell tells it of programs that the signal ended
 
 app = typer.Typer(
     add_completion=False,
@@ -103,7 +107,7 @@ def phantom(
             raise SimcropError("bad-setting", "--background has no organ maps: leave --organs out")
         count, refused = insert(out, background, patients, seed, layout, size, overwrite, difficulty, workers)
         for sentence in refused:
-            typer.echo(f"refused: {sentence}", err=True)
+            write_line(f"refused: {sentence}")
         typer.echo(f"{count} volumes in {out}")
         raise typer.Exit(1 if refused else 0)
     count = run(out, layout, patients, seed, size, release, overwrite, difficulty, workers, organs)
@@ -151,7 +155,7 @@ def pretrain(
 
     fitted = run(cohort, load_recipe(recipe, set_), out, resume, overwrite)
     if not fitted.finished:
-        typer.echo(f"stopped after step {fitted.steps}", err=True)
+        write_line(f"stopped after step {fitted.steps}")
         raise typer.Exit(INTERRUPTED)
 
 
@@ -224,10 +228,14 @@ def main(argv: list[str] | None = None) -> None:
         # The outermost edge: Python's own exit code for a crash, 1, would read as "done, some inputs refused",
         # and its trace may quote a report. Whoever wants it asks for it.
         if debug:
-            typer.echo(traceback.format_exc(), err=True)
+            write_line(traceback.format_exc())
         if isinstance(error, ToldError):
             sys.exit(2)
         fail(sentence_of(error), 2)
+    except SystemExit as leaving:  # Typer, too, when it is told that a pipe is closed
+        if isinstance(leaving.__context__, BrokenPipeError):
+            leave_unheard(leaving.__context__)
+        raise
     if code == INTERRUPTED:  # Typer, too, turns Ctrl-C into this code
         fail(f"interrupted; {CONTINUING.get(words[0], 'nothing was stored')}", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
@@ -265,6 +273,13 @@ def usage_sentence(message: str, context: Any) -> str:
     return f"{message.rstrip('.')}; see simcrop --help" if message.startswith("No such") else message
 
 
+def leave_unheard(error: BrokenPipeError) -> NoReturn:
+    """Without a word, as other programs do whose stdout nobody reads any more; any other pipe is a fault to be told."""
+    if unread(1):
+        sys.exit(UNHEARD)
+    fail(sentence_of(error), 2)
+
+
 def fail(sentence: str, code: int) -> NoReturn:
-    typer.echo(f"error: {sentence}", err=True)
+    write_line(f"error: {sentence}")
     sys.exit(code)

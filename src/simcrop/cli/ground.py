@@ -7,6 +7,7 @@ import typer
 
 from simcrop.cli.loading import loading
 from simcrop.cli.options import ModelPath, Out, Overwrite, Rescale, Resume
+from simcrop.stderr import write_line
 
 
 def ground(
@@ -84,6 +85,6 @@ def tell(done: Any) -> NoReturn:
     for note in done.notes:
         typer.echo(f"note: {note}")
     for one in done.refused:
-        typer.echo(f"refused: {one.sentence}", err=True)
+        write_line(f"refused: {one.sentence}")
     typer.echo(f"{done.sentences} sentences in {done.scans} scans; open {done.page}")
     raise typer.Exit(1 if done.refused else 0)

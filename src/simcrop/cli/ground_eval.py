@@ -7,6 +7,7 @@ import typer
 
 from simcrop.cli.loading import loading
 from simcrop.cli.options import ModelPath, Out, Overwrite, Resume, Seed, Truth
+from simcrop.stderr import write_line
 
 
 def ground_eval(
@@ -51,14 +52,11 @@ def ground_eval(
         typer.echo(line)
     typer.echo(f"open {out / 'report.html'}")
     if found["rows_of_no_scan"]:
-        typer.echo(
-            f"{found['rows_of_no_scan']} rows of {sentences} are about scans that are not in the cohort",
-            err=True,
+        write_line(
+            f"{found['rows_of_no_scan']} rows of {sentences} are about scans that are not in the cohort"
         )
     if found["refused"]:
-        typer.echo(
-            f"{len(found['refused'])} scans refused: {out / 'metrics.json'} says of each why", err=True
-        )
+        write_line(f"{len(found['refused'])} scans refused: {out / 'metrics.json'} says of each why")
     raise typer.Exit(1 if found["refused"] else 0)
 
 

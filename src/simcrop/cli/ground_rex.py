@@ -7,6 +7,7 @@ import typer
 
 from simcrop.cli.loading import loading
 from simcrop.cli.options import Overwrite, Resume
+from simcrop.stderr import write_line
 
 SHOWN = ("dice_per_case", "dice_per_finding", "hit_rate", "instance_f1", "distance_f1")
 
@@ -53,7 +54,7 @@ def ground_rex(
     assert model is not None and cohort is not None and out is not None  # noqa: PT018
     done = run(model, cohort, out, develop, split, seed, resume, overwrite, fine)
     for one in done.refused:
-        typer.echo(f"refused: {one.sentence}", err=True)
+        write_line(f"refused: {one.sentence}")
     for line in told(done.metrics, SHOWN):
         typer.echo(line)
     typer.echo(f"{done.scans} scans in {done.zip}")

@@ -1,8 +1,9 @@
 """A word on a terminal while the libraries of a verb load, which takes seconds; gone once they are there."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from simcrop.stderr import stderr
 
 WORD, GONE = "loading ...", "\r\x1b[K"
 
@@ -10,13 +11,14 @@ WORD, GONE = "loading ...", "\r\x1b[K"
 @contextmanager
 def loading() -> Iterator[None]:
     """Around the imports of a verb; into a file or a pipe nothing is said."""
-    shown = sys.stderr.isatty()
+    stream = stderr()
+    shown = stream.isatty()
     if shown:
-        sys.stderr.write(WORD)
-        sys.stderr.flush()
+        stream.write(WORD)
+        stream.flush()
     try:
         yield
     finally:
         if shown:
-            sys.stderr.write(GONE)
-            sys.stderr.flush()
+            stream.write(GONE)
+            stream.flush()

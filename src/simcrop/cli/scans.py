@@ -7,6 +7,7 @@ import typer
 
 from simcrop.cli.loading import loading
 from simcrop.cli.options import ModelPath, Overwrite, Rescale, Resume
+from simcrop.stderr import write_line
 
 Ray = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster to do the work: auto or host:port.")
@@ -77,7 +78,7 @@ def ingest(
     count, lines = lines_of(result, out or source, shard is not None, not pseudonymise)
     typer.echo(count)
     for line in lines:
-        typer.echo(line, err=True)
+        write_line(line)
     raise typer.Exit(1 if result.refused else 0)
 
 
@@ -104,5 +105,5 @@ def embed(
     done = run(model, source, out, resume, overwrite, ray, rescale, form, tokens)
     typer.echo(f"{done.scans} scans in {done.where}")
     if done.refused:
-        typer.echo(f"{done.refused} scans refused: {out / 'metrics.json'} says of each why", err=True)
+        write_line(f"{done.refused} scans refused: {out / 'metrics.json'} says of each why")
     raise typer.Exit(1 if done.refused else 0)

@@ -7,6 +7,7 @@ import typer
 
 from simcrop.cli.loading import loading
 from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Resume, Set
+from simcrop.stderr import write_line
 
 
 def segment(
@@ -36,6 +37,6 @@ def segment(
     else:
         fitted = segment_folds(cohort, settings, out, folds, options, resume, overwrite)
     if not fitted.finished:
-        typer.echo(f"stopped after step {fitted.steps}", err=True)
+        write_line(f"stopped after step {fitted.steps}")
         raise typer.Exit(INTERRUPTED)
     typer.echo(f"open {out / 'report.html'}")

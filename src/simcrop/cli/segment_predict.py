@@ -7,6 +7,7 @@ import typer
 
 from simcrop.cli.loading import loading
 from simcrop.cli.options import Out, Overwrite, Rescale, Resume
+from simcrop.stderr import write_line
 
 
 def segment_predict(
@@ -25,6 +26,6 @@ def segment_predict(
     for note in done.notes:
         typer.echo(f"note: {note}")
     for one in done.refused:
-        typer.echo(f"refused: {one.sentence}", err=True)
+        write_line(f"refused: {one.sentence}")
     typer.echo(f"{done.scans} masks in {out / 'masks'}; open {done.page}")
     raise typer.Exit(1 if done.refused else 0)

@@ -4,7 +4,6 @@ No axes or units. A copy of the state lies in the computer's memory until it is 
 disk that is full costs a checkpoint and not the run: the one before stays, and the next is tried again.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from simcrop.engine.checkpoint import CheckpointSettings, Describe, TrainingStat
 from simcrop.engine.journal import Row
 from simcrop.engine.rotation import rotate
 from simcrop.errors import SimcropError
+from simcrop.stderr import write_line
 
 
 class CheckpointWriter:
@@ -67,7 +67,7 @@ class CheckpointWriter:
             self.failed[f"step-{self.step:08d}"] = error.reason
             if self.speaks and not self.told:
                 advice = "the run goes on and will try again, earlier checkpoints are whole: free some space"
-                sys.stderr.write(f"{error.sentence}; {advice}\n")
+                write_line(f"{error.sentence}; {advice}")
             self.told = True
 
     def failures(self) -> Row:

@@ -7,7 +7,6 @@ a process that is gone, would never learn it.
 
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from simcrop.engine.distributed import DistributedContext, is_lost_connection, s
 from simcrop.engine.stop import steps_to_save, stop_requests
 from simcrop.errors import AgreedError, SimcropError, ToldError
 from simcrop.files.lock import is_dead, name_of
+from simcrop.stderr import write_line
 
 BEAT_S = 1.0  # between two signs of life
 SILENT = 3  # beats that a process that lives does not miss
@@ -162,7 +162,7 @@ class Company:
                 since = since or time.monotonic()
                 if time.monotonic() - since > PATIENCE_S:
                     if noticed:
-                        sys.stderr.write(f"error: {failure['sentence']}\n")
+                        write_line(f"error: {failure['sentence']}")
                     os._exit(2)  # it waits for what will not come: a read, or an operation of all
             self.store.set(process_of(self.rank), "")  # it goes, and is not missed
         except RuntimeError:  # the store is gone, and whoever waits for its processes will see it

@@ -79,7 +79,7 @@ def loaded(dataset: Dataset, workers: int, **how: Any) -> Iterator[Iterator[Any]
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     try:
-        yield batches
+        yield heard(batches)
     finally:
         # Left to the garbage collector, they would live as long as the stack of an error does.
         if isinstance(batches, _MultiProcessingDataLoaderIter):
@@ -114,16 +114,33 @@ def end_workers(batches: _MultiProcessingDataLoaderIter) -> None:
         late.cancel()
 
 
+def heard(batches: Iterator[Any]) -> Generator[Any, None, None]:
+    """The same; a loading process that hangs up in the middle of a batch is one that was killed."""
+    while True:
+        try:
+            yield next(batches)
+        except StopIteration:
+            return
+        except (ConnectionError, EOFError) as error:
+            raise lost_worker() from error
+
+
 @contextmanager
 def lost_workers() -> Iterator[None]:
-    """One line instead of a stack when a loading process was killed, as happens when memory runs out."""
+    """One line instead of a stack when a loading process was killed, as happens when memory runs out. Torch says it
+    wherever the process that trains is at the time.
+    """
     try:
         yield
-    except (RuntimeError, ConnectionError, EOFError) as error:
-        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
             raise
-        raise SimcropError(
-            "loading-process-lost",
-            "a loading process ended unexpectedly, perhaps for lack of memory: lower data.workers or "
-            "engine.micro_batch; --resume then continues from the newest checkpoint, if there is one",
-        ) from error
+        raise lost_worker() from error
+
+
+def lost_worker() -> SimcropError:
+    return SimcropError(
+        "loading-process-lost",
+        "a loading process ended unexpectedly, perhaps for lack of memory: lower data.workers or "
+        "engine.micro_batch; --resume then continues from the newest checkpoint, if there is one",
+    )

@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from simcrop.stderr import stderr, write_line
+
 # Told after every unit of work: how many are done, of how many, and what to show beside the count.
 Progress = Callable[[int, int, str], None]
 
@@ -22,7 +24,7 @@ class PlainProgress:
         now = time.monotonic()
         if now >= self.loud and (done == total or now - self.last >= self.seconds):
             self.last = now
-            sys.stderr.write(f"{self.title} {done}/{total}  {words}\n")
+            write_line(f"{self.title} {done}/{total}  {words}")
 
 
 class TerminalProgress:
@@ -39,7 +41,7 @@ class TerminalProgress:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[words]}"),
-            console=Console(stderr=True),
+            console=Console(file=stderr()),
         )
         self.task = self.bar.add_task(title, total=None, words="")
         self.bar.start()

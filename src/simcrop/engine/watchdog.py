@@ -4,12 +4,13 @@ Minutes since the last step. Nothing is ended: what is slow may still come, and 
 """
 
 import faulthandler
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from simcrop.stderr import write_line
 
 LOOKS_S = 1.0  # between two looks, or less where the patience is less
 
@@ -50,7 +51,7 @@ class Watchdog:
         except OSError as error:  # a disk that is full or gone may be why it stands still
             where = f"{self.path} cannot be written: {error.strerror}"
         if self.speaks:
-            sys.stderr.write(f"{words}; {where}\n")
+            write_line(f"{words}; {where}")
 
 
 @contextmanager

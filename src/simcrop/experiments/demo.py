@@ -6,7 +6,6 @@ start, swapped sentences, the usual place, blank and mispaired scans. Others are
 mispaired reports, the labels themselves.
 """
 
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from simcrop.experiments.stations import Station, run_stations
 from simcrop.files.whole import read_json, write_json
 from simcrop.metrics import effective_rank, macro_auroc
 from simcrop.model import load
+from simcrop.stderr import write_line
 from simcrop.tasks.folder import open_folder, write_metrics
 
 TESTED = 8  # of the patients an eighth as many more are tested on; probes learn from the labels of the first
@@ -138,7 +138,7 @@ def demo(
 
 
 def tell(words: str) -> None:
-    sys.stderr.write(f"demo {words}\n")
+    write_line(f"demo {words}")
 
 
 def measure(shown: Demo) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 HU are `stored * slope + intercept`.
 """
 
-import sys
 from math import isfinite
 
 from simcrop.data.hounsfield import GIVEN, Hint
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
+from simcrop.stderr import write_line
 
 
 def parse_rescale(text: str | None) -> Hint | None:
@@ -29,4 +29,4 @@ def parse_rescale(text: str | None) -> Hint | None:
 def tell_if_unused(volume: Volume, hint: Hint | None) -> None:
     """A line where the file needed no help, so that nobody believes to have changed its numbers."""
     if hint is not None and volume.decision is not None and volume.decision.source != GIVEN:
-        sys.stderr.write("note: --rescale was not needed, the file's own numbers are HU\n")
+        write_line("note: --rescale was not needed, the file's own numbers are HU")

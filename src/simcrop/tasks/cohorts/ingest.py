@@ -1,6 +1,5 @@
 """`simcrop ingest`: raw scans and reports into a cohort store."""
 
-import sys
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
@@ -23,6 +22,7 @@ from simcrop.data.store.volume_file import Codec
 from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
 from simcrop.parallel.cluster import check_cluster
+from simcrop.stderr import write_line
 from simcrop.tasks.folder import check_folder, read_run, start_folder, unspoiled, write_metrics
 from simcrop.tasks.rescale import parse_rescale
 
@@ -145,9 +145,9 @@ def merge_shards(out: Path, source: Path | None, options: IngestOptions) -> Inge
 
 def announce(estimate: Estimate) -> None:
     """What the rest will cost, on a line of its own, and a warning where there is no room for it."""
-    sys.stderr.write(f"ingest: {estimate.sentence}\n")
+    write_line(f"ingest: {estimate.sentence}")
     if not estimate.fits:
-        sys.stderr.write("ingest: warning: that is less than it needs; it can go on once there is room\n")
+        write_line("ingest: warning: that is less than it needs; it can go on once there is room")
 
 
 class Shown:

@@ -4,7 +4,6 @@ Axes: s scan, n token, d features.
 """
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from simcrop.files.embeddings import bare, files_of, read_file
 from simcrop.files.token_file import append_tokens, mapped, record_of, sound
 from simcrop.files.vectors import digest_of
 from simcrop.model import Model, load
+from simcrop.stderr import write_line
 from simcrop.tasks.features.cohort_features import model_digest, untrained
 
 QUIET = 5.0  # seconds in which nothing is said
@@ -51,8 +51,8 @@ def kept_tokens(folder: Path, cohort: Cohort, rows: np.ndarray, random_seed: int
 def announce(path: Path, scans: int, n: int, d: int) -> None:
     """What it costs, before it starts; refused where that does not fit on the disk."""
     size = scans * record_of(n, d).itemsize
-    sys.stderr.write(
-        f"keeping the tokens of {scans} scans, {n} x {d} each in float16: {size / 1e9:.3g} GB in {path}\n"
+    write_line(
+        f"keeping the tokens of {scans} scans, {n} x {d} each in float16: {size / 1e9:.3g} GB in {path}"
     )
     above = next(folder for folder in path.parents if folder.is_dir())
     free = shutil.disk_usage(above).free

@@ -2,7 +2,6 @@
 tokens of all patches. Axes: s scan, d features.
 """
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from simcrop.metrics import effective_rank
 from simcrop.model import Model, load
 from simcrop.model.folder import model_folder
 from simcrop.parallel.cluster import check_cluster
+from simcrop.stderr import write_line
 from simcrop.tasks.features.cohort_features import model_digest
 from simcrop.tasks.features.embed_batches import embed_on_ray
 from simcrop.tasks.features.embed_passes import refusals, vectors_in_passes
@@ -85,7 +85,7 @@ def embed(
     check_folder(out, "embed", settings, resume, overwrite)
     network = load(model)
     if isinstance(scans, Cohort) and (words := resampled_words(scans, network.recipe.input.spec)):
-        sys.stderr.write(f"embed: {words}\n")
+        write_line(f"embed: {words}")
     with reserved(out), unspoiled(out):
         if not (open_folder(out, "embed", settings, resume, overwrite) and (out / METRICS).exists()):
             remove_temporary(out)

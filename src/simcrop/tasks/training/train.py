@@ -5,7 +5,6 @@ No axes or units. What a verb is called, what it learns from and what it does af
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -34,6 +33,7 @@ from simcrop.files.whole import flush_folder, write_json, writing
 from simcrop.logs.choice import refuse_missing_logs, sinks_of
 from simcrop.model.folder import save_model
 from simcrop.objectives.method import Objective
+from simcrop.stderr import write_line
 from simcrop.tasks.folder import RUN, check_folder, open_folder, read_run, reserved, unspoiled
 from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
@@ -221,7 +221,7 @@ def tell_differences(recipe: Recipe, tell: Tell) -> None:
 def say(verb: str, line: str) -> None:
     """On stderr, unless there is nothing to say."""
     if line:
-        sys.stderr.write(f"{verb}: {line}\n")
+        write_line(f"{verb}: {line}")
 
 
 def silence(line: str) -> None:
