@@ -70,6 +70,26 @@ def test_card_written_by_hand_beside_a_model_of_this_machine_is_not_enough(
     assert not hub.asked
 
 
+def test_what_is_no_part_of_the_model_stays_here_and_is_named(
+    hub, simcrop: Callable, exported: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(exported, tmp_path / "copy"))
+    for name in (
+        "audit/run.json",
+        "audit/metrics.json",
+        "heat/scan/ground.json",
+        "notes.md",
+        "text/notes.md",
+    ):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("{}")
+    ran = simcrop("push", copy, "hf://lab/model")
+    assert ran.code == 0, ran.err
+    sent = {p.relative_to(exported).as_posix() for p in exported.rglob("*") if p.is_file()}
+    assert set(hub.repositories["lab/model"].files) == sent - {"run.json", "metrics.json"}
+    assert "not sent: audit, heat, notes.md, text/notes.md" in ran.out
+
+
 def test_public_repository_never_takes_what_is_meant_to_be_private(
     hub, simcrop: Callable, exported: Path
 ) -> None:

@@ -60,6 +60,8 @@ def push(
     options = CardOptions(licence, data_licence, tuple(results or ()))
     done = run_push(run, to, private, options, onnx)
     typer.echo(f"sent to {done.to}, commit {done.commit[:12]}")
+    if done.left:
+        typer.echo(f"no part of the model, and not sent: {', '.join(done.left)}")
 
 
 def bundle(

@@ -11,7 +11,6 @@ from typing import Any
 from simcrop.errors import SimcropError
 
 READ = ("*.safetensors", "*.json", "*.yaml", "*.yml", "*.md", "vocab.txt", "*/vocab.txt")
-SENT = (*READ, "*.onnx", "*.onnx.data")
 # Beside what is read others may lie, such as pictures; of these none may.
 PICKLES = (
     ".bin",

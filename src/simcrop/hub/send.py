@@ -9,13 +9,13 @@ from pathlib import Path
 from simcrop.errors import SimcropError
 from simcrop.hub.address import HubId
 from simcrop.hub.client import LOGIN, Api, client, one_line
-from simcrop.hub.harmless import SENT, refuse_harmful
+from simcrop.hub.harmless import refuse_harmful
 
 DOING = "sending it"
 
 
-def send(folder: Path, to: HubId, private: bool, without: Sequence[str] = ()) -> str:
-    """Make the repository where there is none, and commit what may travel, but for `without`: the commit's id."""
+def send(folder: Path, to: HubId, private: bool, files: Sequence[str]) -> str:
+    """Make the repository where there is none, and commit those of `files` that are there: the commit's id."""
     refuse_harmful([p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()], folder)
     api = client()
     with one_line(to, DOING):
@@ -25,8 +25,7 @@ def send(folder: Path, to: HubId, private: bool, without: Sequence[str] = ()) ->
         done = api.upload_folder(
             repo_id=to.name,
             folder_path=folder,
-            allow_patterns=list(SENT),
-            ignore_patterns=list(without),
+            allow_patterns=list(files),
             commit_message="A model, by simcrop",
         )
     return str(done.oid)

@@ -16,19 +16,31 @@ from simcrop.hub.address import HubId, is_hub_id, parse_hub_id
 from simcrop.hub.client import client
 from simcrop.hub.harmless import refuse_configs_that_name_code
 from simcrop.hub.send import send
-from simcrop.model.folder import model_folder, read_config
+from simcrop.model.folder import CONFIG, WEIGHTS, model_folder, read_config
+from simcrop.model.manifest import MANIFEST
+from simcrop.model.onnx_encoder import DESCRIBED, ONNX
+from simcrop.model.onnx_encoder import WEIGHTS as ONNX_WEIGHTS
 from simcrop.model.portable import without_places
 from simcrop.tasks.folder import METRICS, RUN
 from simcrop.tasks.sharing.card import CARD, CardOptions
 from simcrop.tasks.sharing.export import export
 
-OURS = (RUN, METRICS, ".simcrop-*")  # of the command that made the folder; nobody else needs it
+# What a model consists of; whatever else lies in its folder is somebody's, and may say whose.
+SENT = (
+    *(CARD, CONFIG, WEIGHTS, MANIFEST, ONNX, ONNX_WEIGHTS, DESCRIBED),
+    *(f"tokenizer/{name}" for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json")),
+    *(f"text/{name}" for name in (CONFIG, WEIGHTS, "NOTICE.md")),
+)
+OURS = (RUN, METRICS, ".simcrop-")  # of the command that made the folder
 
 
 @dataclass(frozen=True)
 class Pushed:
+    """`left`: what lies in the folder, is no part of the model and was not sent."""
+
     to: HubId
     commit: str
+    left: tuple[str, ...] = ()
 
 
 def push(
@@ -45,7 +57,7 @@ def push(
     folder = model_folder(Path(source))
     if (folder / CARD).is_file():
         refuse_options_beside_a_card(folder, options, onnx)
-        return Pushed(where, sent(folder, where, private))
+        return Pushed(where, sent(folder, where, private), left_in(folder))
     if options.licence is None:
         raise SimcropError(
             "no-card",
@@ -80,7 +92,15 @@ def sent(folder: Path, where: HubId, private: bool) -> str:
     refuse_without_licence(folder / CARD)
     refuse_places(folder)
     refuse_configs_that_name_code(folder, folder)
-    return send(folder, where, private, OURS)
+    return send(folder, where, private, SENT)
+
+
+def left_in(folder: Path) -> tuple[str, ...]:
+    """By name, of a folder of which nothing is sent the folder alone."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    left = [name for name in names if name not in SENT and not name.startswith(OURS)]
+    parts = {name.split("/")[0] for name in SENT}
+    return tuple(dict.fromkeys(name if (top := name.split("/")[0]) in parts else top for name in left))
 
 
 def refuse_without_licence(card: Path) -> None:
