@@ -138,6 +138,8 @@ def test_typo_is_answered_with_the_nearest_name(typo: str, meant: str) -> None:
         ("optim.lr=-1", "optim.lr = -1"),
         ("optim.lr=fast", "optim.lr = 'fast'"),
         ("optim.lr=.inf", "optim.lr = inf"),
+        ("optim.betas=[0.9, 1]", "optim.betas.1 = 1"),
+        ("seed=1e23", "seed = 1e+23"),
         ("mim.mask_ratio=1", "mim.mask_ratio = 1"),
         ("optim.batch=2.5", "optim.batch = 2.5"),
         ("vision.pos_embed=rotary", "vision.pos_embed = 'rotary'"),

@@ -26,7 +26,7 @@ class Recipe(MethodSettings):
 
     method: str
     claim: ClaimSettings = ClaimSettings()
-    seed: int = Field(default=42, ge=0)
+    seed: int = Field(default=42, ge=0, lt=2**63)
     input: InputSettings = InputSettings()
     data: DataSettings = DataSettings()
     text: TextSettings = TextSettings()

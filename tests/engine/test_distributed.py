@@ -17,7 +17,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from simcrop.engine.distributed import DistributedContext, join_distributed, leave_distributed, own_card
+from simcrop.engine.distributed import (
+    DistributedContext,
+    join_distributed,
+    leave_distributed,
+    own_card,
+    place_of,
+)
 from simcrop.engine.fit import fit
 from simcrop.engine.job import Job
 from simcrop.engine.wrapping import wrap
@@ -169,6 +175,22 @@ def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) 
     context = join_distributed()
     leave_distributed()
     assert (context.rank, context.world) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"WORLD_SIZE": "abc"}, "WORLD_SIZE=abc is no number"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE=2 is set and MASTER_ADDR, MASTER_PORT not"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"},
+            "RANK=2 is none of WORLD_SIZE=2",
+        ),
+    ],
+)
+def test_what_torchrun_would_not_have_set_is_one_line_that_names_it(told: dict[str, str], words: str) -> None:
+    with pytest.raises(SimcropError, match=f"{words}: start many processes with torchrun"):
+        place_of(told)
 
 
 @pytest.mark.parametrize(("place", "kind"), [(0, SimcropError), (1, ToldError)])

@@ -1,12 +1,14 @@
 """What the system says of itself, read from made-up trees of both versions of control groups. Memory in bytes."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from simcrop.tasks.doctor_facts import (
     core_limit,
+    cpp_compiler,
     driver_version,
     has_nvidia_card,
     memory,
@@ -142,6 +144,15 @@ def test_a_trial_says_what_went_wrong(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
     assert trial(tmp_path / "file").trouble == "it is a file"
+
+
+def test_a_compiler_that_cannot_read_a_file_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "false")
+    assert cpp_compiler() is None
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert cpp_compiler() is None
+    monkeypatch.setenv("CXX", "true")
+    assert cpp_compiler() == shutil.which("true")
 
 
 def test_a_file_is_no_place_to_write_into(tmp_path: Path) -> None:

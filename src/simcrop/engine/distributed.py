@@ -4,7 +4,7 @@ parameters are spread (`sharding.py`, `shard_files.py`). No axes or units.
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from simcrop.engine.meeting import meeting
 from simcrop.errors import SimcropError, ToldError
 
 Sharding = Literal["none", "full"]
+OF_A_PROCESS, MEETING = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"), ("MASTER_ADDR", "MASTER_PORT")
 PATIENCE = timedelta(minutes=30)  # for a process that is late: the first look at a large cohort, a slow disk
 
 
@@ -114,7 +115,7 @@ class Gathered(torch.autograd.Function):
 
 def join_distributed() -> DistributedContext:
     """What `torchrun` started, or this process alone."""
-    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    world, rank = place_of(os.environ)
     cuda = torch.cuda.is_available()
     device = own_card() if cuda else torch.device("cpu")
     if world == 1:
@@ -125,6 +126,26 @@ def join_distributed() -> DistributedContext:
         of_cards: dict[str, Any] = {"backend": "nccl", "device_id": device} if cuda else {"backend": "gloo"}
         dist.init_process_group(store=store, rank=rank, world_size=world, timeout=PATIENCE, **of_cards)
     return DistributedContext(rank, world, device, dist.new_group(backend="gloo") if cuda else None)
+
+
+def place_of(environment: Mapping[str, str]) -> tuple[int, int]:
+    """How many processes there are, and which one this is. Raises SimcropError where the variables do not say it."""
+    asked = {name: environment[name] for name in ("WORLD_SIZE", *OF_A_PROCESS) if name in environment}
+    if wrong := [f"{name}={value}" for name, value in asked.items() if not value.isdecimal()]:
+        raise not_by_torchrun(f"{wrong[0]} is no number")
+    world, rank = int(asked.get("WORLD_SIZE", "1")), int(asked.get("RANK", "0"))
+    if world > 1 and (lacking := [name for name in ("RANK", *MEETING) if not environment.get(name)]):
+        raise not_by_torchrun(f"WORLD_SIZE={world} is set and {', '.join(lacking)} not")
+    if world > 1 and rank >= world:
+        raise not_by_torchrun(f"RANK={rank} is none of WORLD_SIZE={world}")
+    return world, rank
+
+
+def not_by_torchrun(what: str) -> SimcropError:
+    return SimcropError(
+        "not-torchrun",
+        f"{what}: start many processes with torchrun, which sets all of it, or one without these variables",
+    )
 
 
 def own_card() -> torch.device:

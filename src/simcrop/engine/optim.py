@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import ceil, cos, pi
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -12,6 +12,7 @@ from simcrop.engine.sharding import is_part
 from simcrop.settings import Settings
 
 POWER = 0.9  # of the schedule poly
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimSettings(Settings):
@@ -25,7 +26,7 @@ class OptimSettings(Settings):
 
     lr: float = Field(default=1.5e-4, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
     batch: int = Field(default=48, ge=1)
     epochs: int = Field(default=140, ge=1)
     steps: int | None = Field(default=None, ge=1)

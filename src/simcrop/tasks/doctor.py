@@ -173,9 +173,7 @@ def numba_folder() -> Path | None:
 
 
 def compiler() -> Checked:
-    names = [os.environ.get("CXX", ""), "g++", "clang++", "c++"]
-    found = next((path for path in map(shutil.which, filter(None, names)) if path), None)
-    return checks.compiler(found, bool(facts.cards()))
+    return checks.compiler(facts.cpp_compiler(), bool(facts.cards()))
 
 
 def extra(name: str) -> Checked:

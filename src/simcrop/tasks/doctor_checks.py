@@ -190,7 +190,7 @@ def compiler(found: str | None, on_gpu: bool) -> Checked:
     if found is not None:
         return Checked("compiler", "ok", f"{found}, for engine.compile")
     whose = "a card and processors" if on_gpu else "processors"
-    words = f"no C++ compiler, which engine.compile needs on {whose}; everything else works"
+    words = f"no C++ compiler that works, which engine.compile needs on {whose}; everything else works"
     return Checked("compiler", "warn", words, "apt-get install g++")
 
 

@@ -7,6 +7,8 @@ import ctypes
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -132,6 +134,18 @@ def cards() -> list[Card]:
         return []
     said = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return [Card(one.name, one.total_memory, (one.major, one.minor)) for one in said]
+
+
+def cpp_compiler() -> str | None:
+    """The one that torch would take, if it can read a C++ file."""
+    default = "clang++" if sys.platform == "darwin" else "g++"
+    path = shutil.which(os.environ.get("CXX") or default)
+    if path is None:
+        return None
+    tried = subprocess.run(
+        [path, "-fsyntax-only", "-x", "c++", "-"], input=b"", capture_output=True, check=False
+    )
+    return None if tried.returncode else path
 
 
 def trial(at: Path) -> Trial:

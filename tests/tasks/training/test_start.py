@@ -114,6 +114,9 @@ def test_compiled_blocks_are_asked_for_by_a_setting(
     recipe = changed({**tree, "engine": {**tree["engine"], "compile": True}}, {})
     untrained(toy_cohort, recipe, tmp_path / "compiled")
     assert compiled == ["Block"] * 3
+    monkeypatch.setenv("CXX", "false")
+    with pytest.raises(SimcropError, match="needs a C\\+\\+ compiler that works"):
+        untrained(toy_cohort, recipe, tmp_path / "refused")
 
 
 def test_large_cohorts_are_sampled_by_seed_and_every_scan_of_the_sample_is_counted(

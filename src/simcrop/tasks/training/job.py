@@ -27,6 +27,7 @@ from simcrop.nn.co_attention import CoAttention
 from simcrop.nn.transformer import Block, Transformer
 from simcrop.objectives.method import Objective
 from simcrop.tasks.data_source import data_of
+from simcrop.tasks.doctor_facts import cpp_compiler
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.training.components import ALONE, TrainingInputs, gather_inputs
 from simcrop.tasks.training.organ_texts import refuse_all_normal
@@ -94,6 +95,7 @@ def prepare_job(
 def take_ways(objective: Objective, engine: EngineSettings, device: torch.device) -> None:
     """How the parts of the network are computed, as the settings say; what is computed stays the same."""
     refuse_graphs_without_a_card(engine, device)
+    refuse_compiling_without_a_compiler(engine, device)
     if engine.cuda_graphs and not any(isinstance(module, Transformer) for module in objective.modules()):
         raise SimcropError(
             "bad-setting",
@@ -112,6 +114,16 @@ def refuse_graphs_without_a_card(engine: EngineSettings, device: torch.device) -
     if engine.cuda_graphs and device.type != "cuda":
         raise SimcropError(
             "bad-setting", f"engine.cuda_graphs = true is for CUDA devices, and this run is on {device}"
+        )
+
+
+def refuse_compiling_without_a_compiler(engine: EngineSettings, device: torch.device) -> None:
+    """Torch itself finds out in the first step."""
+    if engine.compile and device.type == "cpu" and cpp_compiler() is None:
+        raise SimcropError(
+            "bad-setting",
+            "engine.compile = true needs a C++ compiler that works, g++ or the one that CXX names: leave it out, or "
+            "install one",
         )
 
 
