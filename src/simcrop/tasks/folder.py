@@ -16,6 +16,7 @@ from simcrop.files.whole import TEMPORARY, read_json, write_json, write_whole, w
 from simcrop.tasks.record import describe_run, plain
 
 RUN, METRICS, STAGE, LOCK = "run.json", "metrics.json", ".simcrop-unfinished", ".simcrop-lock"
+MODEL = "model"  # in `run.json` of a training: the digest of the model that it ended with
 
 
 def open_folder(

@@ -133,6 +133,38 @@ def test_figures_of_a_folder_that_a_model_merely_lies_in_are_not_its_own(
     assert "dice" not in card
 
 
+def change_run(run: Path, **change: Any) -> None:
+    (run / "run.json").write_text(json.dumps(json.loads((run / "run.json").read_text()) | change))
+
+
+def test_figures_beside_another_model_or_of_another_verb_are_not_its_own(
+    simcrop: Callable, small_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = small_run(tmp_path / "run", provenance={"data_licence": "CC BY 4.0"})
+    digest = model_digest(run / "model")
+    for number, (change, told) in enumerate(
+        [({"model": digest}, True), ({"model": "0" * 64}, False), ({"model": digest, "verb": "probe"}, False)]
+    ):
+        change_run(run, **change)
+        out = tmp_path / f"out{number}"
+        assert simcrop("export", run, *LICENCE, "--out", out).code == 0
+        assert ("3 steps; loss 9.000" in (out / "README.md").read_text()) == told
+
+
+def test_card_of_a_checkpoint_tells_its_step_and_none_of_the_figures_of_the_end(
+    simcrop: Callable, small_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = small_run(tmp_path / "run", provenance={"data_licence": "CC BY 4.0"})
+    checkpoint = run / "checkpoints/step-00000002"
+    shutil.copytree(run / "model", checkpoint)
+    (run / "model/text").rename(run / "checkpoints/text")
+    (checkpoint / "state.json").write_text(json.dumps({"step": 2}))
+    assert simcrop("export", checkpoint, *LICENCE, "--out", tmp_path / "out").code == 0
+    card = (tmp_path / "out/README.md").read_text()
+    assert "\n- 2 steps\n" in card
+    assert "loss" not in card
+
+
 def test_card_says_in_what_the_run_is_not_its_recipes_source(
     simcrop: Callable, small_run: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -231,6 +263,7 @@ def test_segmentation_leaves_with_what_it_was_judged_by(
     dice = {f"dice{bound}:liver": value for bound, value in (("", 0.9), ("_low", 0.85), ("_high", 0.95))}
     judged = {"segmentation_scans": 6, "segmentation_patients": 5, "split_hash": "ab" * 32, **dice}
     (tmp_path / "run/metrics.json").write_text(json.dumps({**judged, "training": {"steps": 5}}))
+    (tmp_path / "run/run.json").write_text(json.dumps({"verb": "segment", "settings": {}}))
     words = (*LICENCE, "--data-licence", "CC BY 4.0", "--out", tmp_path / "out")
     ran = simcrop("export", tmp_path / "run", *words)
     assert ran.code == 0, ran.err

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simcrop.engine.checkpoint import STATE, read_step
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import read_json, write_whole
@@ -14,9 +15,11 @@ from simcrop.model.folder import CONFIG, WEIGHTS, model_folder, read_config
 from simcrop.model.onnx_encoder import refuse_without_onnx, write_onnx
 from simcrop.model.portable import write_portable
 from simcrop.tasks.features.cohort_features import model_digest
-from simcrop.tasks.folder import METRICS, staged, write_metrics
+from simcrop.tasks.folder import METRICS, MODEL, read_run, staged, write_metrics
 from simcrop.tasks.sharing.card import CARD, CardOptions, Told, licences_of, write_card
 from simcrop.tasks.sharing.card_results import judged_by_itself, read_results
+
+TRAINING = {"pretrain", "segment"}  # verbs that end with a model
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,18 @@ def figures(stage: Path, parameters: int, differs: float | None) -> dict[str, An
 
 
 def metrics_of_run(folder: Path) -> dict[str, Any]:
-    """What a run found, beside its `model/` or above its checkpoints; nothing of a model that lies alone."""
+    """What a run found of the model that it ended with; of a checkpoint its step, of a model that lies alone nothing.
+
+    Runs of before `run.json` named their model are taken at their word.
+    """
     here = folder.absolute()
-    if here.name != "model" and here.parent.name != "checkpoints":
+    if (here / STATE).is_file():
+        return {"steps": read_step(here)}
+    run = read_run(here.parent) if here.name == "model" else None
+    if run is None or run["verb"] not in TRAINING or run.get(MODEL, model_digest(here)) != model_digest(here):
         return {}
-    run = here.parent if here.name == "model" else here.parent.parent
     try:
-        return read_json(run / METRICS)
+        return read_json(here.parent / METRICS)
     except (OSError, ValueError):
         return {}
 

@@ -29,12 +29,13 @@ from simcrop.engine.progress import Progress, show_progress
 from simcrop.engine.sharding import gather_whole
 from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
+from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import flush_folder, write_json, writing
 from simcrop.logs.choice import refuse_missing_logs, sinks_of
-from simcrop.model.folder import save_model
+from simcrop.model.folder import CONFIG, WEIGHTS, save_model
 from simcrop.objectives.method import Objective
 from simcrop.stderr import write_line
-from simcrop.tasks.folder import RUN, check_folder, open_folder, read_run, reserved, unspoiled
+from simcrop.tasks.folder import MODEL, RUN, check_folder, open_folder, read_run, reserved, unspoiled
 from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
 from simcrop.tasks.training.job import prepare_job, refuse_graphs_without_a_card
@@ -163,6 +164,7 @@ def train_together(
             rows = read_journal(out / "journal.jsonl")
             refuse_nothing_learned(rows)
             write_model(trained, recipe, job.describe, out)
+            record_model(out)
             verb.finish(Trained(cohort, studies, recipe, objective, rows, out, context.device))
             tell(job.cut_short)
     return fitted
@@ -198,6 +200,12 @@ def record_facts(out: Path, facts: Mapping[str, str], tell: Tell) -> None:
         write_json(out / RUN, {**(read_run(out) or {}), **facts})
         for words, fact in facts.items():
             tell(f"{words.replace('_', ' ')}: {fact}")
+
+
+def record_model(out: Path) -> None:
+    """Into `run.json`, so that figures that lie beside a model are known as its own."""
+    model = digest_of_files(out / "model" / WEIGHTS, out / "model" / CONFIG)
+    write_json(out / RUN, {**(read_run(out) or {}), MODEL: model})
 
 
 def refuse_tasks_that_know_nothing_of_each_other(environment: Mapping[str, str], verb: str) -> None:
