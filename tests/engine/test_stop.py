@@ -89,6 +89,17 @@ def test_signal_before_the_first_step_ends_at_once_and_only_once() -> None:
         assert inner is asked
 
 
+def test_what_nohup_started_outlives_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_requests() as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not asked.stop
+            assert signal.getsignal(signal.SIGTERM) is asked
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_processes_whose_torchrun_died_save_and_end(
     toy: Toy, job: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Requests to stop: Ctrl-C, and what a scheduler sends before it takes the machine away.
+"""Requests to stop: Ctrl-C, a terminal that is closed, and what a scheduler sends before it takes the machine away.
 
 No axes or units beside seconds. Schedulers and launchers signal whole process groups, and torchrun passes on what it
 gets: one request may arrive several times within moments.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 AGAIN_S = 3.0  # a Ctrl-C so long after the first is a second one, and no echo of it
 
 
@@ -55,7 +55,7 @@ def stop_requests() -> Iterator[StopRequest]:
         return
     request = StopRequest()
     try:
-        before = {number: signal.signal(number, request) for number in STOP_SIGNALS}
+        before = {number: signal.signal(number, request) for number in heeded()}
     except ValueError:
         before = {}
     try:
@@ -75,6 +75,12 @@ def steps_to_save(request: StopRequest) -> Iterator[None]:
         yield
     finally:
         request.in_step = False
+
+
+def heeded() -> list[signal.Signals]:
+    """All of them, but not the end of the terminal for what was started to outlive it, as nohup does."""
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in STOP_SIGNALS if not (outlives and number == signal.SIGHUP)]
 
 
 def ignore_stop_signals() -> None:
