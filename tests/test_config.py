@@ -11,6 +11,7 @@ import yaml
 from simcrop.config import (
     Recipe,
     build_recipe,
+    defaults,
     flat,
     full_yaml,
     load_recipe,
@@ -114,6 +115,13 @@ def test_override_reaches_its_setting_and_no_other(override: str, name: str, val
 
 def test_later_override_wins() -> None:
     assert load_recipe("simcrop-tiny", ["seed=1", "seed=2"]).seed == 2
+
+
+def test_defaults_are_named_as_settings_are() -> None:
+    recipe = load_recipe("simcrop-tiny")
+    usual, set_here = defaults(type(recipe)), flat(recipe)
+    assert set(usual) == set(set_here)
+    assert usual["optim.epochs"] == 140 != set_here["optim.epochs"]
 
 
 @pytest.mark.parametrize(

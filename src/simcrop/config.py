@@ -177,6 +177,17 @@ def flat(model: Settings, prefix: str = "") -> dict[str, Any]:
     return out
 
 
+def defaults(kind: type[Settings], prefix: str = "") -> dict[str, Any]:
+    """What `flat` gives where nothing is set, of all settings that need not be."""
+    out: dict[str, Any] = {}
+    for name, field in kind.model_fields.items():
+        if not field.is_required():
+            value = field.get_default(call_default_factory=True)
+            inner = isinstance(value, Settings)
+            out |= flat(value, f"{prefix}{name}.") if inner else {prefix + name: value}
+    return out
+
+
 def free_settings(model: Settings, prefix: str = "") -> set[str]:
     """Those of `flat` that may change when a run is continued."""
     groups = {name: getattr(model, name) for name in type(model).model_fields}

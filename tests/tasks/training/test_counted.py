@@ -67,6 +67,14 @@ def test_a_run_keeps_the_count_that_it_began_with(tmp_path: Path, monkeypatch: p
     assert kept_cost(recipe, tmp_path) == cost
 
 
+def test_a_count_that_another_simcrop_kept_is_made_anew(tmp_path: Path) -> None:
+    told = {"verb": "pretrain", "settings": {}, COST: {"gflop_per_scan": 1.0, "operations": 2}}
+    (tmp_path / "run.json").write_text(json.dumps(told))
+    cost = kept_cost(load_recipe("mae-tiny"), tmp_path)
+    assert cost is not None
+    assert json.loads((tmp_path / "run.json").read_text())[COST] == asdict(cost)
+
+
 def test_a_method_that_cannot_be_counted_trains_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,25 @@ def test_a_run_of_an_older_simcrop_goes_on_and_is_held_to_what_it_then_reads(
         pretrain(toy_cohort, recipe, tmp_path / "run", resume=True)
 
 
+def forget(run: Path, *names: str) -> None:
+    """As if these settings had not existed when it was begun."""
+    told = json.loads((run / RUN).read_text())
+    told["settings"] = {name: of for name, of in told["settings"].items() if name not in names}
+    (run / RUN).write_text(json.dumps(told))
+
+
+def test_a_setting_that_is_newer_than_a_run_ends_it_only_where_it_is_set(
+    toy_cohort: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    pretrain(toy_cohort, recipe, tmp_path / "run")
+    forget(tmp_path / "run", "optim.schedule", "optim.clip_grad")
+    assert pretrain(toy_cohort, recipe, tmp_path / "run", resume=True).finished
+    forget(tmp_path / "run", "optim.schedule", "optim.clip_grad")
+    other = recipe.model_copy(update={"optim": recipe.optim.model_copy(update={"schedule": "poly"})})
+    with pytest.raises(SimcropError, match=r"started with other settings \(optim\.schedule\)"):
+        pretrain(toy_cohort, other, tmp_path / "run", resume=True)
+
+
 def test_texts_by_organ_are_pinned_and_a_missing_file_is_one_line(bert: Path, tmp_path: Path) -> None:
     files = {name: tmp_path / f"{name}.json" for name in ("descriptions", "conclusions")}
     places = [f"organs.{name}={path}" for name, path in files.items()]

@@ -31,6 +31,7 @@ from simcrop.tasks.segmentation.segment import (
     segment_verb,
 )
 from simcrop.tasks.segmentation.table import SEGMENT, TABLE, JudgedScan, read_table, write_table
+from simcrop.tasks.training.pinned import unset_before
 from simcrop.tasks.training.samples import training_studies, with_masks
 from simcrop.tasks.training.train import Trained, train
 
@@ -76,7 +77,7 @@ def segment_folds(
     }
     if not (resume and (out / RUN).exists()):
         refuse_seen_before(whole, recipe, cohort)
-    free = free_settings(recipe)
+    free = free_settings(recipe) | unset_before(out, recipe)
     with stop_requests(), ExitStack() as folder:
         check_folder(out, SEGMENT, settings, resume, overwrite, free=free)
         folder.enter_context(reserved(out))

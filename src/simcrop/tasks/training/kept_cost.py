@@ -1,5 +1,6 @@
 """What a step of a run costs: counted once, before the first one, and kept in `run.json`. No axes; units as `Cost`."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,8 +16,10 @@ COST = "cost"
 def kept_cost(recipe: Recipe, out: Path) -> Cost | None:
     """Of a run in `out`: what its `run.json` says, else counted and written down there; None where nobody can count."""
     run = read_run(out) or {}
-    if COST in run:
-        return None if run[COST] is None else Cost(**run[COST])
+    if COST in run and run[COST] is None:
+        return None
+    with suppress(TypeError, KeyError):  # none yet, or one of another simcrop, which counted other things
+        return Cost(**run[COST])
     try:
         cost = counted(recipe)
     except Exception:  # noqa: BLE001

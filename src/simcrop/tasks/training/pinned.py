@@ -5,7 +5,7 @@ No axes or units. What the network starts from is not among it: a checkpoint hol
 
 from pathlib import Path
 
-from simcrop.config import Recipe
+from simcrop.config import Recipe, defaults, flat
 from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.errors import SimcropError
 from simcrop.evaluation.wording.protocol import read_protocol
@@ -42,6 +42,17 @@ def unpinned_before(out: Path, pins: dict[str, str]) -> set[str]:
     """
     run = read_run(out)
     return set() if run is None else pins.keys() - run["settings"].keys()
+
+
+def unset_before(out: Path, recipe: Recipe) -> set[str]:
+    """Settings that did not exist when the run in `out` was begun, by an older simcrop, and that are as if nobody set
+    them: it goes on as it was.
+    """
+    run, usual = read_run(out), defaults(type(recipe))
+    if run is None:
+        return set()
+    new = {name: value for name, value in flat(recipe).items() if name not in run["settings"]}
+    return {name for name, value in new.items() if name in usual and value == usual[name]}
 
 
 def digest_of_encoder(folder: Path) -> str:

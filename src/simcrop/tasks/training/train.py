@@ -40,7 +40,7 @@ from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
 from simcrop.tasks.training.job import prepare_job, refuse_graphs_without_a_card
 from simcrop.tasks.training.kept_cost import kept_cost
-from simcrop.tasks.training.pinned import pinned, unpinned_before
+from simcrop.tasks.training.pinned import pinned, unpinned_before, unset_before
 from simcrop.tasks.training.room import room_words
 from simcrop.tasks.training.samples import training_studies
 from simcrop.tasks.training.start_from import lines_of
@@ -127,7 +127,7 @@ def train_together(
         **pins,
         **verb.settings,
     }
-    free = free_settings(recipe) | unpinned_before(out, pins)
+    free = free_settings(recipe) | unpinned_before(out, pins) | unset_before(out, recipe)
     with ExitStack() as folder:
         if context.is_main:
             check_folder(out, verb.name, settings, resume, overwrite, free=free)
