@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simcrop.engine.journal import Journal, read_journal
+from simcrop.engine.journal import DAMAGED, Journal, read_journal
 from simcrop.files.whole import StoreError
 
 
@@ -39,6 +39,34 @@ def test_torn_last_line_is_ignored_and_gone_after_resume(tmp_path: Path) -> None
     journal.close()
     assert path.read_text().splitlines()[-1] == '{"step": 5}'
     assert [row["step"] for row in read_journal(path)] == [1, 2, 3, 4, 5]
+
+
+def test_a_damaged_row_costs_itself_alone_and_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path / "journal.jsonl", 6)
+    before = path.read_bytes().replace(b'{"step": 3', b'{"st\x00p": 3')
+    path.write_bytes(before)
+    Journal(path, 5).close()
+    assert [row["step"] for row in read_journal(path)] == [1, 2, 4, 5]
+    assert (tmp_path / DAMAGED).read_bytes() == before
+    assert "1 of the rows of 5 steps are damaged or gone" in capsys.readouterr().err
+    Journal(path, 5).close()
+    assert (tmp_path / DAMAGED).read_bytes() == before
+    assert "lies beside" not in capsys.readouterr().err
+
+
+def test_a_whole_journal_is_continued_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path / "journal.jsonl", 4)
+    path.write_text(path.read_text() + '{"step": 5, "lo')
+    Journal(path, 4).close()
+    assert capsys.readouterr().err == ""
+    assert not (tmp_path / DAMAGED).exists()
+    path.unlink()
+    Journal(path, 4).close()
+    assert "4 of the rows of 4 steps are damaged or gone" in capsys.readouterr().err
 
 
 def test_resume_forgets_rows_after_the_checkpoint(tmp_path: Path) -> None:

@@ -128,6 +128,8 @@ def compared(terms: Mapping[str, Term], recipe: Recipe) -> str:
 def summary(rows: list[Row], terms: Sequence[str]) -> dict[str, Any]:
     """First and last tenth of the loss and of every term, the speed, what went wrong, what the monitor found last."""
     out: dict[str, Any] = {"steps": rows[-1]["step"]}
+    if missing := rows[-1]["step"] - len(rows):
+        out["rows_missing"] = missing
     out["steps_skipped"] = sum("skipped" in row for row in rows)
     out["studies_unread"] = len({study for row in rows for study in row.get("unread", {})})
     learned = [row for row in rows if "skipped" not in row]

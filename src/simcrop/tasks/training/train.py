@@ -181,6 +181,12 @@ def refuse_recipe_of_other_verb(verb: Verb, recipe: Recipe) -> None:
 
 
 def refuse_nothing_learned(rows: list[Row]) -> None:
+    if not rows:
+        raise SimcropError(
+            "no-journal",
+            "journal.jsonl has no row of this run: put it back, or delete the newest checkpoint, and --resume takes "
+            "the steps since the one before once more",
+        )
     if all("skipped" in row for row in rows):
         raise SimcropError("non-finite-loss", "the loss of no step was finite: nothing was learned")
 
