@@ -103,6 +103,30 @@ def test_words_that_are_no_place_stay(words: str) -> None:
     assert scrubbed([words], ()) == [words]
 
 
+def test_names_of_labels_classes_and_splits_stay_whatever_they_look_like() -> None:
+    named = {"head": {"labels": ["Nodule /mass"]}, "classes": ["/x"], "data": {"split": "~/train"}}
+    assert scrubbed(named, ()) == named
+
+
+@pytest.mark.parametrize(
+    ("place", "words", "left"),
+    [
+        ("ward 7.safetensors", "from ward 7.safetensors, as ward 7.safetensors2", True),
+        ("ward-7/bert", "ward-7/bert/config and (ward-7/bert).", False),
+        ("ward-7/bert", "forward-7/bert", True),
+    ],
+)
+def test_a_place_is_taken_out_as_a_whole_and_not_of_other_words(place: str, words: str, left: bool) -> None:
+    assert (place in scrubbed(words, (place,))) == left
+
+
+@pytest.mark.parametrize("place", [".", "..", "7", "bert"])
+def test_a_place_that_tells_nothing_changes_nothing_but_its_setting(place: str) -> None:
+    told = {"data_licence": "CC BY 4.0 ... bert 7", "layout": "a.b"}
+    found = without_places({"architecture": {"text": {"model": place}}, "provenance": told})
+    assert found == {"architecture": {"text": {"model": NOT_RECORDED}}, "provenance": told}
+
+
 def test_settings_that_name_a_place_are_not_told_however_it_is_written() -> None:
     architecture = {
         "text": {"model": "bert"},

@@ -30,6 +30,9 @@ PLACES = (
 # Wherever else one may have been written: from the root, from home, from here, or as Windows has it.
 PATH = re.compile(r"(?<![^\s='\"(,\[])(?:file:/|(?:~[\w.-]*|\.{1,2})?/|[A-Za-z]:\\)[^\s'\",)\]]+")
 
+# Settings and facts whose values are names, which are part of the model, however they are written.
+NAMES = {"labels", "classes", "split"}
+
 
 def load_any(folder: Path) -> Model | Segmenter:
     """Whichever kind of model it is, on the processor."""
@@ -75,16 +78,18 @@ def without_places(config: dict[str, Any]) -> dict[str, Any]:
         if value is not None and value not in shipped() and not is_hub_id(value):
             settings[name] = NOT_RECORDED
             found.append(str(value))
-    # Elsewhere, too, but for a bare word, which may be said of something else.
-    places = tuple(
-        sorted((of for of in found if of != NOT_RECORDED and not of.isidentifier()), key=len)[::-1]
-    )
+    places = tuple(sorted(filter(telling, found), key=len)[::-1])
     provenance = config.get("provenance")
     return {
         **config,
         "architecture": scrubbed(architecture, places),
         "provenance": scrubbed(without_sources(provenance if isinstance(provenance, dict) else {}), places),
     }
+
+
+def telling(place: str) -> bool:
+    """Whether it is this place wherever else it is written: a bare word or a dot may be said of something else."""
+    return place != NOT_RECORDED and not place.isidentifier() and any(map(str.isalpha, place))
 
 
 @cache
@@ -111,11 +116,11 @@ def without_sources(origin: Any) -> Any:
 def scrubbed(value: Any, places: tuple[str, ...]) -> Any:
     """The same without these places, and without whatever else looks like one."""
     if isinstance(value, dict):
-        return {name: scrubbed(inner, places) for name, inner in value.items()}
+        return {name: inner if name in NAMES else scrubbed(inner, places) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [scrubbed(inner, places) for inner in value]
     if not isinstance(value, str):
         return value
     for place in places:
-        value = value.replace(place, NOT_RECORDED)
+        value = re.sub(rf"(?<![\w.-]){re.escape(place)}(?![\w-]|\.\w)", NOT_RECORDED, value)
     return PATH.sub(NOT_RECORDED, value)
