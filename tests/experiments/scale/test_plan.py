@@ -201,6 +201,24 @@ def test_what_cannot_be_planned_is_one_line(
     assert "\n" not in told.value.sentence
 
 
+@pytest.mark.parametrize(
+    ("scans", "gpus", "recipe", "change", "words"),
+    [
+        (SCANS, 1, "simcrop-paper", "engine.micro_batch=100", "by 1 processes in micro-batches of 100"),
+        (SCANS, 48, "simcrop-paper", "engine.micro_batch=5", "by 48 processes in micro-batches of 5"),
+        (SCANS, 1, "supervised-cnn-paper", "engine.cuda_graphs=true", "there is none in this network"),
+        (1, 1, "ct-clip-paper", "seed=1", "--scans 1: one study to learn from, and ct-clip compares"),
+        (9, 1, "ct-clip-paper", "seed=1", "--scans 9: 9 studies to learn from, and optim.batch = "),
+    ],
+)
+def test_what_would_not_train_is_not_planned(
+    scans: int, gpus: int, recipe: str, change: str, words: str
+) -> None:
+    with pytest.raises(SimcropError) as told:
+        request_of(scans, f"{gpus}xh200", recipe, None, [change])
+    assert words in told.value.sentence
+
+
 @pytest.mark.parametrize("change", ["engine.precision=fp32", "engine.sharding=full"])
 def test_what_was_not_measured_is_not_planned(change: str) -> None:
     with pytest.raises(SimcropError, match="what that takes on a GPU was not measured"):

@@ -4,10 +4,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from simcrop.config import Recipe, load_recipe
-from simcrop.engine.job import EngineSettings
+from simcrop.engine.distributed import DistributedContext
+from simcrop.engine.job import EngineSettings, share_of
 from simcrop.errors import SimcropError
 from simcrop.experiments.speeds import Device, speeds
+from simcrop.tasks.training.cost import SCANS, without_weights
+from simcrop.tasks.training.job import refuse_graphs_of_nothing, refuse_lone, refuse_repeats
+from simcrop.tasks.training.typical import typical
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,20 @@ def request_of(
             f"--gpus {gpus}: optim.batch = {built.optim.batch} cannot be shared by {count} GPUs; "
             f"--set optim.batch={more}, for example",
         )
+    share_of(built.optim, built.engine, DistributedContext(0, count, torch.device("cpu")))
+    refuse_what_would_not_train(built, scans)
     return PlanRequest(scans, count, kind, built, recipe)
+
+
+def refuse_what_would_not_train(recipe: Recipe, scans: int) -> None:
+    """What training itself would refuse once it has built the network, which takes a second and is mostly needless."""
+    lone = min(scans, recipe.optim.batch) == 1
+    if lone or scans < recipe.optim.batch or recipe.engine.cuda_graphs:
+        objective = without_weights(typical(recipe, SCANS))
+        if lone:
+            refuse_lone(f"--scans {scans}", recipe, objective)
+        refuse_graphs_of_nothing(objective, recipe.engine)
+        refuse_repeats(f"--scans {scans}", scans, recipe, objective)
 
 
 def refuse_what_was_not_measured(engine: EngineSettings) -> None:

@@ -51,7 +51,7 @@ def prepare_job(
     inputs = gather_inputs(cohort, studies, recipe, context, show)
     refuse_nothing_abnormal(studies, recipe, inputs)
     objective = recipe.build(inputs.components)
-    refuse_repeats(cohort, studies, recipe, objective)
+    refuse_repeats(cohort.path, len(studies), recipe, objective)
     start = recorded_start(out) if begun else start_encoder(objective, recipe, studies, show)
     if not begun:
         objective.started()
@@ -96,11 +96,7 @@ def take_ways(objective: Objective, engine: EngineSettings, device: torch.device
     """How the parts of the network are computed, as the settings say; what is computed stays the same."""
     refuse_graphs_without_a_card(engine, device)
     refuse_compiling_without_a_compiler(engine, device)
-    if engine.cuda_graphs and not any(isinstance(module, Transformer) for module in objective.modules()):
-        raise SimcropError(
-            "bad-setting",
-            "engine.cuda_graphs = true is for vision transformers, and there is none in this network: leave it out",
-        )
+    refuse_graphs_of_nothing(objective, engine)
     for module in objective.modules():
         if isinstance(module, (Transformer, CoAttention)):
             module.recompute = engine.recompute
@@ -114,6 +110,14 @@ def refuse_graphs_without_a_card(engine: EngineSettings, device: torch.device) -
     if engine.cuda_graphs and device.type != "cuda":
         raise SimcropError(
             "bad-setting", f"engine.cuda_graphs = true is for CUDA devices, and this run is on {device}"
+        )
+
+
+def refuse_graphs_of_nothing(objective: Objective, engine: EngineSettings) -> None:
+    if engine.cuda_graphs and not any(isinstance(module, Transformer) for module in objective.modules()):
+        raise SimcropError(
+            "bad-setting",
+            "engine.cuda_graphs = true is for vision transformers, and there is none in this network: leave it out",
         )
 
 
@@ -152,11 +156,14 @@ def refuse_lone_sample(cohort: Cohort, studies: Cohort, recipe: Recipe) -> None:
     text = recipe.text.model_copy(update={"cache_sentences": False})
     bare = recipe.model_copy(update={"text": text})
     with torch.random.fork_rng(devices=[]):
-        terms = bare.build(gather_inputs(cohort, one, bare).components).terms
-    compared = [name for name, term in terms.items() if term.compares_samples]
+        refuse_lone(cohort.path, recipe, bare.build(gather_inputs(cohort, one, bare).components))
+
+
+def refuse_lone(where: object, recipe: Recipe, objective: Objective) -> None:
+    compared = [name for name, term in objective.terms.items() if term.compares_samples]
     if not compared:
         return
-    lone = "optim.batch = 1" if recipe.optim.batch == 1 else f"{cohort.path}: one study to learn from"
+    lone = "optim.batch = 1" if recipe.optim.batch == 1 else f"{where}: one study to learn from"
     raise SimcropError(
         "lone-sample",
         f"{lone}, and {recipe.method} compares the samples of a batch with one another ({', '.join(compared)}): "
@@ -164,14 +171,14 @@ def refuse_lone_sample(cohort: Cohort, studies: Cohort, recipe: Recipe) -> None:
     )
 
 
-def refuse_repeats(cohort: Cohort, studies: Cohort, recipe: Recipe, objective: Objective) -> None:
-    """Where a batch holds more samples than there are studies, some are there twice in every step."""
-    batch, count = recipe.optim.batch, len(studies)
+def refuse_repeats(where: object, count: int, recipe: Recipe, objective: Objective) -> None:
+    """Where a batch holds more samples than the `count` of studies, some are there twice in every step."""
+    batch = recipe.optim.batch
     told_apart = [name for name, term in objective.terms.items() if term.each_once]
     if batch > count and told_apart:
         raise SimcropError(
             "small-cohort",
-            f"{cohort.path}: {count} studies to learn from, and optim.batch = {batch}: {recipe.method} would tell a "
+            f"{where}: {count} studies to learn from, and optim.batch = {batch}: {recipe.method} would tell a "
             f"study from itself ({', '.join(told_apart)}); --set optim.batch={count} is the most",
         )
 
