@@ -74,5 +74,14 @@ def test_no_name_of_a_study_is_in_the_store(tmp_path: Path, rows: list[Row]) -> 
     assert not [path for path in files if b"train_" in path.read_bytes() or "train_" in path.name]
 
 
+def test_no_place_of_this_machine_is_in_the_store(tmp_path: Path, rows: list[Row]) -> None:
+    store = tmp_path / "a ü #1" / "store"
+    write(store, rows)
+    files = [path for path in store.rglob("*") if path.is_file()]
+    assert not [path for path in files if tmp_path.name in path.read_text()]
+    _, run = read(store)
+    assert run.info.artifact_uri.startswith("file:///not-recorded/")
+
+
 def test_a_name_that_mlflow_refuses_is_spelled_otherwise() -> None:
     assert storable("monitored/AUROC (all)") == "monitored/AUROC _all_"

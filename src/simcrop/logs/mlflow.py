@@ -12,12 +12,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from simcrop.engine.journal import Row
 from simcrop.logs.numbers import numbers_of
 
 # Newer versions want to be told that plain files are meant.
 QUIET = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 EXPERIMENT = "simcrop"
+NOWHERE = "file:///not-recorded"  # files beside the numbers, of which there are none
 AT_ONCE = 1000  # metrics of one call, the library's limit
 
 
@@ -34,7 +37,8 @@ class MLflow:
         )  # which a process that had this store open before takes for given
         self.metric = entities.Metric
         self.client = tracking.MlflowClient(tracking_uri=folder.absolute().as_uri())
-        experiment = self.client.create_experiment(EXPERIMENT)
+        experiment = self.client.create_experiment(EXPERIMENT, artifact_location=NOWHERE)
+        forget_place(folder)
         self.run = self.client.create_run(experiment, run_name=name).info.run_id
         params = [entities.Param(key, str(value)) for key, value in settings.items()]
         for first in range(0, len(params), 100):
@@ -49,6 +53,13 @@ class MLflow:
 
     def close(self) -> None:
         self.client.set_terminated(self.run)
+
+
+def forget_place(folder: Path) -> None:
+    """An experiment that MLflow makes by itself says where on this machine the store lies."""
+    for meta in folder.glob("*/meta.yaml"):
+        told = yaml.safe_load(meta.read_text())
+        meta.write_text(yaml.safe_dump(told | {"artifact_location": NOWHERE}))
 
 
 def storable(name: str) -> str:
