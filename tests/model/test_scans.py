@@ -198,6 +198,24 @@ def test_one_scan_is_not_taken_for_many() -> None:
         scans.listed(volume(0))
 
 
+@pytest.mark.parametrize(
+    ("hu", "reason"),
+    [
+        (np.full((4, 5, 6), np.nan, np.float32), "not-finite"),
+        (np.full((4, 5, 6), np.inf, np.float32), "not-finite"),
+        (np.zeros((0, 5, 6), np.float32), "no-voxels"),
+    ],
+)
+def test_a_volume_of_no_numbers_has_no_features(model: Model, hu: np.ndarray, reason: str) -> None:
+    given = Volume(hu, np.eye(4))
+    for ask in (model.embed, model.look_at_whole, model.tokens):
+        with pytest.raises(SimcropError) as refusal:
+            ask(given)
+        assert refusal.value.reason == reason
+    (refused,) = model.embed_many([given]).refused
+    assert refused.reason == reason
+
+
 def test_bare_voxels_are_no_scan_and_the_refusal_says_what_they_lack() -> None:
     with pytest.raises(
         SimcropError, match=r"found ndarray; voxels .* become one by simcrop.Volume"

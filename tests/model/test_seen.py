@@ -15,6 +15,7 @@ from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 from simcrop.model import Model
+from simcrop.model.heat import refuse_no_number, refuse_no_sentences
 from simcrop.nn.text_encoder import read_text_encoder
 
 SENTENCES = ["a nodule in the left upper lobe.", "no effusion."]
@@ -70,6 +71,27 @@ def test_finer_looks_are_taken_once_however_many_sentences_follow(
     assert taken in (7, 8)  # the eighth begins where the plain look does
     assert torch.equal(seen.fine(SENTENCES[::-1]).flip(0), first)
     assert len(looks) == taken
+
+
+@pytest.mark.parametrize("top_k", [-1, 0])
+def test_boxes_are_at_least_one(model: Model, top_k: int) -> None:
+    scan = Volume(np.zeros((24, 28, 16), np.float32), np.diag([14.0, 12, 24, 1]))
+    for looked in (model.look(scan), model.look_at_whole(scan)):
+        with pytest.raises(SimcropError, match=f"top_k wants a whole number from 1 on or auto, got {top_k}"):
+            looked.ground(SENTENCES, top_k)
+
+
+@pytest.mark.parametrize("top_k", [2.5, "x", True])
+def test_what_is_no_number_of_boxes_is_refused(top_k: object) -> None:
+    with pytest.raises(SimcropError, match="top_k wants"):
+        refuse_no_number(top_k)
+    for good in (None, "auto", 3, np.int64(3)):
+        refuse_no_number(good)
+
+
+def test_a_sentence_that_is_no_text_is_named_by_its_kind() -> None:
+    with pytest.raises(SimcropError, match="a list of texts, found int in it"):
+        refuse_no_sentences(["A nodule.", 3])
 
 
 @pytest.mark.parametrize(

@@ -90,13 +90,24 @@ def looks_along(fine: int, patch: Sequence[int]) -> int:
     return along
 
 
-def refuse_no_sentences(sentences: Sequence[str]) -> None:
+def refuse_no_number(top_k: object) -> None:
+    """As many boxes as there are patches at most, and one at least."""
+    number = isinstance(top_k, int | np.integer) and not isinstance(top_k, bool)
+    if not (top_k is None or top_k == "auto" or (number and top_k >= 1)):
+        raise SimcropError("bad-setting", f"top_k wants a whole number from 1 on or auto, got {top_k!r}")
+
+
+def refuse_no_sentences(sentences: Sequence[object]) -> None:
     """One text would be taken for a list of its letters, and an empty one has a place like any other."""
     if isinstance(sentences, str):
         raise SimcropError(
             "bad-sentences", "sentences are a list of texts, found one text: put it into a list"
         )
-    if any(not sentence.strip() for sentence in sentences):
+    for sentence in sentences:
+        if not isinstance(sentence, str):
+            kind = type(sentence).__name__
+            raise SimcropError("bad-sentences", f"sentences are a list of texts, found {kind} in it")
+    if any(not str(sentence).strip() for sentence in sentences):
         raise SimcropError("bad-sentences", "a sentence is empty")
 
 

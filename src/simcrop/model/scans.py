@@ -57,6 +57,7 @@ class Job:
 def volume_of(scan: object) -> Volume:
     """The scan itself, or read from its path. Raises SimcropError for what cannot be read or is neither."""
     if isinstance(scan, Volume):
+        refuse_no_numbers(scan.hu)
         return scan
     if isinstance(scan, str | Path):
         return read_volume(scan)
@@ -65,6 +66,17 @@ def volume_of(scan: object) -> Volume:
         f"expected a path or a simcrop.Volume, found {type(scan).__name__}; "
         "voxels in HU with their affine become one by simcrop.Volume(hu, affine)",
     )
+
+
+def refuse_no_numbers(hu: np.ndarray) -> None:
+    """Of a file its reader sees to it."""
+    if hu.size == 0:
+        raise SimcropError("no-voxels", f"the volume has no voxels, its shape is {hu.shape}")
+    if (bad := hu.size - int(np.isfinite(hu).sum())) > 0:
+        raise SimcropError(
+            "not-finite",
+            f"{bad} of {hu.size} voxels are no numbers: what was not measured is written as air, -1000 HU",
+        )
 
 
 def prepared(job: Job) -> Prepared | Refused:

@@ -17,7 +17,15 @@ from torch.nn.functional import pad
 
 from simcrop.data.preprocess import Placement, Triple
 from simcrop.errors import SimcropError
-from simcrop.model.heat import Heat, HeatMaps, TopK, box_counts, looks_along, refuse_no_sentences
+from simcrop.model.heat import (
+    Heat,
+    HeatMaps,
+    TopK,
+    box_counts,
+    looks_along,
+    refuse_no_number,
+    refuse_no_sentences,
+)
 from simcrop.model.looks import averaged, cells_of
 from simcrop.nn.patch import PatchGrid
 
@@ -162,6 +170,7 @@ class Seen:
         """
         along, grid = looks_along(fine, self.model.grid.patch), self.model.grid
         refuse_no_sentences(sentences)
+        refuse_no_number(top_k)
         texts = self.model.encode(sentences) if texts is None else texts
         found = self.similarity_of(texts) if along == 1 else self.fine_of(texts, along)
         cells = cells_of(grid, along)

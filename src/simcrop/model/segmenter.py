@@ -24,6 +24,7 @@ from simcrop.engine.precision import settled
 from simcrop.errors import SimcropError
 from simcrop.metrics.segmentation import volumes_ml
 from simcrop.model.folder import CONFIG, WEIGHTS, load_weights, model_folder, read_config
+from simcrop.model.scans import refuse_no_numbers
 from simcrop.model.sliding_window import is_air, logit_slabs, tissue_box
 from simcrop.objectives.segment import SegmentSettings, logits_of
 
@@ -75,6 +76,7 @@ class Segmenter(nn.Module):
 
     def predict(self, volume: Volume, progress: Progress | None = None) -> Segmentation:
         """A scan as `read_volume` gives it. `progress` is told how many windows are done, and of how many."""
+        refuse_no_numbers(volume.hu)
         stored = resample(volume, self.spec.spacing_mm, self.spec.antialias)
         labels = self.marked(stored.hu, stored.affine, volume.shape, volume.affine, progress)
         return segmentation(labels, volume.affine, self.names)

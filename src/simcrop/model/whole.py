@@ -13,7 +13,15 @@ from torch import Tensor
 from simcrop.data.preprocess import InputSpec, Placement, Triple, crop_or_pad, start_in, to_unit
 from simcrop.data.resampling.plan import resample
 from simcrop.data.volume import Volume
-from simcrop.model.heat import Heat, HeatMaps, TopK, box_counts, looks_along, refuse_no_sentences
+from simcrop.model.heat import (
+    Heat,
+    HeatMaps,
+    TopK,
+    box_counts,
+    looks_along,
+    refuse_no_number,
+    refuse_no_sentences,
+)
 from simcrop.model.looks import as_rows, averaged, cells_of, covering, within
 from simcrop.model.seen import Looking
 
@@ -47,6 +55,7 @@ class WholeScan:
             return self.model.regions_of(volume)[0]
 
         refuse_no_sentences(sentences)
+        refuse_no_number(top_k)
         texts = self.model.encode(sentences) if texts is None else texts
         similarity = averaged(texts, look, self.model.grid, whole, along)
         cells = cells_of(whole, along)
