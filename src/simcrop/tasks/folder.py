@@ -5,7 +5,7 @@ No axes or units. `run.json` says who began a folder; a folder without it is som
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from simcrop.files.whole import TEMPORARY, read_json, write_json, write_whole, w
 from simcrop.tasks.record import describe_run, plain
 
 RUN, METRICS, STAGE, LOCK = "run.json", "metrics.json", ".simcrop-unfinished", ".simcrop-lock"
+REPLACED = ".simcrop-replaced"  # an older run, until the one that overwrites it has taken a step
 MODEL = "model"  # in `run.json` of a training: the digest of the model that it ended with
 
 
@@ -26,17 +27,19 @@ def open_folder(
     resume: bool = False,
     overwrite: bool = False,
     free: Collection[str] = (),
+    clear: Callable[[Path], None] | None = None,
 ) -> bool:
     """Make `path` ready for `verb`; true when it holds an earlier run to be continued.
 
     A folder that is not empty is left alone unless the same verb started it and `resume` or `overwrite` is said. To
-    continue, settings must be the same but for those in `free`.
+    continue, settings must be the same but for those in `free`. `clear`: takes away what is overwritten; it is deleted
+    where none is given.
     """
     if check_folder(path, verb, settings, resume, overwrite, free=free):
         record_changes(path, settings)
         return True
     with writing(path):
-        empty(path)
+        (clear or empty)(path)
     start_folder(path, verb, settings)
     return False
 
@@ -52,7 +55,7 @@ def check_folder(
 ) -> bool:
     """The rules of `open_folder`, nothing touched. A verb that is not `resumable` does not offer it."""
     check_writable(path)
-    if not names_in(path) - {STAGE, *first_words(path)}:
+    if not names_in(path) - {STAGE, REPLACED, *first_words(path)}:
         return False
     earlier = read_run(path)
     if earlier is None or earlier["verb"] != verb:

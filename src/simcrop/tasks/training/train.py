@@ -36,6 +36,7 @@ from simcrop.model.folder import CONFIG, WEIGHTS, save_model
 from simcrop.objectives.method import Objective
 from simcrop.stderr import write_line
 from simcrop.tasks.folder import MODEL, RUN, check_folder, open_folder, read_run, reserved, unspoiled
+from simcrop.tasks.replaced import Replaced
 from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
 from simcrop.tasks.training.job import prepare_job, refuse_graphs_without_a_card
@@ -129,18 +130,22 @@ def train_together(
     }
     free = free_settings(recipe) | unpinned_before(out, pins) | unset_before(out, recipe)
     with ExitStack() as folder:
+        replaced = Replaced(out)
         if context.is_main:
             check_folder(out, verb.name, settings, resume, overwrite, free=free)
             folder.enter_context(reserved(out))
+            folder.enter_context(replaced.or_put_back())
         share_of(recipe.optim, recipe.engine, context)  # refused before the texts of a cohort are encoded
         refuse_graphs_without_a_card(recipe.engine, context.device)
         torch.manual_seed(recipe.seed)
         begun = resume and bool(checkpoints(out / "checkpoints"))
         show = partial(show_progress, f"{verb.name}, before the first step", context.is_main, QUIET_S)
         objective, job = prepare_job(cohort, studies, recipe, out, begun, show, context)
-        if context.is_main:
+        if context.is_main and not (overwrite and (out / RUN).is_file()):
             folder.enter_context(unspoiled(out))
-        continued = context.is_main and open_folder(out, verb.name, settings, resume, overwrite, free)
+        continued = context.is_main and open_folder(
+            out, verb.name, settings, resume, overwrite, free, replaced.set_aside
+        )
         continued = context.any_rank(continued)
         tell = partial(say, verb.name) if context.is_main else silence
         tell_differences(recipe, tell)
@@ -156,6 +161,7 @@ def train_together(
             tell(room_words(recipe, context, cost))
             job = replace(job, flops=cost.gflop_per_scan * 1e9)
         progress = progress or show_progress(verb.name, context.is_main)
+        progress = replaced.until_a_step(progress) if context.is_main else progress
         fitted = fit(objective, job, context, continued, progress)
         if fitted.finished:
             gather_whole(objective)
