@@ -92,8 +92,8 @@ def looks_along(fine: int, patch: Sequence[int]) -> int:
 
 def refuse_no_number(top_k: object) -> None:
     """As many boxes as there are patches at most, and one at least."""
-    number = isinstance(top_k, int | np.integer) and not isinstance(top_k, bool)
-    if not (top_k is None or top_k == "auto" or (number and top_k >= 1)):
+    number = isinstance(top_k, int | np.integer) and not isinstance(top_k, bool) and top_k >= 1
+    if not (number or top_k is None or top_k == "auto"):
         raise SimcropError("bad-setting", f"top_k wants a whole number from 1 on or auto, got {top_k!r}")
 
 
