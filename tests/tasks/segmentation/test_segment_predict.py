@@ -116,7 +116,7 @@ def test_a_job_that_was_killed_goes_on_and_ends_the_same(
     assert (out / "masks/a-b__ct.json").stat().st_mtime_ns == done
     assert content(out) == content(whole)
     marked: list[object] = []
-    monkeypatch.setattr(task, "mark", marked.append)
+    monkeypatch.setattr(task, "write_files", marked.append)
     assert simcrop(*words, out, "--resume").code == 1
     assert marked == []
     assert content(out) == content(whole)
