@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from simcrop.files.vectors import read_vectors
+from simcrop.files.whole import write_whole
 
 ASK = ("--sentence", "A nodule.")
 
@@ -143,16 +144,13 @@ def test_ingest_that_cannot_write_its_journal_is_one_line_and_goes_on(
 def test_ingest_that_cannot_write_a_table_is_one_line_and_keeps_its_scans(
     simcrop: Callable, line, table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simcrop.data.ingest import tables as of_cohorts
-    from simcrop.files import tables
-
-    def full(path: Path, whole: bytes, write=tables.write_whole) -> None:
+    def full(path: Path, whole: bytes) -> None:
         with files_up_to(40 if path.name == table else resource.getrlimit(resource.RLIMIT_FSIZE)[1]):
-            write(path, whole)
+            write_whole(path, whole)
 
     with monkeypatch.context() as patch:
-        for module in (tables, of_cohorts):
-            patch.setattr(module, "write_whole", full)
+        for module in ("data.ingest", "files"):
+            patch.setattr(f"simcrop.{module}.tables.write_whole", full)
         message = last_line(simcrop(*ingest_words(line, tmp_path / "c")))
     assert table in message
     assert "disk is full" in message
