@@ -66,6 +66,26 @@ def test_table_has_ours_the_papers_and_why_cells_are_empty(world: Any) -> None:
     assert {(of["row"], of["column"]) for of in lines} == set(by_cell)
 
 
+def test_differences_from_a_random_start_are_paired_and_marked_on_either_side(world: Any) -> None:
+    probe_all(world, "ct-rate", {"random": 1.5, "mae": 0.0, "simcrop": 7.0, "m3ae": 1.5}, 1.0)
+    found = written(world, "table1", ("random", "mae", "m3ae", "simcrop"))
+    over = {of["row"]: of for of in found["over_random"]}
+    assert set(over) == {"mae", "m3ae", "simcrop"}
+    by_row = {of["row"]: of["value"] for of in found["cells"] if of["column"] == "ct-rate-100"}
+    assert over["mae"]["value"] == pytest.approx(by_row["mae"] - by_row["random"])
+    assert (over["m3ae"]["low"], over["m3ae"]["high"]) == (0, 0)
+    assert over["mae"]["high"] < 0 < over["simcrop"]["low"]
+    text = read(world, "table1").split("## Ours less the random start")[1].split("##")[0]
+    lines = {line.split(" | ")[0]: line for line in text.splitlines()}
+    assert "| +0.0 [–] |" in lines["| M3AE"]
+    assert f"**+{over['simcrop']['value']:.1f}** [" in lines["| SimCroP"]
+    assert "**−" in lines["| MAE"]
+    assert "| Random init" not in lines
+    assert "Ours less the random start</h2>" in read(world, "table1", "html")
+    written(world, "table1", ("mae", "simcrop"))
+    assert "less the random start" not in read(world, "table1")
+
+
 def test_nothing_measured_is_a_table_of_reasons(world: Any) -> None:
     world.places.out.mkdir()
     found = written(world, "table2", ("random", "simcrop"), {"luna16": "gone", "btcv": "gone"})
@@ -88,8 +108,7 @@ def test_parts_are_checks_and_the_note_says_what_is_open(world: Any) -> None:
     assert "| IL | × | ✓ | × | " in text
     assert "What the paper leaves open." in text
     assert "docs/results/extension.md" in text
-    assert "LUNA16 Dice 10 %: SimCroP" in text  # a tie, and which is first is no matter
-    assert "not beyond chance" in text
+    assert "LUNA16 Dice 10 %: SimCroP is first, level with IL." in text
 
 
 def test_same_folders_give_the_same_bytes(world: Any) -> None:

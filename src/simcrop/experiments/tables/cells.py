@@ -16,7 +16,13 @@ from simcrop.experiments.tables.answers import OTHER_SCANS, Answers, NoAnswerErr
 from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.paper import Published
 from simcrop.experiments.tables.places import Places
-from simcrop.experiments.tables.reached import auroc_of_label, figure_of, judged_labels, reached
+from simcrop.experiments.tables.reached import (
+    auroc_of_label,
+    figure_of,
+    judged_labels,
+    reached,
+    share_of_commonest,
+)
 from simcrop.experiments.tables.rows import Row
 from simcrop.metrics import Interval
 
@@ -28,8 +34,8 @@ PRETRAINED = "ct-rate"  # what all rows are trained on
 @dataclass(frozen=True, eq=False)
 class Cell:
     """`seeds`: those that count. `reason`: why it is empty, or why some seeds are missing; else empty. `place`: its
-    rank in the column, 1 is the highest mean, 0 of those that are not ranked. `false_positives`: of a
-    segmentation, by seed.
+    rank in the column, 1 is the highest mean, and rows of one mean share it; 0 of those that are not ranked.
+    `false_positives`: of a segmentation, by seed.
     """
 
     row: Row
@@ -74,7 +80,8 @@ class Lead:
 @dataclass(frozen=True, eq=False)
 class Judged:
     """One column: its `cells` in the order of rows, the `leads` of each row over the next one from the best down, and
-    by whom all were judged. `left_out`: labels or organs that no mean holds; `absent`: organs that single scans lack.
+    by whom all were judged. `left_out`: labels or organs that no mean holds; `absent`: organs that single scans lack;
+    `commonest`: of classes, how often the most frequent one is the true one.
     """
 
     column: Column
@@ -86,6 +93,7 @@ class Judged:
     names: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     absent: int = 0
+    commonest: float | None = None
     answers: Mapping[str, Mapping[int, Answers]] | None = None
 
     def of(self, key: str) -> Cell | None:
@@ -137,7 +145,7 @@ def judge_column(
             tuple(found.get(row.key, {})),
             reasons[row.key] or ("" if row.key in defined else "no label can be judged"),
             paper[row.key],
-            order.index(row.key) + 1 if row.key in order else 0,
+            place_of(row.key, defined, order),
             mark_of(order.index(row.key), leads) if row.key in order else NONE,
             tuple(of.false_positives for of in found.get(row.key, {}).values()),
         )
@@ -154,8 +162,14 @@ def judge_column(
         tuple(name for name in first.names if name not in left_out),
         left_out,
         int((first.truth[:, judged] == 0).sum()) if column.metric == "dice" else 0,
+        100 * share_of_commonest(first.truth) if column.metric == "accuracy" else None,
         found,
     )
+
+
+def place_of(key: str, reached: Mapping[str, Reached], order: Sequence[str]) -> int:
+    """One more than there are better ones."""
+    return 1 + sum(reached[other].mean > reached[key].mean for other in order) if key in order else 0
 
 
 def knows_more(row: Row, column: Column) -> bool:

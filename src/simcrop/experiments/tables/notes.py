@@ -89,6 +89,8 @@ def foot_of(columns: Sequence[Judged]) -> list[str]:
             line += f"; left out, since not every row can be judged by them: {', '.join(of.left_out)}"
         if of.column.metric == "dice":
             line += f"; organs that a scan lacks are left out ({of.absent}); masks drawn there are counted in the JSON"
+        if of.commonest is not None:
+            line += f"; whoever calls every scan the most frequent class reaches {of.commonest:.1f}"
         lines.append(f"{line}.")
     return lines
 
@@ -163,21 +165,32 @@ def sentence_of(of: Judged, ours: str) -> str:
     stands among the paper's methods, if one beyond the paper is first.
     """
     ranked = of.ranked
-    at = next(n for n, cell in enumerate(ranked) if cell.row.key == ours)
-    cell, first = ranked[at], ranked[0]
-    if at == 0:
-        return f"{of.column.title}: {cell.row.name} is first, {ahead(cell, ranked[1])}."
+    cell = next(cell for cell in ranked if cell.row.key == ours)
+    others = [other for other in ranked if other is not cell]
+    first, level = others[0], level_words(cell, others)
+    if cell.place == 1:
+        lead = level or ahead(cell, first)
+        return f"{of.column.title}: {cell.row.name} is first, {lead}."
     words = (
         f"{of.column.title}: {cell.row.name} does not win; {first.row.name} is first, {ahead(first, cell)}. It is "
-        f"{at + 1} of {len(ranked)}"
+        f"{cell.place} of {len(ranked)}{f', {level}' if level else ''}"
     )
-    papers = [other for other in ranked if other.row.group != BEYOND]
-    if first.row.group != BEYOND or len(papers) < 2:
+    papers = [other for other in others if other.row.group != BEYOND]
+    if first.row.group != BEYOND or not papers:
         return f"{words}."
-    within = papers.index(cell)
-    one, two = (cell, papers[1]) if within == 0 else (papers[0], cell)
-    who = "" if within == 0 else f"behind {one.row.name}, which is "
-    return f"{words}; among the paper's methods {within + 1} of {len(papers)}, {who}{ahead(one, two)}."
+    better = [other for other in papers if other.place < cell.place]
+    within = f"{words}; among the paper's methods {len(better) + 1} of {len(papers) + 1}"
+    if better:
+        return f"{within}, behind {better[0].row.name}, which is {ahead(better[0], cell)}."
+    return f"{within}, {level_words(cell, papers) or ahead(cell, papers[0])}."
+
+
+def level_words(cell: Cell, others: Sequence[Cell]) -> str:
+    """With whom it shares its place: `level with MAE`, `level with 3 other rows`, or nobody."""
+    level = [other.row.name for other in others if other.place == cell.place]
+    if len(level) > 2:
+        return f"level with {'all' if len(level) == len(others) else len(level)} other rows"
+    return f"level with {' and '.join(level)}" if level else ""
 
 
 def ahead(first: Cell, second: Cell) -> str:

@@ -70,6 +70,12 @@ def drawn_accuracy(
     return accuracy_of(drawn_confusion(named(values[None]), (truth == 1).astype(np.float32), counts))
 
 
+def share_of_commonest(truth: np.ndarray) -> float:
+    """What `drawn_accuracy` gives where every scan is called the most frequent class."""
+    there = (truth == 1).sum(0)
+    return float(there.max() / there.sum())
+
+
 def drawn_dice(values: np.ndarray, truth: np.ndarray, judged: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The mean over organs of each one's mean over the scans that have it."""
     del truth

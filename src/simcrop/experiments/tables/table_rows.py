@@ -106,16 +106,15 @@ def one_digit(value: float | None, sign: str = "") -> str:
     return "–" if value is None else f"{value:{sign}.1f}".replace("-", "−")
 
 
-def markdown_of(block: Block, rows: Sequence[Row]) -> list[str]:
+def markdown_of(headings: Sequence[Heading], rows: Sequence[Line]) -> list[str]:
     """Best bold, second best underlined; a line of its own for each group of rows."""
-    headings = headings_of(block, rows)
     heads = ["method"]
     for of in headings:
         prefix = "" if of.text == "parts" else f"{of.text}: "
         heads += [f"{prefix}{name}" for name in of.columns]
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
     group = ""
-    for line in lines_of(block, rows):
+    for line in rows:
         if line.group and line.group != group:
             lines.append(f"| *{line.group}* |{' |' * (len(heads) - 1)}")
         group = line.group

@@ -33,10 +33,12 @@ from simcrop.experiments.tables.notes import (
     unranked_of,
     winners,
 )
+from simcrop.experiments.tables.over_random import TITLE, WORDS, fields_over_random, lines_over_random
 from simcrop.experiments.tables.paper import NOT_READABLE, read_published
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import Row
 from simcrop.experiments.tables.table_rows import (
+    Block,
     blocks_of,
     csv_of,
     fields_of,
@@ -46,7 +48,7 @@ from simcrop.experiments.tables.table_rows import (
     markdown_of,
 )
 from simcrop.figures.document import markdown
-from simcrop.figures.grid import draw_grid
+from simcrop.figures.grid import Heading, draw_grid
 from simcrop.figures.page import Page
 from simcrop.files.whole import write_json, write_whole
 
@@ -158,6 +160,7 @@ def results_of(
             for of in judged
             for lead in of.leads
         ],
+        "over_random": fields_over_random(judged),
         "budget": [
             {
                 "row": of.row.key,
@@ -188,6 +191,7 @@ def column_fields(of: Judged) -> dict[str, Any]:
         "judged": list(of.names),
         "left_out": list(of.left_out),
         **({"absent": of.absent} if column.metric == "dice" else {}),
+        **({"commonest": of.commonest} if column.metric == "accuracy" else {}),
     }
 
 
@@ -199,7 +203,10 @@ def write_markdown(path: Path, told: Told) -> None:
     if drawn:
         lines += [f"## {drawn.title}", "", drawn.words, "", *drawn.markdown, ""]
     for block in blocks_of(told.columns):
-        lines += [f"## {block.title}", "", *markdown_of(block, told.rows), ""]
+        grid = markdown_of(headings_of(block, told.rows), lines_of(block, told.rows))
+        lines += [f"## {block.title}", "", *grid, ""]
+    if over := lines_over_random(told.rows, told.columns):
+        lines += [f"## {TITLE}", "", WORDS, "", *markdown_of(headings_alone(told), over), ""]
     for paragraph in (*words["reading"], *words["open"]):
         lines += [paragraph, ""]
     lines += [*(f"- {line}" for line in words["foot"]), ""]
@@ -219,9 +226,17 @@ def write_page(path: Path, told: Told) -> None:
             if words["found"]:
                 page.section("What it says", "\n\n".join(words["found"]))
             page.section("How to read it", "\n\n".join([*words["reading"], *words["open"]]))
+    if over := lines_over_random(told.rows, told.columns):
+        page.section(TITLE, WORDS).drawing(draw_grid(headings_alone(told), over, "method"))
     page.section("By whom it was judged", "\n\n".join(words["foot"]))
     page.section("Budget", " ".join(words["budget"])).table(budget_rows(told.given), BUDGET)
     page.write(path)
+
+
+def headings_alone(told: Told) -> list[Heading]:
+    """Those of our columns, without switches and the paper's."""
+    ours = headings_of(Block("Ours", tuple(told.columns), beside=False), told.rows)
+    return [of for of in ours if of.text != "parts"]
 
 
 def budget_rows(given: Sequence[Given]) -> list[list[Any]]:
