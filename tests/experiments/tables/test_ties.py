@@ -7,6 +7,7 @@ import pytest
 
 from simcrop.experiments.tables.columns import COLUMNS
 from simcrop.experiments.tables.rows import ROWS, row_of
+from simcrop.experiments.tables.table_rows import one_digit
 from simcrop.experiments.tables.writing import write_table
 
 CLASS_1 = "CC-CCII 1 %: "
@@ -72,3 +73,7 @@ def test_what_the_most_frequent_class_alone_reaches_stands_beside(world: Any) ->
     assert values == {"mae": pytest.approx(100 * share), "simcrop": pytest.approx(100)}
     foot = next(line for line in found["texts"]["foot"] if line.startswith(CLASS_1))
     assert foot.endswith(f"whoever calls every scan the most frequent class reaches {100 * share:.1f}.")
+
+
+def test_nothing_has_no_minus() -> None:
+    assert [one_digit(value, "+") for value in (-0.04, 0.04, -0.06, None)] == ["+0.0", "+0.0", "−0.1", "–"]

@@ -103,7 +103,8 @@ def bounds(of: Interval) -> str:
 
 
 def one_digit(value: float | None, sign: str = "") -> str:
-    return "–" if value is None else f"{value:{sign}.1f}".replace("-", "−")
+    """Zero has no minus."""
+    return "–" if value is None else f"{round(value, 1) + 0.0:{sign}.1f}".replace("-", "−")
 
 
 def markdown_of(headings: Sequence[Heading], rows: Sequence[Line]) -> list[str]:
