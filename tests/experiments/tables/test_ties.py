@@ -1,4 +1,6 @@
-"""Rows that reach the same share a place, and the words say so; beside classes stands what needs no scan at all."""
+"""Rows that reach the same share a place, and the words say so; one seed marks nobody; beside classes stands what needs
+no scan at all.
+"""
 
 from typing import Any
 
@@ -52,7 +54,6 @@ def test_rows_that_reach_the_same_share_a_place(
     found = found_of(world, dict(zip(keys, heights, strict=True)))
     assert tuple(places(found)[key] for key in keys) == expected
     assert words(found).endswith(said)
-    assert {of["mark"] for of in found["cells"]} <= {"", "best"}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,19 @@ def test_what_the_most_frequent_class_alone_reaches_stands_beside(world: Any) ->
     assert values == {"mae": pytest.approx(100 * share), "simcrop": pytest.approx(100)}
     foot = next(line for line in found["texts"]["foot"] if line.startswith(CLASS_1))
     assert foot.endswith(f"whoever calls every scan the most frequent class reaches {100 * share:.1f}.")
+
+
+def test_one_seed_is_ahead_by_one_seed_and_marked_nowhere(world: Any) -> None:
+    found = found_of(world, {"random": 0, "mae": 0.5, "simcrop": 1})
+    assert found["texts"]["found"][0].startswith("One seed: brackets are over patients alone")
+    assert words(found).endswith("ahead of MAE, by one seed.")
+    assert {of["mark"] for of in found["cells"]} == {""}
+    over = [of for of in found["over_random"] if of["column"] == "cc-ccii-1"]
+    assert [(of["row"], of["low"] > 0, of["apart"]) for of in over] == [
+        ("mae", True, False),
+        ("simcrop", True, False),
+    ]
+    assert "**" not in world.places.table("table1", "md").read_text()
 
 
 def test_nothing_has_no_minus() -> None:

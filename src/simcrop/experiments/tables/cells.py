@@ -28,6 +28,7 @@ from simcrop.metrics import Interval
 
 Mark = Literal["best", "second", ""]
 BEST, SECOND, NONE = "best", "second", ""
+FEWEST = 2  # seeds; how far a training lies from its repetition is in no interval of one
 PRETRAINED = "ct-rate"  # what all rows are trained on
 
 
@@ -66,15 +67,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Lead:
-    """By how much one row is ahead of another, over the same patients and seeds."""
+    """By how much one row is ahead of another, over the same patients and so many `seeds`."""
 
     first: Row
     second: Row
     over: Interval
+    seeds: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether the difference is free of 0 on either side; what one seed gave may be that seed's."""
+        return self.seeds >= FEWEST and (self.over.low > 0 or self.over.high < 0)
 
     @property
     def beyond_chance(self) -> bool:
-        return self.over.low > 0
+        return self.apart and self.over.low > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +141,7 @@ def judge_column(
     ranked = [key for key in defined if not knows_more(by_key[key], column)]
     order = sorted(ranked, key=lambda key: -defined[key].mean)
     leads = tuple(
-        Lead(by_key[one], by_key[two], in_percent(defined[one].over(defined[two])))
-        for one, two in pairwise(order)
+        lead_of(by_key[one], defined[one], by_key[two], defined[two]) for one, two in pairwise(order)
     )
     cells = tuple(
         Cell(
@@ -165,6 +171,12 @@ def judge_column(
         100 * share_of_commonest(first.truth) if column.metric == "accuracy" else None,
         found,
     )
+
+
+def lead_of(first: Row, one: Reached, second: Row, two: Reached) -> Lead:
+    """Seeds that only one of them has say nothing of the difference."""
+    common = len({*one.of_seeds} & {*two.of_seeds}) or min(len(one.of_seeds), len(two.of_seeds))
+    return Lead(first, second, in_percent(one.over(two)), common)
 
 
 def place_of(key: str, reached: Mapping[str, Reached], order: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ No axes; per cent and points.
 from collections.abc import Sequence
 
 from simcrop.experiments.tables.budget import TableOrigin
-from simcrop.experiments.tables.cells import BEST, Cell, Judged, Lead, in_percent
+from simcrop.experiments.tables.cells import BEST, FEWEST, Cell, Judged, lead_of
 from simcrop.experiments.tables.rows import BEYOND
 from simcrop.metrics import Interval
 
@@ -32,6 +32,10 @@ READING = (
     "Bold is best, only where its lead over the next row is beyond chance (the 95 % interval of the paired difference "
     "is free of 0); underlined is second best, only behind such a best and with such a lead over the third. No mark: "
     "not told apart. One comparison in twenty comes out so by chance, and these are not corrected for their number."
+)
+ONE_SEED = (
+    "One seed: brackets are over patients alone, how far a training lies from its repetition is in none of them, and "
+    "no row is marked. Who is first here may be another with another seed."
 )
 METRICS = {
     "auroc": "AUROC is the mean over the labels that every row can be judged by",
@@ -140,6 +144,8 @@ def winners(columns: Sequence[Judged], ours: str = OURS) -> list[str]:
     won = [of for of in asked if of.cells and own_mark(of, ours) == BEST]
     name = asked[0].of(ours)
     assert name is not None
+    if all(lead.seeds < FEWEST for of in asked for lead in of.leads):
+        return [ONE_SEED, *(sentence_of(of, ours) for of in asked)]
     what = f"{name.row.name} is best beyond chance in {len(won)} of {len(asked)} columns"
     titles = f": {', '.join(of.column.title for of in won)}." if won else "."
     lost = [sentence_of(of, ours) for of in asked if of not in won]
@@ -197,8 +203,9 @@ def ahead(first: Cell, second: Cell) -> str:
     """`1.2 points [0.4, 2.1] ahead of MAE, beyond chance`."""
     assert first.reached is not None
     assert second.reached is not None
-    lead = Lead(first.row, second.row, in_percent(first.reached.over(second.reached)))
+    lead = lead_of(first.row, first.reached, second.row, second.reached)
     beyond = "beyond chance" if lead.beyond_chance else "not beyond chance"
+    beyond = beyond if lead.seeds >= FEWEST else "by one seed"
     return f"{points(lead.over)} ahead of {second.row.name}, {beyond}"
 
 

@@ -6,26 +6,25 @@ No axes; points of a per cent.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simcrop.experiments.tables.cells import Judged, in_percent
+from simcrop.experiments.tables.cells import BEST, Judged, Lead, lead_of
 from simcrop.experiments.tables.rows import Row
 from simcrop.experiments.tables.table_rows import bounds, interval_fields, one_digit
 from simcrop.figures.grid import Entry, Line
-from simcrop.metrics import Interval
 
 RANDOM = "random"
 TITLE = "Ours less the random start"
 WORDS = (
     "Differences over the same drawn patients and seeds, in points, with 95 % intervals. Bold: the interval is free of "
-    "0, on either side. Of so many comparisons one in twenty comes out so by chance."
+    "0, on either side, and of two seeds or more. Of so many comparisons one in twenty comes out so by chance."
 )
-Leads = Mapping[str, Mapping[str, Interval]]  # by column and row
+Leads = Mapping[str, Mapping[str, Lead]]  # by column and row
 
 
 def over_random(columns: Sequence[Judged]) -> Leads:
     """Where both have a figure; nothing of tables without such a row."""
     return {
         of.column.key: {
-            cell.row.key: in_percent(cell.reached.over(start.reached))
+            cell.row.key: lead_of(cell.row, cell.reached, start.row, start.reached)
             for cell in of.cells
             if cell is not start and cell.reached is not None
         }
@@ -45,17 +44,16 @@ def lines_over_random(rows: Sequence[Row], columns: Sequence[Judged]) -> list[Li
     ]
 
 
-def entry_of(over: Interval | None) -> Entry:
-    if over is None:
+def entry_of(lead: Lead | None) -> Entry:
+    if lead is None:
         return Entry("–")
-    apart = over.low > 0 or over.high < 0
-    return Entry(one_digit(over.value, sign="+"), f"[{bounds(over)}]", "best" if apart else "")
+    return Entry(one_digit(lead.over.value, sign="+"), f"[{bounds(lead.over)}]", BEST if lead.apart else "")
 
 
 def fields_over_random(columns: Sequence[Judged]) -> list[dict[str, Any]]:
     """As plain values."""
     return [
-        {"column": column, "row": row, **interval_fields(of)}
+        {"column": column, "row": row, **interval_fields(of.over), "apart": of.apart}
         for column, by_row in over_random(columns).items()
         for row, of in by_row.items()
     ]
