@@ -15,7 +15,7 @@ from simcrop.data.samples.tokenizer import Tokenizer
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 from simcrop.model import Model
-from simcrop.model.heat import refuse_no_number, refuse_no_sentences
+from simcrop.model.heat import refuse_no_question
 from simcrop.nn.text_encoder import read_text_encoder
 
 SENTENCES = ["a nodule in the left upper lobe.", "no effusion."]
@@ -84,14 +84,14 @@ def test_boxes_are_at_least_one(model: Model, top_k: int) -> None:
 @pytest.mark.parametrize("top_k", [2.5, "x", True])
 def test_what_is_no_number_of_boxes_is_refused(top_k: object) -> None:
     with pytest.raises(SimcropError, match="top_k wants"):
-        refuse_no_number(top_k)
+        refuse_no_question(SENTENCES, top_k)
     for good in (None, "auto", 3, np.int64(3)):
-        refuse_no_number(good)
+        refuse_no_question(SENTENCES, good)
 
 
 def test_a_sentence_that_is_no_text_is_named_by_its_kind() -> None:
     with pytest.raises(SimcropError, match="a list of texts, found int in it"):
-        refuse_no_sentences(["A nodule.", 3])
+        refuse_no_question(["A nodule.", 3], None)
 
 
 @pytest.mark.parametrize(

@@ -18,23 +18,17 @@ class Document:
         """`lead`: paragraphs below the title."""
         self.lines = [f"# {title}", ""]
         self.page = Page(title, " ".join(lead))
-        self.say(*lead)
-
-    def say(self, *paragraphs: str) -> None:
-        for text in filter(None, paragraphs):
-            self.lines += [text, ""]
+        self.lines += spaced(*lead)
 
     def section(self, heading: str, text: str = "") -> Self:
         """A heading and a paragraph."""
-        self.lines += [f"## {heading}", ""]
-        self.say(text)
+        self.lines += spaced(f"## {heading}", text)
         self.page.section(heading, text)
         return self
 
     def table(self, rows: Sequence[Sequence[object]], columns: Sequence[str], caption: str = "") -> Self:
         """One row per entry, cells in the order of `columns`."""
-        self.say(f"{caption}:" if caption else "")
-        self.lines += [*markdown(columns, rows), ""]
+        self.lines += [*spaced(f"{caption}:" if caption else ""), *markdown(columns, rows), ""]
         self.page.table(rows, columns, caption)
         return self
 
@@ -47,6 +41,11 @@ class Document:
         """Each whole or not at all."""
         write_whole(markdown, "\n".join(self.lines).encode())
         self.page.write(page)
+
+
+def spaced(*paragraphs: str) -> list[str]:
+    """Lines of Markdown, an empty one after every paragraph that is there."""
+    return [line for text in paragraphs if text for line in (text, "")]
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

@@ -90,8 +90,9 @@ def looks_along(fine: int, patch: Sequence[int]) -> int:
     return along
 
 
-def refuse_no_number(top_k: object) -> None:
-    """As many boxes as there are patches at most, and one at least."""
+def refuse_no_question(sentences: Sequence[object], top_k: object) -> None:
+    """What no map can be made of; as many boxes as there are patches at most, and one at least."""
+    refuse_no_sentences(sentences)
     number = isinstance(top_k, int | np.integer) and not isinstance(top_k, bool) and top_k >= 1
     if not (number or top_k is None or top_k == "auto"):
         raise SimcropError("bad-setting", f"top_k wants a whole number from 1 on or auto, got {top_k!r}")

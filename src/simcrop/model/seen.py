@@ -17,15 +17,7 @@ from torch.nn.functional import pad
 
 from simcrop.data.preprocess import Placement, Triple
 from simcrop.errors import SimcropError
-from simcrop.model.heat import (
-    Heat,
-    HeatMaps,
-    TopK,
-    box_counts,
-    looks_along,
-    refuse_no_number,
-    refuse_no_sentences,
-)
+from simcrop.model.heat import Heat, HeatMaps, TopK, box_counts, looks_along, refuse_no_question
 from simcrop.model.looks import averaged, cells_of
 from simcrop.nn.patch import PatchGrid
 
@@ -169,8 +161,7 @@ class Seen:
         which together count as one. `texts`: the sentences' features, where they are known already.
         """
         along, grid = looks_along(fine, self.model.grid.patch), self.model.grid
-        refuse_no_sentences(sentences)
-        refuse_no_number(top_k)
+        refuse_no_question(sentences, top_k)
         texts = self.model.encode(sentences) if texts is None else texts
         found = self.similarity_of(texts) if along == 1 else self.fine_of(texts, along)
         cells = cells_of(grid, along)

@@ -13,15 +13,7 @@ from torch import Tensor
 from simcrop.data.preprocess import InputSpec, Placement, Triple, crop_or_pad, start_in, to_unit
 from simcrop.data.resampling.plan import resample
 from simcrop.data.volume import Volume
-from simcrop.model.heat import (
-    Heat,
-    HeatMaps,
-    TopK,
-    box_counts,
-    looks_along,
-    refuse_no_number,
-    refuse_no_sentences,
-)
+from simcrop.model.heat import Heat, HeatMaps, TopK, box_counts, looks_along, refuse_no_question
 from simcrop.model.looks import as_rows, averaged, cells_of, covering, within
 from simcrop.model.seen import Looking
 
@@ -54,8 +46,7 @@ class WholeScan:
             volume = torch.from_numpy(to_unit(crop, self.placement.spec.window_hu))[None, None]
             return self.model.regions_of(volume)[0]
 
-        refuse_no_sentences(sentences)
-        refuse_no_number(top_k)
+        refuse_no_question(sentences, top_k)
         texts = self.model.encode(sentences) if texts is None else texts
         similarity = averaged(texts, look, self.model.grid, whole, along)
         cells = cells_of(whole, along)

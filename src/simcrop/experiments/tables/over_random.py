@@ -34,9 +34,8 @@ def over_random(columns: Sequence[Judged]) -> Leads:
     }
 
 
-def lines_over_random(rows: Sequence[Row], columns: Sequence[Judged]) -> list[Line]:
+def lines_over_random(rows: Sequence[Row], columns: Sequence[Judged], over: Leads) -> list[Line]:
     """A line for every row that has a difference, a cell for every column."""
-    over = over_random(columns)
     shown = [row for row in rows if any(row.key in of for of in over.values())]
     return [
         Line(row.name, tuple(entry_of(over.get(of.column.key, {}).get(row.key)) for of in columns), row.group)
@@ -50,10 +49,10 @@ def entry_of(lead: Lead | None) -> Entry:
     return Entry(one_digit(lead.over.value, sign="+"), f"[{bounds(lead.over)}]", BEST if lead.apart else "")
 
 
-def fields_over_random(columns: Sequence[Judged]) -> list[dict[str, Any]]:
+def fields_over_random(over: Leads) -> list[dict[str, Any]]:
     """As plain values."""
     return [
         {"column": column, "row": row, **interval_fields(of.over), "apart": of.apart}
-        for column, by_row in over_random(columns).items()
+        for column, by_row in over.items()
         for row, of in by_row.items()
     ]

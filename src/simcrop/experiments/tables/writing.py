@@ -33,7 +33,14 @@ from simcrop.experiments.tables.notes import (
     unranked_of,
     winners,
 )
-from simcrop.experiments.tables.over_random import TITLE, WORDS, fields_over_random, lines_over_random
+from simcrop.experiments.tables.over_random import (
+    TITLE,
+    WORDS,
+    Leads,
+    fields_over_random,
+    lines_over_random,
+    over_random,
+)
 from simcrop.experiments.tables.paper import NOT_READABLE, read_published
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import Row
@@ -66,7 +73,7 @@ BUDGET = (
 @dataclass(frozen=True, eq=False)
 class Told:
     """All that a table says: who was judged (`rows`) by what (`columns`), with what budget, and the `words` around it
-    by their place. `drawn`: of a figure.
+    by their place. `over`: how far from the random start; `drawn`: of a figure.
     """
 
     name: str
@@ -74,6 +81,7 @@ class Told:
     columns: Sequence[Judged]
     given: Sequence[Given]
     words: Mapping[str, list[str]]
+    over: Leads
     drawn: Drawn | None
 
 
@@ -99,11 +107,12 @@ def write_table(
         judge_column(name, column, rows, seeds, places, missing, failed, published) for column in columns
     ]
     parts = texts_of(name, origin, seeds, judged, given)
-    drawn = drawn_of(name, rows, judged)
-    results = results_of(name, rows, judged, given, origin, seeds, parts) | (drawn.fields if drawn else {})
+    drawn, over = drawn_of(name, rows, judged), over_random(judged)
+    results = results_of(name, rows, judged, given, origin, seeds, parts, over)
+    results |= drawn.fields if drawn else {}
     write_json(places.table(name, "json"), results)
     write_whole(places.table(name, "csv"), drawn.csv if drawn else csv_of(judged))
-    told = Told(name, rows, judged, given, parts, drawn)
+    told = Told(name, rows, judged, given, parts, over, drawn)
     write_markdown(places.table(name, "md"), told)
     write_page(places.table(name, "html"), told)
     return results
@@ -133,6 +142,7 @@ def results_of(
     origin: TableOrigin,
     seeds: Sequence[int],
     parts: Mapping[str, list[str]],
+    over: Leads,
 ) -> dict[str, Any]:
     """As plain values."""
     return {
@@ -160,7 +170,7 @@ def results_of(
             for of in judged
             for lead in of.leads
         ],
-        "over_random": fields_over_random(judged),
+        "over_random": fields_over_random(over),
         "budget": [
             {
                 "row": of.row.key,
@@ -205,7 +215,7 @@ def write_markdown(path: Path, told: Told) -> None:
     for block in blocks_of(told.columns):
         grid = markdown_of(headings_of(block, told.rows), lines_of(block, told.rows))
         lines += [f"## {block.title}", "", *grid, ""]
-    if over := lines_over_random(told.rows, told.columns):
+    if over := lines_over_random(told.rows, told.columns, told.over):
         lines += [f"## {TITLE}", "", WORDS, "", *markdown_of(headings_alone(told), over), ""]
     for paragraph in (*words["reading"], *words["open"]):
         lines += [paragraph, ""]
@@ -226,7 +236,7 @@ def write_page(path: Path, told: Told) -> None:
             if words["found"]:
                 page.section("What it says", "\n\n".join(words["found"]))
             page.section("How to read it", "\n\n".join([*words["reading"], *words["open"]]))
-    if over := lines_over_random(told.rows, told.columns):
+    if over := lines_over_random(told.rows, told.columns, told.over):
         page.section(TITLE, WORDS).drawing(draw_grid(headings_alone(told), over, "method"))
     page.section("By whom it was judged", "\n\n".join(words["foot"]))
     page.section("Budget", " ".join(words["budget"])).table(budget_rows(told.given), BUDGET)
