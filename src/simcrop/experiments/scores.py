@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from simcrop.evaluation.heads.probe import fit_probe
 from simcrop.evaluation.pointing_game import Pointed, chance, point, prior_maps
@@ -21,8 +22,8 @@ KINDS = ("hit", "swapped", "prior", "chance")
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """`by_seed` `(k,)`: the figure itself; `drawn` `(k, r)`: the same on the drawn cohorts; NaN where not defined.
-    `seeds`: which, the first ones where nothing is said.
+    """`by_seed` `(k,)`: the figure itself, in [0, 1]; `drawn` `(k, r)`: the same on the drawn cohorts; NaN where not
+    defined. `seeds`: which, the first ones where nothing is said.
     """
 
     by_seed: np.ndarray
@@ -34,8 +35,8 @@ class Reached:
         return float(self.by_seed.mean())
 
     def interval(self) -> Interval:
-        """The mean over seeds; seeds are drawn with replacement as patients are."""
-        return interval_of(self.mean, self.over_seeds())
+        """The mean over seeds; no end of it lies beyond what the figure can be."""
+        return interval_of(self.mean, self.over_seeds().clip(0, 1))
 
     def over(self, other: "Reached") -> Interval:
         """This minus another, on the same patients and with the same seeds, those that both have: what a seed decides
@@ -44,7 +45,8 @@ class Reached:
         """
         if common := [seed for seed in self.of_seeds if seed in other.of_seeds]:
             one, two = self.only(common), other.only(common)
-            return interval_of(one.mean - two.mean, one.over_seeds() - two.over_seeds())
+            less = Reached(one.by_seed - two.by_seed, one.drawn - two.drawn)
+            return interval_of(one.mean - two.mean, less.over_seeds())
         return interval_of(self.mean - other.mean, self.over_seeds() - other.over_seeds(1))
 
     @property
@@ -57,10 +59,16 @@ class Reached:
         return Reached(self.by_seed[at], self.drawn[at], tuple(seeds))
 
     def over_seeds(self, stream: int = 0) -> np.ndarray:
-        """`(r,)`: for every drawn cohort the mean over as many drawn seeds as there are."""
+        """`(r,)`: for every drawn cohort the mean over seeds, moved by how far the mean of so few trainings may lie
+        from that of all. That is Student's t. Seeds drawn with replacement, as patients are, would call two equal
+        methods apart four times too often: of three, one draw in nine holds a single seed.
+        """
         seeds, draws = self.drawn.shape
-        chosen = np.random.default_rng((6, stream)).integers(seeds, size=(seeds, draws))
-        return np.take_along_axis(self.drawn, chosen, 0).mean(0)
+        if seeds == 1:
+            return self.drawn[0]
+        spread = self.by_seed.std(ddof=1) / np.sqrt(seeds)
+        moved = spread * stdtrit(seeds - 1, (np.arange(draws) + 0.5) / draws)
+        return self.drawn.mean(0) + np.random.default_rng((6, stream)).permutation(moved)
 
 
 def probe_scores(

@@ -19,6 +19,7 @@ from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import SIMCROP, Row, Size, row_of
 from simcrop.experiments.tables.sources import SEGMENT_RECIPES, Sources
 
+SEGMENT_RATE = 6e-3  # so few steps of the recipe's own leave organs unfound; from the loss of a random start
 LUNA16_TENTH = ("optim.epochs=400", "optim.warmup_epochs=50")  # of the public code, at 10 %
 Trained = Pretrain | Untrained
 Part = Literal["whole", "first", "second"]  # of a row's steps
@@ -49,7 +50,12 @@ class Budget:
         )
 
     def segmenting(self) -> tuple[str, ...]:
-        return (f"optim.steps={self.segment_steps}", "optim.epochs=100000", "optim.warmup_epochs=5000")
+        return (
+            f"optim.steps={self.segment_steps}",
+            "optim.epochs=100000",
+            "optim.warmup_epochs=5000",
+            f"optim.lr={SEGMENT_RATE}",
+        )
 
 
 @dataclass(frozen=True)
