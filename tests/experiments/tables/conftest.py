@@ -41,7 +41,7 @@ def setup(tmp_path: Path) -> Setup:
     out = tmp_path / "out"
     every = [row for rows in ROWS.values() for row in rows]
     shipped = [row.key for row in every if {*row.recipe.values()} <= {*recipe_names()}]
-    return Setup(Places(out), sources_of_phantoms(Places(out), shipped), "tiny", (0, 1), Budget(20, 10, 48))
+    return Setup(Places(out), sources_of_phantoms(Places(out), shipped), "tiny", (0, 1), Budget(20, 48))
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,7 +84,7 @@ def test_a_row_that_starts_from_another_objective_has_the_same_budget_in_all(set
 def test_what_a_method_does_for_some_of_its_epochs_it_does_for_that_share_of_the_steps(
     setup: Setup, steps: int
 ) -> None:
-    long = replace(setup, budget=Budget(steps, 10, 2700))
+    long = replace(setup, budget=Budget(steps, 2700))
     (job, *_) = [job for job in plan("table1", long) if isinstance(job, Pretrain) and job.row == "dino"]
     own, of = load_recipe("dino-tiny"), job.built
     assert of.optim.epochs >= steps * 32 / 2700
@@ -174,7 +174,7 @@ def test_costs_add_up_and_grow_with_the_steps(setup: Setup) -> None:
     spent = [expense_of(job, encoder, sizes) for job in jobs]
     assert total(jobs, encoder, sizes).gflop == pytest.approx(sum(of.gflop for of in spent))
     assert total(jobs, encoder, sizes).bytes_on_disk == sum(of.bytes_on_disk for of in spent)
-    doubled = Setup(setup.places, setup.sources, "tiny", (0,), Budget(40, 10, 48))
+    doubled = Setup(setup.places, setup.sources, "tiny", (0,), Budget(40, 48))
     again = next(job for job in plan("table3", doubled) if job.folder == run.folder)
     twice = expense_of(again, encoder, sizes).gflop
     whole = expense_of(run, encoder, sizes).gflop

@@ -11,7 +11,7 @@ from simcrop.experiments.tables.columns import COLUMNS
 from simcrop.experiments.tables.rows import ROWS, row_of
 from simcrop.experiments.tables.writing import write_table
 
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2, 3)
 SUFFIXES = ("md", "csv", "json", "html")
 
 
@@ -164,14 +164,14 @@ def test_command_machine_and_real_cohorts_are_named(world: Any) -> None:
             "--only",
             "mae/0",
         ],
-        "settings": {"data": "d", "seeds": 2},
+        "settings": {"data": "d", "seeds": 4},
     }
     (world.places.out / "run.json").write_text(json.dumps(run))
     (world.places.out / "machines.json").write_text(json.dumps({"machines": ["2 cores of X"]}))
     written(world, "table2", ("simcrop",))
     text = read(world, "table2")
-    command = "simcrop reproduce table2 --out table1 --seeds 2"
-    assert f"Command: {command}. Machine: 2 cores of X. 2 seeds (0, 1)." in text
+    command = "simcrop reproduce table2 --out table1 --seeds 4"
+    assert f"Command: {command}. Machine: 2 cores of X. 4 seeds (0, 1, 2, 3)." in text
     assert "synthetic" not in text
 
 

@@ -26,9 +26,9 @@ SYNTHETIC = (
 )
 OWN_COHORTS = "On the cohorts that the command was given."
 READING = (
-    "Values are means over seeds, in per cent; brackets are 95 % intervals over test patients, drawn {draws} times, and "
-    "seeds, by Student's t, together; a dash: all of those agree, as those of too few patients do. All rows of a column "
-    "are judged by the same drawn patients, so that differences are paired. "
+    "Values are means over seeds, in per cent; brackets are 95 % intervals over test patients, drawn {draws} times, "
+    "and seeds, by Student's t, together; a dash: all of those agree, as those of too few patients do. All rows of a "
+    "column are judged by the same drawn patients, so that differences are paired. "
     "Bold is best, only where its lead over the next row is beyond chance (the 95 % interval of the paired difference "
     "is free of 0); underlined is second best, only behind such a best and with such a lead over the third. No mark: "
     "not told apart. One comparison in twenty comes out so by chance, and these are not corrected for their number."

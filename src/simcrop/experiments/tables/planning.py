@@ -19,7 +19,9 @@ from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import SIMCROP, Row, Size, row_of
 from simcrop.experiments.tables.sources import SEGMENT_RECIPES, Sources
 
-SEGMENT_RATE = 6e-3  # so few steps of the recipe's own leave organs unfound; from the loss of a random start
+SEGMENT_RATE = (
+    6e-3  # at the recipe's own so few steps find the largest organs alone; chosen by a random start's loss
+)
 LUNA16_TENTH = ("optim.epochs=400", "optim.warmup_epochs=50")  # of the public code, at 10 %
 Trained = Pretrain | Untrained
 Part = Literal["whole", "first", "second"]  # of a row's steps
@@ -27,10 +29,9 @@ Part = Literal["whole", "first", "second"]  # of a row's steps
 
 @dataclass(frozen=True)
 class Budget:
-    """Of phantoms: `steps` of a pre-training at `batch` scans on so many `patients`, and `segment_steps`."""
+    """Of phantoms: `steps` of a pre-training at `batch` scans on so many `patients`, and as many of a segmentation."""
 
     steps: int
-    segment_steps: int
     patients: int
     batch: int = 32
 
@@ -51,7 +52,7 @@ class Budget:
 
     def segmenting(self) -> tuple[str, ...]:
         return (
-            f"optim.steps={self.segment_steps}",
+            f"optim.steps={self.steps}",
             "optim.epochs=100000",
             "optim.warmup_epochs=5000",
             f"optim.lr={SEGMENT_RATE}",

@@ -158,7 +158,7 @@ class Tables:
         return {self.places.cohort(*of): self.patients.of(*of) for of in wanted(self.columns)}
 
     def with_steps(self, steps: int) -> Setup:
-        return replace(self.setup, budget=Budget(steps, max(1, steps), self.patients.ct_rate))
+        return replace(self.setup, budget=Budget(steps, self.patients.ct_rate))
 
     def steps_in(self, minutes: float | None) -> int:
         """So many that this table takes about that long here; drawing and starting take their part."""
