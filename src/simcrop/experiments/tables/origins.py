@@ -83,8 +83,8 @@ def origins_of(job: Job) -> Iterator[Origin]:
     run = read_run(job.folder) or {}
     settings = run.get("settings", {})
     if isinstance(job, Training):
-        for start in job.after if run.get("start") else ():
-            yield Origin(job.folder, "model", run["start"].get("sha256"), start, model_files(start))
+        for start, files in starts_of(job) if run.get("start") else ():
+            yield Origin(job.folder, "model", run["start"].get("sha256"), start, files)
         return
     if isinstance(job, Probe | Transfer) and not job.done:
         return  # it will be done anew
@@ -99,6 +99,14 @@ def origins_of(job: Job) -> Iterator[Origin]:
         for place in sorted(path.parent for path in job.folder.glob(f"*/{METRICS}")):
             recorded = (read_run(place) or {}).get("settings", {}).get("model")
             yield Origin(job.folder, "model", recorded, job.model, model_files(job.model)[:1])
+
+
+def starts_of(job: Training) -> Iterator[tuple[Path, tuple[Path, ...]]]:
+    """The models that it starts from, or the 2D weights, with their files."""
+    for start in job.after:
+        yield start, model_files(start)
+    if not job.after and (weights := job.built.init.mae):
+        yield Path(weights), (Path(weights),)
 
 
 def model_files(path: Path) -> tuple[Path, ...]:

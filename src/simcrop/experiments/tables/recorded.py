@@ -3,26 +3,27 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from simcrop.config import flat, free_settings
+from simcrop.config import Recipe, flat, free_settings
 from simcrop.errors import SimcropError
-from simcrop.experiments.tables.jobs import Job, Training
+from simcrop.experiments.tables.jobs import Job, Probe, Training
 from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.running import Failures
 from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import read_json, write_json
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.record import plain
+from simcrop.tasks.training.pinned import pinned
 
 SETTLED = ("init.model",)  # a path, which may be written in another way
 
 
 def refuse_other_recipes(jobs: Iterable[Job]) -> None:
-    """Every run that was begun is one of the plan's. Raises SimcropError with the first setting that differs."""
+    """Every run that was begun is one of the plan's, and so is every probe that is done. Raises SimcropError with the
+    first setting that differs.
+    """
     for job in jobs:
-        run = read_run(job.folder) if isinstance(job, Training) else None
-        if run is None or not isinstance(job, Training):
-            continue
-        for name, (found, wanted) in differing(job, run["settings"]).items():
+        run = read_run(job.folder)
+        for name, (found, wanted) in (differing(job, run["settings"]) if run else {}).items():
             raise SimcropError(
                 "other-recipe",
                 f"{job.folder} was run with {name} = {found!r}, the plan has {wanted!r}: choose another --out, or "
@@ -30,16 +31,48 @@ def refuse_other_recipes(jobs: Iterable[Job]) -> None:
             )
 
 
-def differing(job: Training, settings: Mapping[str, object]) -> dict[str, tuple[object, object]]:
-    """Settings that are not the plan's: what was run, what is planned. What the plan leaves open may be anything."""
-    recipe = job.built
-    free = free_settings(recipe) | set(SETTLED)
-    wanted = {name: value for name, value in plain(flat(recipe)).items() if name not in free}
-    wanted["cohort"] = digest_of_files(job.cohort / "studies.parquet")
+def differing(job: Job, settings: Mapping[str, object]) -> dict[str, tuple[object, object]]:
+    """Settings that are not the plan's: what was run, what is planned. What the plan leaves open may be anything, and a
+    probe that was begun is made anew.
+    """
+    if isinstance(job, Training):
+        wanted = wanted_of(job.built, job.cohort, settings)
+    elif isinstance(job, Probe) and job.done:
+        wanted = probed(job, settings)
+    else:
+        wanted = {}
     return {
         name: (settings.get(name), value)
         for name, value in wanted.items()
         if value not in ("auto", []) and settings.get(name) != value
+    }
+
+
+def wanted_of(recipe: Recipe, cohort: Path, settings: Mapping[str, object]) -> dict[str, object]:
+    """Of a training. A run of an older simcrop has no digests of what it read, and a file that is not there any more
+    tells nothing.
+    """
+    free = free_settings(recipe) | set(SETTLED)
+    wanted = {name: value for name, value in plain(flat(recipe)).items() if name not in free}
+    try:
+        pins = pinned(recipe)
+    except SimcropError:
+        pins = {}
+    wanted |= {name: digest for name, digest in pins.items() if name in settings}
+    return {**wanted, "cohort": digest_of_files(cohort / "studies.parquet")}
+
+
+def probed(job: Probe, settings: Mapping[str, object]) -> dict[str, object]:
+    """Of a probe. Shares that were too small for every label may be missing of the smallest ones."""
+    done = settings.get("shares")
+    shares = list(job.shares)
+    few = isinstance(done, list) and bool(done) and done == shares[-len(done) :]
+    return {
+        "seed": job.seed,
+        "pool": job.pool,
+        "head": job.head,
+        "baselines": False,
+        "shares": done if few else shares,
     }
 
 
