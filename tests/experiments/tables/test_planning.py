@@ -164,6 +164,8 @@ def test_an_official_model_is_judged_and_not_trained(setup: Setup, tmp_path: Pat
     jobs = plan("table1", Setup(setup.places, sources, "tiny", (0,), setup.budget))
     assert {type(job) for job in jobs} == {Probe}
     assert {job.model for job in jobs if isinstance(job, Probe)} == {tmp_path / "m3d"}
+    assert [row.key for row in sources.rows("table1")] == ["m3d-official"]
+    assert sources.rows("table2") == ()  # where every row is fine-tuned
 
 
 def test_costs_add_up_and_grow_with_the_steps(setup: Setup) -> None:
