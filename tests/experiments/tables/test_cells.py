@@ -11,8 +11,9 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from simcrop.experiments import scores
 from simcrop.experiments.scores import over_cohorts
-from simcrop.experiments.tables.cells import Cell, Judged, judge_column, reached_by_label
+from simcrop.experiments.tables.cells import Cell, JudgedColumn
 from simcrop.experiments.tables.columns import TABLE1_COLUMNS, TABLE2_COLUMNS, Column
+from simcrop.experiments.tables.judging import judge_column, reached_by_label
 from simcrop.experiments.tables.notes import unranked_of
 from simcrop.experiments.tables.paper import read_published
 from simcrop.experiments.tables.rows import TABLE1_ROWS, Row, row_of
@@ -30,13 +31,13 @@ def judged(
     seeds: Sequence[int] = (0, 1),
     missing: Mapping[str, str] | None = None,
     failed: Mapping[Path, str] | None = None,
-) -> Judged:
+) -> JudgedColumn:
     return judge_column(
         "table1", column, rows, seeds, world.places, missing or {}, failed or {}, read_published()
     )
 
 
-def cell(found: Judged, row: str) -> Cell:
+def cell(found: JudgedColumn, row: str) -> Cell:
     return next(cell for cell in found.cells if cell.row.key == row)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simcrop.experiments.tables.cells import Judged, reached_by_label
+from simcrop.experiments.tables.cells import JudgedColumn
+from simcrop.experiments.tables.judging import reached_by_label
 from simcrop.experiments.tables.notes import OURS
 from simcrop.experiments.tables.rows import FIG3_K, FIG3_K_ROWS, FIG3_RATIO_ROWS, FIG3_RATIOS, Row
 from simcrop.experiments.tables.table_rows import bounds, figures_csv, interval_fields, one_digit
@@ -42,14 +43,14 @@ class Drawn:
     csv: bytes = b""
 
 
-def drawn_of(name: str, rows: Sequence[Row], columns: Sequence[Judged]) -> Drawn | None:
+def drawn_of(name: str, rows: Sequence[Row], columns: Sequence[JudgedColumn]) -> Drawn | None:
     """None for tables, and where nothing was measured."""
     if name not in ("fig2", "fig3") or not columns[0].ranked:
         return None
     return label_by_label(rows, columns[0]) if name == "fig2" else swept(columns[0])
 
 
-def label_by_label(rows: Sequence[Row], judged: Judged) -> Drawn:
+def label_by_label(rows: Sequence[Row], judged: JudgedColumn) -> Drawn:
     """Fig. 2."""
     found = reached_by_label(judged)
     whole = {cell.row.key: cell.interval for cell in judged.cells if cell.interval}
@@ -82,7 +83,7 @@ def label_by_label(rows: Sequence[Row], judged: Judged) -> Drawn:
     )
 
 
-def swept(judged: Judged) -> Drawn:
+def swept(judged: JudgedColumn) -> Drawn:
     """Fig. 3."""
     curves = {
         "top_k": [(float(at), row) for at, row in zip(FIG3_K, FIG3_K_ROWS, strict=True)],

@@ -6,7 +6,7 @@ No axes; per cent and points.
 from collections.abc import Sequence
 
 from simcrop.experiments.tables.budget import TableOrigin
-from simcrop.experiments.tables.cells import BEST, FEWEST, Cell, Judged, lead_of
+from simcrop.experiments.tables.cells import BEST, FEWEST, Cell, JudgedColumn, lead_of
 from simcrop.experiments.tables.rows import BEYOND
 from simcrop.metrics import Interval
 
@@ -65,7 +65,7 @@ REMEDY = "The row SimCroP + cross-image term has our remedy."
 WHY_DICE = "Fine-tuning changes every weight, which leaves little of where an encoder started."
 
 
-def caption_of(name: str, origin: TableOrigin, seeds: Sequence[int], columns: Sequence[Judged]) -> str:
+def caption_of(name: str, origin: TableOrigin, seeds: Sequence[int], columns: Sequence[JudgedColumn]) -> str:
     """What the table is, of whom, and made by which command where."""
     metrics = dict.fromkeys(of.column.metric for of in columns)
     words = "; ".join(METRICS[metric] for metric in metrics if metric in METRICS)
@@ -80,7 +80,7 @@ def caption_of(name: str, origin: TableOrigin, seeds: Sequence[int], columns: Se
     return " ".join(part for part in parts if part)
 
 
-def foot_of(columns: Sequence[Judged]) -> list[str]:
+def foot_of(columns: Sequence[JudgedColumn]) -> list[str]:
     """By column whom it was judged by, and what was left out."""
     lines = []
     for of in columns:
@@ -99,7 +99,7 @@ def foot_of(columns: Sequence[Judged]) -> list[str]:
     return lines
 
 
-def unranked_of(columns: Sequence[Judged]) -> list[str]:
+def unranked_of(columns: Sequence[JudgedColumn]) -> list[str]:
     """Which rows have figures and are ranked nowhere, and why."""
     titles: dict[str, list[str]] = {}
     for of in columns:
@@ -114,7 +114,7 @@ def unranked_of(columns: Sequence[Judged]) -> list[str]:
     ]
 
 
-def reasons_of(columns: Sequence[Judged]) -> list[str]:
+def reasons_of(columns: Sequence[JudgedColumn]) -> list[str]:
     """Why cells are empty or lack seeds; of a data set that is not there, once."""
     whys: dict[str, dict[str, list[str]]] = {}
     for of in columns:
@@ -136,7 +136,7 @@ def reasons_of(columns: Sequence[Judged]) -> list[str]:
     return lines
 
 
-def winners(columns: Sequence[Judged], ours: str = OURS) -> list[str]:
+def winners(columns: Sequence[JudgedColumn], ours: str = OURS) -> list[str]:
     """First in how many columns SimCroP is best beyond chance, then a sentence for each of the others."""
     asked = [of for of in columns if of.of(ours) is not None and len(of.ranked) > 1]
     if not asked:
@@ -152,7 +152,7 @@ def winners(columns: Sequence[Judged], ours: str = OURS) -> list[str]:
     return [what + titles, *lost]
 
 
-def explanation(columns: Sequence[Judged], ours: str = OURS) -> list[str]:
+def explanation(columns: Sequence[JudgedColumn], ours: str = OURS) -> list[str]:
     """What is known of why, where a column is not won."""
     lost = [of for of in columns if len(of.ranked) > 1 and of.of(ours) and own_mark(of, ours) != BEST]
     dice = [of for of in lost if of.column.metric == "dice"]
@@ -161,12 +161,12 @@ def explanation(columns: Sequence[Judged], ours: str = OURS) -> list[str]:
     return [why] * (len(lost) > len(dice)) + [WHY_DICE] * bool(dice)
 
 
-def own_mark(of: Judged, ours: str) -> str:
+def own_mark(of: JudgedColumn, ours: str) -> str:
     cell = of.of(ours)
     return cell.mark if cell else ""
 
 
-def sentence_of(of: Judged, ours: str) -> str:
+def sentence_of(of: JudgedColumn, ours: str) -> str:
     """Of a column that SimCroP does not win: who is first, by how much, and whether that is beyond chance; and where it
     stands among the paper's methods, if one beyond the paper is first.
     """

@@ -6,7 +6,7 @@ No axes; points of a per cent.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simcrop.experiments.tables.cells import BEST, Judged, Lead, lead_of
+from simcrop.experiments.tables.cells import BEST, JudgedColumn, Lead, lead_of
 from simcrop.experiments.tables.rows import Row
 from simcrop.experiments.tables.table_rows import bounds, interval_fields, one_digit
 from simcrop.figures.grid import Entry, Line
@@ -20,7 +20,7 @@ WORDS = (
 Leads = Mapping[str, Mapping[str, Lead]]  # by column and row
 
 
-def over_random(columns: Sequence[Judged]) -> Leads:
+def over_random(columns: Sequence[JudgedColumn]) -> Leads:
     """Where both have a figure; nothing of tables without such a row."""
     return {
         of.column.key: {
@@ -34,7 +34,7 @@ def over_random(columns: Sequence[Judged]) -> Leads:
     }
 
 
-def lines_over_random(rows: Sequence[Row], columns: Sequence[Judged], over: Leads) -> list[Line]:
+def lines_over_random(rows: Sequence[Row], columns: Sequence[JudgedColumn], over: Leads) -> list[Line]:
     """A line for every row that has a difference, a cell for every column."""
     shown = [row for row in rows if any(row.key in of for of in over.values())]
     return [

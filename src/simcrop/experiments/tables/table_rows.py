@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from simcrop.experiments.tables.cells import Cell, Judged
+from simcrop.experiments.tables.cells import Cell, JudgedColumn
 from simcrop.experiments.tables.rows import Row
 from simcrop.figures.grid import Entry, Heading, Line
 from simcrop.files.tables import csv_bytes
@@ -27,11 +27,11 @@ class Block:
     """One printed table: ours alone, or ours, the paper's and the difference side by side."""
 
     title: str
-    columns: tuple[Judged, ...]
+    columns: tuple[JudgedColumn, ...]
     beside: bool
 
 
-def blocks_of(columns: Sequence[Judged]) -> list[Block]:
+def blocks_of(columns: Sequence[JudgedColumn]) -> list[Block]:
     """All of few columns side by side with the paper; of many, ours first, then a block per data set. Ours alone where
     the paper has no values.
     """
@@ -44,13 +44,13 @@ def blocks_of(columns: Sequence[Judged]) -> list[Block]:
     return [Block("Ours", tuple(columns), beside=False), *named]
 
 
-def title_of(of: Judged) -> str:
+def title_of(of: JudgedColumn) -> str:
     """Of a column without its share: the data set, and what is measured."""
     title, word = of.column.title.removesuffix(share_of(of)).strip(), WORDS[of.column.metric]
     return title if title.endswith(word) else f"{title}, {word}"
 
 
-def share_of(of: Judged) -> str:
+def share_of(of: JudgedColumn) -> str:
     return f"{100 * of.column.share:g} %"
 
 
@@ -128,7 +128,7 @@ def marked(entry: Entry) -> str:
     return " ".join([text, *entry.small.split("\n")]).strip()
 
 
-def csv_of(columns: Sequence[Judged]) -> bytes:
+def csv_of(columns: Sequence[JudgedColumn]) -> bytes:
     """One line per row and column; empty where there is nothing."""
     return figures_csv(CSV, [[fields_of(cell)[name] for name in CSV] for of in columns for cell in of.cells])
 

@@ -16,10 +16,11 @@ from simcrop.experiments.tables.budget import (
     given_to,
     read_origin,
 )
-from simcrop.experiments.tables.cells import Judged, judge_column
+from simcrop.experiments.tables.cells import JudgedColumn
 from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.drawn import Drawn, drawn_of
 from simcrop.experiments.tables.heat import write_heat
+from simcrop.experiments.tables.judging import judge_column
 from simcrop.experiments.tables.notes import (
     EXTENSION,
     LEFT_OPEN,
@@ -78,7 +79,7 @@ class Told:
 
     name: str
     rows: Sequence[Row]
-    columns: Sequence[Judged]
+    columns: Sequence[JudgedColumn]
     given: Sequence[Given]
     words: Mapping[str, list[str]]
     over: Leads
@@ -119,7 +120,11 @@ def write_table(
 
 
 def texts_of(
-    name: str, origin: TableOrigin, seeds: Sequence[int], judged: Sequence[Judged], given: Sequence[Given]
+    name: str,
+    origin: TableOrigin,
+    seeds: Sequence[int],
+    judged: Sequence[JudgedColumn],
+    given: Sequence[Given],
 ) -> dict[str, list[str]]:
     """All words around the table, a list of paragraphs each."""
     won = winners(judged)
@@ -137,7 +142,7 @@ def texts_of(
 def results_of(
     name: str,
     rows: Sequence[Row],
-    judged: Sequence[Judged],
+    judged: Sequence[JudgedColumn],
     given: Sequence[Given],
     origin: TableOrigin,
     seeds: Sequence[int],
@@ -186,7 +191,7 @@ def results_of(
     }
 
 
-def column_fields(of: Judged) -> dict[str, Any]:
+def column_fields(of: JudgedColumn) -> dict[str, Any]:
     """By whom a column is judged."""
     column = of.column
     return {
