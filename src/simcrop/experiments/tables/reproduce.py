@@ -229,33 +229,40 @@ class Tables:
         """What is not done yet, then the table; after `--only` no table. A rate that was tried and failed is no failure
         of a row for which another was chosen.
         """
-        sources = self.setup.sources
         failed: dict[Path, SimcropError] = {}
         waiting: dict[str, SimcropError] = {}
         record_machine(self.places)
-        if sources.phantoms:
+        if self.setup.sources.phantoms:
             draw(self.columns, self.places, self.patients, say, max(1, len(on)))
-            failed |= self.choose(on, say)
-            jobs = unique([*jobs, *self.jobs()])
+            failed = self.choose(on, say)
             waiting = left_open(self.table, self.setup, self.chosen, failed)
-            failed |= {
-                job.folder: waiting[job.row] for job in jobs if job.row in waiting and not job.done
-            } | failed
+            jobs = unique([*jobs, *self.jobs()])
+            skipped = [job for job in jobs if job.row in waiting and not job.done]
+            failed = {job.folder: waiting[job.row] for job in skipped} | failed
             self.refuse_other_origins(self.jobs())
-            trainings = [job for job in self.jobs() if isinstance(job, Trained)]
-            failed |= run_jobs(trainings, on, say, failed)
+            failed |= run_jobs([job for job in self.jobs() if isinstance(job, Trained)], on, say, failed)
             say("the test is opened")
-        failed |= run_jobs(self.jobs() if sources.phantoms else jobs, on, say, failed)
+        failed |= run_jobs(self.jobs() if self.setup.sources.phantoms else jobs, on, say, failed)
         write_failures(self.places, jobs, failed)
         if not self.asked.only:
-            rows = sources.rows(self.table)
-            seeds = self.setup.seeds[:1] if self.table == "fig4" else self.setup.seeds
-            missing = dict(sources.missing)
-            places = self.setup.places
-            # A row for which nothing is chosen may have a run all the same, which is not to be shown.
-            whys = {places.run(row, seed): why.sentence for row, why in waiting.items() for seed in seeds}
-            write_table(self.table, rows, self.columns, seeds, places, missing, read_failures(places) | whys)
+            self.write(waiting)
         return not failed.keys() & {job.folder for job in self.jobs()}
+
+    def write(self, waiting: Mapping[str, SimcropError]) -> None:
+        """The table. A row for which nothing is chosen may have a run all the same, which is not to be shown."""
+        setup, places = self.setup, self.setup.places
+        seeds = setup.seeds[:1] if self.table == "fig4" else setup.seeds
+        whys = {places.run(row, seed): why.sentence for row, why in waiting.items() for seed in seeds}
+        reasons = read_failures(places) | whys
+        write_table(
+            self.table,
+            setup.sources.rows(self.table),
+            self.columns,
+            seeds,
+            places,
+            setup.sources.missing,
+            reasons,
+        )
 
     def choose(self, on: Sequence[Environment], say: Say) -> dict[Path, SimcropError]:
         """The rate and the pooling of each row, by the validation cohort; written down once and not chosen again. Why
