@@ -20,12 +20,12 @@ from simcrop.metrics import Interval
 from simcrop.tasks.intervals import bar_of
 
 CHOSEN_K, CHOSEN_RATIO = 64.0, 0.75
-BY_LABEL = "Every label, with 95 % intervals over patients and seeds"
+BY_LABEL = "Every label, with 95 % intervals"
 SWEPT = "Over K and over the share of hidden words"
 LABEL_WORDS = "Dots are means over seeds; the broken line is chance."
 SWEEP_WORDS = (
-    "Each point is a training of its own, SimCroP but for one setting; whiskers are 95 % intervals over patients and "
-    "seeds. K is counted at full size; at toy size it is the same share of the visible patches. SimCroP itself, K = 64 "
+    "Each point is a training of its own, SimCroP but for one setting; whiskers are 95 % intervals, read as below. K is "
+    "counted at full size; at toy size it is the same share of the visible patches. SimCroP itself, K = 64 "
     "with 75 % hidden, stands in both."
 )
 MEAN = "mean over labels"
