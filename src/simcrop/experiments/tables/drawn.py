@@ -24,9 +24,9 @@ BY_LABEL = "Every label, with 95 % intervals"
 SWEPT = "Over K and over the share of hidden words"
 LABEL_WORDS = "Dots are means over seeds; the broken line is chance."
 SWEEP_WORDS = (
-    "Each point is a training of its own, SimCroP but for one setting; whiskers are 95 % intervals, read as below. K is "
-    "counted at full size; at toy size it is the same share of the visible patches. SimCroP itself, K = 64 "
-    "with 75 % hidden, stands in both."
+    "Each point is a training of its own, SimCroP but for one setting; whiskers are 95 % intervals, read as below. K "
+    "is counted at full size; at toy size it is the same share of the visible patches. SimCroP itself, K = 64 with "
+    "75 % hidden, stands in both."
 )
 MEAN = "mean over labels"
 
