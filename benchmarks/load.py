@@ -4,7 +4,7 @@
     python benchmarks/load.py --workers 1,2,4
 
 Prints JSON: medians in milliseconds from a warm page cache, ratios of the same rounds with their range, and bytes on
-disk. `--workers` adds volumes/s of our codecs with so many loading processes at once, beside the 587 that an H200 could
+disk. `--workers` adds volumes/s of our codecs with so many loading processes at once, beside the 678 that an H200 could
 eat at the limit of its products, and the cores and the disk that this takes. Every way starts from the same resampled
 scan and ends with a float32 array of 224 x 224 x 112 in [-1, 1]. Without --scan the scan is a phantom with the noise of
 a real one.
@@ -32,7 +32,7 @@ from simcrop.data.preprocess import centred_start, crop_or_pad, paper, to_unit
 from simcrop.data.store.volume_file import read_crop, rounded, write_volume
 
 CROP = (128, 128, 64)
-EATEN = 587  # volumes/s of one H200 at the limit of its products, at the paper's size
+EATEN = 678  # volumes/s of one H200 at the limit of its products, at the paper's size
 
 
 def main() -> None:

@@ -189,13 +189,13 @@ def test_cores_that_feed_a_gpu_are_told_from_the_most_processes_that_were_measur
         lambda path, _, processes, __: processes * rate[path.suffix] * (1.0 if processes == 1 else 0.9),
     )
     report = small_input.feeding(some_hu(), tmp_path, Namespace(workers=[1, 4, 16], volumes=5))
-    assert (report["cores_here"], report["left_out"], report["eaten_by_an_h200"]) == (4, [16], 587)
+    assert (report["cores_here"], report["left_out"], report["eaten_by_an_h200"]) == (4, [16], 678)
     assert report["lz4"]["volumes_per_s"] == {"1": 50.0, "4": 180.0}
-    assert report["lz4"]["cores_for_an_h200"] == 14  # 587 / 45, and never less
+    assert report["lz4"]["cores_for_an_h200"] == 16  # 678 / 45, and never less
     assert report["raw"]["cores_for_an_h200"] == 4
     assert report["fewest_cores"] == "raw"
     mb = (tmp_path / "scan.npy").stat().st_size / 1e6
-    assert report["raw"]["disk_gb_per_s_for_an_h200"] == round(587 * mb / 1e3, 2)
+    assert report["raw"]["disk_gb_per_s_for_an_h200"] == round(678 * mb / 1e3, 2)
 
 
 def test_what_no_core_is_there_for_is_left_out_and_has_no_number(

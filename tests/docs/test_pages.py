@@ -105,6 +105,16 @@ def test_guide_for_own_scans_has_a_row_for_every_layout() -> None:
     assert sorted(name for row in rows for name in re.findall(r"`([^`]+)`", row)) == sorted(LAYOUTS)
 
 
+def test_the_first_page_leads_to_every_page() -> None:
+    docs = REPOSITORY / "docs"
+    text = (docs / "index.md").read_text(encoding="utf-8")
+    linked = {(docs / link.partition("#")[0]).resolve() for link in re.findall(r"\]\(([^):]+)\)", text)}
+    pains = {
+        page for page in docs.rglob("pains/*.md") if page.name != "index.md"
+    }  # which their own index lists
+    assert sorted({page for page in PAGES if docs in page.parents} - linked - pains) == [docs / "index.md"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_recipe_named_is_shipped(page: Path) -> None:
     named = re.findall(

@@ -1,5 +1,6 @@
 """The command line: parse, call a task, print. Everything heavy is imported inside the verb that needs it."""
 
+import re
 import signal
 import sys
 import traceback
@@ -15,7 +16,7 @@ from simcrop.cli.ground_eval import ground_eval
 from simcrop.cli.ground_rex import ground_rex
 from simcrop.cli.loading import loading
 from simcrop.cli.methods import methods
-from simcrop.cli.options import INTERRUPTED, Out, Overwrite, Resume, Seed, Set
+from simcrop.cli.options import INTERRUPTED, CohortPath, Out, Overwrite, Resume, Seed, Set
 from simcrop.cli.plan import plan
 from simcrop.cli.scans import embed, ingest
 from simcrop.cli.segment import segment
@@ -51,7 +52,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Learns to read 3D chest CT from the reports that radiologists wrote about it.",
-    epilog="Errors are one line; add --debug to see where they came from.",
+    epilog="Exit codes: 0 done; 1 done, but some inputs were refused; 2 not done, one line says why; 130 interrupted. "
+    "Errors are one line; add --debug to see where they came from.",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 recipe_app = typer.Typer(help="The shipped recipes, as YAML to copy.")
@@ -119,7 +121,7 @@ app.command()(ingest)
 
 @app.command()
 def check(
-    cohort: Path,
+    cohort: CohortPath,
     out: Out,
     recipe: Annotated[
         str | None, typer.Option(help="Draw the input of this recipe; the paper's when not given.")
@@ -141,7 +143,7 @@ def check(
 
 @app.command()
 def pretrain(
-    cohort: Path,
+    cohort: CohortPath,
     out: Out,
     recipe: Annotated[str, typer.Option(help="A shipped recipe or a YAML file.")] = "simcrop-paper",
     set_: Set = None,
@@ -193,7 +195,8 @@ def recipe_list() -> None:
 
 @recipe_app.command("show")
 def recipe_show(
-    name: str, full: Annotated[bool, typer.Option("--full", help="Every setting, defaults included.")] = False
+    name: Annotated[str, typer.Argument(help="A shipped recipe; see `simcrop recipe list`.")],
+    full: Annotated[bool, typer.Option("--full", help="Every setting, defaults included.")] = False,
 ) -> None:
     """Print a recipe as YAML."""
     with loading():
@@ -213,6 +216,11 @@ def weights_import(
     from simcrop.tasks.weights import import_weights
 
     typer.echo(import_weights(kind, file, out, overwrite))
+
+
+for verb in app.registered_commands:
+    # Whole, or the list of `simcrop --help` would cut it.
+    verb.short_help = re.split(r"(?<=[.?])\s", verb.callback.__doc__ or "")[0] if verb.callback else None
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -8,12 +8,22 @@ from typing import Annotated
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import ModelOrFeatures, ModelPath, Out, Overwrite, Scored, Seed, Truth, numbers
+from simcrop.cli.options import (
+    CohortPath,
+    ModelOrFeatures,
+    ModelPath,
+    Out,
+    Overwrite,
+    Scored,
+    Seed,
+    Truth,
+    numbers,
+)
 
 
 def probe(
     model: ModelOrFeatures,
-    cohort: Path,
+    cohort: CohortPath,
     out: Out,
     share: Annotated[str, typer.Option(help="Of the training patients to learn from: 0.01,0.1,1")] = "1",
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions of every share, from --seed on.")] = 1,
@@ -92,7 +102,7 @@ def compare(
 
 def transfer(
     probe: Annotated[Path, typer.Argument(help="A folder that `probe` wrote.")],
-    cohort: Path,
+    cohort: CohortPath,
     out: Out,
     model: Annotated[
         str | None, typer.Option(metavar="MODEL_OR_FEATURES", help="Where the encoder lies, if it moved.")
@@ -121,13 +131,16 @@ def transfer(
 
 def zero_shot(
     model: ModelPath,
-    cohort: Path,
+    cohort: CohortPath,
     out: Out,
     protocol: Annotated[str, typer.Option(help="ct-clip, hlip, radfinder, radfinder-t3, or a YAML file.")],
     test: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
     develop: Annotated[str | None, typer.Option(help="Split that thresholds come from.")] = None,
     top_k: Scored = None,
-    label_map: Annotated[str | None, typer.Option("--map", help="As for transfer.")] = None,
+    label_map: Annotated[
+        str | None,
+        typer.Option("--map", help="ct-rate-to-rad-chestct, or a YAML file; found where it can be."),
+    ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -143,7 +156,7 @@ def zero_shot(
 
 def retrieve(
     model: ModelOrFeatures,
-    cohort: Path,
+    cohort: CohortPath,
     out: Out,
     split: Annotated[str, typer.Option(help="Whose reports and scans look for one another.")] = "valid",
     text: Annotated[str, typer.Option(help="findings, impression or report.")] = "findings",
@@ -175,7 +188,7 @@ def retrieve(
 
 def audit(
     model: ModelPath,
-    cohort: Path,
+    cohort: CohortPath,
     out: Out,
     split: Annotated[str, typer.Option(help="Whose reports are changed.")] = "valid",
     truth: Truth = None,

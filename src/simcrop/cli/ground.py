@@ -29,7 +29,9 @@ def ground(
     top_k: Annotated[
         str | None,
         typer.Option(
-            metavar="K|auto", help="Patches to box; the model's own K when not given; auto: by stated size."
+            metavar="K|auto",
+            help="Patches to box; auto: by stated size. By default, of SimCroP, align.top_k / (1 - mim.mask_ratio), "
+            "256 at the paper's size; of other methods a tenth.",
         ),
     ] = None,
     fine: Annotated[

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import ModelPath, Out, Overwrite, Resume, Seed, Truth
+from simcrop.cli.options import CohortPath, ModelPath, Out, Overwrite, Resume, Seed, Truth
 from simcrop.stderr import write_line
 
 
 def ground_eval(
     model: ModelPath,
-    cohort: Path,
+    cohort: CohortPath,
     out: Out,
     split: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
     train: Annotated[
@@ -35,13 +35,18 @@ def ground_eval(
         ),
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(min=1, help="Patches per sentence; the model's own K when not given.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Patches per sentence; by default, of SimCroP, align.top_k / (1 - mim.mask_ratio), 256 at the paper's "
+            "size; of other methods a tenth.",
+        ),
     ] = None,
     seed: Seed = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Do sentences find what they name? Their maps against masks, beside chance, prior and a random encoder."""
+    """Do sentences find what they name? Their maps against masks, beside chance, the usual map and a random encoder."""
     with loading():
         from simcrop.tasks.grounding.ground_eval import GroundEvalOptions
         from simcrop.tasks.grounding.ground_eval import ground_eval as run

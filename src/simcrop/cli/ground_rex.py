@@ -30,7 +30,8 @@ def ground_rex(
         int | None, typer.Option(min=1, help="With --check: files it must hold; the cohort's, else 300.")
     ] = None,
     fine: Annotated[
-        int, typer.Option(help="Looks that are averaged: 8 halve the patches, 64 quarter them.")
+        int,
+        typer.Option(metavar="1|8|64", help="Looks that are averaged: 8 halve the patches, 64 quarter them."),
     ] = 1,
     seed: Annotated[
         int, typer.Option(min=0, help="Of the patients drawn for intervals, and of what is beside.")

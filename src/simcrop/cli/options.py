@@ -7,6 +7,7 @@ import typer
 
 INTERRUPTED = 130  # exit code of what can be continued
 
+CohortPath = Annotated[Path, typer.Argument(help="A cohort: the folder that `simcrop ingest` wrote.")]
 ModelPath = Annotated[str, typer.Argument(help="Model folder, run folder or hf:// id.")]
 ModelOrFeatures = Annotated[
     str,
@@ -30,7 +31,8 @@ Scored = Annotated[
     typer.Option(
         "--top-k",
         min=1,
-        help="Patches that score a sentence; by default as many as in training, or a twentieth.",
+        help="Patches that score a sentence; by default as many as training averaged where it compared images, else a "
+        "twentieth.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all that is drawn by chance.")]

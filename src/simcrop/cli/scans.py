@@ -29,7 +29,8 @@ def ingest(
     layout: Annotated[
         str | None,
         typer.Option(
-            help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv, decathlon, rexgrounding; else folder."
+            help="Of the source: ct-rate, rad-chestct, cc-ccii, luna16, btcv, decathlon, rexgrounding; else folder, "
+            "also called dicom."
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
@@ -84,11 +85,16 @@ def ingest(
 
 def embed(
     model: ModelPath,
-    source: Annotated[Path, typer.Argument(metavar="COHORT_OR_CT")],
+    source: Annotated[
+        Path, typer.Argument(metavar="COHORT_OR_CT", help="A cohort, or a scan in a file or folder.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     form: Annotated[
         str | None,
-        typer.Option("--format", help="parquet, one table; h5, npz or npy, a file per scan."),
+        typer.Option(
+            "--format",
+            help="parquet, one table; h5, npz or npy, a file per scan. By default parquet, with --tokens h5.",
+        ),
     ] = None,
     tokens: Annotated[
         bool, typer.Option("--tokens", help="Every patch with its centre in mm; h5 or npz.")
@@ -103,7 +109,7 @@ def embed(
         from simcrop.tasks.features.embed import embed as run
 
     done = run(model, source, out, resume, overwrite, ray, rescale, form, tokens)
-    typer.echo(f"{done.scans} scans in {done.where}")
+    typer.echo(f"{done.scans} scan{'' if done.scans == 1 else 's'} in {done.where}")
     if done.refused:
         write_line(f"{done.refused} scans refused: {out / 'metrics.json'} says of each why")
     raise typer.Exit(1 if done.refused else 0)

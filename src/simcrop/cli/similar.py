@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from simcrop.cli.loading import loading
-from simcrop.cli.options import ModelOrFeatures, Overwrite, Rescale
+from simcrop.cli.options import CohortPath, ModelOrFeatures, Overwrite, Rescale
 
 
 def similar(
     model: ModelOrFeatures,
-    cohort: Path,
+    cohort: CohortPath,
     scan: Annotated[str, typer.Argument(help="The id of a study of the cohort; or a scan in a file.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for table, figures and a page with reports.")

@@ -17,7 +17,8 @@ NOTE = (
     "Pointing game: share of test sentences "
     "naming a lesion whose nearest patch touches that lesion; swapped: the same scans asked for a finding they do not "
     "have; prior: the mean map of the same kind of sentence over other patients. Presence: AUROC of a sentence's best "
-    "similarity, what the scan shows against what it lacks. Brackets: 95 % intervals over patients and seeds."
+    "similarity, what the scan shows against what it lacks; denials are not in it. Brackets: 95 % intervals over "
+    "patients and seeds."
 )
 READABLE = 0.75
 NEVER = 0.005  # a swapped sentence that never hits counts as hitting once in two hundred

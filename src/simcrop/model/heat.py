@@ -32,7 +32,10 @@ class Nearest:
 
 @dataclass(frozen=True, eq=False)
 class Heat:
-    """The same with its `map`: float32 cosine similarity on the scan's own grid, NaN outside the crop."""
+    """One sentence in one scan. `map`: float32 cosine similarity on the scan's own grid, NaN outside the crop;
+    `patches`: the same per patch `(gx, gy, gz)`; `boxes_mm`: `(k, 2, 3)` low and high corners of the k nearest patches
+    in RAS+ mm, nearest first; `scores`: their similarities.
+    """
 
     map: np.ndarray
     patches: np.ndarray

@@ -104,7 +104,8 @@ class Model(nn.Module):
         self, scan: Scan, sentences: Sequence[str], top_k: TopK = None, fine: int = 1, whole: bool = False
     ) -> list[Heat]:
         """Where each sentence is seen: cosine similarity of its feature with every patch (Eq. 2), on the scan's own
-        grid, and the `top_k` nearest patches; as many as the model was trained with (Eq. 3) when not given, and with
+        grid, and the `top_k` nearest patches. By default these are `align.top_k / (1 - mim.mask_ratio)` of SimCroP, 256
+        at the paper's size, since K of Eq. 3 counts visible patches only, and of other methods a tenth of all; with
         `auto` no more than what a sentence states the size of can fill. Finer than a patch where `fine` looks, 8 for
         example, are averaged. `whole`: of scans larger than the input, all of them. Raises SimcropError
         (`no-sentences`) of a model that was trained without reports.

@@ -156,9 +156,9 @@ class Seen:
         fine: int = 1,
         texts: Float[Tensor, "s e"] | None = None,
     ) -> HeatMaps:
-        """Where each sentence is seen, with its `top_k` nearest patches as boxes; the model's own K when not given, and
-        with `auto` fewer where a sentence states a size. `fine`: looks that are averaged, in as many cells per patch,
-        which together count as one. `texts`: the sentences' features, where they are known already.
+        """Where each sentence is seen, with its `top_k` nearest patches as boxes: by default as many as `Model.ground`
+        says, and with `auto` fewer where a sentence states a size. `fine`: looks that are averaged, in as many cells
+        per patch, which together count as one. `texts`: the sentences' features, where they are known already.
         """
         along, grid = looks_along(fine, self.model.grid.patch), self.model.grid
         refuse_no_question(sentences, top_k)

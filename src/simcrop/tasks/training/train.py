@@ -41,6 +41,7 @@ from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
 from simcrop.tasks.training.job import prepare_job, refuse_graphs_without_a_card
 from simcrop.tasks.training.kept_cost import kept_cost
+from simcrop.tasks.training.mirrored import mirrored_words
 from simcrop.tasks.training.pinned import pinned, unpinned_before, unset_before
 from simcrop.tasks.training.room import room_words
 from simcrop.tasks.training.samples import training_studies
@@ -150,6 +151,7 @@ def train_together(
         tell = partial(say, verb.name) if context.is_main else silence
         tell_differences(recipe, tell)
         tell(resampled_words(cohort, recipe.input.spec))
+        tell(mirrored_words(studies, recipe))
         job = replace(job, sinks=sinks_of(recipe.log.sinks, out, flat(recipe), tell))
         if context.is_main and not begun:
             record_start(out, job.start, tell)
