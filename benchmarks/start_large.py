@@ -55,33 +55,38 @@ def make_index(folder: Path, chosen: argparse.Namespace) -> int:
     from start import write_index
 
     cohort = folder / "cohort"
-    if (cohort / "distinct").is_file():
-        for kept in (cohort / "sentences").iterdir():
-            if kept.suffix != ".vectors":
-                kept.unlink()
-        return int((cohort / "distinct").read_text())
-    distinct = write_index(cohort, chosen.studies, SENTENCES, chosen.new)
-    write_vectors(cohort, chosen)
-    (cohort / "distinct").write_text(str(distinct))
+    known, vectors = cohort / "distinct", cohort / "sentences" / name_of_vectors(chosen)
+    again = known.is_file()
+    distinct = int(known.read_text()) if again else write_index(cohort, chosen.studies, SENTENCES, chosen.new)
+    for kept in vectors.parent.glob("*"):
+        if kept != vectors:
+            kept.unlink()
+    if not vectors.is_file():
+        write_vectors(cohort, vectors)
+    known.write_text(str(distinct))
     return distinct
 
 
-def write_vectors(cohort: Path, chosen: argparse.Namespace) -> None:
-    import numpy as np
-
+def name_of_vectors(chosen: argparse.Namespace) -> str:
     from simcrop.config import load_recipe
-    from simcrop.data.report import sentences
-    from simcrop.data.store.cohort import open_cohort
-    from simcrop.files.digest import digest_of_files
-    from simcrop.files.vectors import append_vectors
+    from simcrop.data.samples.tokenizer import Tokenizer
+    from simcrop.tasks.training.text_bank import vectors_file
     from simcrop.weights.embedded import text_encoder_folder
 
     recipe = load_recipe(chosen.recipe)
     needs = recipe.text_needs
     assert needs is not None
-    weights = digest_of_files(text_encoder_folder(recipe.text.model) / "model.safetensors")[:12]
-    path = cohort / "sentences" / f"{weights}-{needs.pool}-{recipe.text_length}.vectors"
-    path.parent.mkdir()
+    return vectors_file(recipe, needs, Tokenizer.load(text_encoder_folder(recipe.text.model)))
+
+
+def write_vectors(cohort: Path, path: Path) -> None:
+    import numpy as np
+
+    from simcrop.data.report import sentences
+    from simcrop.data.store.cohort import open_cohort
+    from simcrop.files.vectors import append_vectors
+
+    path.parent.mkdir(exist_ok=True)
     said = sorted({s for text in open_cohort(cohort).index["findings"] for s in sentences(text)})
     random = np.random.default_rng(0)
     for start in range(0, len(said), 10_000):

@@ -38,4 +38,7 @@ def test_all_but_the_work_of_the_text_encoder_is_forgotten_before_a_first_start(
         (folder / name).touch()
     assert large.make_index(tmp_path, chosen) == distinct
     assert list(folder.iterdir()) == [vectors]
+    vectors.rename(folder / "of-another-encoder.vectors")
+    assert large.make_index(tmp_path, chosen) == distinct
+    assert list(folder.iterdir()) == [vectors]
     assert vectors.stat().st_size == 16 + distinct * (16 + 4 * 384 + 4)

@@ -17,8 +17,10 @@ from torch.nn.functional import gelu, layer_norm, linear
 from simcrop.data.samples.tokenizer import Tokenizer, Tokens
 from simcrop.errors import SimcropError
 from simcrop.nn.mlm_head import MlmHead
+from simcrop.nn.patch import PatchGrid
 from simcrop.nn.report_decoder import ReportDecoder, ReportDecoderSettings
 from simcrop.nn.text_encoder import TextEncoder, read_text_encoder
+from simcrop.nn.vit import VisionSettings
 from simcrop.weights import embedded
 
 Write = Callable[..., Path]
@@ -147,6 +149,21 @@ def test_projection_that_is_not_there_is_refused(tiny_bert: Path) -> None:
     text, tokens = read_text_encoder(tiny_bert), tokens_of(tiny_bert)
     with pytest.raises(SimcropError, match="proj128"):
         text.pool(text(tokens.ids, tokens.mask), tokens.mask, "proj128")
+
+
+def test_reading_a_text_encoder_draws_nothing_so_that_what_is_built_next_starts_alike(
+    tiny_bert: Path, cxr_bert: Path
+) -> None:
+    starts = []
+    for folder in (None, tiny_bert, cxr_bert):
+        torch.manual_seed(42)
+        if folder is not None:
+            read_text_encoder(folder)
+        vision = VisionSettings(depth=1, dim=12, heads=2).build(PatchGrid((8, 12, 4), (4, 4, 2)))
+        starts.append(vision.state_dict())
+    alone, *others = starts
+    for beside in others:
+        assert all(torch.equal(beside[name], alone[name]) for name in alone)
 
 
 def test_mlm_head_starts_from_the_encoders_own(cxr_bert: Path) -> None:

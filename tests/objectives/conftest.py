@@ -77,9 +77,7 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
         recipe = build_recipe(tree, "toy")
         needs = recipe.text_needs
         organs = () if needs is None or needs.organs is None else needs.organs.names
-        texts, components = text_side(
-            recipe, tiny_bert, [Report(f, "no effusion.") for f in findings], organs
-        )
+        texts, components = text_side(recipe, tiny_bert, [report_of(f) for f in findings], organs)
         scale = recipe.fine_scale
         shape = (len(findings), 1, 24 * scale, 28 * scale, 15 * scale)
         finer = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -91,7 +89,7 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
             Sample(
                 f"study-{i}",
                 volumes[i],
-                Report(f, "no effusion."),
+                report_of(f),
                 LABELS[i % len(LABELS)],
                 masks[i],
                 seed=100 + i,
@@ -106,6 +104,11 @@ def build_parts(toy_tree: dict[str, Any], tiny_bert: Path) -> Callable[..., tupl
         return recipe.build(components).train(), batches  # type: ignore[return-value]
 
     return made
+
+
+def report_of(findings: str) -> Report:
+    """A study without findings has no word at all; one whose findings are a blank has an impression alone."""
+    return Report(findings, "no effusion." if findings else "")
 
 
 def organ_masks(studies: int, organs: int) -> torch.Tensor:

@@ -68,8 +68,9 @@ def test_nothing_of_the_volume_is_masked(build: Callable) -> None:
 
 
 def test_text_is_the_findings_or_the_whole_report(build: Callable) -> None:
-    _, batch = build("ct-clip", **HEAD, text={"freeze": False})
-    _, whole = build("ct-clip", contrast={"dim": 17, "text": "report"}, text={"freeze": False})
+    said = "a nodule.", "the lung is clear.", " ", "no nodule.", ""
+    _, batch = build("ct-clip", said, **HEAD, text={"freeze": False})
+    _, whole = build("ct-clip", said, contrast={"dim": 17, "text": "report"}, text={"freeze": False})
     assert batch.sentences.image_index.tolist() == [0, 1, 3]
     assert whole.sentences.image_index.tolist() == [0, 1, 2, 3]  # an impression is a report, too
     assert whole.sentences.tokens.mask.sum(1)[0] > batch.sentences.tokens.mask.sum(1)[0]

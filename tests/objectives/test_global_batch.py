@@ -31,11 +31,11 @@ from simcrop.objectives.method import Objective
 STUDIES = (
     "a 6 mm nodule in the left upper lobe. no effusion. the lung is clear.",
     "no effusion. the right lobe is not in the left lung.",
+    "",  # a whole micro-batch, and a whole process, without a word
     "",
     "the nodule is in the right lower lobe. no nodule in the left lung. no effusion. the upper lung is clear.",
     "the lung is clear.",
     "not clear. the right lower lobe is clear. no nodule.",
-    "",
     "a nodule in the left lower lobe. the upper lung is clear.",
 )
 LABELS = ["nodule", "effusion", "lung"]

@@ -15,7 +15,7 @@ from simcrop.engine.optim import OptimSettings, build_optimizer
 from simcrop.errors import SimcropError
 from simcrop.nn.encoder import VisionFeatures
 from simcrop.nn.masking import random_mask
-from simcrop.objectives.m3ae import M3ae, M3aeSettings, exchanged
+from simcrop.objectives.m3ae import EMPTY, M3ae, M3aeSettings, exchanged
 from simcrop.objectives.method import Objective
 
 STEP = 7
@@ -73,19 +73,30 @@ def test_reports_are_told_from_those_beside_anothers_scan(build: Callable) -> No
     said, costs = enter(objective, batch.report.ids, batch), []
     for place, scan in enumerate(scans):
         length = batch.report.lengths[place]
+        if length == EMPTY:
+            continue
         whole = torch.ones(1, length, dtype=torch.bool)
         pair = objective.co_attention(said[[place], :length], whole, seen[[scan]])
         costs.append(cross_entropy(objective.match(pair), torch.tensor([int(scan == place)])))
+    assert len(costs) == 3
     torch.testing.assert_close(objective.losses(batch, STEP)["match"], torch.stack(costs).mean())
+
+
+@pytest.mark.parametrize("loss_on", ["masked", "all"])
+def test_of_a_study_without_a_word_none_is_spelled(build: Callable, loss_on: str) -> None:
+    objective, batch = build("m3ae", mlm={"loss_on": loss_on})
+    studies = objective.draw(batch, STEP).drawn["masked_at"] // batch.report.ids.shape[1]
+    asked = studies.bincount(minlength=4).tolist()
+    assert [count > 0 for count in asked] == [True, True, False, True]
+    if loss_on == "all":
+        assert asked == [length if length > EMPTY else 0 for length in batch.report.lengths]
 
 
 def test_a_study_without_a_word_is_not_asked(build: Callable) -> None:
     objective, batch = build("m3ae")
-    drawn = objective.draw(batch, STEP)
-    part = objective(drawn)["match"]
+    part = objective(objective.draw(batch, STEP))["match"]
     scores = objective.scores("match", part)
-    facts = {**part.facts, "length": torch.where(torch.arange(4) == 2, 2, part.facts["length"])}
-    without = objective.contrast("match", scores, part._replace(facts=facts))
+    without = objective.contrast("match", scores, part)
     scans = exchanged(part.facts["lot"])
     margin = scores[torch.arange(4), scans]
     sign = torch.where(scans == torch.arange(4), 1.0, -1.0)

@@ -14,6 +14,7 @@ from simcrop.config import load_recipe
 from simcrop.errors import SimcropError
 from simcrop.nn.masking import random_mask
 from simcrop.nn.own_words import OwnWords
+from simcrop.objectives.m3ae import EMPTY
 from simcrop.objectives.mrm import Mrm, MrmSettings
 
 SEED = 7
@@ -54,6 +55,8 @@ def test_words_are_predicted_with_the_pooled_volume_added_to_each(build: Callabl
     costs = []
     for study, features_of_one in enumerate(features):
         length = int(batch.report.mask[study].sum())
+        if length == EMPTY:
+            continue
         truth, shown = batch.report.ids[study, :length], drawn.report.ids[study, :length]
         chance = by_hand(objective, features_of_one.mean(0), shown)
         costs += [
@@ -64,7 +67,17 @@ def test_words_are_predicted_with_the_pooled_volume_added_to_each(build: Callabl
     terms = objective.losses(batch, SEED)
     assert set(terms) == {"volume", "report"} == set(objective.terms)
     torch.testing.assert_close(terms["report"], torch.stack(costs).mean(), rtol=1e-5, atol=1e-5)
+    assert batch.report.lengths[2] == EMPTY
     assert objective.counts(drawn) == {"volume": 4, "report": len(costs)}
+
+
+def test_a_micro_batch_without_a_word_has_nothing_to_predict(build: Callable) -> None:
+    objective, batch = build("mrm", ("", ""))
+    assert objective.counts(objective.draw(batch, SEED)) == {"volume": 2, "report": 0}
+    loss = objective.losses(batch, SEED)["report"]
+    loss.backward()
+    assert loss == 0
+    assert not any(p.grad.any() for p in objective.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("scale", [1, 2])
@@ -144,6 +157,8 @@ def test_share_of_the_reports_is_read_with_their_own_images(build: Callable) -> 
     costs = []
     for row, study in enumerate(read):
         length = int(batch.report.mask[study].sum())
+        if length == EMPTY:
+            continue
         chance = by_hand(objective, features[study].mean(0), drawn.report.ids[row, :length])
         costs += [-chance[place, batch.report.ids[study, place]] for place in range(length)]
     torch.testing.assert_close(objective.losses(batch, SEED)["report"], torch.stack(costs).mean())

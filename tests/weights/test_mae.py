@@ -73,6 +73,18 @@ def test_blocks_deeper_than_ours_are_named_as_skipped(tmp_path: Path) -> None:
     assert sum(name.startswith("blocks.") for name in done.skipped) == 10 * 12
 
 
+@pytest.mark.parametrize("patch_embed", ["mean_inflate", "skip"])
+def test_a_class_token_that_ours_has_no_place_for_is_named_as_skipped(
+    tmp_path: Path, patch_embed: str
+) -> None:
+    state, ours = mae_state(depth=2), encoder(cls_token=False)
+    done = load_mae(ours, write(tmp_path, state), patch_embed)
+    assert "cls_token" in done.skipped
+    assert len(done.loaded) + len(done.skipped) == len(state)
+    name = "blocks.1.attn.qkv.weight"
+    assert torch.equal(ours.state_dict()[f"transformer.{name}"], state[name])
+
+
 def test_patch_embedding_can_be_left_as_it_was(tmp_path: Path) -> None:
     ours, before = encoder(), encoder().patch_embed.weight.clone()
     done = load_mae(ours, write(tmp_path, mae_state(2)), "skip")

@@ -4,9 +4,9 @@ Axes: b report or sentence, t word piece, d features, e features of a pooled tex
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,6 +23,7 @@ from simcrop.nn.length_groups import run_in_groups
 
 Pool = Literal["cls", "mean", "proj128"]
 PROJECTION = "cls_projection_head."
+Made = TypeVar("Made", bound=nn.Module)
 
 
 class TextEncoder(nn.Module):
@@ -32,11 +33,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.config = {k: v for k, v in config.items() if not k.startswith("_")}
         self.frozen = frozen
-        with torch.device(
-            "meta"
-        ):  # draws nothing, so that no other part starts otherwise beside another BERT
-            bert = Bert(bert_shape(self.config))
-        self.bert = bert.to_empty(device="cpu")
+        self.bert = without_a_draw(lambda: Bert(bert_shape(self.config)))
         self.projection, self.mlm_start = split_off_heads(state, self.config)
         load_state(self.bert, bert_part(state))
         self.requires_grad_(not frozen)
@@ -151,19 +148,29 @@ def split_off_heads(state: dict[str, Tensor], config: dict) -> tuple[nn.Module |
     projection = {k.removeprefix(PROJECTION): v for k, v in state.items() if k.startswith(PROJECTION)}
     if not projection:
         return None, head
-    return CxrBertHead(config["hidden_size"], projection), head
+    width, out = config["hidden_size"], projection["dense_to_output.weight"].shape[0]
+    joint = without_a_draw(lambda: CxrBertHead(width, out))
+    load_state(joint, projection)
+    return joint, head
+
+
+def without_a_draw(build: Callable[[], Made]) -> Made:
+    """What `build` makes, for weights to be loaded into: nothing is drawn for it, so that no other part starts
+    otherwise beside another text encoder.
+    """
+    with torch.device("meta"):
+        made = build()
+    return made.to_empty(device="cpu")
 
 
 class CxrBertHead(nn.Module):
     """CXR-BERT's joint-space head: dense, GELU, norm, dense to 128."""
 
-    def __init__(self, width: int, state: dict[str, Tensor]) -> None:
+    def __init__(self, width: int, out: int) -> None:
         super().__init__()
-        out = state["dense_to_output.weight"].shape[0]
         self.dense_to_hidden = nn.Linear(width, out)
         self.LayerNorm = nn.LayerNorm(out, eps=1e-12)
         self.dense_to_output = nn.Linear(out, out)
-        load_state(self, state)
 
     def forward(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b e"]:
         return self.dense_to_output(self.LayerNorm(gelu(self.dense_to_hidden(x))))

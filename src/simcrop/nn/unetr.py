@@ -21,10 +21,10 @@ from simcrop.settings import Settings
 
 class UnetrSettings(Settings):
     """`feature_size`: channels at full size; each halving doubles them. `taps`: layers of the encoder, from 1, as many
-    as a patch takes steps to its voxels; none: evenly spaced, such as 2, 4, 6, 8 of 8. The last layer's is taken after
-    the encoder's norm. `upsample`: the last step to full size, `interpolated` as in the paper's public code, or
-    `transposed`, as all others are, for less time. `stem`: what meets the scan itself at full size, a `residual` block
-    or a single `convolution`.
+    as a patch takes steps to its voxels; none: evenly spaced, such as 2, 4, 6, 8 of 8, or 3, 6, 9, 12 of 12 (there the
+    paper's public code has 4, 7, 10, 12). The last layer's is taken after the encoder's norm. `upsample`: the last step
+    to full size, `interpolated` as in that code, or `transposed`, as all others are, for less time. `stem`: what meets
+    the scan itself at full size, a `residual` block or a single `convolution`.
     """
 
     feature_size: int = Field(default=16, ge=1)

@@ -66,6 +66,11 @@ class AlignSettings(Settings):
         return self
 
     @property
+    def across(self) -> bool:
+        """Whether a sentence is told from those of other studies as well: not Eq. 4, which stays within a report."""
+        return self.scope == "batch"
+
+    @property
     def options(self) -> dict[str, OptionSettings]:
         """Those that are on."""
         known = {"opposite": self.opposite, "prompts": self.prompts, "level": self.level}

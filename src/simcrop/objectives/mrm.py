@@ -33,7 +33,8 @@ from simcrop.settings import Settings
 
 class MrmMlmSettings(MlmSettings):
     """As in SimCroP, with MRM's values: half of the words are masked, and every piece is predicted, those that are seen
-    as well. (MRM's code counts padding, too; here it never counts, or a loss would depend on who shares a batch.)
+    as well. (MRM's code counts padding, too; here neither it nor a report without a word ever counts, or a loss would
+    depend on who shares a batch.)
     """
 
     ratio: float = Field(default=0.5, gt=0, lt=1)

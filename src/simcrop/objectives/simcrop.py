@@ -159,7 +159,7 @@ class SimCroP(Objective):
             terms["report"] = Term(self.settings.mlm.weight, "masked words predicted (Eq. 6)")
         if align.use_sa:
             words = "sentences and their nearest patches, within a report (Eq. 4)"
-            terms["align"] = Term(align.weight, words, align.scope == "batch", aligns=True)
+            terms["align"] = Term(align.weight, words, align.across, align.across, aligns=True)
         if cross.enabled:
             words = "sentences and images of a batch (our extension)"
             terms["cross_image"] = Term(cross.weight, words, compares_samples=True, aligns=True)
@@ -205,7 +205,7 @@ class SimCroP(Objective):
         features, mask = self.masked_features(batch, patches, body)
         terms: dict[str, Tensor | Compared] = {}
         # What `compared` makes comes first and as there: a trained text encoder then drops what it dropped for it.
-        if align.use_sa and align.scope == "batch":
+        if align.use_sa and align.across:
             terms["align"] = self.align_loss(batch.sentences, features)
         if align.cross_image.enabled:
             look = self.look(batch, patches, body)
@@ -215,7 +215,7 @@ class SimCroP(Objective):
             terms["volume"] = volume_loss(self.vision_decoder, mim, patches, features, mask)
         if self.settings.mlm.weight:
             terms["report"] = self.report_loss(batch.report, batch.drawn, features)
-        if align.use_sa and align.scope == "report":
+        if align.use_sa and not align.across:
             terms["align"] = self.align_loss(batch.sentences, features)
         return {name: terms[name] for name in self.terms}
 
@@ -229,7 +229,7 @@ class SimCroP(Objective):
         patches = self.grid.split(batch.volume)
         body = preferred_patches(patches, self.settings.mim)
         found: dict[str, Tensor | Compared] = {}
-        if self.settings.align.use_sa and self.settings.align.scope == "batch":
+        if self.settings.align.use_sa and self.settings.align.across:
             found["align"] = self.align_loss(batch.sentences, self.masked_features(batch, patches, body)[0])
         if self.settings.align.cross_image.enabled:
             found |= self.across_images(self.look(batch, patches, body))
@@ -241,7 +241,7 @@ class SimCroP(Objective):
         embeddings = self.sentence_features(sentences)
         patches = self.projection.patches(features.patches)
         regions = losses.nearest_patches_of(embeddings, patches, image_index, align.top_k, sentences.most)
-        if align.scope == "report":
+        if not align.across:
             return losses.info_nce(regions, embeddings, image_index, align.temperature, align.l2)
         if align.l2:
             regions, embeddings = normalize(regions, dim=-1), normalize(embeddings, dim=-1)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
+from jaxtyping import Bool
 from pydantic import Field
 from torch import Tensor
 
@@ -43,9 +44,14 @@ def draw_words(
     lengths = tuple(report.lengths[row] for row in read) if report.lengths else ()
     tokens = replace(report.each(lambda tensor: tensor[read]), lengths=lengths)
     shown = mask_tokens(tokens, tokenizer, chance, mlm.ratio, mlm.unit, mlm.replace)
-    at = (shown.masked if mlm.loss_on == "masked" else tokens.mask).flatten().nonzero()[:, 0]
+    at = (shown.masked if mlm.loss_on == "masked" else of_reports(tokens)).flatten().nonzero()[:, 0]
     return replace(tokens, ids=shown.ids), {
         "read": torch.tensor(read, dtype=torch.long),
         "masked_at": at,
         "masked_ids": tokens.ids.flatten()[at],
     }
+
+
+def of_reports(tokens: Tokens) -> Bool[Tensor, "r t"]:
+    """Every piece, begin and end included, of the reports that say something."""
+    return tokens.mask & (tokens.word >= 0).any(1, keepdim=True)

@@ -44,7 +44,9 @@ def inflate(weight: Float[Tensor, "d c h w"], patch: tuple[int, int, int]) -> Fl
 
 
 def load_mae(encoder: ViT, path: Path, patch_embed: str) -> Imported:
-    """Blocks, norm and CLS from the file; positions always stay ours; deeper blocks than ours are named as skipped."""
+    """Blocks, norm and CLS from the file; positions always stay ours. Named as skipped are blocks deeper than ours, and
+    the CLS where ours has none.
+    """
     linear_stem_of(encoder)
     try:
         theirs = load_file(path)
@@ -73,6 +75,7 @@ def translate(
         if (
             name.startswith(SKIPPED)
             or too_deep
+            or (name == "cls_token" and encoder.cls_token is None)
             or (name.startswith("patch_embed") and patch_embed != "mean_inflate")
         ):
             skipped.append(name)

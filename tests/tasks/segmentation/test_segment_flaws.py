@@ -6,6 +6,7 @@
 | validation cases are test cases | `test_segment.py`: whoever was learned from is not judged |
 | flips across a side with classes that have one | `test_no_recipe_mirrors_left_and_right` |
 | the class token and cubic grids | `test_any_grid_and_no_class_token_reach_the_decoder` |
+| layers of a network of twelve alone | `test_layers_are_spread_and_those_of_the_public_code_can_be_asked_for` |
 | Dice with background in it | `test_background_is_no_class` |
 | scored on a resampled crop | `test_a_mask_drawn_from_truth_is_perfect_and_resampling_costs_what_it_costs` |
 | outside of a scan is water | `test_what_lies_outside_of_a_scan_is_air` |
@@ -36,7 +37,7 @@ from simcrop.evaluation.segmentation import ScanScores, judge, score_scan
 from simcrop.model.sliding_window import logit_slabs
 from simcrop.nn.unetr import tap
 from simcrop.objectives.needs import Components
-from simcrop.objectives.segment import Segment
+from simcrop.objectives.segment import Segment, SegmentSettings
 from simcrop.tasks.segmentation.segment import segment
 from simcrop.tasks.training.job import prepare_job
 from simcrop.tasks.training.samples import training_studies
@@ -70,6 +71,15 @@ def test_no_recipe_mirrors_left_and_right(name: str) -> None:
     mirrored = load_recipe(name, ["classes=[left kidney, spleen]", "vary.flips=[0.5, 0, 0]"])
     with pytest.raises(SimcropError, match="'left kidney' has a side"):
         _ = mirrored.window_needs
+
+
+@pytest.mark.parametrize("name", ["segment-paper-btcv", "segment-paper-luna16"])
+def test_layers_are_spread_and_those_of_the_public_code_can_be_asked_for(name: str) -> None:
+    words = "vision.depth=12", "decoder.taps=[4,7,10,12]"
+    for count, layers in enumerate([(2, 4, 6, 8), (3, 6, 9, 12), (4, 7, 10, 12)]):
+        recipe = load_recipe(name, list(words[:count]))
+        assert isinstance(recipe, SegmentSettings)
+        assert recipe.tapped(recipe.input.grid) == layers
 
 
 def test_any_grid_and_no_class_token_reach_the_decoder() -> None:

@@ -85,7 +85,11 @@ def test_a_run_says_whom_it_left_out_and_every_scan_seen_has_a_text(
 
 @pytest.mark.parametrize(
     ("method", "groups", "term"),
-    [("ct-clip", {"contrast": {"dim": 17}}, "contrast"), ("m3ae", M3AE, "match")],
+    [
+        ("ct-clip", {"contrast": {"dim": 17}}, "contrast"),
+        ("m3ae", M3AE, "match"),
+        ("simcrop", {"align": {"scope": "batch"}}, "align"),
+    ],
 )
 def test_a_batch_larger_than_its_cohort_is_refused_where_a_study_would_be_told_from_itself(
     toy_cohort: Path,

@@ -21,6 +21,7 @@ from simcrop.nn.position import interpolate_positions, sincos_3d, sincos_hw
 from simcrop.tasks.folder import read_run
 from simcrop.tasks.labelled import provenance_note
 from simcrop.tasks.training.pretrain import pretrain, untrained
+from simcrop.tasks.training.start_from import lines_of
 
 Tree = dict[str, Any]
 LARGER = {"shape": [30, 28, 20]}  # 5 x 7 x 4 patches
@@ -100,17 +101,21 @@ def test_what_comes_after_the_start_is_the_same_run_whatever_it_is_continued(
         assert read_run(tmp_path / name)["start"]["loaded"]
 
 
+@pytest.mark.parametrize("cls", [True, False])
 def test_a_start_from_images_is_told_alike(
-    toy_cohort: Path, tree: Tree, source: Callable, tmp_path: Path
+    toy_cohort: Path, tree: Tree, source: Callable, tmp_path: Path, cls: bool
 ) -> None:
     state = load(source(method="mae"), "cpu").vision.transformer.state_dict()
     extra = {"cls_token": torch.ones(1, 1, 36), "pos_embed": torch.ones(1, 50, 36)}
     save_file({**state, **extra}, tmp_path / "mae.safetensors")
     init = {"mae": str(tmp_path / "mae.safetensors"), "patch_embed": "skip"}
-    start(toy_cohort, changed(tree, method="mae", init=init), tmp_path / "start")
+    recipe = changed(tree, method="mae", vision={"cls_token": cls}, init=init)
+    start(toy_cohort, recipe, tmp_path / "start")
     told = read_run(tmp_path / "start")["start"]
-    assert set(told["loaded"]) == {f"vision.{n}" for n in ("cls_token", *(f"transformer.{n}" for n in state))}
-    assert told["skipped"] == ["pos_embed"]
+    loaded = {f"transformer.{name}" for name in state} | ({"cls_token"} if cls else set())
+    assert set(told["loaded"]) == {f"vision.{name}" for name in loaded}
+    assert set(told["skipped"]) == {"pos_embed"} | (set() if cls else {"cls_token"})
+    assert f"{len(told['skipped'])} of the file left aside" in lines_of(told)[0]
     assert told["new"] == ["vision.patch_embed.bias", "vision.patch_embed.weight", "vision_decoder"]
 
 

@@ -2,6 +2,7 @@
 come from. Axes: s sentence, u distinct sentence, d feature.
 """
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -191,6 +192,51 @@ def test_changed_reports_other_studies_and_other_wishes_are_other_files_and_old_
     monkeypatch.setattr(text_bank, "RULES", ("data",))
     assert len(other := names(open_cohort(cohort.path))) == 1
     assert other != left
+
+
+def rewritten(bert: Path, name: str, **values: object) -> None:
+    """`values` in one of its JSON files."""
+    file = bert / name
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps({**known, **values}))
+
+
+def turned(bert: Path) -> None:
+    """Its word pieces in another order, so that each has another's vector."""
+    pieces = (bert / "vocab.txt").read_text().split()
+    (bert / "vocab.txt").write_text("\n".join([*pieces[:5], *pieces[:4:-1]]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bert: rewritten(bert, "config.json", num_attention_heads=8),
+        lambda bert: rewritten(bert, "tokenizer_config.json", do_lower_case=False),
+        turned,
+    ],
+    ids=["config", "case", "vocabulary"],
+)
+def test_kept_features_are_those_of_the_text_encoder_as_it_is_now(
+    cohort: Cohort,
+    recipe_of: Callable[..., Recipe],
+    write_bert: Callable[..., Path],
+    tmp_path: Path,
+    change: Callable[[Path], None],
+) -> None:
+    bert = write_bert(tmp_path / "bert")
+
+    def features(keep: bool) -> Tensor:
+        recipe = recipe_of("simcrop", keep)
+        text = recipe.text.model_copy(update={"model": str(bert)})
+        inputs = gather_inputs(cohort, cohort, recipe.model_copy(update={"text": text}))
+        return inputs.texts.bank.features.clone()  # type: ignore[union-attr]
+
+    before = features(keep=True)
+    assert torch.equal(before, features(keep=False))
+    change(bert)
+    now = features(keep=False)
+    assert (now - before).abs().max() > 0.1
+    assert torch.equal(features(keep=True), now)
 
 
 def test_cohort_that_cannot_be_written_has_its_texts_in_memory(

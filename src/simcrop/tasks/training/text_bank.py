@@ -32,6 +32,7 @@ from simcrop.nn.text_encoder import TextEncoder
 from simcrop.objectives.needs import TextNeeds
 from simcrop.objectives.texts import encode_texts
 from simcrop.tasks.training.organ_texts import ORGAN_TEXTS, organ_texts_of
+from simcrop.tasks.training.pinned import digest_of_encoder
 from simcrop.tasks.training.samples import no_texts, of_share
 from simcrop.tasks.training.split_together import split_together
 from simcrop.weights.embedded import text_encoder_folder
@@ -92,7 +93,7 @@ class Gathering:
             else [],
             "further": digest_of_texts(self.asked.further),
             "words": [self.tokenizer.fingerprint, self.recipe.text.report_length] if self.compact else [],
-            "features": [self.vectors, self.tokenizer.fingerprint] if self.encodes else [],
+            "features": [self.vectors] if self.encodes else [],
         }
         source = digest_of_files(self.cohort.path / STUDIES, *rules)
         return texts_file(self.folder, source, digest_of_bytes(json.dumps(kind).encode()))
@@ -109,12 +110,7 @@ class Gathering:
 
     @cached_property
     def vectors(self) -> str:
-        """The file in which features of texts are kept one by one as they are made; its name tells what made them."""
-        weights = digest_while_unchanged(text_encoder_folder(self.recipe.text.model) / "model.safetensors")[
-            :12
-        ]
-        kind = "" if self.needs.unit == "sentence" else f"-{self.needs.unit}"
-        return f"{weights}-{self.needs.pool}-{self.recipe.text_length}{kind}.vectors"
+        return vectors_file(self.recipe, self.needs, self.tokenizer)
 
     def gathered(self) -> KeptTexts:
         """From the reports. Raises SimcropError where they say nothing."""
@@ -176,6 +172,16 @@ class Gathering:
             used.update(tokens.ids[tokens.mask].unique().tolist())
             tell(start + len(some), len(reports))
         return torch.tensor(sorted(used))
+
+
+def vectors_file(recipe: Recipe, needs: TextNeeds, tokenizer: Tokenizer) -> str:
+    """The file in which features of texts are kept one by one as they are made. Its name follows from all that makes
+    them: shape and weights of the text encoder, word pieces and their case, what is pooled, where a text is cut.
+    """
+    encoder = digest_of_encoder(text_encoder_folder(recipe.text.model))
+    reader = digest_of_bytes(f"{encoder} {tokenizer.fingerprint}".encode())
+    kind = "" if needs.unit == "sentence" else f"-{needs.unit}"
+    return f"{reader[:12]}-{needs.pool}-{recipe.text_length}{kind}.vectors"
 
 
 def told(show: Callable[[], Progress], words: str) -> Callable[[int, int], None]:
