@@ -19,9 +19,9 @@ from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import SIMCROP, Row, Size, row_of
 from simcrop.experiments.tables.sources import SEGMENT_RECIPES, Sources
 
-SEGMENT_RATE = (
-    6e-3  # at the recipe's own so few steps find the largest organs alone; chosen by a random start's loss
-)
+# One window a step: in batches of eight so few find lungs and liver alone, at any rate. Chosen by a random start's loss.
+SEGMENTING = ("optim.batch=1", "optim.lr=2e-3", "optim.epochs=100000", "optim.warmup_epochs=5000")
+WINDOWS = 8  # of a segmentation, for every step of a pre-training
 LUNA16_TENTH = ("optim.epochs=400", "optim.warmup_epochs=50")  # of the public code, at 10 %
 Trained = Pretrain | Untrained
 Part = Literal["whole", "first", "second"]  # of a row's steps
@@ -29,7 +29,9 @@ Part = Literal["whole", "first", "second"]  # of a row's steps
 
 @dataclass(frozen=True)
 class Budget:
-    """Of phantoms: `steps` of a pre-training at `batch` scans on so many `patients`, and as many of a segmentation."""
+    """Of phantoms: `steps` of a pre-training at `batch` scans on so many `patients`, and eight times as many windows of a
+    segmentation.
+    """
 
     steps: int
     patients: int
@@ -51,12 +53,7 @@ class Budget:
         )
 
     def segmenting(self) -> tuple[str, ...]:
-        return (
-            f"optim.steps={self.steps}",
-            "optim.epochs=100000",
-            "optim.warmup_epochs=5000",
-            f"optim.lr={SEGMENT_RATE}",
-        )
+        return (*SEGMENTING, f"optim.steps={WINDOWS * self.steps}")
 
 
 @dataclass(frozen=True)
