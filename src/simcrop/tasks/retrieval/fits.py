@@ -50,9 +50,6 @@ def fits_by_model(
     k = top_k or network.scored
     reports = read_reports(network, texts)
     chosen = drawn(len(reports.sentences), most, seed)
-    holds = np.zeros((len(reports.sentences), len(asked)), dtype=bool)
-    for report, members in enumerate(reports.members):
-        holds[members, report] = True
 
     def joined(scores: np.ndarray) -> np.ndarray:
         return np.concatenate([reports.scores(scores), scores[:, chosen]], axis=1)
@@ -63,7 +60,7 @@ def fits_by_model(
         tuple(reports.sentences[row] for row in chosen),
         len(reports.sentences),
         np.ascontiguousarray(found[:, len(texts) :].T),
-        holds[chosen],
+        holding(chosen, reports.members, len(reports.sentences)),
     )
     said = f"A sentence scores a scan by its {k} nearest patches, a report by the mean over its sentences."
     return Fits(np.ascontiguousarray(found[:, : len(texts)].T), alone if len(chosen) else None, k, said)
@@ -75,6 +72,17 @@ def drawn(count: int, most: int, seed: int) -> np.ndarray:
     if count <= most:
         return rows
     return np.sort(np.random.default_rng((seed, 7)).choice(rows, most, replace=False))
+
+
+def holding(chosen: np.ndarray, members: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """Which of the reports hold the `chosen` of `count` sentences, `(q, r)`; `members`: the sentences of each."""
+    place = np.full(count, -1)
+    place[chosen] = np.arange(len(chosen))
+    holds = np.zeros((len(chosen), len(members)), dtype=bool)
+    for report, of in enumerate(members):
+        found = place[of]
+        holds[found[found >= 0], report] = True
+    return holds
 
 
 def fits_by_vectors(source: FromFiles, texts: Embeddings | None, where: str, asked: Cohort) -> Fits:
