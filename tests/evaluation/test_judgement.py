@@ -98,6 +98,30 @@ def test_interval_is_that_of_the_bootstrap_by_patient() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((slow.value, slow.low, slow.high))
 
 
+def rare_world() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two labels like chance, and between them one of two positives that nobody mistakes."""
+    rng = np.random.default_rng(0)
+    truth, scores = (rng.random((300, 3)) < 0.4).astype(float), rng.random((2, 300, 3))
+    truth[:, 1] = np.arange(300) < 2
+    scores[:, :, 1] = (scores[:, :, 1] + 2 * truth[:, 1]) / 3
+    return scores, truth, np.arange(300)
+
+
+def test_a_mean_over_labels_is_of_the_same_labels_in_every_drawn_cohort() -> None:
+    """Where 1 in 7 drawn cohorts lacked the rare label, the interval began at the mean of the two others."""
+    scores, truth, patients = rare_world()
+    none = np.full((2, 3), NAN)
+    found = judge(scores, truth, none, patients, ("a", "rare", "b"), seed=1, draws=300)
+    rare, macro = found.labels[1].figures["auroc"], found.auroc
+    assert (rare.value, rare.low) == (1, 1)
+    assert macro.value == pytest.approx(np.mean([of.figures["auroc"].value for of in found.labels]))
+    assert macro.value - 0.06 < macro.low < macro.value < macro.high < macro.value + 0.06
+    assert macro.draws == rare.draws < 300
+    written = block(found)
+    assert (written["macro_auroc_draws"], written["macro_auroc_labels"]) == (rare.draws, 3)
+    assert written["macro_f1_draws"] == 0
+
+
 def test_label_without_threshold_has_ranks_and_no_decisions() -> None:
     scores, truth, thresholds, patients = world(0)
     thresholds[:, 0] = NAN
