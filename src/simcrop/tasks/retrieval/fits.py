@@ -18,6 +18,7 @@ from simcrop.model import load
 from simcrop.tasks.features.kept_scores import kept_scores
 from simcrop.tasks.features.source import FromFiles, FromModel
 from simcrop.tasks.retrieval.judged import cosines
+from simcrop.tasks.scored_patches import scored_patches
 
 MOST_SENTENCES = 2000
 
@@ -47,7 +48,7 @@ def fits_by_model(
 ) -> Fits:
     """Every scan is looked at once; raises SimcropError of a method that reads no sentences."""
     network = load(source.folder)
-    k = top_k or network.scored
+    k = scored_patches(network, top_k, network.scored)
     reports = read_reports(network, texts)
     chosen = drawn(len(reports.sentences), most, seed)
 
@@ -116,7 +117,8 @@ def typed_scores(source: FromModel, studies: Cohort, words: Sequence[str], top_k
     """`(sentence, s)` of sentences that somebody typed."""
     network = load(source.folder)
     vectors = network.encode(list(words)).cpu().numpy()
-    return kept_scores(network, source.digest, studies, vectors, top_k or network.scored).T
+    k = scored_patches(network, top_k, network.scored)
+    return kept_scores(network, source.digest, studies, vectors, k).T
 
 
 def texts_of(studies: Cohort, text: str) -> list[str]:
