@@ -61,6 +61,18 @@ def test_p_values_are_corrected_over_labels_and_pairs() -> None:
     assert np.isnan(found.p_values[0, 1][2])
 
 
+def test_means_of_methods_are_of_the_same_labels_in_every_drawn_cohort() -> None:
+    """A label of two positives that one method never mistakes and one always does, beside one that both know alike."""
+    scores, truth, patients = three_methods()
+    truth[:, 0] = np.arange(len(truth)) % 150 == 0
+    better, worse = scores[0].copy(), scores[0].copy()
+    better[:, truth[:, 0] == 1, 0], worse[:, truth[:, 0] == 1, 0] = 99, -99
+    found = compare_methods([better, worse], truth, patients, seed=3, draws=200)
+    assert [of.value for of in found.macro] == pytest.approx(found.macro[1].value + np.array([0.5, 0]))
+    difference = found.differences[0, 1]
+    assert (difference.value, difference.low, difference.high) == pytest.approx((0.5, 0.5, 0.5))
+
+
 def test_method_that_misses_a_label_takes_it_from_all() -> None:
     scores, truth, patients = three_methods()
     scores[1][:, :, 0] = NAN

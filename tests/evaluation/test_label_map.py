@@ -41,6 +41,18 @@ def test_larger_of_two_probabilities_counts_whatever_scores_better() -> None:
     np.testing.assert_array_equal(mapped[..., place], scores[..., names.index("Emphysema")])
 
 
+def test_a_class_is_judged_by_the_labels_that_were_learned() -> None:
+    """A head that was not learned has no probability, NaN; the other label of its class answers alone."""
+    found, names = read_map(FIG_2), list(LABELS)
+    scores = np.random.default_rng(0).random((2, 5, len(names)))
+    place = list(found.labels).index("Calcification")
+    scores[..., names.index(CORONARY)] = np.nan
+    mapped = found.apply(scores, names)
+    np.testing.assert_array_equal(mapped[..., place], scores[..., names.index(ARTERIAL)])
+    scores[..., names.index(ARTERIAL)] = np.nan
+    assert np.isnan(found.apply(scores, names)[..., place]).all()
+
+
 def test_map_is_found_where_it_can_be() -> None:
     assert map_between(LABELS, list(CLASSES), None) == read_map(FIG_2)
     same = map_between(["a", "b", "c"], ["c", "a"], None)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from simcrop.metrics import auroc, average_precision, label_aurocs, macro_auroc
-from simcrop.metrics.ranking import means_of_defined
+from simcrop.metrics.ranking import completed, means_of_defined
 
 NAN = float("nan")
 
@@ -79,3 +79,11 @@ def test_means_of_rows_are_those_of_each_row() -> None:
     rows[7] = np.nan
     slow = [row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in rows]
     np.testing.assert_allclose(means_of_defined(rows), slow, rtol=1e-14)
+
+
+def test_a_drawn_cohort_takes_what_it_lacks_from_the_next_that_has_it() -> None:
+    drawn = np.array([[0.1, NAN, 0.5, NAN], [NAN, 0.6, 0.5, NAN], [0.3, NAN, 0.5, NAN], [NAN, NAN, 0.5, NAN]])
+    found = completed(drawn, np.array([0.2, 0.7, NAN, 0.9]))
+    expected = [[0.1, 0.6, NAN, 0.9], [0.3, 0.6, NAN, 0.9], [0.3, 0.6, NAN, 0.9], [0.1, 0.6, NAN, 0.9]]
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(drawn[0, 1])

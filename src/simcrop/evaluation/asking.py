@@ -17,6 +17,7 @@ from simcrop.data.samples.dataset import placement_of
 from simcrop.data.store.cohort import Cohort, Study
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import regions
+from simcrop.evaluation.foreign import AskedRows
 from simcrop.evaluation.lesions import lesion_shares
 from simcrop.evaluation.pointing_game import Pointed, PointingGame, score_pointing_game
 from simcrop.evaluation.truth import KnownSentence, Truth
@@ -56,15 +57,14 @@ def draw_questions(studies: Cohort | Sequence[Study], truth: Truth, seed: int) -
         if sentence.shows
     ]
     has = {study.id: {s.finding for s in of_study if not s.negated} for study, of_study in known}
-    rng = np.random.default_rng((seed, 4))
+    rng, rows = (
+        np.random.default_rng((seed, 4)),
+        AskedRows((of.patient, what.finding) for of, what, _ in shown),
+    )
     drawn = []
     for study, sentence, text in shown:
-        foreign = [
-            other_text
-            for other, other_sentence, other_text in shown
-            if other.patient != study.patient and other_sentence.finding not in has[study.id]
-        ]
-        swapped = foreign[int(rng.integers(len(foreign)))] if foreign else None
+        foreign = rows.foreign(study.patient, has[study.id])
+        swapped = shown[foreign[int(rng.integers(len(foreign)))]][2] if len(foreign) else None
         kind = sentence.finding or ""
         drawn.append(Question(study.id, study.patient, kind, sentence.mask_value, text, swapped))
     return drawn

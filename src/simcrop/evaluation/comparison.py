@@ -11,6 +11,7 @@ import numpy as np
 
 from simcrop.metrics import Aurocs, delong, drawn_counts, drawn_ranking, holm, interval_of, once
 from simcrop.metrics.intervals import DRAWS, Interval
+from simcrop.metrics.ranking import completed, mean_of_defined, means_of_defined
 
 LEVEL = 0.05
 
@@ -60,11 +61,15 @@ def compare_methods(
     whole = [mean_aurocs(of, labels, once(len(labels))) for of in scores]
     judged = np.asarray(~np.isnan(np.concatenate(whole)).any(0))
     parts = [
-        [over_judged(mean_aurocs(of, labels, counts), judged) for of in scores]
+        [mean_aurocs(of, labels, counts) for of in scores]
         for counts in drawn_counts(patients, np.random.default_rng((seed, 1)), draws)
     ]
-    drawn = np.concatenate(parts, axis=1)
-    values = [float(over_judged(of, judged)[0]) for of in whole]
+    figures = [of[0, judged] for of in whole]
+    values = [mean_of_defined(of) for of in figures]
+    drawn = [
+        means_of_defined(completed(of[:, judged], value))
+        for of, value in zip(np.concatenate(parts, axis=1), figures, strict=True)
+    ]
     pairs = list(combinations(range(len(scores)), 2))
     aurocs = tuple(
         delong([of[:, :, i] for of in scores], labels[:, i], patients) for i in range(labels.shape[1])
@@ -82,10 +87,3 @@ def compare_methods(
 def mean_aurocs(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """`(b, l)`: the mean over repetitions `(r, s, l)`."""
     return np.mean([drawn_ranking(one, labels, counts)["auroc"] for one in scores], axis=0)
-
-
-def over_judged(aurocs: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """`(b,)`: the mean of `(b, l)` over judged labels; a drawn cohort without a label's positives leaves it out."""
-    values = aurocs[:, judged]
-    there = ~np.isnan(values)
-    return np.where(there, values, 0).sum(1) / np.where(there.any(1), there.sum(1), np.nan)

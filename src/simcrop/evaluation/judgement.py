@@ -4,7 +4,7 @@ Axes: k repetition (seed), s scan, l label, b drawn cohort. Labels are 1, 0 or N
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from simcrop.metrics import (
     once,
 )
 from simcrop.metrics.intervals import DRAWS, Interval
-from simcrop.metrics.ranking import mean_of_defined, means_of_defined
+from simcrop.metrics.ranking import completed, mean_of_defined, means_of_defined
 
 # Of ranks, of decisions at the threshold, of probabilities.
 MEASURES = (
@@ -46,8 +46,9 @@ class JudgedLabel:
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """`macro`: the mean of each measure over the labels that could be judged; `absent`: the names of those that could
-    not: the test scans lack one kind, or no probe could be learned. `draws`: how many cohorts the intervals rest on.
+    """`macro`: the mean of each measure over the labels that could be judged, its `draws` how many drawn cohorts could
+    judge all of these; `absent`: the names of those that could not: the test scans lack one kind, or no probe could be
+    learned. `draws`: how many cohorts the intervals rest on.
     """
 
     macro: dict[str, Interval]
@@ -86,8 +87,7 @@ def judge(
     decided: np.ndarray | None = None,
 ) -> Judgement:
     """Of probabilities `(k, s, l)`, one table per repetition, whose figures are averaged on each drawn cohort;
-    `thresholds` `(k, l)` were chosen on other patients, or `decided` `(k, s, l)` says which labels are named. A drawn
-    cohort without a label's positives leaves it out of its mean.
+    `thresholds` `(k, l)` were chosen on other patients, or `decided` `(k, s, l)` says which labels are named.
     """
     if decided is None:
         decided = np.where(np.isnan(thresholds)[:, None], np.nan, scores >= thresholds[:, None])
@@ -102,7 +102,7 @@ def judge(
     ]
     drawn = {name: np.concatenate([part[name] for part in parts]) for name in MEASURES}
     return Judgement(
-        {name: interval_of(mean_of_defined(whole[name]), means_of_defined(drawn[name])) for name in MEASURES},
+        {name: macro_of(whole[name], drawn[name]) for name in MEASURES},
         tuple(
             JudgedLabel(
                 name,
@@ -117,6 +117,15 @@ def judge(
         tuple(name for name, there in zip(names, judged, strict=True) if not there),
         draws,
     )
+
+
+def macro_of(whole: np.ndarray, drawn: np.ndarray) -> Interval:
+    """The mean of figures `(l,)` over the labels that have one, which are the same in every drawn cohort `(b, l)`; its
+    `draws`: in how many of these nothing had to be completed.
+    """
+    found = interval_of(mean_of_defined(whole), means_of_defined(completed(drawn, whole)))
+    of = ~np.isnan(whole)
+    return replace(found, draws=int((~np.isnan(drawn[:, of])).all(1).sum()) if of.any() else 0)
 
 
 def measured(

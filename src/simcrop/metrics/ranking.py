@@ -69,6 +69,22 @@ def means_of_defined(values: np.ndarray) -> np.ndarray:
     return np.divide(sums, count, out=np.full(len(values), np.nan), where=count > 0)
 
 
+def completed(drawn: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Figures of drawn cohorts `(b, l)`, so that each is of the same labels: of those that all patients can judge,
+    `whole` `(l,)` is not NaN, and of no others.
+
+    A drawn cohort can miss a rare label. Its mean over the rest would be another figure, off by as much as that label
+    lies apart; and without such cohorts a small test has none left, a larger one those with most positives. So the
+    label's figure is that of the next drawn cohort that has one (after the last comes the first), just as the label's
+    own interval rests on those. Methods have a label in the same cohorts: their differences stay paired.
+    """
+    filled = np.where(np.isnan(whole), np.nan, drawn)
+    for of, value in zip(filled.T, whole, strict=True):
+        there, gone = np.flatnonzero(~np.isnan(of)), np.flatnonzero(np.isnan(of))
+        of[gone] = of[there[np.searchsorted(there, gone) % len(there)]] if len(there) else value
+    return filled
+
+
 def known(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scores and bool labels of the scans whose label is known."""
     keep = ~np.isnan(labels.astype(float))

@@ -91,10 +91,12 @@ def chance_ranks(relevant: np.ndarray) -> tuple[float, float]:
     return float(median), float(((pool + 1) / (counts + 1)).mean())
 
 
-def precision_terms(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+def precision_terms(scores: np.ndarray, relevant: np.ndarray, first: int | None = None) -> np.ndarray:
     """At every place of every query's list, `(q, c)`: the precision there if a relevant candidate stands there, else 0.
-    Of candidates that tie it is the mean over all their orders.
+    Of candidates that tie it is the mean over all their orders. `first`: how many places are wanted, all when None.
     """
+    if first is not None and (leading := leading_ones(scores, first)) is not None:
+        scores, relevant = (np.take_along_axis(of, leading, axis=1) for of in (scores, relevant))
     order = np.argsort(-scores, axis=1, kind="stable")
     sorted_scores = np.take_along_axis(scores, order, axis=1)
     hits = np.take_along_axis(relevant, order, axis=1)
@@ -109,7 +111,24 @@ def precision_terms(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     before = np.take_along_axis(found, above, axis=1)
     tied, among = upto - above, np.take_along_axis(found, upto, axis=1) - before
     others = (among - 1) / np.maximum(tied - 1, 1)
-    return among / tied * (before + 1 + (places - above) * others) / (places + 1)
+    terms = among / tied * (before + 1 + (places - above) * others) / (places + 1)
+    return terms[:, :first]
+
+
+def leading_ones(scores: np.ndarray, first: int) -> np.ndarray | None:
+    """Of every query of `(q, c)` at least the `first` candidates and all that tie with the last of them, in no order;
+    for each query as many as the longest such list has, which is far less than all to be sorted. None: it takes all.
+    """
+    pool = scores.shape[1]
+    if first >= pool:
+        return None
+    last = -np.partition(-scores, first - 1, axis=1)[:, first - 1, None]
+    reach = (scores >= last).sum(1)
+    if (
+        reach.min() < first or reach.max() >= pool
+    ):  # less than `first`: scores that are no numbers have no order
+        return None
+    return np.argpartition(-scores, reach.max() - 1, axis=1)[:, : reach.max()]
 
 
 def average_precision_at(scores: np.ndarray, relevant: np.ndarray, k: int, divide_by: str) -> np.ndarray:
@@ -128,7 +147,11 @@ def average_of(terms: np.ndarray, relevant: np.ndarray, k: int, divide_by: str) 
 
 def chance_average_precision(relevant: np.ndarray, k: int, divide_by: str, pool: int) -> float:
     """What the mean AP over the first k of `pool` candidates is of scores that say nothing."""
-    counts = relevant.sum(1)
+    return chance_of_precision(relevant.sum(1), k, divide_by, pool)
+
+
+def chance_of_precision(counts: np.ndarray, k: int, divide_by: str, pool: int) -> float:
+    """The same from how many are relevant to each query, `(q,)`; a query without any is left out."""
     counts, k = counts[counts > 0], min(k, pool)
     if not len(counts):
         return float("nan")

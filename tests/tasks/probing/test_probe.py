@@ -250,6 +250,7 @@ def refusal(
         (("--share", "1,none"), "--share wants numbers with commas between"),
         (("--pool", "median"), "--pool wants mean or max, got 'median'"),
         (("--by", "age"), "--by age: no such column in"),
+        (("--by", "findings"), "--by findings: tells single patients or holds text of theirs"),
         (("--by", "age", "--table", "nowhere.csv"), "nowhere.csv cannot be read as a CSV table"),
     ],
 )

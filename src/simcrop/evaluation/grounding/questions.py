@@ -23,6 +23,7 @@ from simcrop.data.store.cohort import Cohort, Study
 from simcrop.data.store.findings import MarkedFinding
 from simcrop.errors import SimcropError
 from simcrop.evaluation.asking import draw_questions, read_mask
+from simcrop.evaluation.foreign import AskedRows
 from simcrop.evaluation.truth import Truth
 from simcrop.evaluation.wording.marks import mark_of
 from simcrop.evaluation.wording.perturb import found_in, kind_of, places_of
@@ -123,14 +124,11 @@ def asked_of_rows(studies: Cohort, rows: Sequence[Mapping[str, Any]], seed: int)
         has[row["scan"]].add(row["finding"])
     rng, found = np.random.default_rng((seed, 4)), defaultdict[str, list[GroundQuestion]](list)
     pool = [row for row in rows if row["finding"]]
+    others = AskedRows((known[row["scan"]].patient, row["finding"]) for row in pool)
     for row in rows:
         study = known[row["scan"]]
-        foreign = [
-            other["sentence"]
-            for other in pool
-            if known[other["scan"]].patient != study.patient and other["finding"] not in has[study.id]
-        ]
-        swapped = foreign[int(rng.integers(len(foreign)))] if foreign else None
+        foreign = others.foreign(study.patient, has[study.id])
+        swapped = pool[foreign[int(rng.integers(len(foreign)))]]["sentence"] if len(foreign) else None
         own = found[study.id]
         told = (row["finding"], row["side"], row["values"], row["level_mm"], row["sentence"], swapped)
         number, complete = row.get("number", len(own)), row.get("complete", True)

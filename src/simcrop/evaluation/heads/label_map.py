@@ -44,9 +44,13 @@ class LabelMap(Settings):
         return {name for names in self.labels.values() for name in names} | set(self.beside)
 
     def apply(self, scores: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Scores `(..., l)` of the source labels `names` as those of the target's classes, in the order of `labels`."""
+        """Scores `(..., l)` of the source labels `names` as those of the target's classes, in the order of `labels`;
+        NaN (not learned) only where no label of the class was learned.
+        """
         place = {name: i for i, name in enumerate(names)}
-        columns = [scores[..., [place[name] for name in of]].max(-1) for of in self.labels.values()]
+        columns = [
+            np.fmax.reduce(scores[..., [place[name] for name in of]], axis=-1) for of in self.labels.values()
+        ]
         return np.stack(columns, axis=-1)
 
 

@@ -29,8 +29,8 @@ Part = Literal["whole", "first", "second"]  # of a row's steps
 
 @dataclass(frozen=True)
 class Budget:
-    """Of phantoms: `steps` of a pre-training at `batch` scans on so many `patients`, and eight times as many windows of a
-    segmentation.
+    """Of phantoms: `steps` of a pre-training at `batch` scans on so many `patients`; a segmentation sees eight windows
+    for each.
     """
 
     steps: int

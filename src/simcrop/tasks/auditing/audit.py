@@ -32,6 +32,7 @@ from simcrop.tasks.features.cohort_features import model_digest
 from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.intervals import bounds, without_nan
 from simcrop.tasks.labelled import patients_of, provenance_note, rows_in, studies_of
+from simcrop.tasks.scored_patches import scored_patches
 
 SENTENCES, PRESENCE = "sentences.parquet", "presence.parquet"
 
@@ -81,7 +82,7 @@ def audit(
     }
     with staged(out, "audit", settings, overwrite) as stage:
         network = load(folder)
-        k = top_k or network.scored
+        k = scored_patches(network, top_k, network.scored)
         answered = answers_of(network, settings["model"], studies, asked, k)
         places = rows_in(cohort, studies)
         table = sentence_table(studies, places, asked, answered, network, truth)

@@ -22,6 +22,7 @@ from simcrop.tasks.grounding.eval_page import write_page
 from simcrop.tasks.grounding.eval_parts import GroundEvalOptions, Parts, parts_of
 from simcrop.tasks.grounding.eval_table import GROUND_EVAL, SENTENCES, metrics_of, table_of, write_table
 from simcrop.tasks.labelled import patients_of, provenance_note
+from simcrop.tasks.scored_patches import scored_patches
 
 ASKED = "asked"
 
@@ -57,16 +58,17 @@ def ground_eval(
     check_folder(out, GROUND_EVAL, settings, resume, overwrite)
     network = load(folder)
     _ = network.reader  # a model that cannot is refused before it works
+    k = scored_patches(network, options.top_k, network.top_k)
     with reserved(out), unspoiled(out):
         if not (open_folder(out, GROUND_EVAL, settings, resume, overwrite) and (out / METRICS).exists()):
-            evaluate(network, parts, out, options, note)
+            evaluate(network, parts, out, options, k, note)
         shutil.rmtree(out / ASKED, ignore_errors=True)
     return read_json(out / METRICS)
 
 
-def evaluate(network: Model, parts: Parts, out: Path, options: GroundEvalOptions, note: str) -> None:
-    """All scans asked, then all figures from numbers alone."""
-    models, k = (network, untrained(network, options.seed)), options.top_k or network.top_k
+def evaluate(network: Model, parts: Parts, out: Path, options: GroundEvalOptions, k: int, note: str) -> None:
+    """All scans asked, then all figures from numbers alone; `k` patches are judged of each sentence."""
+    models = network, untrained(network, options.seed)
     cohort = parts.judged.cohort
     found = {
         name: answer_all(

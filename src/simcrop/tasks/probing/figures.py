@@ -22,14 +22,14 @@ SELDOM_DEFINED = ("calibration_intercept", "calibration_slope")
 
 
 def block(judged: Judgement) -> dict[str, Any]:
-    """Macro figures, each with how many labels it is the mean of; those of each label; who is absent, and of whom
-    nothing was decided.
+    """Macro figures, each with how many labels it is the mean of, and how many drawn cohorts had all of these; those of
+    each label; who is absent, and of whom nothing was decided.
     """
     return {
         **{
             key: value
             for name, found in judged.macro.items()
-            for key, value in bounds(f"macro_{name}", found, name in SELDOM_DEFINED).items()
+            for key, value in bounds(f"macro_{name}", found, draws=True).items()
         },
         **{f"macro_{name}_labels": judged.over(name) for name in judged.macro},
         "labels": {

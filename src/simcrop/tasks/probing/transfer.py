@@ -243,6 +243,7 @@ def write_page(
     page.table(
         [[of, ", ".join(names), chosen.reasons.get(of, "")] for of, names in chosen.labels.items()],
         ["class judged", "labels of the probe", "why"],
+        "Of several labels the largest probability counts; of a label that no head was learned for, none.",
     )
     if chosen.dropped:
         page.table([[name, why] for name, why in chosen.dropped.items()], ["label left out", "why"])

@@ -43,6 +43,7 @@ from simcrop.tasks.probing.page import (
     macro_words,
     undecided_words,
 )
+from simcrop.tasks.scored_patches import scored_patches
 
 SIXTEEN = ("Medical material", "Lymphadenopathy")  # the two that the 16-class means of others leave out
 CAPTION = "In brackets the 95 % interval over patients. Decisions need thresholds of other patients: --develop SPLIT."
@@ -89,7 +90,7 @@ def zero_shot(
     }
     with staged(out, "zero-shot", settings, overwrite) as stage:
         network = load(folder)
-        k = top_k or network.scored
+        k = scored_patches(network, top_k, network.scored)
         asked = sorted(chosen.needed())
         prompts = prompts_of(network, asking, asked)
         rows = [rows_in(cohort, studies) for studies in (testing, developing or testing)]

@@ -18,6 +18,7 @@ from simcrop.model import load
 from simcrop.tasks.features.kept_scores import kept_scores
 from simcrop.tasks.features.source import FromFiles, FromModel
 from simcrop.tasks.retrieval.judged import cosines
+from simcrop.tasks.scored_patches import scored_patches
 
 MOST_SENTENCES = 2000
 
@@ -47,12 +48,9 @@ def fits_by_model(
 ) -> Fits:
     """Every scan is looked at once; raises SimcropError of a method that reads no sentences."""
     network = load(source.folder)
-    k = top_k or network.scored
+    k = scored_patches(network, top_k, network.scored)
     reports = read_reports(network, texts)
     chosen = drawn(len(reports.sentences), most, seed)
-    holds = np.zeros((len(reports.sentences), len(asked)), dtype=bool)
-    for report, members in enumerate(reports.members):
-        holds[members, report] = True
 
     def joined(scores: np.ndarray) -> np.ndarray:
         return np.concatenate([reports.scores(scores), scores[:, chosen]], axis=1)
@@ -63,7 +61,7 @@ def fits_by_model(
         tuple(reports.sentences[row] for row in chosen),
         len(reports.sentences),
         np.ascontiguousarray(found[:, len(texts) :].T),
-        holds[chosen],
+        holding(chosen, reports.members, len(reports.sentences)),
     )
     said = f"A sentence scores a scan by its {k} nearest patches, a report by the mean over its sentences."
     return Fits(np.ascontiguousarray(found[:, : len(texts)].T), alone if len(chosen) else None, k, said)
@@ -75,6 +73,17 @@ def drawn(count: int, most: int, seed: int) -> np.ndarray:
     if count <= most:
         return rows
     return np.sort(np.random.default_rng((seed, 7)).choice(rows, most, replace=False))
+
+
+def holding(chosen: np.ndarray, members: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """Which of the reports hold the `chosen` of `count` sentences, `(q, r)`; `members`: the sentences of each."""
+    place = np.full(count, -1)
+    place[chosen] = np.arange(len(chosen))
+    holds = np.zeros((len(chosen), len(members)), dtype=bool)
+    for report, of in enumerate(members):
+        found = place[of]
+        holds[found[found >= 0], report] = True
+    return holds
 
 
 def fits_by_vectors(source: FromFiles, texts: Embeddings | None, where: str, asked: Cohort) -> Fits:
@@ -108,7 +117,8 @@ def typed_scores(source: FromModel, studies: Cohort, words: Sequence[str], top_k
     """`(sentence, s)` of sentences that somebody typed."""
     network = load(source.folder)
     vectors = network.encode(list(words)).cpu().numpy()
-    return kept_scores(network, source.digest, studies, vectors, top_k or network.scored).T
+    k = scored_patches(network, top_k, network.scored)
+    return kept_scores(network, source.digest, studies, vectors, k).T
 
 
 def texts_of(studies: Cohort, text: str) -> list[str]:

@@ -3,7 +3,7 @@
 Axes: q query, c candidate, r report, s scan, b drawn cohort, p patient.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -17,6 +17,7 @@ from simcrop.metrics.retrieval import (
     average_of,
     chance_at,
     chance_average_precision,
+    chance_of_precision,
     chance_ranks,
     disjoint_pools,
     places,
@@ -27,7 +28,7 @@ from simcrop.tasks.labelled import first_of_each, label_matrix, patients_of
 AT = (1, 5, 10, 50, 100)
 POOLS, SHUFFLES, POOL_SEED = (32, 64, 128), 100, 42  # Merlin's
 POOLED_AT = (1, 8)
-POOLED_AT_ONCE = 4_000_000  # scores that are ranked at once: 16 MB in float32
+AT_ONCE = 4_000_000  # scores that are ranked at once: 16 MB in float32
 EVERY, FIRST = "all volumes", "first volume per study"
 OF_SENTENCES = "sentence -> scan, any whose report holds it"
 
@@ -177,7 +178,7 @@ def in_pools(direction: str, scores: np.ndarray, size: int) -> Found:
     """The mean over disjoint pools of many shuffles; its interval says how far single pools lie apart."""
     own = np.eye(size, dtype=bool)
     pools = np.stack([*disjoint_pools(len(scores), size, SHUFFLES, POOL_SEED)])
-    parts = np.array_split(pools, ceil(pools.size * size / POOLED_AT_ONCE))
+    parts = np.array_split(pools, ceil(pools.size * size / AT_ONCE))
     stand = [places_in_pools(scores, part) for part in parts]
     found = np.concatenate([part.ranks for part in stand])
     recall = {}
@@ -209,48 +210,65 @@ def scans_alike(features: np.ndarray, studies: Cohort, seed: int = 0) -> list[Al
     rows = first_of_each(studies)
     labels = label_matrix(studies)[rows]
     known = ~np.isnan(labels).any(1)
-    rows, labels = rows[known], labels[known]
+    rows, has = rows[known], labels[known].astype(np.float32)
+    if not len(rows):
+        return []
     scores = cosines(features[rows], features[rows])
     np.fill_diagonal(scores, -np.inf)
-    same = (labels[:, None] == labels[None]).all(-1) & ~np.eye(len(rows), dtype=bool)
-    shared = (labels @ labels.T > 0) & ~np.eye(len(rows), dtype=bool)
-    abnormal = np.flatnonzero(labels.any(1))
-    both = np.ix_(abnormal, abnormal)
-    variants = (
-        ("identical labels, over what could be found (SPECTRE)", np.arange(len(rows)), scores, same, "found"),
-        ("any shared label, abnormal scans, over k (RadFinder)", abnormal, scores[both], shared[both], "k"),
-    )
+    kind = np.unique(has, axis=0, return_inverse=True)[1].reshape(-1)
+    every, abnormal = np.arange(len(rows)), np.flatnonzero(has.any(1))
     names, patients = studies.index["id"].to_numpy()[rows], patients_of(studies)[rows]
     made = (
-        in_variant(name, of, relevant, divide_by, names[asking], patients[asking], seed)
-        for name, asking, of, relevant, divide_by in variants
-        if relevant.any()
+        in_variant(
+            "identical labels, over what could be found (SPECTRE)",
+            *(scores, every, lambda some: kind[some, None] == kind, "found", names, patients, seed),
+        ),
+        in_variant(
+            "any shared label, abnormal scans, over k (RadFinder)",
+            *(scores, abnormal, lambda some: has[some] @ has.T > 0, "k", names, patients, seed),
+        ),
     )
-    return list(made)
+    return [of for of in made if of is not None]
 
 
 def in_variant(
     name: str,
     scores: np.ndarray,
-    relevant: np.ndarray,
+    asking: np.ndarray,
+    alike: Callable[[np.ndarray], np.ndarray],
     divide_by: str,
     names: np.ndarray,
     patients: np.ndarray,
     seed: int,
-) -> Alike:
-    """One of them; a query that nothing is relevant for is dropped, as all do."""
-    terms, others = precision_terms(scores, relevant), len(scores) - 1
+) -> Alike | None:
+    """One of them, for the scans `asking` among themselves; `alike`: for some of them which scans are relevant, `(q,
+    s)`. A query that nothing is relevant for is dropped, as all do; None where all are.
+
+    A block of queries at a time: what is made on the way to a precision takes many times the room of the scores.
+    """
+    others = len(asking) - 1
+    if others < 1:
+        return None
     at = [k for k in AT if k <= others]
+    counts, found = [], []
+    for some in np.array_split(asking, ceil(len(asking) ** 2 / AT_ONCE)):
+        relevant = alike(some)[:, asking] & (some[:, None] != asking)
+        terms = precision_terms(scores[np.ix_(some, asking)], relevant, at[-1])
+        found.append([average_of(terms, relevant, k, divide_by) for k in at])
+        counts.append(relevant.sum(1))
+    relevant_ones = np.concatenate(counts)
+    if not relevant_ones.any():
+        return None
     asked = {
-        k: QueryRanks(list(names), list(patients[:, None]), average_of(terms, relevant, k, divide_by)).known()
-        for k in at
+        k: QueryRanks(list(names[asking]), list(patients[asking, None]), each).known()
+        for k, each in zip(at, np.concatenate(found, axis=1), strict=True)
     }
-    drawn = next(iter(asked.values())).drawn(seed)
+    drawn = asked[at[0]].drawn(seed)
     precision = {
         k: interval_of(float(of.found.mean()), drawn @ of.found / drawn.sum(1)) for k, of in asked.items()
     }
-    chance = {k: chance_average_precision(relevant, k, divide_by, others) for k in at}
-    return Alike(name, int(relevant.any(1).sum()), others, precision, chance, asked)
+    chance = {k: chance_of_precision(relevant_ones, k, divide_by, others) for k in at}
+    return Alike(name, int((relevant_ones > 0).sum()), others, precision, chance, asked)
 
 
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
