@@ -19,7 +19,7 @@ from simcrop.experiments.tables.places import Places
 from simcrop.experiments.tables.rows import SIMCROP, Row, Size, row_of
 from simcrop.experiments.tables.sources import SEGMENT_RECIPES, Sources
 
-# One window a step: in batches of eight so few find lungs and liver alone, at any rate. Chosen by a random start's loss.
+# One window a step: in batches of eight so few find lungs and liver alone. Chosen by the loss of a random start.
 SEGMENTING = ("optim.batch=1", "optim.lr=2e-3", "optim.epochs=100000", "optim.warmup_epochs=5000")
 WINDOWS = 8  # of a segmentation, for every step of a pre-training
 LUNA16_TENTH = ("optim.epochs=400", "optim.warmup_epochs=50")  # of the public code, at 10 %

@@ -13,7 +13,7 @@ from simcrop.experiments.scores import Reached
 from simcrop.experiments.tables.answers import Answers
 from simcrop.experiments.tables.columns import Metric
 from simcrop.metrics import drawn_counts, drawn_ranking, once
-from simcrop.metrics.ranking import label_aurocs, means_of_defined
+from simcrop.metrics.ranking import completed, label_aurocs, means_of_defined
 
 SEED = 6  # the same patients are drawn for every row, column and label
 Drawn = Callable[[Answers, np.ndarray], np.ndarray]  # counts (b, s) -> (b,)
@@ -58,8 +58,10 @@ def auroc_of_label(place: int) -> Drawn:
 
 
 def drawn_auroc(values: np.ndarray, truth: np.ndarray, judged: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The mean over the labels that a drawn cohort can be judged by."""
-    return means_of_defined(drawn_ranking(values[:, judged], truth[:, judged], counts)["auroc"])
+    """The mean over the same labels in every drawn cohort."""
+    values, truth = values[:, judged], truth[:, judged]
+    drawn = drawn_ranking(values, truth, counts)["auroc"]
+    return means_of_defined(completed(drawn, label_aurocs(values, truth)))
 
 
 def drawn_accuracy(
@@ -77,9 +79,16 @@ def share_of_commonest(truth: np.ndarray) -> float:
 
 
 def drawn_dice(values: np.ndarray, truth: np.ndarray, judged: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The mean over organs of each one's mean over the scans that have it."""
+    """The mean over organs, the same in every drawn cohort, of each one's mean over the scans that have it."""
     del truth
-    scored = ~np.isnan(values[:, judged])
+    values = values[:, judged]
+    drawn, (whole,) = (mean_where_scored(values, of) for of in (counts, once(len(values))))
+    return means_of_defined(completed(drawn, whole))
+
+
+def mean_where_scored(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """`(b, l)`: NaN where no scan of a drawn cohort has the organ."""
+    scored = ~np.isnan(values)
     there = counts.astype(np.float64) @ scored
-    sums = counts.astype(np.float64) @ np.where(scored, values[:, judged], 0)
-    return means_of_defined(np.divide(sums, there, out=np.full(sums.shape, np.nan), where=there > 0))
+    sums = counts.astype(np.float64) @ np.where(scored, values, 0)
+    return np.divide(sums, there, out=np.full(sums.shape, np.nan), where=there > 0)
