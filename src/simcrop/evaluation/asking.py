@@ -57,11 +57,8 @@ def draw_questions(studies: Cohort | Sequence[Study], truth: Truth, seed: int) -
         if sentence.shows
     ]
     has = {study.id: {s.finding for s in of_study if not s.negated} for study, of_study in known}
-    rng, rows = (
-        np.random.default_rng((seed, 4)),
-        AskedRows((of.patient, what.finding) for of, what, _ in shown),
-    )
-    drawn = []
+    rows = AskedRows((of.patient, what.finding) for of, what, _ in shown)
+    rng, drawn = np.random.default_rng((seed, 4)), []
     for study, sentence, text in shown:
         foreign = rows.foreign(study.patient, has[study.id])
         swapped = shown[foreign[int(rng.integers(len(foreign)))]][2] if len(foreign) else None

@@ -35,10 +35,8 @@ class AskedRows:
 
     def __init__(self, rows: Iterable[tuple[str, Hashable]]) -> None:
         self.findings: list[Hashable] = []
-        self.of_patient, self.of_finding = (
-            defaultdict[str, list[int]](list),
-            defaultdict[Hashable, list[int]](list),
-        )
+        self.of_patient = defaultdict[str, list[int]](list)
+        self.of_finding = defaultdict[Hashable, list[int]](list)
         for row, (patient, finding) in enumerate(rows):
             self.findings.append(finding)
             self.of_patient[patient].append(row)

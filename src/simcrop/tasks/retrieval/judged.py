@@ -216,18 +216,22 @@ def scans_alike(features: np.ndarray, studies: Cohort, seed: int = 0) -> list[Al
     scores = cosines(features[rows], features[rows])
     np.fill_diagonal(scores, -np.inf)
     kind = np.unique(has, axis=0, return_inverse=True)[1].reshape(-1)
-    every, abnormal = np.arange(len(rows)), np.flatnonzero(has.any(1))
     names, patients = studies.index["id"].to_numpy()[rows], patients_of(studies)[rows]
-    made = (
-        in_variant(
-            "identical labels, over what could be found (SPECTRE)",
-            *(scores, every, lambda some: kind[some, None] == kind, "found", names, patients, seed),
-        ),
-        in_variant(
-            "any shared label, abnormal scans, over k (RadFinder)",
-            *(scores, abnormal, lambda some: has[some] @ has.T > 0, "k", names, patients, seed),
-        ),
-    )
+    every, abnormal = np.arange(len(rows)), np.flatnonzero(has.any(1))
+
+    def identical(some: np.ndarray) -> np.ndarray:
+        return kind[some, None] == kind
+
+    def share_one(some: np.ndarray) -> np.ndarray:
+        return has[some] @ has.T > 0
+
+    made = [
+        in_variant(name, scores, asking, alike, divide_by, names, patients, seed)
+        for name, asking, alike, divide_by in (
+            ("identical labels, over what could be found (SPECTRE)", every, identical, "found"),
+            ("any shared label, abnormal scans, over k (RadFinder)", abnormal, share_one, "k"),
+        )
+    ]
     return [of for of in made if of is not None]
 
 
