@@ -116,8 +116,9 @@ def reached_by_pointing(pointed: Sequence[Pointed]) -> dict[str, Reached]:
 
 
 def tells_presence(pointed: Sequence[Pointed]) -> Reached:
-    """The says-nothing AUROC of a sentence's best similarity: each sentence about what the scan shows against its
-    swapped one, about what the same scan lacks. Lesions outside the crop are left out.
+    """How well a sentence's best similarity tells what a scan shows from what it lacks: each sentence about a finding
+    against its swapped one. Denials are not among them, as they are in the says-nothing AUROC; nor are lesions outside
+    the crop.
     """
     reachable = (pointed[0].lesion > 0).any(1)
     own = np.arange(int(reachable.sum()))

@@ -71,6 +71,12 @@ class AlignSettings(Settings):
         return self.scope == "batch"
 
     @property
+    def words(self) -> str:
+        """What is compared, for the page."""
+        where = "over a whole batch (Eq. 4 has one report)" if self.across else "within a report (Eq. 4)"
+        return f"sentences and their nearest patches, {where}"
+
+    @property
     def options(self) -> dict[str, OptionSettings]:
         """Those that are on."""
         known = {"opposite": self.opposite, "prompts": self.prompts, "level": self.level}

@@ -158,8 +158,7 @@ class SimCroP(Objective):
         if self.settings.mlm.weight:
             terms["report"] = Term(self.settings.mlm.weight, "masked words predicted (Eq. 6)")
         if align.use_sa:
-            words = "sentences and their nearest patches, within a report (Eq. 4)"
-            terms["align"] = Term(align.weight, words, align.across, align.across, aligns=True)
+            terms["align"] = Term(align.weight, align.words, align.across, align.across, aligns=True)
         if cross.enabled:
             words = "sentences and images of a batch (our extension)"
             terms["cross_image"] = Term(cross.weight, words, compares_samples=True, aligns=True)
