@@ -253,16 +253,8 @@ class Tables:
         setup, places = self.setup, self.setup.places
         seeds = setup.seeds[:1] if self.table == "fig4" else setup.seeds
         whys = {places.run(row, seed): why.sentence for row, why in waiting.items() for seed in seeds}
-        reasons = read_failures(places) | whys
-        write_table(
-            self.table,
-            setup.sources.rows(self.table),
-            self.columns,
-            seeds,
-            places,
-            setup.sources.missing,
-            reasons,
-        )
+        rows, missing = setup.sources.rows(self.table), setup.sources.missing
+        write_table(self.table, rows, self.columns, seeds, places, missing, read_failures(places) | whys)
 
     def choose(self, on: Sequence[Environment], say: Say) -> dict[Path, SimcropError]:
         """The rate and the pooling of each row, by the validation cohort; written down once and not chosen again. Why
