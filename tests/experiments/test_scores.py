@@ -27,7 +27,8 @@ def test_equal_methods_are_told_apart_about_once_in_twenty(
         one, two = 0.7 + rng.normal(0, trainings / np.sqrt(2), (2, seeds))
         over = reached(one + off, drawn).over(reached(two, np.zeros(DRAWS)))
         apart += over.beyond_zero
-    assert apart / PAIRS < 0.09
+    # Of two seeds Student's t is so wide that with the patients' share added it is seldom left.
+    assert (0.0 if seeds == 2 else 0.02) < apart / PAIRS < 0.09
 
 
 def test_the_mean_of_three_lies_within_students_t() -> None:

@@ -14,10 +14,8 @@ WITH, WITHOUT = [1, 1, 1, 1], [0, 2, 1, 1]  # with the first scan, and without
 
 def test_a_cohort_without_a_rare_label_has_the_figure_of_the_next_that_has_it() -> None:
     truth = np.array([[1, 1], [0, 1], [0, 0], [0, 0]], float)
-    scores = np.array(
-        [[0.9, 0.1], [0.2, 0.9], [0.3, 0.5], [0.1, 0.2]]
-    )  # the rare label is told without fault
-    first, second = 1.0, 2 / 4
+    scores = np.array([[0.9, 0.1], [0.2, 0.9], [0.3, 0.5], [0.1, 0.2]])
+    first, second = 1.0, 2 / 4  # the rare label is told without fault
     drawn = drawn_auroc(scores, truth, EVERY, np.array([WITHOUT, WITH], np.int64))
     alone = 1.0  # of the second label, without its lost positive
     assert drawn == pytest.approx([(first + alone) / 2, (first + second) / 2])
