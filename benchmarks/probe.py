@@ -6,7 +6,8 @@ Prints JSON. `forwards`: of all shares of CT-RATE, by arithmetic from the settin
 every scan in every epoch of every fit, and of ours, which encodes each scan once, and of a training scan each further
 view. `counted`: both ways at toy size with an encoder that counts, beside the same arithmetic. `probes`: the command
 itself on features made of noise with planted labels, once with its smallest probe alone and once with all of them;
-processor time stands beside the clock for a machine that others use. No real scan is needed.
+processor time stands beside the clock for a machine that others use. `awake`: a small probe as it is, and with the
+threads of SciPy's own sums left as they come, in turns. No real scan is needed.
 """
 
 import argparse
@@ -209,6 +210,30 @@ def probes(home: Path, train: int, test: int, threads: int) -> dict[str, Any]:
     return found
 
 
+def awake(scans: int = 1000, rounds: int = 5) -> dict[str, Any]:
+    """Seconds of a small probe with every core's threads: ours, and where SciPy's stay awake beside those of torch."""
+    from inspect import unwrap
+
+    from simcrop.evaluation.heads import probe
+
+    random = np.random.default_rng(0)
+    features = random.standard_normal((scans, WIDTH // 3), dtype=np.float32)
+    labels = (features[:, :LABELS] + random.standard_normal((scans, LABELS)) > 1).astype(float)
+    patients = np.array([f"{i // PER_PATIENT}" for i in range(scans)])
+    quiet, seconds = probe.fit_logistic, {"ours": [], "naive": []}
+    for _ in range(rounds):
+        for name, fit, solve in (
+            ("ours", probe.fit_probe, quiet),
+            ("naive", unwrap(probe.fit_probe), unwrap(quiet)),
+        ):
+            began, probe.fit_logistic = perf_counter(), solve
+            fit(features, labels, patients, 0)
+            seconds[name].append(perf_counter() - began)
+    probe.fit_logistic = quiet
+    found: dict[str, Any] = {name: round(float(np.median(each)), 3) for name, each in seconds.items()}
+    return found | {"times": round(found["naive"] / found["ours"], 1), "cores": os.cpu_count()}
+
+
 def measured(words: list[str], threads: int) -> dict[str, Any]:
     """Seconds by the clock and of processor time, and the memory at the peak, of one command."""
     environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
@@ -234,6 +259,7 @@ def main() -> None:
             "counted": counted(home),
             "probes": probes(home, chosen.scans, chosen.test_scans, chosen.threads),
             "threads": chosen.threads,
+            "awake": awake(),
         }
     text = json.dumps(report, indent=1)
     print(text)

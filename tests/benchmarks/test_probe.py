@@ -48,3 +48,13 @@ def test_made_up_cohort_is_one_that_the_command_takes(
     table = pl.read_parquet(cohort / "studies.parquet")
     assert dict(table["split"].value_counts().iter_rows()) == {"train": 200, "valid": 80}
     assert not set(table.filter(split="train")["patient"]) & set(table.filter(split="valid")["patient"])
+
+
+def test_a_probe_is_fitted_in_both_ways_and_left_as_it_was(probe: ModuleType) -> None:
+    from simcrop.evaluation.heads import probe as fitted
+
+    before = fitted.fit_logistic
+    found = probe.awake(scans=60, rounds=1)
+    assert found["ours"] > 0
+    assert found["naive"] > 0
+    assert fitted.fit_logistic is before

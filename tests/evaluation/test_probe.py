@@ -4,14 +4,17 @@ Axes: s scan (60 of 30 patients), d 7 features, l 3 labels.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import ThreadpoolController
 
 from simcrop.errors import SimcropError
+from simcrop.evaluation.heads import logistic
 from simcrop.evaluation.heads.probe import STRENGTHS, choose, fit_at, fit_probe, patient_folds
 from simcrop.evaluation.heads.views import VIEWS
 from simcrop.metrics import best_threshold
@@ -27,6 +30,26 @@ def world(seed: int, scans: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarra
     features = rng.normal(size=(scans, 7)) * [1, 10, 0.1, 1, 1, 1, 1] + 5
     features[:, 1] += 25 * labels[:, 0]
     return features.astype(np.float32), labels, np.array([f"p{i // 2}" for i in range(scans)])
+
+
+def test_scipys_threads_sleep_while_a_probe_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or they would keep those of torch from the cores: fifteen times as long where nothing says OMP_NUM_THREADS=1."""
+    seen: list[int] = []
+    minimize, blas = logistic.minimize, ThreadpoolController().select(internal_api="openblas")
+
+    def threads() -> list[int]:
+        return [of["num_threads"] for of in blas.info()]
+
+    def solve(*args: Any, **options: Any) -> Any:
+        seen.extend(threads())
+        return minimize(*args, **options)
+
+    monkeypatch.setattr(logistic, "minimize", solve)
+    with blas.limit(limits=2):
+        before = threads()
+        fit_probe(*world(0), seed=1)
+        assert threads() == before == [2] * len(before)
+    assert set(seen) == {1}
 
 
 def test_finds_a_label_that_lies_along_a_direction_and_no_other() -> None:

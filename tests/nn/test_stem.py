@@ -42,6 +42,19 @@ def encoder(*stem: str) -> ViT:
     return ViT(VisionSettings(depth=2, dim=36, heads=3, stem=stem), GRID).eval()  # type: ignore[arg-type]
 
 
+def test_any_number_of_threads_measures_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simcrop.nn.stem.SOME", 4)
+    stem, given, before = learned(), patches(5), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = stem.measure(given)
+        torch.set_num_threads(3)
+        assert torch.equal(stem.measure(given), alone)
+    finally:
+        torch.set_num_threads(before)
+    assert len(alone.flatten(0, 2).unique(dim=0)) == 5 * GRID.count
+
+
 def test_statistics_are_those_of_a_slow_version() -> None:
     given = patches()
     found = statistics_of(given)

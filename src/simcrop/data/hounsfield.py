@@ -34,9 +34,8 @@ class Hint:
     spacing_mm: tuple[float, float, float] | None = None
     position_lps_mm: tuple[float, float, float] | None = None
     orientation_lps: tuple[float, float, float, float, float, float] | None = None
-    source: str = field(
-        default="metadata", repr=False
-    )  # of the rescale; left out of fingerprints, which are older
+    # Of the rescale; left out of fingerprints, which are older.
+    source: str = field(default="metadata", repr=False)
 
     @property
     def places(self) -> bool:
@@ -184,39 +183,40 @@ def check_range(low: float, high: float) -> tuple[float, float]:
 
 def weigh(hu: np.ndarray) -> Evidence:
     """The histogram's testimony if these numbers were HU."""
-    # The histogram of exact values is needed only below the air: the scan's own range costs a sort.
-    low_values, counts = np.unique(hu[hu < PADDING_HU], return_counts=True)
-    repeated = counts >= max(2, PADDING_SHARE * hu.size)
-    repeated |= low_values < NO_MATTER_HU
-    padding = np.isin(hu, low_values[repeated])
-    kept = hu[~padding] if padding.any() else hu
-    air = kept[kept < -300]
-    commonest = int(np.unique(air, return_counts=True)[1].max(initial=0))
-    soft = kept[(kept > -200) & (kept < 250)]
-    bins, edges = np.histogram(soft, bins=45, range=(-200, 250))
-    n = max(kept.size, 1)
+    values, times = np.unique(hu, return_counts=True)  # a scan has far fewer numbers than voxels
+    padding = values < PADDING_HU
+    padding &= (times >= max(2, PADDING_SHARE * hu.size)) | (values < NO_MATTER_HU)
+    kept, often = values[~padding], times[~padding]
+    air, soft = kept < -300, (kept > -200) & (kept < 250)
+    bins, edges = np.histogram(kept[soft], bins=45, range=(-200, 250), weights=often[soft])
+    n, airy = max(int(often.sum()), 1), often[air].sum() - often[air].max(initial=0)
+
+    def share(which: np.ndarray) -> float:
+        return float(often[which].sum() / n)
+
     return Evidence(
-        air=air.size / n,
-        airy=(air.size - commonest) / n,
-        soft=soft.size / n,
-        dense=float(np.count_nonzero(kept > 4000) / n),
-        below=float(np.count_nonzero(kept < -1200) / n),
-        tail=is_tail(air),
-        outer=float(np.count_nonzero(np.abs(kept + 1000) < AIR_WITHIN) / n),
-        mirrored=float(np.count_nonzero(np.abs(kept - 1000) < AIR_WITHIN) / n),
+        air=share(air),
+        airy=float(airy / n),
+        soft=share(soft),
+        dense=share(kept > 4000),
+        below=share(kept < -1200),
+        tail=is_tail(kept[air], often[air]),
+        outer=share(np.abs(kept + 1000) < AIR_WITHIN),
+        mirrored=share(np.abs(kept - 1000) < AIR_WITHIN),
         tissue_hu=float(edges[bins.argmax()] + 5),
-        padding=float(padding.mean()),
-        padding_hu=float(low_values[repeated][counts[repeated].argmax()]) if repeated.any() else None,
+        padding=float(times[padding].sum() / max(hu.size, 1)),
+        padding_hu=float(values[padding][times[padding].argmax()]) if padding.any() else None,
     )
 
 
-def is_tail(air: np.ndarray) -> bool:
-    """Whether what lies below -1200 HU is the noise of air, as sharp kernels and low doses make it.
+def is_tail(air: np.ndarray, often: np.ndarray) -> bool:
+    """Whether what lies below -1200 HU is the noise of air, as sharp kernels and low doses make it; each number with
+    how often it is there.
 
     HU that were stored unclipped and are not shifted peak above -1100, and twice as many lie from -1000 down to -1200.
     """
-    counts, edges = np.histogram(air, bins=16, range=(-1500, -700))
-    below, above = int(np.count_nonzero(air < -1200)), int(np.count_nonzero((air >= -1200) & (air < -1000)))
+    counts, edges = np.histogram(air, bins=16, range=(-1500, -700), weights=often)
+    below, above = often[air < -1200].sum(), often[(air >= -1200) & (air < -1000)].sum()
     return bool(edges[counts.argmax()] >= -1100 and above >= 2 * below)
 
 

@@ -6,8 +6,6 @@ it is long; a lane is one number of each row, and belongs to one channel. Number
 the upper half of them): `missing` says how many bits are missing.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,6 +18,7 @@ from torch.nn.functional import instance_norm, leaky_relu_
 
 from simcrop.device import numbers_at_hand
 from simcrop.jit import compiled
+from simcrop.nn.threads import in_parts
 
 SLOPE = 0.01  # of the leaky ReLU
 EPS = 1e-5  # added to a variance
@@ -115,7 +114,7 @@ class Scan:
         def work(part: slice) -> None:
             join(self.a[part], *self.line_a, self.b[part], *self.line_b, out[part], self.missing, SLOPE)
 
-        in_parts(len(out), work)
+        in_parts(len(out), work, BLOCK)
 
     def part(self, gradient: np.ndarray, out: np.ndarray, to_a: np.ndarray, to_b: np.ndarray) -> None:
         """The gradient, back to where it came from."""
@@ -124,7 +123,7 @@ class Scan:
             lines = self.a[part], *self.line_a, self.b[part], *self.line_b
             return pull(gradient[part], out[part], *lines, self.missing, SLOPE)
 
-        every = np.sum(in_parts(len(out), sums), axis=0)
+        every = np.sum(in_parts(len(out), sums, BLOCK), axis=0)
         mean, along_a, along_b = (folded(lane, self.channels, len(out)) for lane in every)
         none = np.zeros_like(mean)
         mean_b, along_b = (mean, along_b) if self.beside_too else (none, none)
@@ -134,7 +133,7 @@ class Scan:
             targets = to_a[part], to_b[part], self.beside
             push(gradient[part], out[part], *lines, *targets, self.missing, SLOPE)
 
-        in_parts(len(out), work)
+        in_parts(len(out), work, BLOCK)
 
 
 def rows_of(tensor: Float[Tensor, "b c x y z"]) -> np.ndarray:
@@ -149,19 +148,9 @@ def rows_of(tensor: Float[Tensor, "b c x y z"]) -> np.ndarray:
     return bits.reshape(scans, voxels // together, together * channels)
 
 
-def in_parts(rows: int, work: Callable[[slice], Any]) -> list[Any]:
-    """The work on all rows, shared by as many threads as torch has."""
-    threads = torch.get_num_threads()
-    if threads == 1 or rows < threads * BLOCK:
-        return [work(slice(0, rows))]
-    edges = np.linspace(0, rows, threads + 1).astype(int)
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, map(slice, edges[:-1].tolist(), edges[1:].tolist())))
-
-
 def line_of(rows: np.ndarray, channels: int, missing: int) -> Line:
     """What brings each channel to zero mean and unit variance."""
-    parts = in_parts(len(rows), lambda part: moments(rows[part], missing))
+    parts = in_parts(len(rows), lambda part: moments(rows[part], missing), BLOCK)
     counts = np.array([part[0] for part in parts]).repeat(rows.shape[1] // channels)
     means, squares = (np.concatenate([p[i].reshape(-1, channels) for p in parts]) for i in (1, 2))
     total = counts.sum()

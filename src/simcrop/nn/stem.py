@@ -23,9 +23,11 @@ from simcrop.device import numbers_at_hand
 from simcrop.errors import SimcropError
 from simcrop.jit import compiled
 from simcrop.nn.patch import PatchGrid, Triple
+from simcrop.nn.threads import in_parts
 
 # From one to the next: air of a hole, lung, haze, tissue, bone. In HU: -1000, -930, -750, -200, 150, 1000.
 DENSITIES = (-1.0, -0.93, -0.75, -0.2, 0.15, 1.0)
+SOME = 256  # patches: fewer are measured sooner than another thread begins
 STATISTICS = 4 + len(DENSITIES) - 1
 MIN_SPREAD = 0.01  # where the cohort varies less than noise does, noise must not be blown up
 CLIP_SIGMA = 5.0  # standard deviations
@@ -45,8 +47,8 @@ def measured(patches: Float[Tensor, "b v p"], shape: Triple, cell: Triple) -> Fl
     boxes = patches.detach().float().contiguous().numpy().reshape(-1, *shape)
     count = prod(n // edge for n, edge in zip(shape, cell, strict=True))
     found = np.empty((*patches.shape[:2], count, STATISTICS), np.float32)
-    edges = np.asarray(DENSITIES, np.float32)
-    measure_cells(boxes, cell, edges, found.reshape(len(boxes), count, STATISTICS))
+    edges, rows = np.asarray(DENSITIES, np.float32), found.reshape(len(boxes), count, STATISTICS)
+    in_parts(len(boxes), lambda part: measure_cells(boxes[part], cell, edges, rows[part]), SOME)
     return torch.from_numpy(found)
 
 

@@ -11,7 +11,14 @@ import numpy as np
 
 from simcrop.errors import SimcropError
 from simcrop.evaluation.heads.classes import probabilities_of
-from simcrop.evaluation.heads.logistic import GRADIENT, ROUGH, StandardFeatures, fit_logistic, prepare
+from simcrop.evaluation.heads.logistic import (
+    GRADIENT,
+    ROUGH,
+    StandardFeatures,
+    fit_logistic,
+    one_blas_thread,
+    prepare,
+)
 from simcrop.evaluation.heads.views import Scaling, View, scaling_of
 from simcrop.metrics import best_threshold, macro_auroc
 from simcrop.metrics.ranking import mean_of_defined
@@ -75,6 +82,7 @@ class Choice:
     held_out: np.ndarray
 
 
+@one_blas_thread()
 def fit_probe(
     features: np.ndarray,
     labels: np.ndarray,
