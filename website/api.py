@@ -59,11 +59,12 @@ def api_pages() -> dict[str, str]:
 
 
 def all_of(name: str) -> list[Found]:
-    """What a public name stands for: itself, or every function and class of a module."""
+    """What a public name stands for: itself, or every function and class that a folder hands on."""
     home = simcrop._HOMES.get(name)
     if name in simcrop._HOMES and home is None:
-        _, lines = parsed(path_of(name))
-        return [Found(f"simcrop.{name}.{one.name}", one, lines) for one in public(parsed(path_of(name))[0])]
+        handed = [node for node in parsed(path_of(name))[0].body if isinstance(node, ast.ImportFrom)]
+        every = [alias.name for node in handed for alias in node.names]
+        return [Found(f"simcrop.{name}.{each}", *definition(name, each)) for each in every]
     module, _, last = (f"{home}.{name}" if home else f"simcrop.{name}").rpartition(".")
     node, lines = definition(module.removeprefix("simcrop").removeprefix("."), last)
     return [Found(f"simcrop.{name}", node, lines)]
