@@ -28,7 +28,9 @@ def test_cost_of_two_layers_by_hand() -> None:
 def test_targets_are_gaussians_around_the_levels(build: Callable) -> None:
     objective, _ = build("simcrop", align=ALIGN)
     middles, height = [60.0, 180.0, 300.0], 360.0  # three layers of 120 mm
-    for share, found in zip((0.35, 0.5, 0.65), objective.options.by_name["level"].targets, strict=True):
+    for share, found in zip(
+        (0.35, 0.5, 0.65), objective.extension.own_image.by_name["level"].targets, strict=True
+    ):
         shares = [math.exp(-((middle - share * height) ** 2) / (2 * 30**2)) for middle in middles]
         torch.testing.assert_close(found, torch.tensor(shares) / sum(shares))
 
@@ -39,13 +41,13 @@ def test_term_is_that_of_a_loop_over_seen_patches(build: Callable) -> None:
     assert batch.sentences.level.tolist() == [2, -1, -1, -1, -1, 0, -1]
     assert objective.counts(batch)["level"] == 2
     drawn = objective.draw(batch, 0)
-    look = objective.look(drawn, objective.grid.split(drawn.volume), None)
+    look = objective.look(objective.extension, drawn, objective.grid.split(drawn.volume), None)
     costs = []
     for sentence, image, level in ((0, 0, 2), (5, 3, 0)):
         layers = [1e-12] * 3
         for place, patch in enumerate(look.mask.keep[image].tolist()):
             cosine = (look.patches[image, place] @ look.sentences[sentence]).item()
             layers[objective.grid.index(patch)[2]] += math.exp(cosine / 0.07)
-        target = objective.options.by_name["level"].targets[level].tolist()
+        target = objective.extension.own_image.by_name["level"].targets[level].tolist()
         costs.append(-sum(t * math.log(n / sum(layers)) for t, n in zip(target, layers, strict=True)))
     assert objective.losses(batch, 0)["level"].item() == pytest.approx(sum(costs) / 2, rel=1e-4)

@@ -60,8 +60,10 @@ def test_sentences_that_ask_are_not_part_of_the_model(build: Callable) -> None:
 
 def test_a_label_that_all_studies_share_is_not_asked_for(build: Callable) -> None:
     objective, batch = build("simcrop", align=ALIGN, **ALONE)
-    look = objective.look(objective.draw(batch, 0), objective.grid.split(batch.volume), None)
-    features = objective.options.by_name["prompts"].features
+    look = objective.look(
+        objective.extension, objective.draw(batch, 0), objective.grid.split(batch.volume), None
+    )
+    features = objective.extension.own_image.by_name["prompts"].features
     term = PromptTerm(objective.settings.align.prompts, Prompts(features, torch.tensor([0.0, 3.0, 40.0])))
     assert term.count(batch) == 6
     cost = term(look)

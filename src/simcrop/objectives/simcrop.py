@@ -28,11 +28,10 @@ from simcrop.nn.text_encoder import TextEncoder
 from simcrop.nn.transformer import check_heads
 from simcrop.nn.vision_decoder import VisionDecoder, VisionDecoderSettings
 from simcrop.objectives.alignment import ACCOUNT, AlignProjection, AlignSettings
-from simcrop.objectives.cross_image import CrossImage
 from simcrop.objectives.draws import PATCHES, Draws
+from simcrop.objectives.extension import Extension
 from simcrop.objectives.method import MethodSettings, Objective, Parts, Term
 from simcrop.objectives.needs import Components, Prompts, TextNeeds
-from simcrop.objectives.opposite import Opposite
 from simcrop.objectives.own_image import Look
 from simcrop.objectives.texts import encode_texts, has_spare_head, text_features
 from simcrop.objectives.volume import RECONSTRUCTION, MimSettings, preferred_patches, volume_loss
@@ -139,9 +138,9 @@ class SimCroP(Objective):
         self.vision = settings.vision.build(grid)
         self.vision_decoder = VisionDecoder(settings.vision_decoder, self.vision.width, grid)
         self.projection = settings.projection_head(text)
-        self.cross_image = CrossImage(settings.align.cross_image, patch_mm)
-        self.opposite = Opposite(settings.align.opposite)
-        self.options = settings.align.own_image_terms(grid, patch_mm, prompts)
+        self.extension = None
+        if settings.align.cross_image.enabled:
+            self.extension = Extension(settings.align, grid, patch_mm, prompts)
         self.fusion = Fusion(settings.fusion, text.width, self.vision.width, width)
         self.report_decoder = ReportDecoder(settings.report_decoder)
         self.mlm_head = MlmHead(width, text, vocabulary)
@@ -151,22 +150,14 @@ class SimCroP(Objective):
     @property
     def terms(self) -> dict[str, Term]:
         """L = L_MIM + lambda 1 L_align + lambda 2 L_MLM (Eq. 7), and our extension when it is on."""
-        align, cross = self.settings.align, self.settings.align.cross_image
-        terms = {}
+        align, terms = self.settings.align, {}
         if self.settings.mim.weight:
             terms["volume"] = Term(self.settings.mim.weight, RECONSTRUCTION)
         if self.settings.mlm.weight:
             terms["report"] = Term(self.settings.mlm.weight, "masked words predicted (Eq. 6)")
         if align.use_sa:
             terms["align"] = Term(align.weight, align.words, align.across, align.across, aligns=True)
-        if cross.enabled:
-            words = "sentences and images of a batch (our extension)"
-            terms["cross_image"] = Term(cross.weight, words, compares_samples=True, aligns=True)
-        if align.opposite.enabled:
-            terms["opposite"] = Term(
-                align.opposite.weight, Opposite.words, compares_samples=True, aligns=True
-            )
-        return terms | self.options.terms(align.options)
+        return terms if self.extension is None else terms | self.extension.terms
 
     @property
     def skips_parameters(self) -> bool:
@@ -175,7 +166,7 @@ class SimCroP(Objective):
         nothing is pooled with it.
         """
         align = self.settings.align
-        aligned = align.use_sa or align.cross_image.enabled
+        aligned = align.use_sa or self.extension is not None
         decoded = self.settings.mim.weight and self.settings.mlm.weight and self.settings.mlm.share == 1
         return not aligned or not decoded or has_spare_head(self.text, align.sent_pool)
 
@@ -185,18 +176,18 @@ class SimCroP(Objective):
         if self.settings.mlm.weight:
             report, words = draw_words(report, self.tokenizer, self.settings.mlm, draws)
             drawn |= words
-        if self.settings.align.cross_image.enabled:
-            drawn |= self.cross_image.draw(draws, self.grid.count)
+        if self.extension is not None:
+            drawn |= self.extension.draw(draws)
         return replace(batch, report=report, drawn=drawn)
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """Studies, masked words, reports of two sentences or more, and what the options count."""
+        """Studies, masked words, reports of two sentences or more, and what the extension counts."""
         counts = super().counts(batch)
         if self.settings.mlm.weight:
             counts["report"] = len(batch.drawn["masked_at"])
         if self.settings.align.use_sa:
             counts["align"] = int((batch.sentences.image_index.bincount() >= 2).sum())
-        return counts | self.options.counts(batch)
+        return counts if self.extension is None else counts | self.extension.counts(batch)
 
     def forward(self, batch: Batch) -> Parts:
         mim, align, patches = self.settings.mim, self.settings.align, self.grid.split(batch.volume)
@@ -206,10 +197,8 @@ class SimCroP(Objective):
         # What `compared` makes comes first and as there: a trained text encoder then drops what it dropped for it.
         if align.use_sa and align.across:
             terms["align"] = self.align_loss(batch.sentences, features)
-        if align.cross_image.enabled:
-            look = self.look(batch, patches, body)
-            terms |= self.across_images(look)
-            terms |= self.options(look)
+        if self.extension is not None:
+            terms |= self.extension(self.look(self.extension, batch, patches, body))
         if mim.weight:
             terms["volume"] = volume_loss(self.vision_decoder, mim, patches, features, mask)
         if self.settings.mlm.weight:
@@ -230,8 +219,8 @@ class SimCroP(Objective):
         found: dict[str, Tensor | Compared] = {}
         if self.settings.align.use_sa and self.settings.align.across:
             found["align"] = self.align_loss(batch.sentences, self.masked_features(batch, patches, body)[0])
-        if self.settings.align.cross_image.enabled:
-            found |= self.across_images(self.look(batch, patches, body))
+        if self.extension is not None:
+            found |= self.extension.compared(self.look(self.extension, batch, patches, body))
         return {name: part for name, part in found.items() if isinstance(part, Compared)}
 
     def align_loss(self, sentences: Sentences, features: VisionFeatures) -> Float[Tensor, ""] | Compared:
@@ -247,17 +236,13 @@ class SimCroP(Objective):
         return Compared(embeddings, regions, torch.arange(len(regions), device=regions.device), {}, {})
 
     def scores(self, name: str, compared: Compared) -> Float[Tensor, "s b"]:
-        if name == "cross_image":
-            return self.cross_image.scores(compared)
-        if name == "opposite":
-            return self.opposite.scores(compared, self.cross_image.most_of(compared.images))
+        if self.extension is not None and name != "align":
+            return self.extension.scores(name, compared)
         return losses.products(compared.texts, compared.images, "s e, r e -> s r")
 
     def contrast(self, name: str, scores: Float[Tensor, "s b"], compared: Compared) -> Float[Tensor, ""]:
-        if name == "cross_image":
-            return self.cross_image(scores, compared)
-        if name == "opposite":
-            return self.opposite(scores, compared)
+        if self.extension is not None and name != "align":
+            return self.extension.contrast(name, scores, compared)
         logits = scores.T.float() / self.settings.align.temperature
         return losses.paired_nce(logits, torch.zeros_like(compared.image_index))
 
@@ -276,19 +261,12 @@ class SimCroP(Objective):
             self.mlm_head.vocabulary_index(drawn["masked_ids"]),
         )
 
-    def look(self, batch: Batch, patches: Patches, body: Body) -> Look:
-        """What our extensions ask: a pass of its own that sees more of the volume."""
-        mask, skip = self.cross_image.view(batch.drawn, body)
+    def look(self, extension: Extension, batch: Batch, patches: Patches, body: Body) -> Look:
+        """What our extension asks: a pass of its own that sees more of the volume."""
+        mask, skip = extension.view(batch.drawn, body)
         seen = self.projection.patches(self.vision(batch.volume, mask, skip, patches=patches).patches)
-        sentences, k = self.sentence_features(batch.sentences), self.cross_image.most_of(seen)
+        sentences, k = self.sentence_features(batch.sentences), extension.nearest(seen)
         return Look(batch, seen, sentences, mask, k, self.sentence_features, self.projection)
-
-    def across_images(self, look: Look) -> dict[str, Compared]:
-        """Those of our extensions that compare the samples of a batch."""
-        found = {"cross_image": self.cross_image.compared(look.sentences, look.patches, look.batch.sentences)}
-        if self.settings.align.opposite.enabled:
-            found["opposite"] = self.opposite.compared(look)
-        return found
 
     def sentence_features(self, sentences: Sentences) -> Float[Tensor, "s e"]:
         """f_sent of the paper: cached when the text encoder is frozen, encoded here when it is trained."""
