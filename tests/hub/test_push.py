@@ -90,6 +90,18 @@ def test_what_is_no_part_of_the_model_stays_here_and_is_named(
     assert "not sent: audit, heat, notes.md, text/notes.md" in ran.out
 
 
+def test_what_an_earlier_model_left_there_is_no_part_of_the_new_one(
+    hub, simcrop: Callable, exported: Path, run: Path, chest_file: Path
+) -> None:
+    listed = b'{"sha256": {"model.safetensors": "of another model"}}'
+    of = hub.put("lab/model", exported, **{"sha256.json": listed, "encoder.onnx": b"x", "picture.png": b"x"})
+    assert simcrop("push", exported, "hf://lab/model").code == 0
+    assert {"sha256.json", "encoder.onnx"}.isdisjoint(of.files)
+    assert of.files["picture.png"] == b"x"
+    scan = read_volume(chest_file)
+    assert (package.load("hf://lab/model").embed(scan) == package.load(run).embed(scan)).all()
+
+
 def test_public_repository_never_takes_what_is_meant_to_be_private(
     hub, simcrop: Callable, exported: Path
 ) -> None:
