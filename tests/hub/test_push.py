@@ -56,6 +56,8 @@ def test_without_a_card_or_a_licence_nobody_is_asked(
     assert "README.md states no licence" in simcrop("push", copy, "hf://lab/model").refusal
     (copy / "README.md").write_text("---\nlicense: other\n---\n# A model\n")
     assert "states no licence" in simcrop("push", copy, "hf://lab/model").refusal
+    (copy / "README.md").write_text("---\nlicense: mit\ndate: 2024-02-30\n---\n# A model\n")
+    assert "states no licence" in simcrop("push", copy, "hf://lab/model").refusal
     assert "leave --licence" in simcrop("push", exported, "hf://lab/model", *LICENCE).refusal
     assert not hub.asked
 
