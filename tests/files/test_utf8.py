@@ -23,7 +23,7 @@ def test_a_name_that_no_library_takes_is_said_and_nothing_is_called_damaged(
             SimcropError, match="is not UTF-8, and what is in there cannot be read"
         ) as refusal:
             use(path)
-        assert refusal.value.reason == "bad-name"
+        assert refusal.value.reason == "name-not-utf8"
         refusal.value.sentence.encode()
 
 

@@ -11,7 +11,7 @@ def refuse_other_than_utf8(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError:
         raise SimcropError(
-            "bad-name",
+            "name-not-utf8",
             f"{path}: a name in it is not UTF-8, and what is in there cannot be read: rename that folder, or start in "
             "it and name what follows",
         ) from None
