@@ -160,6 +160,7 @@ def test_typo_is_answered_with_the_nearest_name(typo: str, meant: str) -> None:
         ("optim.lr.deep=3", "lr is a value, not a group"),
         ("optim.lr", "--set wants name=value, got 'optim.lr'"),
         ("optim.betas=[0.9", "is not a value"),
+        ("data.split=2024-02-30", "'2024-02-30' is not a value"),
         ("method=mea", "method = 'mea' is not known, did you mean mae?"),
     ],
 )
@@ -198,6 +199,7 @@ def test_own_recipe_is_read_from_its_path(tmp_path: Path) -> None:
     [
         (b"- 1\n- 2\n", "found list"),
         (b"a: [1", "is not YAML"),
+        (b"seed: 2024-13-45", "is not YAML: month must be"),
         (b"\xff\xfe\x00", "cannot read"),
         (b"seed: x", "seed"),
     ],

@@ -20,6 +20,8 @@ from simcrop.objectives.method import MethodSettings
 from simcrop.objectives.registry import methods
 from simcrop.settings import Settings
 
+NO_YAML = (yaml.YAMLError, ValueError)  # what looks like a date and is none is the second
+
 
 class Recipe(MethodSettings):
     """One training run, complete: print it, copy it, edit it. `method` decides which settings it has beside these."""
@@ -79,7 +81,7 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
         tree = yaml.safe_load(text) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise SimcropError("no-recipe", f"cannot read the recipe {source}: {error}") from error
-    except yaml.YAMLError as error:
+    except NO_YAML as error:
         raise SimcropError("bad-recipe", f"{source} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise SimcropError(
@@ -130,7 +132,7 @@ def put(tree: dict[str, Any], override: str) -> None:
             raise SimcropError("bad-setting", f"{name} does not exist: {parent} is a value, not a group")
     try:
         parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except NO_YAML as error:
         raise SimcropError("bad-setting", f"--set {name}: {value!r} is not a value") from error
     tree[last] = float(parsed) if isinstance(parsed, str) and is_number(parsed) else parsed
 

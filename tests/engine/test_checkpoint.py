@@ -3,10 +3,12 @@
 import json
 import resource
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from simcrop.engine.checkpoint import (
@@ -154,6 +156,42 @@ def test_damaged_checkpoint_is_one_line(tmp_path: Path, name: str) -> None:
     (path / name).write_bytes((path / name).read_bytes()[:-3])
     with pytest.raises(SimcropError, match="damaged"):
         load_checkpoint(path, module, optimizer)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state | {"other.exp_avg": torch.zeros(2)},
+        lambda state: state | {"other": torch.zeros(2)},
+        lambda state: state | {"token.exp_avg": torch.zeros(5)},
+        lambda state: {name: tensor for name, tensor in state.items() if name != "token.exp_avg"},
+    ],
+    ids=["unknown", "no name", "another shape", "in part"],
+)
+def test_what_the_optimiser_remembers_of_another_network_is_refused_before_anything_changes(
+    tmp_path: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+) -> None:
+    module = Small(0)
+    optimizer = build_optimizer(module, OptimSettings())
+    train(module, optimizer, 0, 1)
+    path = save(tmp_path, module, optimizer, 1)
+    file = path / "optimizer.safetensors"
+    save_file(change(load_file(file)), file)
+    again = build_optimizer(module, OptimSettings())
+    with pytest.raises(SimcropError, match="damaged"):
+        load_checkpoint(path, module, again)
+    assert not again.state
+
+
+def test_parameter_that_was_never_stepped_has_nothing_to_be_remembered(tmp_path: Path) -> None:
+    module = Small(0)
+    optimizer = build_optimizer(module, OptimSettings())
+    module.token.sum().backward()
+    optimizer.step()
+    path = save(tmp_path, module, optimizer, 1)
+    again = build_optimizer(module, OptimSettings())
+    assert load_checkpoint(path, module, again) == 1
+    assert set(again.state) == {module.token}
 
 
 def test_checkpoint_of_a_newer_program_is_refused_before_its_files_are_read(tmp_path: Path) -> None:

@@ -86,6 +86,15 @@ def test_scans_without_features_are_counted(tmp_path: Path) -> None:
         read_embeddings(parquet(tmp_path)).of(["q0", "q1", "a_1", "q2", "q3"], "made.parquet")
 
 
+def torn_npz(path: Path, at: int | None = None) -> None:
+    """Its end is gone, or one byte is another."""
+    np.savez(path, embedding=np.arange(100.0))
+    content = path.read_bytes()
+    path.write_bytes(
+        content[:200] if at is None else content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+    )
+
+
 def spoiled(path: Path, change: Callable[[Path], object]) -> str:
     change(npy(path))
     with pytest.raises(SimcropError) as caught:
@@ -101,7 +110,10 @@ def spoiled(path: Path, change: Callable[[Path], object]) -> str:
         (lambda path: np.save(path / "a_1.npy", np.zeros(4)), "several vectors for 1 of its ids"),
         (lambda path: np.save(path / "d.npy", np.array([{"code": 1}]), allow_pickle=True), "no sound .npy"),
         (lambda path: np.save(path / "d.npy", np.array(["a", "b"])), "holds no vector of numbers"),
+        (lambda path: np.save(path / "d.npy", np.zeros(4, complex)), "holds no vector of numbers"),
         (lambda path: np.savez(path / "d.npz", other=np.zeros(4)), "no sound .npz with the key 'embedding'"),
+        (lambda path: torn_npz(path / "d.npz"), "no sound .npz with the key 'embedding'"),
+        (lambda path: torn_npz(path / "d.npz", 150), "no sound .npz with the key 'embedding'"),
         (
             lambda path: (path / "d.h5").write_bytes(b"no such thing"),
             "no sound .h5 with a dataset 'y_hat' or",

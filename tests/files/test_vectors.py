@@ -52,6 +52,18 @@ def test_spoiled_record_counts_for_nothing_and_the_others_stay(tmp_path: Path) -
     assert read_vectors(path, NAMES).known.tolist() == [True, False, True]
 
 
+def test_file_whose_header_is_spoiled_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "v"
+    append_vectors(path, NAMES, VECTORS)
+    content = bytearray(path.read_bytes())
+    for byte in range(16):
+        for bit in range(8):
+            content[byte] ^= 1 << bit
+            path.write_bytes(content)
+            assert not read_vectors(path, NAMES).known.any()
+            content[byte] ^= 1 << bit
+
+
 def test_file_of_another_width_or_kind_begins_anew(tmp_path: Path) -> None:
     path = tmp_path / "v"
     append_vectors(path, NAMES, VECTORS)

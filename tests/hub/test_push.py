@@ -56,6 +56,8 @@ def test_without_a_card_or_a_licence_nobody_is_asked(
     assert "README.md states no licence" in simcrop("push", copy, "hf://lab/model").refusal
     (copy / "README.md").write_text("---\nlicense: other\n---\n# A model\n")
     assert "states no licence" in simcrop("push", copy, "hf://lab/model").refusal
+    (copy / "README.md").write_text("---\nlicense: mit\ndate: 2024-02-30\n---\n# A model\n")
+    assert "states no licence" in simcrop("push", copy, "hf://lab/model").refusal
     assert "leave --licence" in simcrop("push", exported, "hf://lab/model", *LICENCE).refusal
     assert not hub.asked
 
@@ -88,6 +90,18 @@ def test_what_is_no_part_of_the_model_stays_here_and_is_named(
     sent = {p.relative_to(exported).as_posix() for p in exported.rglob("*") if p.is_file()}
     assert set(hub.repositories["lab/model"].files) == sent - {"run.json", "metrics.json"}
     assert "not sent: audit, heat, notes.md, text/notes.md" in ran.out
+
+
+def test_what_an_earlier_model_left_there_is_no_part_of_the_new_one(
+    hub, simcrop: Callable, exported: Path, run: Path, chest_file: Path
+) -> None:
+    listed = b'{"sha256": {"model.safetensors": "of another model"}}'
+    of = hub.put("lab/model", exported, **{"sha256.json": listed, "encoder.onnx": b"x", "picture.png": b"x"})
+    assert simcrop("push", exported, "hf://lab/model").code == 0
+    assert {"sha256.json", "encoder.onnx"}.isdisjoint(of.files)
+    assert of.files["picture.png"] == b"x"
+    scan = read_volume(chest_file)
+    assert (package.load("hf://lab/model").embed(scan) == package.load(run).embed(scan)).all()
 
 
 def test_public_repository_never_takes_what_is_meant_to_be_private(

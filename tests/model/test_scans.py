@@ -22,7 +22,8 @@ from simcrop.config import build_recipe
 from simcrop.data.volume import Volume
 from simcrop.errors import SimcropError
 from simcrop.model import Model, scans
-from simcrop.model.scans import volume_of
+from simcrop.model.model import check_counts
+from simcrop.model.scans import refuse_no_numbers, volume_of
 
 AFFINE = np.diag([-13.0, 12.5, 21.0, 1.0])
 
@@ -204,6 +205,8 @@ def test_one_scan_is_not_taken_for_many() -> None:
         (np.full((4, 5, 6), np.nan, np.float32), "not-finite"),
         (np.full((4, 5, 6), np.inf, np.float32), "not-finite"),
         (np.zeros((0, 5, 6), np.float32), "no-voxels"),
+        (np.zeros((4, 5, 6), complex), "not-numbers"),
+        (np.zeros((4, 5, 6), object), "not-numbers"),
     ],
 )
 def test_a_volume_of_no_numbers_has_no_features(model: Model, hu: np.ndarray, reason: str) -> None:
@@ -214,6 +217,20 @@ def test_a_volume_of_no_numbers_has_no_features(model: Model, hu: np.ndarray, re
         assert refusal.value.reason == reason
     (refused,) = model.embed_many([given]).refused
     assert refused.reason == reason
+
+
+@pytest.mark.parametrize("hu", [torch.zeros(4, 5, 6), [[[0.0]]]])
+def test_what_is_no_array_is_named_by_its_kind(hu: object) -> None:
+    with pytest.raises(
+        SimcropError, match=f"a NumPy array of plain numbers in HU, found {type(hu).__name__}"
+    ):
+        refuse_no_numbers(hu)
+
+
+@pytest.mark.parametrize("count", [2.5, "2", None])
+def test_a_batch_is_a_whole_number_or_all_scans_would_be_in_memory_at_once(count: object) -> None:
+    with pytest.raises(SimcropError, match=f"batch wants a whole number from 1 on, got {count!r}"):
+        check_counts(batch=count)
 
 
 def test_bare_voxels_are_no_scan_and_the_refusal_says_what_they_lack() -> None:

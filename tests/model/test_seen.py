@@ -3,6 +3,7 @@
 Axes: s sentence, x y z cells of half a patch.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,12 @@ def test_a_sentence_that_is_no_text_is_named_by_its_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sentences", "said"), [("A nodule.", "found one text"), (["A nodule.", " "], "a sentence is empty")]
+    ("sentences", "said"),
+    [
+        ("A nodule.", "found one text"),
+        (["A nodule.", " "], "a sentence is empty"),
+        (["A nodule.", os.fsdecode(b"M\xfcller")], "some of it is not UTF-8"),
+    ],
 )
 def test_one_text_is_not_taken_for_its_letters_nor_nothing_for_a_sentence(
     model: Model, sentences: Any, said: str

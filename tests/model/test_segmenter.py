@@ -95,6 +95,18 @@ def test_a_study_of_a_cohort_gets_the_labels_of_its_file(segmenter_folder: Path,
     assert caught.value.reason == "other-preprocessing"
 
 
+def test_a_path_serves_as_well_as_a_volume(
+    segmenter_folder: Path, chest: Volume, save: Callable, tmp_path: Path
+) -> None:
+    path = save(tmp_path / "ct.nii.gz", chest.hu, chest.affine)
+    segmenter = simcrop.load_segmenter(segmenter_folder, "cpu")
+    np.testing.assert_array_equal(
+        segmenter.predict(path).labels, segmenter.predict(simcrop.read_volume(path)).labels
+    )
+    with pytest.raises(SimcropError, match="nowhere"):
+        segmenter.predict(tmp_path / "nowhere.nii.gz")
+
+
 def test_nothing_but_air_is_nothing_marked(segmenter_folder: Path) -> None:
     made = simcrop.load_segmenter(segmenter_folder, "cpu").predict(
         Volume(np.full((20, 21, 22), -1000, np.float32), np.diag([3.0, 3, 3, 1]))

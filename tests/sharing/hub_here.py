@@ -170,6 +170,8 @@ class Routes(BaseHTTPRequestHandler):
                 of.files[value["path"]] = base64.b64decode(value["content"])
             elif row["key"] == "lfsFile":
                 of.files[value["path"]] = self.hub.large[value["oid"]]
+            elif row["key"] == "deletedFile":
+                del of.files[value["path"]]
         self.answer(
             {"success": True, "commitOid": of.sha, "commitUrl": f"{self.hub.endpoint}/o/n/commit/{of.sha}"}
         )

@@ -125,9 +125,11 @@ def test_corner_of_an_image_is_the_front_on_the_patients_right() -> None:
         (lambda s: {k: v for k, v in s.items() if not k.startswith("blocks.1.")}, "missing"),
         (lambda s: {**s, "odd.weight": torch.zeros(1)}, "odd.weight"),
         (lambda s: {**s, "norm.bias": torch.zeros(5)}, "norm.bias is (5,), expected (12,)"),
+        (lambda s: {**s, "blocks.last.weight": torch.zeros(1)}, "blocks.last.weight"),
+        (lambda s: {**s, "cls_token": torch.zeros(2, 12)}, "cls_token is (24,), expected (12,)"),
         (lambda s: {**s, "patch_embed.proj.weight": torch.zeros(12, 3, 16, 16)}, "(16, 16)"),
     ],
-    ids=["missing", "too shallow", "extra", "wrong shape", "other patches"],
+    ids=["missing", "too shallow", "extra", "wrong shape", "odd block", "odd token", "other patches"],
 )  # fmt: skip
 def test_file_that_does_not_fit_is_refused_by_name(
     tmp_path: Path, change: Callable[[State], State], message: str

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
@@ -159,10 +159,25 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
             "other-checkpoint", f"{path}: a checkpoint of another method or network: {error.sentence}"
         ) from error
     trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if not is_remembered(state, trained):
+        raise damaged(path)
     for name, tensor in state.items():
         of, kind = name.rsplit(".", 1)
         optimizer.state[trained[of]][kind] = tensor.to(trained[of].device)
     return step
+
+
+def is_remembered(state: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> bool:
+    """Whether the optimiser's `state` is of these parameters: all that it keeps of each, each number where its own is.
+    One that was never stepped has none.
+    """
+    kinds: dict[str, set[str]] = {}
+    for name, tensor in state.items():
+        of, _, kind = name.rpartition(".")
+        if of not in trained or tensor.shape not in (trained[of].shape, torch.Size()):
+            return False
+        kinds.setdefault(of, set()).add(kind)
+    return len({frozenset(of_one) for of_one in kinds.values()}) <= 1
 
 
 def describe_beside(folder: Path, describe: Describe) -> None:

@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from simcrop.config import complaint, setting_names
+from simcrop.config import NO_YAML, complaint, setting_names
 from simcrop.errors import SimcropError
 from simcrop.settings import Settings
 
@@ -32,7 +32,7 @@ def read_tree(what: str, package: str, name: str) -> dict[str, Any]:
     text = text_of(what, package, name)
     try:
         tree = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except NO_YAML as error:
         raise SimcropError("bad-setting", f"{name} is no {what}: it is not YAML") from error
     if not isinstance(tree, dict):
         raise SimcropError("bad-setting", f"{name} is no {what}: it must hold `name: value` lines")

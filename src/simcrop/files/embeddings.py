@@ -10,6 +10,8 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 import polars as pl
@@ -135,7 +137,8 @@ def files_of(path: Path, in_folder: str = IN_FOLDER) -> Iterator[tuple[str, Path
 
 def pooled(found: np.ndarray, pool: Callable[[np.ndarray], np.ndarray], file: Path) -> np.ndarray:
     """A vector as it is, also in a row of its own; of several tokens one vector."""
-    if not np.issubdtype(found.dtype, np.number) or found.size == 0 or found.ndim not in {1, 2, 3}:
+    real = np.issubdtype(found.dtype, np.number) and not np.issubdtype(found.dtype, np.complexfloating)
+    if not real or found.size == 0 or found.ndim not in {1, 2, 3}:
         raise SimcropError(
             "bad-features", f"{file} holds no vector of numbers, but {found.dtype} {found.shape}"
         )
@@ -148,7 +151,7 @@ def read_npy(file: Path) -> np.ndarray:
 
 
 def read_npz(file: Path) -> np.ndarray:
-    with np.load(file, allow_pickle=False) as arrays:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
         return arrays[first_of(NPZ_KEYS, arrays)]
 
 
@@ -173,7 +176,7 @@ def read_file(file: Path) -> np.ndarray:
     """One file, or a refusal that says what it should hold."""
     try:
         return READERS[file.suffix](file)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, ZlibError) as error:
         keys = {".npz": f" with the key {KEY!r}", ".h5": f" with a dataset {' or '.join(map(repr, H5_KEYS))}"}
         raise SimcropError(
             "bad-features", f"{file} is no sound {file.suffix}{keys.get(file.suffix, '')} of plain numbers"

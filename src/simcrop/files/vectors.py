@@ -66,7 +66,7 @@ def sound_records(path: Path) -> tuple[list[bytes], np.ndarray]:
             record = record_of(d)
             size = os.fstat(file.fileno()).st_size - HEADER.size
             records = np.fromfile(file, record, size // record.itemsize)
-    except (OSError, struct.error):
+    except (OSError, ValueError, struct.error):  # of the second a width that is none
         return [], np.zeros((0, 0), np.float32)
     raw: Any = memoryview(records.view(np.uint8))  # type: ignore[arg-type]
     step = record.itemsize

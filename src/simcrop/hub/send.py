@@ -1,6 +1,7 @@
-"""A folder as a model of the hub: its harmless files, in one commit. No axes or units.
+"""A folder as a model of the hub: its harmless files, in one commit, in place of the model that was there before.
 
-A repository that is public never takes what was meant to be private, and one that holds code or pickles takes nothing.
+No axes or units. A repository that is public never takes what was meant to be private, and one that holds code or
+pickles takes nothing.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ DOING = "sending it"
 
 
 def send(folder: Path, to: HubId, private: bool, files: Sequence[str]) -> str:
-    """Make the repository where there is none, and commit those of `files` that are there: the commit's id."""
+    """Make the repository where there is none, and commit those of `files` that are there: the commit's id. Those that
+    are not here go there as well: what an earlier model left would be taken for a part of this one.
+    """
     refuse_harmful([p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()], folder)
     api = client()
     with one_line(to, DOING):
@@ -26,6 +29,7 @@ def send(folder: Path, to: HubId, private: bool, files: Sequence[str]) -> str:
             repo_id=to.name,
             folder_path=folder,
             allow_patterns=list(files),
+            delete_patterns=list(files),
             commit_message="A model, by simcrop",
         )
     return str(done.oid)

@@ -19,6 +19,7 @@ from simcrop.device import AUTO, choose_device
 from simcrop.engine.checkpoint import STATE, checkpoints, read_step
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
+from simcrop.files.utf8 import refuse_other_than_utf8
 from simcrop.files.whole import write_json
 from simcrop.hub.address import is_hub_id
 from simcrop.hub.fetch import fetched
@@ -134,6 +135,7 @@ def model_folder(path: Path) -> Path:
         path = fetched(path)
     if not path.is_dir():
         raise SimcropError("bad-model", f"{path} is not a model or run folder: no such folder")
+    refuse_other_than_utf8(path)
     candidates = [path, path / "model", *reversed(checkpoints(path / "checkpoints"))]
     for folder in candidates:
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():

@@ -111,6 +111,8 @@ def refuse_no_sentences(sentences: Sequence[object]) -> None:
         if not isinstance(sentence, str):
             kind = type(sentence).__name__
             raise SimcropError("bad-sentences", f"sentences are a list of texts, found {kind} in it")
+    if any("\ud800" <= letter <= "\udfff" for sentence in sentences for letter in str(sentence)):
+        raise SimcropError("bad-sentences", "a sentence is no text: some of it is not UTF-8")
     if any(not str(sentence).strip() for sentence in sentences):
         raise SimcropError("bad-sentences", "a sentence is empty")
 

@@ -206,7 +206,7 @@ class Model(nn.Module):
         return self.vision.device
 
 
-def check_counts(**counts: int) -> None:
+def check_counts(**counts: object) -> None:
     for name, count in counts.items():
-        if count < 1:
-            raise SimcropError("bad-setting", f"{name} wants a whole number from 1 on, got {count}")
+        if not isinstance(count, int | np.integer) or count < 1:
+            raise SimcropError("bad-setting", f"{name} wants a whole number from 1 on, got {count!r}")

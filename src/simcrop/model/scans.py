@@ -68,8 +68,12 @@ def volume_of(scan: object) -> Volume:
     )
 
 
-def refuse_no_numbers(hu: np.ndarray) -> None:
+def refuse_no_numbers(hu: object) -> None:
     """Of a file its reader sees to it."""
+    kind = getattr(hu, "dtype", None)
+    if not isinstance(hu, np.ndarray) or hu.dtype.kind not in "biuf":
+        found = type(hu).__name__ if kind is None else f"{type(hu).__name__} of {kind}"
+        raise SimcropError("not-numbers", f"expected a NumPy array of plain numbers in HU, found {found}")
     if hu.size == 0:
         raise SimcropError("no-voxels", f"the volume has no voxels, its shape is {hu.shape}")
     if (bad := hu.size - int(np.isfinite(hu).sum())) > 0:

@@ -17,14 +17,14 @@ from simcrop.config import Recipe, build_recipe
 from simcrop.data.preprocess import InputSpec, to_unit, triple
 from simcrop.data.resampling.back import LabelsBack
 from simcrop.data.resampling.plan import Triple, resample
-from simcrop.data.volume import Volume, spacing_of
+from simcrop.data.volume import spacing_of
 from simcrop.device import AUTO, choose_device
 from simcrop.engine.checkpoint import STATE
 from simcrop.engine.precision import settled
 from simcrop.errors import SimcropError
 from simcrop.metrics.segmentation import volumes_ml
 from simcrop.model.folder import CONFIG, WEIGHTS, load_weights, model_folder, read_config
-from simcrop.model.scans import refuse_no_numbers
+from simcrop.model.scans import Scan, volume_of
 from simcrop.model.sliding_window import is_air, logit_slabs, tissue_box
 from simcrop.objectives.segment import SegmentSettings, logits_of
 
@@ -74,9 +74,11 @@ class Segmenter(nn.Module):
         self.decoder = settings.build_decoder(grid)
         self.eval()
 
-    def predict(self, volume: Volume, progress: Progress | None = None) -> Segmentation:
-        """A scan as `read_volume` gives it. `progress` is told how many windows are done, and of how many."""
-        refuse_no_numbers(volume.hu)
+    def predict(self, scan: Scan, progress: Progress | None = None) -> Segmentation:
+        """A path, or a scan as `read_volume` gives it. `progress` is told how many windows are done, and of how many.
+        Raises SimcropError for what cannot be read.
+        """
+        volume = volume_of(scan)
         stored = resample(volume, self.spec.spacing_mm, self.spec.antialias)
         labels = self.marked(stored.hu, stored.affine, volume.shape, volume.affine, progress)
         return segmentation(labels, volume.affine, self.names)

@@ -12,6 +12,7 @@ from typing import Any
 
 from simcrop.errors import SimcropError
 from simcrop.files.lock import locked
+from simcrop.files.utf8 import refuse_other_than_utf8
 from simcrop.files.whole import TEMPORARY, read_json, write_json, write_whole, writing
 from simcrop.tasks.record import describe_run, plain
 
@@ -95,6 +96,7 @@ def record_changes(path: Path, settings: Mapping[str, Any]) -> None:
 
 def check_writable(path: Path) -> None:
     """Said before hours of work and not after: `path` is a folder that can be written, or can be made."""
+    refuse_other_than_utf8(path)
     above = next(p for p in (path, *path.absolute().parents) if p.exists())
     if not above.is_dir():
         what = "is a file" if above == path else f"cannot be made, {above} is a file"

@@ -33,7 +33,7 @@ def describe_run(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What was run, with what, on what, and in what it is not what its settings claim to follow."""
     return {
         "verb": verb,
-        "command": redacted(sys.argv),
+        "command": redacted(sys.argv, verb),
         "settings": plain(settings),
         "differences": differences(settings),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -44,12 +44,12 @@ def describe_run(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def redacted(argv: list[str]) -> list[str]:
+def redacted(argv: list[str], made_by: str = "") -> list[str]:
     """The command line without the sentences asked for and the report's place; with pseudonyms, and of what is made for
-    others, only the options.
+    others, only the options. `made_by`: the verb, which the command line of a script of one's own does not say.
     """
     verb = next((word for word in argv[1:] if not word.startswith("-")), "")
-    if NAMELESS in argv or verb in TRAVELLING:
+    if NAMELESS in argv or {verb, made_by} & TRAVELLING:
         return [Path(argv[0]).name, *(word.split("=", 1)[0] for word in argv[1:] if word.startswith("--"))]
     out: list[str] = []
     for i, word in enumerate(argv):

@@ -3,6 +3,7 @@
 Axes: d features, c colour, h w pixels of a 2D patch (rows, columns), x y z voxels of a 3D patch.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def translate(
     skipped: list[str] = []
     depth = len(encoder.transformer.blocks)
     for name, tensor in theirs.items():
-        too_deep = name.startswith("blocks.") and int(name.split(".")[1]) >= depth
+        block = re.match(r"blocks\.(\d+)\.", name)
+        too_deep = block is not None and int(block[1]) >= depth
         if (
             name.startswith(SKIPPED)
             or too_deep
@@ -80,7 +82,7 @@ def translate(
         ):
             skipped.append(name)
         elif name == "cls_token":
-            state[name] = rearrange(tensor, "1 1 d -> d")
+            state[name] = tensor.flatten()
         elif name == "patch_embed.proj.weight":
             state["patch_embed.weight"] = inflate(tensor, encoder.grid.patch)
         elif name == "patch_embed.proj.bias":

@@ -56,6 +56,7 @@ BAD = {
     "cohorts: {ct-rate: here}\nfiles: {organ.conclusion: here}": "did you mean organs.conclusions?",
     "cohorts: [ct-rate]": "expected `name: value` lines",
     "cohorts: {": "is not YAML",
+    "cohorts: {ct-rate: 2024-02-30}": "is not YAML",
 }
 
 

@@ -253,6 +253,8 @@ def test_command_in_the_record_names_options_alone(verb: str) -> None:
         f"--licence={SECRET}",
     ]
     assert redacted(argv) == ["simcrop", "--debug", "--out", "--licence"]
+    script = [f"/home/{SECRET}/share.py", f"/data/{SECRET}", "--to=all"]
+    assert redacted(script, verb) == ["share.py", "--to"]
 
 
 def test_segmentation_leaves_with_what_it_was_judged_by(

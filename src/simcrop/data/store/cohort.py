@@ -22,6 +22,7 @@ from simcrop.data.store.volume_file import ENDINGS, Codec, checksum, read_crop, 
 from simcrop.data.volume import HuDecision, Volume
 from simcrop.errors import SimcropError
 from simcrop.files.digest import digest_of_files
+from simcrop.files.utf8 import refuse_other_than_utf8
 
 Spacing = tuple[float, float, float]
 
@@ -197,6 +198,7 @@ def study_of(row: dict[str, Any], volumes: Path, antialias: bool, codec: Codec) 
 def open_cohort(path: str | Path) -> Cohort:
     """The cohort in the folder `path`, if its ingest was finished."""
     path = Path(path)
+    refuse_other_than_utf8(path)
     facts = read_facts(path)
     index = read_parquet(path / STUDIES, list(STUDY_SCHEMA))
     ledger = read_parquet(path / LEDGER, list(LEDGER_COLUMNS))

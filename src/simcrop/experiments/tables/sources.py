@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from simcrop.config import load_recipe, put_path
+from simcrop.config import NO_YAML, load_recipe, put_path
 from simcrop.data.names import NAMES
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
@@ -73,7 +73,7 @@ def read_sources(file: Path) -> Sources:
         tree = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SimcropError("no-data-file", f"cannot read {file}: {error}") from error
-    except yaml.YAMLError as error:
+    except NO_YAML as error:
         raise SimcropError("bad-data-file", f"{file} is not YAML: {' '.join(str(error).split())}") from error
     groups = named(tree, file, "data file", GROUPS)
     cohorts = {

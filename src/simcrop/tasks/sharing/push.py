@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from simcrop.config import NO_YAML
 from simcrop.errors import SimcropError
 from simcrop.files.whole import writing
 from simcrop.hub.address import HubId, is_hub_id, parse_hub_id
@@ -133,6 +134,6 @@ def front_matter_of(text: str) -> dict[str, Any]:
     end = next(i for i, line in enumerate(lines[1:], start=1) if line.strip() == "---")
     try:
         head = yaml.safe_load("\n".join(lines[1:end]))
-    except yaml.YAMLError:
+    except NO_YAML:
         return {}
     return head if isinstance(head, dict) else {}

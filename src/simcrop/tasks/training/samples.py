@@ -24,6 +24,7 @@ from simcrop.engine.distributed import DistributedContext
 from simcrop.errors import SimcropError
 from simcrop.groups import AugSettings
 from simcrop.objectives.needs import TextNeeds
+from simcrop.tasks.labelled import studies_of
 from simcrop.tasks.training.organ_texts import concluded
 
 LEFT_OUT = "left_out"  # in run.json
@@ -59,14 +60,9 @@ def left_out(cohort: Cohort, recipe: Recipe) -> dict[str, str]:
 
 
 def of_split(cohort: Cohort, recipe: Recipe) -> Cohort:
+    """All studies where the recipe names no split."""
     split = recipe.data.split
-    studies = cohort.select(split=split) if split else cohort
-    if len(studies) == 0:
-        found = sorted(set(cohort.index["split"].to_list()))
-        raise SimcropError(
-            "no-studies", f"the cohort has no study in split {split!r}; it has {found or 'none at all'}"
-        )
-    return studies
+    return studies_of(cohort, split) if split or not len(cohort) else cohort
 
 
 def that_teach(studies: Cohort, recipe: Recipe) -> Cohort:
