@@ -67,5 +67,27 @@ def test_listed_scan_that_is_opened_by_its_path_is_listed_once_and_stays(
     made.view.stop()
 
 
+def test_scan_that_was_exchanged_behind_its_path_is_looked_at_again(
+    cohort: Path, model: Path, raw: Path, viewing: Callable[..., Any], tmp_path: Path
+) -> None:
+    made = viewing(cohort, model, root=tmp_path)
+    asked = {"sentences": ["There is a nodule."]}
+
+    def found(name: str) -> tuple[dict[str, Any], bytes, list[dict[str, Any]]]:
+        """Map, scan and similar studies once the path holds this one."""
+        shutil.copy(raw / f"{name}.nii.gz", tmp_path / "ct.nii.gz")
+        path = f"/api/studies/{made.done('/api/open', json={'path': 'ct.nii.gz'})['result']['key']}"
+        made.done(f"{path}/similar", json={})
+        return (
+            made.client.post(f"{path}/maps", json=asked).json()["maps"][0],
+            made.client.get(f"{path}/scan.nii.gz").content,
+            made.client.post(f"{path}/similar", json={}).json()["studies"],
+        )
+
+    first, other = found("ct0"), found("ct3")
+    assert all(one != two for one, two in zip(first, other, strict=True))
+    made.view.stop()
+
+
 def test_nothing_is_opened_without_a_root(viewer: Any) -> None:
     assert viewer.client.post("/api/open", json={"path": "x"}).status_code == 404

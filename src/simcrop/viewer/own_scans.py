@@ -62,8 +62,10 @@ def open_own(view: View, path: str, job: Job) -> dict[str, str]:
 
 
 def added(view: View, entry: Entry, job: Job) -> dict[str, str]:
-    """It is read once, so that one that cannot be is refused now."""
+    """It is read once, so that one that cannot be is refused now. Of a path other files may have been read before."""
     view.scans.forget(entry)
+    if not entry.uploaded:
+        unsee(view, entry)
     with at_most(view.limits.inflated):
         view.scans.shown(entry)
     job.tell(0.9, "ready")
@@ -76,10 +78,16 @@ def forget(view: View, entry: Entry) -> None:
     """The oldest makes room; of one that came again the new files are read from now on."""
     if not view.catalogue.holds(entry.key):
         view.scans.forget(entry)
-        if view.sight is not None:
-            view.sight.seen.drop(entry.key)
+        unsee(view, entry)
     if entry.uploaded and entry.path is not None:
         shutil.rmtree(home_of(entry.path, view.folder), ignore_errors=True)
+
+
+def unsee(view: View, entry: Entry) -> None:
+    """What the model made of its files."""
+    view.vectors.queries.drop(entry.key)
+    if view.sight is not None:
+        view.sight.forget(entry.key)
 
 
 def home_of(path: Path, folder: Path) -> Path:
