@@ -46,7 +46,7 @@ async def maps(request: Request) -> Response:
     found = await reading(view, partial(sight.known, entry, texts, asked.top_k, asked.fine))
     if found is None:
         work = view.quick.put(lambda _: sight.maps(entry, texts, asked.top_k, asked.fine))
-        found = await finished(work)
+        found = await finished(view.quick, work)
     most = view.limits.boxes
     return reply(replies.Maps([described(text, one, most) for text, one in zip(texts, found, strict=True)]))
 

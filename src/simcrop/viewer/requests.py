@@ -21,7 +21,7 @@ from simcrop.errors import SimcropError
 from simcrop.viewer.bodies import Body, Nothing
 from simcrop.viewer.refusals import status_of, too_large
 from simcrop.viewer.view import View
-from simcrop.viewer.work import Job
+from simcrop.viewer.work import Job, Queue
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
@@ -76,9 +76,12 @@ async def reading(view: View, do: Callable[[], T]) -> T:
     return await run_sync(do, limiter=view.readers)
 
 
-async def finished(job: Job) -> Any:
-    """What a job of a queue gives."""
-    return await asyncio.wrap_future(job.future)
+async def finished(queue: Queue, job: Job) -> Any:
+    """What a job of a queue gives to whoever waits here; nobody else was told of it."""
+    try:
+        return await asyncio.wrap_future(job.future)
+    finally:
+        queue.forget(job)
 
 
 def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> JSONResponse:
