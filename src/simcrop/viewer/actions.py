@@ -120,7 +120,7 @@ async def open_path(request: Request) -> Response:
     if view.root is None:
         raise SimcropError("not-found", "paths are opened below --root only, and none was given")
     asked = await body_of(request, bodies.Opening)
-    return begun(view.quick.put(partial(open_own, view, asked.path)))
+    return begun(view.quick.put(partial(open_own, view, asked.path, asked.report)))
 
 
 async def cancel(request: Request) -> Response:
