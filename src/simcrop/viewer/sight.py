@@ -30,8 +30,8 @@ FINE = (1, 8)
 
 @dataclass(frozen=True, eq=False)
 class SeenMap:
-    """One sentence in one scan, `study`: its key; `values` per cell, `inside`: where the scan is, `affine`: cell index ->
-    RAS+ mm.
+    """One sentence in one scan, that of the study with the key `study`: `values` per cell, `inside`: where the scan is,
+    `affine`: cell index -> RAS+ mm.
     """
 
     id: str
