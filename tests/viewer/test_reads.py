@@ -223,6 +223,19 @@ def test_unknown_study_is_not_found_in_one_line(viewer: Any) -> None:
     assert viewer.client.put("/api/about").json()["reason"] == "bad-method"
 
 
+def test_what_is_wrong_in_a_body_is_said_in_plain_words(viewer: Any) -> None:
+    path = f"/api/studies/{viewer.key()}/maps"
+
+    def told(**asked: Any) -> str:
+        return viewer.client.post(path, json=asked).json()["sentence"]
+
+    assert told(sentences=["a" * 2001]) == "sentences.0: expected at most 2000 characters"
+    assert told(sentences=["a", " "]) == "sentences.1: expected some words"
+    assert told(sentences=["a"] * 65) == "sentences: expected at most 64 of them"
+    assert told(sentences=["a"], fine=2) == "fine: expected 1 or 8"
+    assert told() == "sentences: expected it to be there"
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [

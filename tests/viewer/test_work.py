@@ -147,3 +147,15 @@ def test_what_is_kept_is_made_once_and_bounded() -> None:
     assert len(kept.get("whale", lambda: make("whale", 11))) == 11
     assert list(kept.values) == ["a", "c"]
     assert kept.used == 8
+
+
+def test_maps_that_were_sent_are_kept_within_their_bounds_only(
+    cohort: Path, model: Path, viewing: Callable[..., Any]
+) -> None:
+    made = viewing(cohort, model, maps=1)  # less than any map
+    path = f"/api/studies/{made.key('ct0')}/maps"
+    for n in range(3):
+        assert made.client.post(path, json={"sentences": [f"Nodule {n}."]}).status_code == 200
+    gave = [job.result for job in made.view.quick.jobs.values() if isinstance(job.result, list)]
+    assert gave == []
+    made.view.stop()

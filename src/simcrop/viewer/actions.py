@@ -46,7 +46,7 @@ async def maps(request: Request) -> Response:
     found = await reading(view, partial(sight.known, entry, texts, asked.top_k, asked.fine))
     if found is None:
         work = view.quick.put(lambda _: sight.maps(entry, texts, asked.top_k, asked.fine))
-        found = await finished(work)
+        found = await finished(view.quick, work)
     most = view.limits.boxes
     return reply(replies.Maps([described(text, one, most) for text, one in zip(texts, found, strict=True)]))
 
@@ -120,7 +120,7 @@ async def open_path(request: Request) -> Response:
     if view.root is None:
         raise SimcropError("not-found", "paths are opened below --root only, and none was given")
     asked = await body_of(request, bodies.Opening)
-    return begun(view.quick.put(partial(open_own, view, asked.path)))
+    return begun(view.quick.put(partial(open_own, view, asked.path, asked.report)))
 
 
 async def cancel(request: Request) -> Response:

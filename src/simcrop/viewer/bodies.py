@@ -52,7 +52,10 @@ class Alike(Body):
 
 
 class Opening(Body):
+    """`report`: its text, where somebody has typed one; in place of what lies beside the scan."""
+
     path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    report: Annotated[str, StringConstraints(max_length=200_000)] = ""
 
 
 class Nothing(Body):

@@ -56,6 +56,13 @@ class Kept(Generic[T]):
                 self.used -= self.size(gone)
         return value
 
+    def drop_all(self, gone: Callable[[T], bool]) -> None:
+        """Every value of which this is true."""
+        with self.lock:
+            names = [name for name, value in self.values.items() if gone(value)]
+        for name in names:
+            self.drop(name)
+
     def drop(self, name: str) -> None:
         with self.lock:
             if name in self.values:

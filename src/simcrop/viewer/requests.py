@@ -21,12 +21,30 @@ from simcrop.errors import SimcropError
 from simcrop.viewer.bodies import Body, Nothing
 from simcrop.viewer.refusals import status_of, too_large
 from simcrop.viewer.view import View
-from simcrop.viewer.work import Job
+from simcrop.viewer.work import Job, Queue
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
 PIECE = 256 << 10
 GZIP = "application/gzip"
+EXPECTED = {
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "some words",
+    "string_pattern_mismatch": "some words",
+    "string_type": "a text",
+    "too_long": "at most {max_length} of them",
+    "too_short": "at least {min_length} of them",
+    "list_type": "a list",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a number",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+    "missing": "it to be there",
+    "extra_forbidden": "no such name",
+    "model_type": "names and values in braces",
+}  # by pydantic's names of faults, whose own words are for programmers
 REASONS = {404: "not-found", 405: "bad-method"}
 
 
@@ -49,11 +67,12 @@ async def body_of(request: Request, kind: type[B]) -> B:
 
 def unfit(error: ValidationError) -> SimcropError:
     """The first fault and where it is; never what stood there."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return SimcropError("bad-request", "the body is no JSON")
     where = ".".join(part for part in map(str, first["loc"]) if part.isidentifier() or part.isdecimal())
-    return SimcropError("bad-setting", f"{where[:80] or 'the body'}: {first['msg']}")
+    wanted = EXPECTED.get(first["type"], "something else").format(**first.get("ctx", {}))
+    return SimcropError("bad-setting", f"{where[:80] or 'the body'}: expected {wanted}")
 
 
 async def small_body(request: Request) -> bytes:
@@ -76,9 +95,12 @@ async def reading(view: View, do: Callable[[], T]) -> T:
     return await run_sync(do, limiter=view.readers)
 
 
-async def finished(job: Job) -> Any:
-    """What a job of a queue gives."""
-    return await asyncio.wrap_future(job.future)
+async def finished(queue: Queue, job: Job) -> Any:
+    """What a job of a queue gives to whoever waits here; nobody else was told of it."""
+    try:
+        return await asyncio.wrap_future(job.future)
+    finally:
+        queue.forget(job)
 
 
 def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -30,9 +30,12 @@ FINE = (1, 8)
 
 @dataclass(frozen=True, eq=False)
 class SeenMap:
-    """One sentence in one scan: `values` per cell, `inside`: where the scan is, `affine`: cell index -> RAS+ mm."""
+    """One sentence in one scan, that of the study with the key `study`: `values` per cell, `inside`: where the scan is,
+    `affine`: cell index -> RAS+ mm.
+    """
 
     id: str
+    study: str
     values: np.ndarray
     inside: np.ndarray
     affine: np.ndarray
@@ -122,8 +125,13 @@ class Sight:
         if missing:
             made = self.look_for(entry, [sentences[i] for i in missing], top_k, fine)
             for number, i in enumerate(missing):
-                known[i] = self.found.put(ids[i], seen_map(ids[i], made, number))
+                known[i] = self.found.put(ids[i], seen_map(ids[i], entry.key, made, number))
         return [one for one in known if one is not None]
+
+    def forget(self, key: str) -> None:
+        """All that was seen in a study whose files may be others now."""
+        self.seen.drop(key)
+        self.found.drop_all(lambda one: one.study == key)
 
     def map(self, id: str) -> SeenMap:
         found = self.found.find(id)
@@ -135,12 +143,12 @@ class Sight:
         return hmac.digest(self.secret, json.dumps(parts).encode(), "sha256").hex()[:KEY]
 
 
-def seen_map(id: str, maps: HeatMaps, number: int) -> SeenMap:
+def seen_map(id: str, study: str, maps: HeatMaps, number: int) -> SeenMap:
     nearest, placement, patch = maps.nearest(number), maps.placement, maps.grid.patch
     to_input = np.diag([*map(float, patch), 1.0])
     to_input[:3, 3] = (np.array(patch) - 1) / 2
     inside = placement.holds_scan(maps.grid.shape)
-    return SeenMap(id, nearest.patches, inside, placement.affine @ to_input, nearest)
+    return SeenMap(id, study, nearest.patches, inside, placement.affine @ to_input, nearest)
 
 
 def size_of(seen: Seen) -> int:

@@ -115,6 +115,12 @@ class Queue:
         with self.lock:
             return self.jobs.get(id)
 
+    def forget(self, job: Job) -> None:
+        """Of a job that has ended and that nobody will ask for, what it gave is not kept."""
+        if not job.open:
+            with self.lock:
+                self.jobs.pop(job.id, None)
+
     def work(self) -> None:
         while not self.stopped.is_set():
             try:

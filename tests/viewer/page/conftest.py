@@ -146,7 +146,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, small_run: Callable[..., Pa
     raw = write_scans(home / "raw")
     ingest(raw, "folder", home / "cohort", SPACING)
     (home / "own").mkdir()
-    view = open_view(home / "cohort", str(small_run(home / "run", **FINE)), None, home / "own")
+    view = open_view(home / "cohort", str(small_run(home / "run", **FINE)), None, home / "own", raw)
     that_knows(view.sight)
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]

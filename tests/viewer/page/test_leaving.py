@@ -112,7 +112,9 @@ def test_sentence_that_is_too_long_says_so_and_costs_no_other_its_score(
     lines = page.locator("#sentences .sentence")
     expect(lines).to_have_count(6)
     expect(page.locator("#sentences .score.waits")).to_have_count(1)
-    expect(lines.filter(has_text="goes on").locator(".problem")).to_contain_text("2000 characters")
+    expect(lines.filter(has_text="goes on").locator(".problem")).to_contain_text(
+        "expected at most 2000 characters"
+    )
     expect(page.locator("#sentences .problem")).to_have_count(1)
     lines.filter(has_text="goes on").locator(".problem").scroll_into_view_if_needed()
     keep_picture(page, "too-long")

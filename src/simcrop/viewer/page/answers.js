@@ -10,18 +10,21 @@ const UNUSABLE = 422; // the status of a sentence that is refused
 export class Answers extends EventTarget {
   /**
    * Events: `answered` when sentences have their `answer`, `refused` when some have a `problem` instead.
-   * `fine`: shifted passes.
+   * `fine`: shifted passes. Nothing comes any more once `signal` says so, or after `leave`.
    */
   constructor(key, signal, fine = 1) {
     super();
+    const own = new AbortController();
+    this.leave = () => own.abort();
+    signal.addEventListener("abort", this.leave);
     this.fine = fine;
     this.key = key;
-    this.signal = signal;
+    this.signal = own.signal;
     this.asked = new Map();
     this.grids = new Map();
   }
 
-  /** Asks for all of these, in portions, until done or the study is left. */
+  /** Asks for all of these, in portions, until done or left. */
   async all(sentences) {
     for (let from = 0; from < sentences.length; from += AT_ONCE) {
       const portion = sentences
@@ -30,6 +33,15 @@ export class Answers extends EventTarget {
       if (portion.length) await this.ask(portion).catch(() => null);
       if (this.signal.aborted) return;
     }
+    await Promise.allSettled(this.asked.values());
+    if (!this.signal.aborted) this.share(sentences);
+  }
+
+  /** A sentence that stands in the report twice was asked once. */
+  share(sentences) {
+    const said = new Map(sentences.filter(({ answer }) => answer).map(({ text, answer }) => [text, answer]));
+    for (const sentence of sentences) sentence.answer ??= said.get(sentence.text);
+    this.dispatchEvent(new Event("answered"));
   }
 
   ask(sentences) {
@@ -46,13 +58,15 @@ export class Answers extends EventTarget {
         { sentences: texts, fine: this.fine, top_k: null },
         this.signal,
       );
+      this.signal.throwIfAborted(); // the sentences may have other answers by now
       for (const sentence of sentences) sentence.answer = maps[texts.indexOf(sentence.text)];
       this.dispatchEvent(new Event("answered"));
     } catch (problem) {
       for (const text of texts) this.asked.delete(text);
+      if (this.signal.aborted) throw problem;
       if (problem.status === UNUSABLE && texts.length > 1) return this.oneByOne(texts, sentences);
       for (const sentence of sentences) sentence.problem = problem.message;
-      if (!this.signal.aborted) this.dispatchEvent(new Event("refused"));
+      this.dispatchEvent(new Event("refused"));
       throw problem;
     }
     return null;

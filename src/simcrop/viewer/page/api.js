@@ -47,10 +47,11 @@ export const search = (wanted, signal) => post("/api/search", wanted, { signal }
 export const study = (key, signal) => json(`/api/studies/${key}`, { signal });
 export const look = (key, signal) => post(`/api/studies/${key}/look`, {}, { signal });
 export const maps = (key, asked, signal) => post(`/api/studies/${key}/maps`, asked, { signal });
-export const regions = (map, threshold) => json(`/api/maps/${map}/regions?threshold=${threshold}`);
+export const regions = (map, threshold, signal) =>
+  json(`/api/maps/${map}/regions?threshold=${threshold}`, { signal });
 export const similar = (key, signal) => post(`/api/studies/${key}/similar`, { top: 10 }, { signal });
 export const exported = (key, asked) => post(`/api/studies/${key}/export`, asked);
-export const openPath = (path) => post("/api/open", { path });
+export const openPath = (path, report) => post("/api/open", { path, report });
 export const cancelJob = (job) => json(`/api/jobs/${job}`, { method: "DELETE" }).catch(() => null);
 
 /**

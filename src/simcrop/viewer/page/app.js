@@ -131,9 +131,12 @@ function listenToButtons({ session, truth, similar, finer, remember, upload }) {
   click("open-similar", similar);
   click("finer", () => finer());
   click("truth", () => truth.show(!truth.shown).then(remember));
+  let beside = false; // Shift is held; a form that is sent does not say so
+  for (const kind of ["keydown", "pointerdown"])
+    byId("own").addEventListener(kind, (event) => (beside = event.shiftKey), { capture: true });
   byId("own").addEventListener("submit", (event) => {
     event.preventDefault();
-    session.write(byId("own-words").value, event.shiftKey);
+    session.write(byId("own-words").value, beside);
     byId("own-words").select();
   });
 }
@@ -183,7 +186,7 @@ function acts({ session, scan, layers, truth, controls, similar, finer, upload }
       if (sentence) session.choose(sentence, { beside: true });
     },
     write: () => byId("own-words").focus(),
-    clear: () => layers.clear(),
+    clear: () => session.clear(),
     centre: () => session.go(layers.active, 0),
     next: () => session.go(layers.active, 1),
     previous: () => session.go(layers.active, -1),

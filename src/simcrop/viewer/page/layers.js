@@ -45,6 +45,7 @@ export class Layers extends EventTarget {
       shown: true,
       regions: null,
       region: -1,
+      says: "",
     };
     this.heat.keep(map, grid, least, greatest);
     this.list.push(layer);
@@ -91,8 +92,7 @@ export class Layers extends EventTarget {
   /** The threshold of a layer, held to its map's values; its regions are others from then on. */
   setThreshold(layer, value) {
     layer.threshold = Math.min(Math.max(value, layer.least), layer.greatest);
-    layer.regions = null;
-    layer.region = -1;
+    [layer.regions, layer.region, layer.says] = [null, -1, ""];
     this.look();
   }
 

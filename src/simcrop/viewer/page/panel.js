@@ -53,13 +53,14 @@ export function panel(layer, layers, acts) {
       textContent: layer.sentence.means ?? layer.sentence.answer.means ?? "",
     }),
   );
-  made.addEventListener("pointerdown", () => {
-    if (layers.active !== layer) setTimeout(() => layers.activate(layer));
+  // Not before the click is over: what is pressed is drawn anew, and a click on what has gone does nothing.
+  made.addEventListener("click", () => {
+    if (layers.active !== layer && layers.list.includes(layer)) layers.activate(layer);
   });
   const look = () => {
     eye.setAttribute("aria-pressed", String(layer.shown));
     chip.classList.toggle("off", !layer.shown);
-    says.textContent = layer.says ?? "";
+    says.textContent = layer.says;
   };
   look();
   layers.addEventListener("look", function listens() {
@@ -97,8 +98,9 @@ function bar(layer, layers, act) {
     });
     input.addEventListener("change", () => {
       const scale = [...layer.scale];
-      scale[n] = Number(input.value);
+      scale[n] = input.valueAsNumber;
       layers.setScale(layer, ...scale);
+      input.value = twoDigits(layer.scale[n]); // what is not taken does not stand there
     });
     return input;
   });

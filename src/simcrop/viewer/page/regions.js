@@ -6,26 +6,28 @@ import * as api from "./api.js";
 export async function regionsOf(layer, answers, heat) {
   if (layer.regions) return layer.regions;
   const { threshold } = layer;
+  const { signal } = answers;
   let found;
   try {
-    found = await api.regions(layer.map, threshold);
+    found = await api.regions(layer.map, threshold, signal);
   } catch (problem) {
     if (problem.status !== 404) throw problem;
     const { map } = await answers.of(layer.sentence, { again: true });
     heat.rename(layer.map, map);
     layer.map = map;
-    found = await api.regions(map, threshold);
+    found = await api.regions(map, threshold, signal);
   }
-  if (layer.threshold === threshold) layer.regions = found.regions;
-  return found.regions;
+  if (layer.threshold !== threshold) return regionsOf(layer, answers, heat); // it was moved meanwhile
+  layer.regions = found.regions;
+  return layer.regions;
 }
 
 /**
- * Moves to a region of the layer: the same again (0), the one after (1) or before (-1). Gives what to say
- * about it.
+ * Moves to one of the layer's regions: the same again (0), the one after (1) or before (-1). Gives what to
+ * say about it.
  */
-export async function go(layer, by, scan, answers) {
-  const regions = await regionsOf(layer, answers, scan.heat);
+export function go(layer, by, scan) {
+  const { regions } = layer;
   if (!regions.length) return "no region above this threshold";
   layer.region = following(layer.region, by, regions.length);
   const region = regions[layer.region];

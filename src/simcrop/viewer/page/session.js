@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { Answers } from "./answers.js";
 import { byId, element, say } from "./element.js";
-import { go } from "./regions.js";
+import { go, regionsOf } from "./regions.js";
 import { drawReport, drawScores } from "./report.js";
 
 export class Session extends EventTarget {
@@ -24,6 +24,8 @@ export class Session extends EventTarget {
       there: null,
       sentences: [],
       fine: 1,
+      turn: 0, // of what is shown alone or taken away: an answer to an earlier one comes too late
+      returning: null, // sentences whose maps are on their way back, finer or not
       leave: new AbortController(),
     });
     layers.addEventListener("changed", () => this.draw());
@@ -63,12 +65,14 @@ export class Session extends EventTarget {
     this.key = null;
     this.answers = null;
     this.sentences = [];
-    this.layers.clear();
+    this.returning = null;
+    this.clear();
     this.truth.set(null, null, signal);
     this.scan.close();
     byId("study-name").textContent = "No study open";
     byId("study-facts").textContent = "";
     for (const id of ["study-labels", "notes"]) byId(id).replaceChildren();
+    byId("similar").hidden = true;
     this.dispatchEvent(new Event("closed"));
   }
 
@@ -99,18 +103,21 @@ export class Session extends EventTarget {
     if (fine === this.fine) return;
     this.fine = fine;
     if (!this.key || !this.model) return;
-    const shown = this.layers.list.map((layer) => layer.sentence);
+    const shown = this.returning ?? this.layers.list.map((layer) => layer.sentence);
+    this.returning = shown;
+    this.answers.leave();
     this.layers.clear();
     for (const sentence of this.sentences) delete sentence.answer;
     this.listenFor(this.leave.signal);
     const { answers } = this;
     this.draw();
-    this.stage("Looking more closely", false, true);
+    if (this.scan.open) this.stage("Looking more closely", false, true);
     for (const sentence of shown) {
       await this.choose(sentence, { beside: true });
       if (answers !== this.answers) return;
     }
-    this.stage("");
+    this.returning = null;
+    if (this.scan.open) this.stage("");
     this.changed();
     await answers.all(this.sentences);
   }
@@ -136,7 +143,6 @@ export class Session extends EventTarget {
         "No model is loaded, so there are no maps: start with --model to see where a sentence points.",
       );
     byId("notes").replaceChildren(...says.map((words) => element("li", { textContent: words })));
-    byId("similar").hidden = true;
     byId("foot").hidden = !this.model;
   }
 
@@ -158,11 +164,7 @@ export class Session extends EventTarget {
   async ask(wanted, signal) {
     if (!this.model) return;
     const { job } = await api.look(this.key, signal);
-    if (job)
-      await api.jobDone(job, {
-        signal,
-        onprogress: (state) => this.stage(state.says || "Looking at the scan", false, true),
-      });
+    if (job) await this.look(job, signal);
     this.stage("");
     for (const { n, threshold } of wanted.show ?? []) {
       if (signal.aborted) return;
@@ -170,6 +172,20 @@ export class Session extends EventTarget {
       if (sentence) await this.choose(sentence, { beside: true, threshold });
     }
     await this.answers.all(this.sentences);
+  }
+
+  /** Until the scan is looked at; one that is left stands in nobody's way. */
+  async look(job, signal) {
+    const leave = () => api.cancelJob(job);
+    signal.addEventListener("abort", leave);
+    try {
+      await api.jobDone(job, {
+        signal,
+        onprogress: (state) => this.stage(state.says || "Looking at the scan", false, true),
+      });
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
   }
 
   /** What stands over the canvas; `corner`: in its corner, where it hides nothing. */
@@ -195,13 +211,14 @@ export class Session extends EventTarget {
   /** Shows the map of a sentence once the scan is there, or takes it away if it is shown. Moves nothing. */
   async choose(sentence, { beside = false, threshold = null } = {}) {
     if (this.layers.of(sentence)) return this.layers.hide(sentence);
+    const turn = beside ? this.turn : ++this.turn;
     const { answers } = this;
     const line = byId("sentences").querySelector(`[data-sentence="${sentence.id}"]`);
     line?.setAttribute("aria-busy", "true");
     try {
       delete sentence.problem;
       const [grid] = await Promise.all([answers.grid(sentence), this.there]);
-      if (answers !== this.answers) return null;
+      if (answers !== this.answers || turn !== this.turn) return null;
       Object.assign(sentence, {
         mark: sentence.mark ?? sentence.answer.mark,
         means: sentence.means ?? sentence.answer.means,
@@ -211,8 +228,16 @@ export class Session extends EventTarget {
       if (problem.name === "AbortError") return null;
       sentence.problem = problem.message;
       this.draw();
+    } finally {
+      line?.removeAttribute("aria-busy");
     }
     return null;
+  }
+
+  /** Takes all maps away, those too that are still on their way. */
+  clear() {
+    this.turn++;
+    this.layers.clear();
   }
 
   /** A sentence that somebody wrote, shown beside what is shown if `beside`. */
@@ -238,10 +263,12 @@ export class Session extends EventTarget {
   async go(layer, by) {
     if (!layer) return say("Choose a sentence first");
     try {
-      layer.says = await go(layer, by, this.scan, this.answers);
+      await regionsOf(layer, this.answers, this.scan.heat);
+      if (!this.layers.list.includes(layer)) return null; // its map has gone meanwhile
+      layer.says = go(layer, by, this.scan);
       this.layers.look();
     } catch (problem) {
-      say(problem.message, { problem: true });
+      if (problem.name !== "AbortError") say(problem.message, { problem: true });
     }
     return null;
   }

@@ -9,10 +9,25 @@ export function startTheme() {
   show();
 }
 
-const theme = () => localStorage.getItem(KEPT) ?? (machine.matches ? "dark" : "light");
+let chosen = null; // in this window; a browser that keeps nothing for pages refuses both of these calls
+
+const theme = () => chosen ?? kept() ?? (machine.matches ? "dark" : "light");
+
+function kept() {
+  try {
+    return localStorage.getItem(KEPT);
+  } catch {
+    return null;
+  }
+}
 
 export function switchTheme() {
-  localStorage.setItem(KEPT, theme() === "dark" ? "light" : "dark");
+  chosen = theme() === "dark" ? "light" : "dark";
+  try {
+    localStorage.setItem(KEPT, chosen);
+  } catch {
+    // it is forgotten with the window
+  }
   show();
 }
 

@@ -18,14 +18,19 @@ export function startUpload({ can, limits }, onopen) {
     byId("upload").close();
     onopen(result.key);
   };
+  /** The report; whoever sends a scan sees, and is told, what goes along with it. */
+  const typed = (says) => {
+    const text = report.value.trim();
+    report.closest("details").open ||= Boolean(text);
+    if (text) says.push("and the report below");
+    return text;
+  };
   const send = async (files) => {
     open();
     const refused = refusal(files, limits);
     if (refused) return work.problem(refused);
-    const text = report.value.trim();
-    report.closest("details").open ||= Boolean(text); // whoever drops a scan sees what goes along with it
     const says = [files.length === 1 ? "sending the file" : `sending ${files.length} files`];
-    if (text) says.push("and the report below");
+    const text = typed(says);
     return done(
       await work.run(says.join(" "), (signal) =>
         api.upload(files, text, {
@@ -46,7 +51,10 @@ export function startUpload({ can, limits }, onopen) {
   byId("open-path").hidden = !can.open;
   byId("open-path").addEventListener("submit", async (event) => {
     event.preventDefault();
-    done(await work.run("opening", async () => (await api.openPath(byId("path").value)).job));
+    const says = ["opening the scan"];
+    const text = typed(says);
+    const begin = async () => (await api.openPath(byId("path").value, text)).job;
+    done(await work.run(says.join(" "), begin));
   });
   byId("choose").hidden = !can.upload;
   listenToDrops(can.upload ? send : () => work.problem("This viewer takes no uploads"));
@@ -80,8 +88,11 @@ function listenToDrops(send) {
   addEventListener("dragleave", (event) => {
     if (holdsFiles(event)) shade.classList.toggle("shown", --depth > 0);
   });
-  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("dragover", (event) => {
+    if (holdsFiles(event)) event.preventDefault();
+  });
   addEventListener("drop", async (event) => {
+    if (!holdsFiles(event)) return; // a text, for the field it was dropped on
     event.preventDefault();
     depth = 0;
     shade.classList.remove("shown");

@@ -9,7 +9,10 @@ export class Work {
     this.part = (end) => byId(`${name}-${end}`);
     this.stop = null;
     this.part("cancel").addEventListener("click", () => this.stop?.abort());
-    byId(name).addEventListener("close", () => this.stop?.abort());
+    byId(name).addEventListener("close", () => {
+      this.stop?.abort();
+      this.problem("");
+    });
   }
 
   get runs() {
@@ -44,6 +47,7 @@ export class Work {
     });
     try {
       job = await start(stop.signal);
+      if (stop.signal.aborted) api.cancelJob(job); // it began while nobody wanted it any more
       return await api.jobDone(job, {
         signal: stop.signal,
         onprogress: ({ state, progress, says: said }) =>
