@@ -5,7 +5,6 @@ Axes: s scan, d features.
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -113,7 +112,7 @@ class FromFiles:
     def encoder(self) -> str | None:
         return None
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """That of all rows as names, `digest_of_names`, whose words for many scans are larger than the features."""
         ids, values = self.found.ids, self.found.values
