@@ -39,6 +39,13 @@ def test_every_voxel_order_gives_the_same_cuts(codes: str) -> None:
     np.testing.assert_array_equal(scene.cut(scene.scan.hu, SAGITTAL), hu[2, :, :].T)
 
 
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "SAL"])
+def test_a_cut_copies_nothing_of_the_scan(codes: str) -> None:
+    scene = make_scene(stored_as(codes, toy_hu()))
+    for view in (AXIAL, CORONAL, SAGITTAL):
+        assert np.shares_memory(scene.cut(scene.scan.hu, view), scene.scan.hu)
+
+
 def test_hottest_voxel_is_the_middle_of_the_hottest_patch() -> None:
     heat = np.full((13, 17, 11), np.nan, np.float32)
     heat[1:12, 1:16, 1:10] = 0.1

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from simcrop.metrics import sign_flip_p
+from simcrop.metrics import paired, sign_flip_p
+from simcrop.metrics.paired import DRAWS
 
 
 def rng() -> np.random.Generator:
@@ -46,3 +47,32 @@ def test_what_was_not_scored_is_left_out_and_no_difference_is_no_finding() -> No
     )
     assert np.isnan(sign_flip_p(np.full(3, np.nan), list("abc"), rng()))
     assert sign_flip_p(np.zeros(20), np.arange(20), rng()) == 1
+
+
+@pytest.mark.parametrize("held", [1, 15, 1000, 10**9])
+def test_however_many_signs_are_held_at_once_the_same_are_drawn(
+    held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    differences = rng().normal(0.1, 1, 37)
+    signs = rng().choice([-1.0, 1.0], (DRAWS, 37))
+    by_hand = (1 + (np.abs(signs @ differences) >= abs(differences.sum()) - 1e-9).sum()) / (1 + DRAWS)
+    monkeypatch.setattr(paired, "AT_ONCE", held)
+    assert sign_flip_p(differences, np.arange(37), rng()) == by_hand
+
+
+class Told(np.random.Generator):
+    """Says how many signs were drawn at once."""
+
+    sizes: tuple[tuple[int, int], ...] = ()
+
+    def choice(self, of: list[float], size: tuple[int, int]) -> np.ndarray:  # type: ignore[override]
+        self.sizes += (size,)
+        return super().choice(of, size)
+
+
+def test_no_more_signs_are_held_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paired, "AT_ONCE", 70_000)
+    generator = Told(np.random.PCG64(0))
+    sign_flip_p(np.ones(20), np.arange(20), generator)
+    assert sum(rows for rows, _ in generator.sizes) == DRAWS
+    assert max(rows * wide for rows, wide in generator.sizes) <= 70_000

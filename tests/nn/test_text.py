@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -164,6 +166,13 @@ def test_reading_a_text_encoder_draws_nothing_so_that_what_is_built_next_starts_
     alone, *others = starts
     for beside in others:
         assert all(torch.equal(beside[name], alone[name]) for name in alone)
+
+
+def test_reading_a_text_encoder_loads_neither_compiler_nor_sympy(cxr_bert: Path) -> None:
+    read = "from pathlib import Path; from simcrop.nn.text_encoder import read_text_encoder; "
+    asked = f"{read} read_text_encoder(Path({str(cxr_bert)!r})); import sys; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert not {"torch._dynamo", "sympy"} & set(ran.stdout.split())
 
 
 def test_mlm_head_starts_from_the_encoders_own(cxr_bert: Path) -> None:

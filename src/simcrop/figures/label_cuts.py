@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from simcrop.data.volume import Volume
-from simcrop.figures.planes import VIEWS, View
+from simcrop.figures.planes import VIEWS, View, plane_of
 
 WINDOW_HU = (-1000, 400)
 HEIGHT, GAP, PAPER, OPACITY = 260, 8, (38, 40, 46), 0.55
@@ -51,7 +51,7 @@ def fullest(mask: np.ndarray) -> tuple[int, int, int]:
 
 def plane(grid: np.ndarray, view: View, centre: tuple[int, int, int]) -> np.ndarray:
     """`(up, across)`, turned as radiologists expect it."""
-    return np.take(grid, centre[view.through], axis=view.through).T[::-1, ::-1]
+    return plane_of(grid, view, centre[view.through])[::-1, ::-1]
 
 
 def painted(hu: np.ndarray, labels: np.ndarray, pixels: list[float]) -> Image.Image:

@@ -37,6 +37,11 @@ SAGITTAL = View("sagittal", across=1, up=2, through=0, letters="APSI")
 VIEWS = (AXIAL, CORONAL, SAGITTAL)
 
 
+def plane_of(grid: np.ndarray, view: View, place: int) -> np.ndarray:
+    """One plane of `grid` `(x, y, z)`, `(up, across)`, no copy; `np.take` would first copy all of a turned grid."""
+    return np.moveaxis(grid, view.through, 0)[place].T
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """A scan turned to RAS+ with its heat map, and the voxel where the three cuts meet."""
@@ -53,7 +58,7 @@ class Scene:
 
     def cut(self, grid: np.ndarray, view: View) -> np.ndarray:
         """The plane of `grid` through the centre, `(up, across)`."""
-        return np.take(grid, self.centre[view.through], axis=view.through).T
+        return plane_of(grid, view, self.centre[view.through])
 
     def extent(self, view: View) -> Rectangle:
         """Outer edges of the plane."""

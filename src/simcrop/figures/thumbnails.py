@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from simcrop.figures.cuts import BOX
-from simcrop.figures.planes import VIEWS, View
+from simcrop.figures.planes import VIEWS, View, plane_of
 
 WINDOW_HU = (-1350, 150)
 WIDTH, HEIGHT, GAP, MARGIN = 780, 260, 10, 6
@@ -61,7 +61,7 @@ class Frame:
 
 def cut(voxels: np.ndarray, view: View) -> Image.Image:
     """The middle plane as grey levels, turned as radiologists expect it."""
-    plane = np.take(voxels, voxels.shape[view.through] // 2, axis=view.through).T[::-1, ::-1]
+    plane = plane_of(voxels, view, voxels.shape[view.through] // 2)[::-1, ::-1]
     low, high = WINDOW_HU
     grey = ((plane.astype(np.float32) - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
     return Image.fromarray(np.ascontiguousarray(grey))

@@ -72,7 +72,7 @@ def read_embeddings(path: Path, pool: str = "mean", in_folder: str = IN_FOLDER) 
         raise SimcropError(
             "bad-features", f"{path} has several vectors for {len(ids) - len(set(ids))} of its ids"
         )
-    values = np.stack([vector for _, vector in rows]).astype(np.float32)
+    values = np.stack([vector for _, vector in rows]).astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).any(1).sum())
         raise SimcropError(

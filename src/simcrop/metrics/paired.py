@@ -10,6 +10,7 @@ import numpy as np
 
 EXACT_UP_TO = 14  # patients: 16,384 ways to exchange signs
 DRAWS = 10_000
+AT_ONCE = 1_000_000  # signs that are held at once: 16 MB with what they are drawn from
 ROUNDING = 1e-9  # of the sum of sizes: what order of addition may change
 
 
@@ -29,5 +30,9 @@ def sign_flip_p(
     if len(sums) <= EXACT_UP_TO:
         ways = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
         return float((np.abs((1 - 2 * ways) @ sums) >= least).mean())
-    signs = generator.choice([-1.0, 1.0], (DRAWS, len(sums)))
-    return float((1 + (np.abs(signs @ sums) >= least).sum()) / (1 + DRAWS))
+    step = max(1, AT_ONCE // len(sums))  # draws; the same signs as if all were drawn at once
+    farther = 0
+    for first in range(0, DRAWS, step):
+        signs = generator.choice([-1.0, 1.0], (min(step, DRAWS - first), len(sums)))
+        farther += int((np.abs(signs @ sums) >= least).sum())
+    return (1 + farther) / (1 + DRAWS)

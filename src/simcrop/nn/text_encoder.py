@@ -6,7 +6,7 @@ Axes: b report or sentence, t word piece, d features, e features of a pooled tex
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu
+from torch.overrides import TorchFunctionMode
 
 from simcrop.errors import SimcropError
 from simcrop.files.tensors import load_state, save_tensors
@@ -23,6 +24,7 @@ from simcrop.nn.length_groups import run_in_groups
 
 Pool = Literal["cls", "mean", "proj128"]
 PROJECTION = "cls_projection_head."
+DRAWS = {nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_}
 Made = TypeVar("Made", bound=nn.Module)
 
 
@@ -158,9 +160,20 @@ def without_a_draw(build: Callable[[], Made]) -> Made:
     """What `build` makes, for weights to be loaded into: nothing is drawn for it, so that no other part starts
     otherwise beside another text encoder.
     """
-    with torch.device("meta"):
-        made = build()
-    return made.to_empty(device="cpu")
+    with NoDraws():
+        return build()
+
+
+class NoDraws(TorchFunctionMode):
+    """Layers leave their weights as the memory is. They could be built on the device `meta`, for whose tensors torch
+    loads its compiler and sympy, more than all else that loading a model takes.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 class CxrBertHead(nn.Module):

@@ -151,6 +151,45 @@ def test_scans_are_asked_what_they_lack_and_of_other_patients_alone(cohort: Path
     assert drawn_partners(np.array(["a", "a"]), rng) == [None, None]
 
 
+class Counted(str):
+    """A patient who knows how often all of them were compared."""
+
+    compared = 0
+
+    def __lt__(self, other: str) -> bool:
+        Counted.compared += 1
+        return super().__lt__(other)
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        Counted.compared += 1
+        return super().__ne__(other)
+
+    __hash__ = str.__hash__
+
+
+@pytest.mark.parametrize("patients", [1, 2, 3, 7, 40])
+@pytest.mark.parametrize("scans", [1, 2, 9, 50])
+def test_partners_are_the_next_of_another_patient_in_a_drawn_circle(scans: int, patients: int) -> None:
+    names = np.array([f"p{n}" for n in np.random.default_rng(scans).integers(patients, size=scans)], object)
+    order = np.random.default_rng(3).permutation(scans)
+    slow: list[int | None] = [None] * scans
+    for place, scan in enumerate(order):
+        circle = [*order[place + 1 :], *order[:place]]
+        slow[scan] = next((int(other) for other in circle if names[other] != names[scan]), None)
+    assert drawn_partners(names, np.random.default_rng(3)) == slow
+
+
+def test_partners_of_many_scans_do_not_compare_each_with_each() -> None:
+    names = np.array([Counted(n // 2) for n in range(3000)], object)
+    Counted.compared = 0
+    drawn_partners(names, np.random.default_rng(0))
+    assert Counted.compared < 50 * len(names)
+
+
 def test_what_cannot_be_asked_is_refused(simcrop: Callable, line, cohort: Path, tmp_path: Path) -> None:
     words = ("audit", line.run, cohort, "--out", tmp_path / "out")
     assert "no study in split 'nowhere'; it has valid" in simcrop(*words, "--split", "nowhere").refusal

@@ -10,6 +10,7 @@ import pytest
 from simcrop.config import load_recipe
 from simcrop.objectives.method import Account, MethodSettings
 from simcrop.objectives.registry import methods
+from simcrop.tasks.training import counted
 from simcrop.tasks.training import methods as listed
 from simcrop.tasks.training.cost import Cost
 from simcrop.tasks.training.methods import Described, as_text, described, recipe_of
@@ -19,7 +20,7 @@ from simcrop.tasks.training.methods import Described, as_text, described, recipe
 def cheap(monkeypatch: pytest.MonkeyPatch) -> Cost:
     """Nothing is counted: what is, `test_cost.py` tells."""
     cost = Cost(1234.5, 0.334, 0.0, 2_000_000, 3_000_000, 1_000_000, 2**30, 2**29)
-    monkeypatch.setattr(listed, "cost_of", lambda _: cost)
+    monkeypatch.setattr(listed, "counted", lambda _: cost)
     return cost
 
 
@@ -88,6 +89,13 @@ def test_costs_are_counted_where_none_are_given(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(listed, "methods", lambda: {"mae": methods()["mae"]})
     (row,) = described("tiny")
     assert (row.recipe, row.cost.gflop_per_scan) == ("mae-tiny", pytest.approx(5.63, abs=0.01))
+
+
+@pytest.mark.parametrize("size", ["paper", "tiny"])
+def test_what_is_shipped_is_not_counted_again(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counted, "cost_of", lambda _: pytest.fail("counted again"))
+    counted.counted_once.cache_clear()
+    assert len(described(size)) == len(methods())  # type: ignore[arg-type]
 
 
 def test_the_page_has_a_row_for_every_method_with_its_account() -> None:

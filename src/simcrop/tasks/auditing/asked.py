@@ -103,13 +103,17 @@ def drawn_lacking(
 
 
 def drawn_partners(patients: np.ndarray, rng: np.random.Generator) -> list[int | None]:
-    """For every scan one of another patient; each is chosen about as often as any other."""
+    """For every scan the next one of another patient in a drawn circle; each is chosen about as often as any other."""
     order = rng.permutation(len(patients))
+    whose = np.unique(patients, return_inverse=True)[1][order]
+    ends = np.flatnonzero(
+        whose != np.roll(whose, -1)
+    )  # the last of each patient's scans that stand side by side
     partners: list[int | None] = [None] * len(patients)
-    for place, scan in enumerate(order):
-        turned = np.roll(order, -place - 1)
-        others = turned[patients[turned] != patients[scan]]
-        partners[scan] = int(others[0]) if len(others) else None
+    if len(ends):
+        end = ends[np.searchsorted(ends, np.arange(len(order))) % len(ends)]
+        for scan, partner in zip(order.tolist(), np.roll(order, -1)[end].tolist(), strict=True):
+            partners[scan] = partner
     return partners
 
 

@@ -3,6 +3,7 @@
 Axes: s scan, d features.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -12,7 +13,6 @@ import numpy as np
 from simcrop.data.store.cohort import Cohort
 from simcrop.errors import SimcropError
 from simcrop.evaluation.heads.tokens import Tokens
-from simcrop.files.digest import digest_of_names
 from simcrop.files.embeddings import Embeddings, holds_embeddings, read_embeddings
 from simcrop.model.folder import model_folder, read_config
 from simcrop.tasks.features.cohort_features import kept_features, model_digest
@@ -114,9 +114,15 @@ class FromFiles:
 
     @property
     def digest(self) -> str:
-        return digest_of_names(
-            f"{i} {row.tobytes().hex()}" for i, row in zip(self.found.ids, self.found.values, strict=True)
-        )
+        """That of all rows as names, `digest_of_names`, whose words for many scans are larger than the features."""
+        ids, values = self.found.ids, self.found.values
+        first = max(map(len, ids)) + 1  # letters in which any two of them differ, since no id comes twice
+        begin = [words_of(*row)[:first] for row in zip(ids, values[:, : first // 8 + 1], strict=True)]
+        digest = hashlib.sha256()
+        for place, row in enumerate(sorted(range(len(ids)), key=begin.__getitem__)):
+            words = words_of(ids[row], values[row])
+            digest.update((f"\n{words}" if place else words).encode(errors="surrogateescape"))
+        return digest.hexdigest()
 
     def note(self, cohort: Cohort, testing: Cohort) -> str:
         del cohort, testing
@@ -134,3 +140,8 @@ class FromFiles:
 
     def unmatched(self, cohort: Cohort) -> list[str]:
         return sorted(set(self.found.ids) - set(cohort.index["id"]))
+
+
+def words_of(name: str, vector: np.ndarray) -> str:
+    """A scan's id and the bytes of its features."""
+    return f"{name} {vector.tobytes().hex()}"

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from simcrop.config import load_recipe, recipe_names
 from simcrop.objectives.method import Account
 from simcrop.objectives.registry import methods
-from simcrop.tasks.training.cost import Cost, cost_of
+from simcrop.tasks.training.cost import Cost
+from simcrop.tasks.training.counted import counted
 
 Size = Literal["paper", "tiny"]
 
@@ -57,7 +58,7 @@ def described(size: Size) -> list[Described]:
     """Those that have a recipe of this size, by name."""
     known = methods()
     return [
-        Described(name, recipe, known[name].verb, known[name].account, cost_of(load_recipe(recipe)))
+        Described(name, recipe, known[name].verb, known[name].account, counted(load_recipe(recipe)))
         for name in known
         if (recipe := recipe_of(name, size)) is not None
     ]
