@@ -46,8 +46,9 @@ def test_map_that_is_taken_away_before_it_has_come_does_not_come(open_page: Call
         page.locator("#sentences .line", has_text=RIGHT_WORDS).click()
     page.keyboard.press("Escape")
     held[0].continue_()
+    expect(page.locator("#sentences [aria-busy]")).to_have_count(0)  # it has come
     settled(page)
-    expect(page.locator(".sentence.chosen")).to_have_count(0)
+    assert page.locator(".sentence.chosen").count() == 0
 
 
 @pytest.mark.parametrize("there", [True, False])
