@@ -47,6 +47,22 @@ def test_refusal_goes_with_its_dialog(open_page: Callable[..., Any]) -> None:
     expect(page.locator("#upload-problem")).to_be_hidden()
 
 
+def test_key_counts_at_once_after_a_dialog_has_closed(open_page: Callable[..., Any]) -> None:
+    """Until the next picture is drawn the focus stays in it, which takes long where the processor draws."""
+    page = open_page()
+    expect(page.locator("#found")).to_contain_text("studies")
+    page.evaluate(
+        """() => {
+          const dialog = document.getElementById("upload");
+          dialog.showModal();
+          dialog.close();
+          const press = new KeyboardEvent("keydown", { key: "u", bubbles: true });
+          document.activeElement.dispatchEvent(press);
+        }"""
+    )
+    expect(page.locator("#upload")).to_be_visible()
+
+
 def test_text_that_is_dropped_is_no_scan(open_page: Callable[..., Any]) -> None:
     page = open_page()
     expect(page.locator("#found")).to_contain_text("studies")

@@ -85,8 +85,9 @@ export function listenToKeys(acts) {
   addEventListener(
     "keydown",
     (event) => {
-      if (event.target.closest?.("dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.matches?.(TYPED)) {
+      const dialog = event.target.closest?.("dialog"); // once closed, it keeps the focus for a moment
+      if (dialog?.open || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!dialog && event.target.matches?.(TYPED)) {
         if (event.key === "Escape") event.target.blur();
         return;
       }
