@@ -1,5 +1,6 @@
 """The truth beside a phantom: every sentence with its finding, and back from disk."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from simcrop.errors import SimcropError
 from simcrop.phantom.patient import draw_patient
 from simcrop.phantom.reporting.report import Sentence, write_report
-from simcrop.phantom.truth import TruthSentence, read_truth, to_json_lines, truth_of
+from simcrop.phantom.truth import Truth, TruthSentence, read_truth, to_json_lines, truth_of
 
 
 def lines_of(number: int) -> list[TruthSentence]:
@@ -63,3 +64,24 @@ def test_a_line_that_is_no_truth_is_refused_with_its_number(tmp_path: Path) -> N
     (tmp_path / "truth" / "sentences.jsonl").write_text(to_json_lines(lines_of(1)) + "{}\n")
     with pytest.raises(SimcropError, match=f"line {len(lines_of(1)) + 1}"):
         read_truth(tmp_path)
+
+
+class Counted(tuple[TruthSentence, ...]):
+    """Sentences that tell how often all of them were looked through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[TruthSentence]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_the_sentences_are_looked_through_once_however_many_volumes_are_asked_for() -> None:
+    lines = Counted(lines_of(1) + lines_of(2))
+    truth = Truth(Path("truth"), lines)
+    assert [len(truth.of(f"train_{number}_a_1")) for number in (1, 2, 3)] == [
+        len(lines_of(1)),
+        len(lines_of(2)),
+        0,
+    ]
+    assert lines.times == 1

@@ -6,6 +6,7 @@ value is one finding.
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from simcrop.errors import SimcropError
@@ -48,7 +49,15 @@ class Truth:
 
     def of(self, volume: str) -> tuple[TruthSentence, ...]:
         """The sentences of one volume, such as `train_1_a_1`, in the order of its report."""
-        return tuple(sentence for sentence in self.sentences if sentence.volume == volume)
+        return tuple(self.by_volume.get(volume, ()))
+
+    @cached_property
+    def by_volume(self) -> dict[str, list[TruthSentence]]:
+        """The same of every volume: looking through all for each takes four times as long of twice as many."""
+        found: dict[str, list[TruthSentence]] = {}
+        for sentence in self.sentences:
+            found.setdefault(sentence.volume, []).append(sentence)
+        return found
 
     @property
     def tells_all(self) -> bool:
