@@ -72,6 +72,23 @@ def test_what_a_worker_left_half_written_is_not_in_the_cohort(
     assert content(tmp_path / "left") == content(tmp_path / "whole")
 
 
+def test_overwriting_that_was_stopped_goes_on_beside_what_runs_have_kept(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(source, "folder", tmp_path / "c")
+    (tmp_path / "c/sentences").mkdir()
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("simcrop.data.ingest.run.job_of", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(source, "folder", tmp_path / "c", overwrite=True)
+    assert not (tmp_path / "c/ingest.jsonl").exists()
+    assert ingest(source, "folder", tmp_path / "c").taken == 5
+
+
 def kill_halfway(script: Path, source: Path, out: Path, workers: int) -> None:
     """An ingest that ends in the middle, and its workers with it: they see their parent die."""
     command = [sys.executable, str(script), str(source), str(out), str(workers)]

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from simcrop.data.ingest import ingest
+from simcrop.data.ingest.mask import Mask, read_labels
 from simcrop.data.store.cohort import Cohort, Study, open_cohort
 from simcrop.errors import SimcropError
 from simcrop.files import whole as files
@@ -99,6 +100,20 @@ def test_a_mended_mask_is_taken_and_a_removed_one_goes(
     ingest(raw, "folder", tmp_path / "c", SPACING)
     again = ingest(raw, "folder", tmp_path / "c", SPACING)
     assert (again.resumed, list(open_cohort(tmp_path / "c").verify())) == (11, [])
+
+
+@pytest.mark.parametrize("channels", [False, True])
+def test_a_mask_may_shrink_as_no_scan_does_whatever_type_its_numbers_have(
+    tmp_path: Path, save: Save, lungs: np.ndarray, monkeypatch: pytest.MonkeyPatch, channels: bool
+) -> None:
+    mask = np.stack([lungs == n for n in range(1, 30)], -1) if channels else lungs
+    path = save(tmp_path / "m.nii.gz", mask.astype(np.float64), np.diag([-2.0, -2.5, 4.0, 1.0]))
+    assert mask.size * 8 > 20 * path.stat().st_size
+    monkeypatch.setattr("simcrop.data.readers.stored.SCAN_SHRINKS", 20)  # a hundred, of a mask of true size
+    monkeypatch.setattr("simcrop.data.readers.stored.ROOMY", lungs.size)
+    labels = read_labels(Mask(path), None).values
+    np.testing.assert_array_equal(labels, lungs)
+    assert labels.dtype == np.int16
 
 
 def test_a_damaged_label_is_found(raw: Path, tmp_path: Path) -> None:

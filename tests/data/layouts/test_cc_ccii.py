@@ -55,6 +55,16 @@ def test_folders_are_read_like_archives_but_not_links(tmp_path: Path) -> None:
     assert [r.reason for r in listing.refusals] == ["unsafe-path"]
 
 
+def test_a_link_among_the_slices_costs_its_own_scan_alone(tmp_path: Path) -> None:
+    for scan in ("30", "31", "32"):
+        (tmp_path / f"CP/7/{scan}").mkdir(parents=True)
+        (tmp_path / f"CP/7/{scan}/0.png").write_bytes(picture(0))
+    (tmp_path / "CP/7/31/1.png").symlink_to(tmp_path / "CP/7/30/0.png")
+    listing = list_studies("cc-ccii", tmp_path)
+    assert [study.id for study in listing.studies] == ["CP-7-30", "CP-7-32"]
+    assert [(r.name, r.reason) for r in listing.refusals] == [("CP-7-31", "unsafe-path")]
+
+
 def test_all_scans_of_a_patient_are_in_one_part_and_the_split_is_stored(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     put_zip(raw / "CP-1.zip", [f"CP/{p}/{p}{s}" for p in range(1, 13) for s in (0, 1)], 3)

@@ -19,6 +19,11 @@ def refused(path: Path, text: str, needed: tuple[str, ...]) -> SimcropError:
     return error.value
 
 
+def test_rows_of_delimiters_alone_as_spreadsheets_leave_them_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "reports.csv").write_text("id,findings\r\nct7,Clear lungs.\r\n,\r\n , \r\n")
+    assert read_table(tmp_path / "reports.csv") == [{"id": "ct7", "findings": "Clear lungs."}]
+
+
 def test_table_without_a_head_line_is_refused_without_its_words(tmp_path: Path) -> None:
     text = f'ct7.nii.gz,"{SECRET}","{SECRET}"\n'
     for needed in (("VolumeName", "Findings_EN"), ()):

@@ -25,7 +25,7 @@ from simcrop.data.overlaid import Overlaid, Part, check_listed
 from simcrop.data.preprocess import Triple, triple
 from simcrop.data.readers import is_nifti, naming, read_stored
 from simcrop.data.readers.geometry import place
-from simcrop.data.readers.stored import Stored
+from simcrop.data.readers.stored import Stored, Stream
 from simcrop.data.store.mask_file import mask_path, source_mask_path, write_mask
 from simcrop.data.store.volume_file import checksum
 from simcrop.errors import SimcropError
@@ -82,15 +82,28 @@ def read_labels(mask: Mask, hint: Hint | None) -> Stored:
         from simcrop.data.readers.nifti import open_nifti
 
         with open_nifti(mask.path, channels=True) as stream:
-            if stream.channels > 1:
-                header = place(stream.header, stream.shape, hint)
-                joined = Channels(stream.shape, stream.channels, mask.classes)
-                for k, plane in enumerate(stream.planes):
-                    joined.take(k, plane)
-                return Stored(**vars(header), values=joined.labels.transpose(2, 1, 0))
+            header = place(stream.header, stream.shape, hint)
+            labels = joined(stream, mask.classes) if stream.channels > 1 else planes_of_labels(stream)
+            return Stored(**vars(header), values=labels.transpose(2, 1, 0))
     stored = read_stored(mask.path)
     stored = place(stored, stored.values.shape, hint)
     return replace(stored, values=as_labels(stored.values, stored.slope, stored.intercept))
+
+
+def joined(stream: Stream, classes: dict[int, str] | None) -> np.ndarray:
+    """int16 `(z, y, x)` of channels."""
+    channels = Channels(stream.shape, stream.channels, classes)
+    for k, plane in enumerate(stream.planes):
+        channels.take(k, plane)
+    return channels.labels
+
+
+def planes_of_labels(stream: Stream) -> np.ndarray:
+    """int16 `(z, y, x)`, of whatever type the file's numbers are: of float64 the file is four times as large."""
+    labels, header = np.empty(stream.shape[::-1], np.int16), stream.header
+    for k, plane in enumerate(stream.planes):
+        labels[k] = as_labels(plane, header.slope, header.intercept)
+    return labels
 
 
 def labels_of_findings(mask: Mask, made: Resampled) -> Labels:
@@ -99,14 +112,14 @@ def labels_of_findings(mask: Mask, made: Resampled) -> Labels:
 
     if not is_nifti(mask.path):
         raise SimcropError("unknown-format", "the masks of findings are NIfTI files")
-    joined, volume = Overlaid(made.source_shape, len(mask.findings)), made.volume
+    overlaid, volume = Overlaid(made.source_shape, len(mask.findings)), made.volume
     with open_findings(mask.path, len(mask.findings), made.source_shape) as planes:
         for z, plane in enumerate(planes):
-            joined.take(z, plane)
-    note = check_listed(mask.findings, joined.voxels)
-    source = in_order(joined.labels.transpose(2, 1, 0))
+            overlaid.take(z, plane)
+    note = check_listed(mask.findings, overlaid.voxels)
+    source = in_order(overlaid.labels.transpose(2, 1, 0))
     resampled = resampled_labels(source, made.source_affine, triple(volume.shape), volume.affine)
-    return Labels(source, resampled, tuple(sorted(joined.number_of.values())), joined.parts, note)
+    return Labels(source, resampled, tuple(sorted(overlaid.number_of.values())), overlaid.parts, note)
 
 
 def write_labels(cohort: Path, id: str, labels: Labels) -> Record:

@@ -16,6 +16,7 @@ from simcrop.data.store.format import (
     FINDINGS,
     FORMAT,
     JOURNAL,
+    KEPT,
     LEDGER,
     LOCK,
     MASKS,
@@ -84,7 +85,7 @@ def check_target(out: Path, settings: Record, overwrite: bool, shards: bool = Fa
         same_settings(out, before, settings)
     if before is None and SHARDS in names and not shards:
         raise SimcropError("unmerged", f"{out}: holds shards of an ingest, join them with --merge")
-    if before is None and names - {*FOLDERS, SHARDS} and names != {JOURNAL}:
+    if before is None and names - {*FOLDERS, SHARDS, KEPT} and names != {JOURNAL}:
         raise SimcropError(
             "not-empty", f"{out}: holds other files and no cohort, expected an empty or new folder"
         )

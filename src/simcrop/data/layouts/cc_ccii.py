@@ -60,6 +60,9 @@ def list_cc_ccii(source: Path) -> Listing:
             )
             continue
         study = study_of(home, folder, count, slices)
+        if holds_link(folder):
+            refusals.append(Refusal(study.id, folder, "unsafe-path", f"{folder}: a slice is a symbolic link"))
+            continue
         if studies.setdefault(study.id, study) is not study:
             refusals.append(
                 Refusal(study.id, folder, "duplicate-name", f"{folder}: another archive has this scan")
@@ -73,10 +76,7 @@ def pictures_of(home: Path) -> Iterator[Path]:
     """The folder of each slice; inside a zip it is a path that goes on below the archive."""
     if home.is_dir():
         for folder, _, names in os.walk(home):
-            for name in filter(is_picture, names):
-                if (Path(folder) / name).is_symlink():
-                    raise SimcropError("unsafe-path", "a slice is a symbolic link")
-                yield Path(folder)
+            yield from [Path(folder) for name in names if is_picture(name)]
         return
     try:
         with zipfile.ZipFile(home) as archive:
@@ -84,6 +84,11 @@ def pictures_of(home: Path) -> Iterator[Path]:
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise SimcropError("corrupt-file", "not a whole zip archive: a part is missing or damaged") from error
     yield from (home / member.parent for member in members if is_picture(member.name))
+
+
+def holds_link(folder: Path) -> bool:
+    """Whether a slice of an unpacked scan is a link, which may lead to another patient's."""
+    return folder.is_dir() and any(path.is_symlink() for path in folder.iterdir() if is_picture(path.name))
 
 
 def study_of(home: Path, folder: Path, count: int, slices: dict[Key, int]) -> RawStudy:

@@ -70,7 +70,8 @@ def rows_in(path: Path, file: TextIOWrapper, needed: Names, one_of: tuple[Names,
     head = [name.strip() for name in next(records, [])]
     check_head(path, head, needed, one_of)
     for record in records:
-        if record:
+        # Rows of delimiters alone stand at the end of what spreadsheets save.
+        if any(cell.strip() for cell in record):
             yield dict(zip(head, checked(path, records.line_num, head, record), strict=True))
 
 

@@ -22,6 +22,7 @@ from simcrop.data.readers.stored import (
     Header,
     Stored,
     Stream,
+    check_held,
     check_promise,
     check_scalar,
     drain,
@@ -54,7 +55,7 @@ def read_nifti(path: Path) -> Stored:
 def open_nifti(path: Path, channels: bool = False) -> Iterator[Stream]:
     """Header, then plane after plane. The last one is given only when all bytes are there and gzip's checksum holds.
 
-    Several volumes in one file are refused, unless they are wanted as `channels`.
+    Several volumes in one file are refused, unless they are wanted as the `channels` of a mask.
     """
     with inflated(path) as (file, compressed):
         yield stream_of(file, path.stat().st_size, compressed, channels)
@@ -81,7 +82,11 @@ def stream_of(file: BufferedIOBase, on_disk: int, compressed: bool, channels: bo
     count = channels_of(lengths) if channels else 1
     shape = shape_3d(lengths[:3] if count > 1 else lengths)
     check_scalar(dtype)
-    check_promise(dtype.itemsize * count * int(np.prod(shape, dtype=np.int64)), on_disk, compressed)
+    voxels = int(np.prod(shape, dtype=np.int64))
+    promised = dtype.itemsize * count * voxels
+    check_held(promised, on_disk, compressed)
+    # A mask is mostly 0 and shrinks as far as anything can, whatever type its numbers have.
+    check_promise(voxels if channels else promised, on_disk, compressed)
     slope, intercept = rescale(header)
     where = place_of(header, blank, shape)
     skip(file, header.get_data_offset() - file.tell())

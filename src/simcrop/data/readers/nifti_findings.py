@@ -13,7 +13,7 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 
 from simcrop.data.readers.nifti import inflated, planes_in, read_header, rescale, skip
-from simcrop.data.readers.stored import DEFLATE_LIMIT, check_scalar
+from simcrop.data.readers.stored import check_held, check_scalar
 from simcrop.errors import SimcropError
 
 Triple = tuple[int, int, int]
@@ -29,7 +29,9 @@ def open_findings(path: Path, count: int, shape: Triple) -> Iterator[Iterator[np
         header, _ = read_header(file)
         check_shape(tuple(int(n) for n in header.get_data_shape()), count, shape)
         check_numbers(header)
-        check_bytes(header, count * int(np.prod(shape)), path.stat().st_size, compressed)
+        # A mask is mostly 0 and shrinks as far as anything can, and no more than a plane of it is ever in memory.
+        promised = count * int(np.prod(shape)) * header.get_data_dtype().itemsize
+        check_held(promised, path.stat().st_size, compressed)
         skip(file, header.get_data_offset() - file.tell())
         yield blocks(file, count, shape, header.get_data_dtype())
 
@@ -51,15 +53,6 @@ def check_numbers(header: Nifti1Header) -> None:
     if rescale(header) != (1.0, 0.0):
         raise SimcropError(
             "mask-numbers", "the header rescales the numbers of the mask, which count instances"
-        )
-
-
-def check_bytes(header: Nifti1Header, voxels: int, on_disk: int, compressed: bool) -> None:
-    """A mask is mostly 0 and shrinks as far as anything can, and no more than a plane of it is ever in memory."""
-    promised = voxels * header.get_data_dtype().itemsize
-    if promised > on_disk * (DEFLATE_LIMIT if compressed else 1):
-        raise SimcropError(
-            "truncated-file", f"the header promises {promised} bytes of voxels, the file has {on_disk}"
         )
 
 

@@ -13,7 +13,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from simcrop.data.readers.padding import Masking, survives, told_to_all, without
 from simcrop.data.readers.series import Slice
-from simcrop.data.readers.stored import Stored, check_promise, check_scalar, shape_3d
+from simcrop.data.readers.stored import Stored, check_largest, check_promise, check_scalar, shape_3d
 from simcrop.errors import SimcropError
 
 NEEDED = (
@@ -23,6 +23,7 @@ NEEDED = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
 )
+BLANK = 1 << 16  # bytes of a series that need not be there: a slice of one number packs into nearly none
 JUMP_HU = 200.0  # by which a slice's own rescale may tear it away from its neighbour
 Load = Callable[[Slice], tuple[str, FileDataset]]  # a slice's name for messages, and its file with pixels
 
@@ -31,13 +32,17 @@ def read_pixels(load: Load, slices: list[Slice], affine: np.ndarray, notes: tupl
     """The volume, and the rescale still to be applied; where slices differ in theirs it is applied here."""
     first, padding, masking = slices[0], told_to_all(slices), Masking()
     shape = shape_3d((first.columns, first.rows, len(slices)))
+    check_largest(2 * first.columns * first.rows * len(slices))
     differ = len({(s.slope, s.intercept) for s in slices}) > 1
     here = differ or (any(padding) and not survives(first.slope, first.intercept))
     # One slice that says otherwise how many bits count may be a slip: then it may not lose any.
     exact = len({s.bits for s in slices}) > 1
-    stack, signs, neighbours = None, Signs(), Neighbours()
+    stack, signs, neighbours, packed = None, Signs(), Neighbours(), BLANK
     for z, (s, told) in enumerate(zip(slices, padding, strict=True)):
-        pixels = pixel_array(*load(s), (s.rows, s.columns), len(slices), exact)
+        name, data = load(s)
+        packed += len(data.get("PixelData", None) or b"")
+        check_promise(2 * s.rows * s.columns * (z + 1), packed, compressed=True)
+        pixels = pixel_array(name, data, (s.rows, s.columns), exact)
         check_scalar(pixels.dtype)
         masked = masking.mask(pixels, told, s)
         signs.see(s, pixels, masked)
@@ -124,14 +129,10 @@ def compare(t: Slice, other: np.ndarray, s: Slice, stored: np.ndarray) -> None:
         )
 
 
-def pixel_array(
-    name: str, data: FileDataset, shape: tuple[int, int], count: int, exact: bool = False
-) -> np.ndarray:
-    """Stored numbers of one slice of `count`, decompressed; if `exact`, no bit above BitsStored may be in use."""
-    packed = len(data.get("PixelData", None) or b"")
-    check_promise(2 * shape[0] * shape[1] * count, packed * count, compressed=True)
+def pixel_array(name: str, data: FileDataset, shape: tuple[int, int], exact: bool = False) -> np.ndarray:
+    """Stored numbers of one slice, decompressed; if `exact`, no bit above BitsStored may be in use."""
     missing = [keyword for keyword in NEEDED if data.get(keyword, None) is None]
-    if missing and packed:
+    if missing and data.get("PixelData", None):
         raise SimcropError(
             "unreadable", f"{name} states no {' and no '.join(missing)}, without which no pixel can be read"
         )

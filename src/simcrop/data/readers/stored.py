@@ -109,13 +109,18 @@ def check_scalar(dtype: np.dtype) -> None:
 def check_promise(promised: int, on_disk: int, compressed: bool) -> None:
     """Refuse, before anything is allocated, a header that promises more bytes than the file can hold."""
     check_largest(promised)
-    if promised > on_disk * (DEFLATE_LIMIT if compressed else 1):
-        raise SimcropError(
-            "truncated-file", f"the header promises {promised} bytes of voxels, the file has {on_disk}"
-        )
+    check_held(promised, on_disk, compressed)
     if promised > max(ROOMY, on_disk * SCAN_SHRINKS):
         raise SimcropError(
             "absurd-size", f"{on_disk} bytes would inflate to {promised}, as no scan with its noise does"
+        )
+
+
+def check_held(promised: int, on_disk: int, compressed: bool) -> None:
+    """Refuse a promise that no compression could keep."""
+    if promised > on_disk * (DEFLATE_LIMIT if compressed else 1):
+        raise SimcropError(
+            "truncated-file", f"the header promises {promised} bytes of voxels, the file has {on_disk}"
         )
 
 
