@@ -7,6 +7,7 @@ import typer
 
 from simcrop.cli.loading import loading
 from simcrop.cli.options import ModelPath, Overwrite, Rescale, Resume
+from simcrop.errors import SimcropError
 from simcrop.stderr import write_line
 
 Ray = Annotated[
@@ -61,6 +62,10 @@ def ingest(
         bool, typer.Option("--merge", is_eager=True, help="Join shards: simcrop ingest --merge COHORT.")
     ] = False,
     ray: Ray = None,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Remove what is stored of scans that the source no longer holds."),
+    ] = False,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -71,12 +76,16 @@ def ingest(
 
     del resume  # state is kept per scan: the same command always continues
     options = IngestOptions(layout, spacing, antialias, codec, pseudonymise, reports, key, split, rescale)
+    if prune and (merge or shard):
+        raise SimcropError(
+            "bad-setting", "--prune: merge first, then ingest the whole cohort again with --prune"
+        )
     if merge:
         result = merge_shards(out or source, source if out else None, options)
     else:
         assert out is not None
-        result = ingest_as(source, out, options, workers, overwrite, shard, ray)
-    count, lines = lines_of(result, out or source, shard is not None, not pseudonymise)
+        result = ingest_as(source, out, options, workers, overwrite, shard, ray, prune)
+    count, lines = lines_of(result, out or source, shard is not None, not pseudonymise, prune)
     typer.echo(count)
     for line in lines:
         write_line(line)

@@ -112,7 +112,7 @@ def make_folders(out: Path, jobs: list[Job]) -> list[Path]:
 
 def is_stored(job: Job, record: Record | None) -> bool:
     """Whether an earlier call took this scan and its mask, from this very source, and all is still whole in size."""
-    if record is None or record["status"] != "taken" or record["fingerprint"] != job.fingerprint:
+    if record is None or not is_taken(record) or record["fingerprint"] != job.fingerprint:
         return False
     return not mask_is_refused(record) and all(
         path.is_file() and path.stat().st_size == size for path, size in stored_files(job, record)
@@ -124,9 +124,14 @@ def stored_files(job: Job, record: Record) -> list[tuple[Path, int]]:
     return [(job.target, record["bytes"]), *stored_labels(job.cohort, job.id, record["mask"])]
 
 
+def is_taken(record: Record) -> bool:
+    """Whether a scan was."""
+    return record["status"] == "taken"
+
+
 def mask_is_refused(record: Record) -> bool:
     """Whether a scan was taken and its mask was not."""
-    return record["status"] == "taken" and (record["mask"] or {}).get("status") == "refused"
+    return is_taken(record) and (record["mask"] or {}).get("status") == "refused"
 
 
 def store_scan(job: Job) -> Record:

@@ -6,6 +6,7 @@ killed while writing loses one scan at most.
 
 import os
 import time
+from collections.abc import Collection
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from simcrop.data.store.format import JOURNAL, LOCK
 from simcrop.errors import SimcropError
 from simcrop.files.lines import Line, as_line, whole_lines
 from simcrop.files.lock import locked
-from simcrop.files.whole import writing
+from simcrop.files.whole import write_whole, writing
 
 Record = Line
 SYNC_S = 1.0  # between two waits for the disk, which on shared storage take longer than a small scan
@@ -52,6 +53,13 @@ class Journal:
             self.file.flush()
         if time.monotonic() - self.synced >= SYNC_S:
             self.sync()
+
+    def keep(self, ids: Collection[str]) -> None:
+        """Only what was said of these, and that once; nothing can be appended any more."""
+        self.file.seek(0)
+        settings = self.file.readline()
+        self.records = {id: record for id, record in self.records.items() if id in ids}
+        write_whole(self.path, settings + b"".join(map(as_line, self.records.values())))
 
     def sync(self) -> None:
         """All lines are true even after a power cut."""

@@ -16,6 +16,7 @@ from simcrop.data.ingest.job import (
     Job,
     died,
     is_stored,
+    is_taken,
     job_of,
     make_folders,
     mask_is_refused,
@@ -23,6 +24,7 @@ from simcrop.data.ingest.job import (
     store_shared_scan,
 )
 from simcrop.data.ingest.journal import Journal, Record, open_journal
+from simcrop.data.ingest.leavings import remove_unlisted
 from simcrop.data.ingest.pseudonyms import Pseudonyms, lost_key, new_key, read_key, save_key
 from simcrop.data.ingest.shards import Shard
 from simcrop.data.ingest.source import RawSource
@@ -45,7 +47,8 @@ Progress = Callable[[int, int, Record], None]
 
 @dataclass(frozen=True)
 class IngestResult:
-    """Counts of inputs. `resumed` of the taken ones were stored by an earlier, interrupted call; `left` is what lies
+    """Counts of inputs. `resumed` of the taken ones were stored by an earlier, interrupted call; `pruned`: scans that
+    were stored, are not listed and were removed; `left` is what lies
     in the source and no reader takes, by kinds; `unread` names columns of the user's table that may be labels;
     `shelved`: all of many scans lie in one folder, which was not taken for one patient's; `sides`: patients on several
     sides of the split that the user's table states; `odd_splits`: its names, if any is none that we know.
@@ -55,6 +58,7 @@ class IngestResult:
     taken: int
     refused: int
     resumed: int
+    pruned: int = 0
     left: str = ""
     unread: tuple[str, ...] = ()
     shelved: bool = False
@@ -95,16 +99,23 @@ def ingest(
     options: ListingOptions = ListingOptions(),
     ray: str | None = None,
     announce: Announce | None = None,
+    prune: bool = False,
 ) -> IngestResult:
     """Take what can be taken into the cohort `out`, and write down why the rest was not.
 
     `progress(done, total, record)` is called after each scan with its line of the journal. Scans refused by an
     earlier call are tried again. A `shard` takes its share of them into a folder of its own below `out`, for `merge`.
     `ray` is the address of a cluster that does the work instead of `workers` processes here. `announce` is told what
-    the rest will cost as soon as a few scans are done, if many are to do.
+    the rest will cost as soon as a few scans are done, if many are to do. `prune` removes at the end what the folder
+    still stores of scans that the cohort does not list, and what runs have kept beside it; not where nothing could be
+    taken.
     """
     if workers < 1:
         raise SimcropError("bad-setting", f"need workers >= 1, got {workers}")
+    if prune and shard is not None:
+        raise SimcropError(
+            "bad-setting", "--prune: merge the shards first, then ingest the whole cohort again with --prune"
+        )
     raw_source, store_settings = (
         RawSource(Path(source).absolute(), layout, options),
         StoreSettings(spacing_mm, antialias, codec),
@@ -136,7 +147,8 @@ def ingest(
         store_all(to_do, pool, journal, len(jobs), progress)
         remove_leavings(folders)  # a worker or machine may have died while it wrote
         taken, refused = finish(home, settings, listing, journal, jobs, shard)
-    result = IngestResult(home, taken, refused, len(jobs) - len(to_do))
+        pruned = prune_unlisted(home, journal, jobs) if prune and taken else 0
+    result = IngestResult(home, taken, refused, len(jobs) - len(to_do), pruned)
     return with_listing(result, listing, listing.left if shard is None else "")
 
 
@@ -177,12 +189,18 @@ def finish(
     """How many were taken and refused; the tables, unless those of all shards are to be written together."""
     if shard is not None:
         records = [journal.records[job.id] for job in jobs]
-        taken = sum(record["status"] == "taken" for record in records)
+        taken = sum(map(is_taken, records))
         return taken, len(jobs) - taken + sum(map(mask_is_refused, records))
 
     from simcrop.data.ingest.tables import write_tables
 
     return write_tables(home, settings, listing, journal.records)
+
+
+def prune_unlisted(home: Path, journal: Journal, jobs: list[Job]) -> int:
+    """How many stored scans are gone, once the tables that do not list them are written."""
+    known = {job.id for job in jobs}
+    return remove_unlisted(home, journal, {id for id in known if is_taken(journal.records[id])}, known)
 
 
 def pool_of(workers: int, ray: str | None) -> Pool:

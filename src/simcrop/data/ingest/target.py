@@ -7,29 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simcrop.data.ingest.journal import Record, alone_in, is_record, same_settings
+from simcrop.data.ingest.leavings import FOLDERS, remove_kept, stored
 from simcrop.data.ingest.pseudonyms import KEY, Pseudonyms
 from simcrop.data.ingest.shards import SHARDS
 from simcrop.data.ingest.source import RawSource
 from simcrop.data.preprocess import paper
 from simcrop.data.store.format import (
     COHORT,
+    FEATURES,
     FINDINGS,
     FORMAT,
     JOURNAL,
     KEPT,
     LEDGER,
     LOCK,
-    MASKS,
-    SOURCE_MASKS,
     STUDIES,
-    VOLUMES,
 )
 from simcrop.data.store.volume_file import ENDINGS, Codec
 from simcrop.errors import SimcropError
 from simcrop.files.lines import whole_lines
 from simcrop.files.whole import writing
 
-FOLDERS = (VOLUMES, MASKS, SOURCE_MASKS)
 TABLES = (COHORT, STUDIES, FINDINGS, LEDGER, JOURNAL)
 BESIDE = {"run.json", "metrics.json", KEY, LOCK}  # what else may lie in the folder before and after
 Spacing = tuple[float, float, float]
@@ -85,7 +83,7 @@ def check_target(out: Path, settings: Record, overwrite: bool, shards: bool = Fa
         same_settings(out, before, settings)
     if before is None and SHARDS in names and not shards:
         raise SimcropError("unmerged", f"{out}: holds shards of an ingest, join them with --merge")
-    if before is None and names - {*FOLDERS, SHARDS, KEPT} and names != {JOURNAL}:
+    if before is None and names - {*FOLDERS, SHARDS, KEPT, FEATURES} and names != {JOURNAL}:
         raise SimcropError(
             "not-empty", f"{out}: holds other files and no cohort, expected an empty or new folder"
         )
@@ -110,6 +108,6 @@ def clear(out: Path) -> None:
     if first_line(out) is None:
         return
     with alone_in(out), writing(out):
-        stored = [p for end in ENDINGS.values() for name in FOLDERS for p in (out / name).glob(f"*{end}")]
-        for path in [*stored, *(out / name for name in TABLES)]:
+        remove_kept(out)
+        for path in [*stored(out), *(out / name for name in TABLES)]:
             path.unlink(missing_ok=True)

@@ -7,6 +7,5 @@ MASKS, SOURCE_MASKS = "masks", "source-masks"
 JOURNAL = "ingest.jsonl"  # of the ingest that made it, or is making it
 LOCK = "ingest.lock"  # there while one is making it
 FINDINGS = "findings.parquet"  # of data sets that mark sentences: what the masks stand for
-KEPT = (
-    "sentences"  # what runs keep of the index for the next, reports among it; may be removed while none runs
-)
+# What runs keep of the index for the next, reports among it, and what probes keep; may be removed while none runs.
+KEPT, FEATURES = "sentences", "features"

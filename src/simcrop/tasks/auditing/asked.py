@@ -11,6 +11,7 @@ import numpy as np
 
 from simcrop.data.report import sentences
 from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.format import FEATURES
 from simcrop.engine.progress import show_progress
 from simcrop.evaluation.asking import encode_once
 from simcrop.evaluation.sentence_scores import own_answers
@@ -137,7 +138,7 @@ def answers_of(model: Model, digest: str, studies: Cohort, asked: Sequence[Asked
     columns = texts_asked(asked)
     distinct = sorted({text for of in columns for text in of})
     # Sentences that the model cannot tell apart are one: equal scores then are equal to the last bit.
-    each = encoded(model, digest, studies.path / "features", distinct)
+    each = encoded(model, digest, studies.path / FEATURES, distinct)
     vectors, one_of = np.unique(each, axis=0, return_inverse=True)
     place = dict(zip(distinct, one_of.reshape(-1).tolist(), strict=True))
     rows = [np.array([place[text] for text in of], dtype=np.int64) for of in columns]
@@ -150,7 +151,7 @@ def answers_of(model: Model, digest: str, studies: Cohort, asked: Sequence[Asked
     how = digest_of_bytes(b"audit" + vectors.tobytes() + b"".join(row.tobytes() + b"|" for row in rows))
     made_of = zip(*(studies.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
     names = [f"{digest} {how} {k} {study}" for study in made_of]
-    path = studies.path / "features" / f"{digest[:12]}-{how[:12]}-{k}.vectors"
+    path = studies.path / FEATURES / f"{digest[:12]}-{how[:12]}-{k}.vectors"
     found = kept_vectors(embedding, names, path, show_progress("scans", quiet=5.0), must_keep=False)
     return Answered(tuple(columns), found[:, :width], found[:, width:])
 

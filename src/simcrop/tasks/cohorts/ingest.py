@@ -84,6 +84,7 @@ def ingest_as(
     overwrite: bool = False,
     shard: str | None = None,
     ray: str | None = None,
+    prune: bool = False,
 ) -> IngestResult:
     """The same with every option; of a `shard` only its share, kept below `out` until `merge_shards`."""
     settings, codec = options.settings(source), parse_codec(options.codec)
@@ -118,6 +119,7 @@ def ingest_as(
             options=options.listing_options,
             ray=ray,
             announce=announce,
+            prune=prune,
         )
     write_metrics(home, {"taken": result.taken, "refused": result.refused})
     return result

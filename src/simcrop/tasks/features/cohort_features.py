@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float32
 
 from simcrop.data.store.cohort import Cohort, open_cohort
+from simcrop.data.store.format import FEATURES
 from simcrop.engine.progress import show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import POOLS, pooled_features, pooled_in_passes
@@ -54,7 +55,7 @@ def kept_features(
     made_of = zip(*(cohort.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
     names = [f"{model} {study}" for study in made_of]
     suffix = ("" if random_seed is None else f"-untrained-{random_seed}") + (f"-view-{view}" if view else "")
-    path = cohort.path / "features" / f"{model[:12]}{suffix}.vectors"
+    path = cohort.path / FEATURES / f"{model[:12]}{suffix}.vectors"
     words = ("features" if random_seed is None else "features of a random start") + (
         f", view {view}" if view else ""
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.format import FEATURES
 from simcrop.engine.progress import Pace, Progress, show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import AT_ONCE, volumes_ahead
@@ -32,7 +33,7 @@ def kept_tokens(folder: Path, cohort: Cohort, rows: np.ndarray, random_seed: int
     model = load(folder) if random_seed is None else untrained(load(folder), random_seed)
     digest = model_digest(folder) + ("" if random_seed is None else f" untrained {random_seed}")
     suffix = "" if random_seed is None else f"-untrained-{random_seed}"
-    path = cohort.path / "features" / f"{digest[:12]}{suffix}.tokens"
+    path = cohort.path / FEATURES / f"{digest[:12]}{suffix}.tokens"
     n, d = model.grid.count, model.vision.width
     made_of = zip(*(cohort.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
     names = [f"{digest} {study}" for study in made_of]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.format import FEATURES
 from simcrop.engine.progress import show_progress
 from simcrop.evaluation.sentence_scores import sentence_scores
 from simcrop.files.digest import digest_of_bytes
@@ -37,5 +38,5 @@ def kept_scores(
     asked = digest_of_bytes(vectors.tobytes() + how)
     made_of = zip(*(cohort.index[column].to_list() for column in ("id", "checksum", "affine")), strict=True)
     names = [f"{digest} {asked} {k} {study}" for study in made_of]
-    path = cohort.path / "features" / f"{digest[:12]}-{asked[:12]}-{k}.vectors"
+    path = cohort.path / FEATURES / f"{digest[:12]}-{asked[:12]}-{k}.vectors"
     return kept_vectors(embedding, names, path, show_progress("sentences"), must_keep=False)

@@ -12,6 +12,7 @@ from typing import Any
 
 import simcrop
 from simcrop.data.store.cohort import Cohort
+from simcrop.data.store.format import FEATURES
 from simcrop.files.digest import digest_of_bytes
 from simcrop.files.whole import StoreError
 from simcrop.tasks.probing.heads import Head, load_head, save_head
@@ -23,7 +24,7 @@ class KeptFits:
 
     def __init__(self, cohort: Cohort, decided_by: Mapping[str, Any]) -> None:
         said = json.dumps([simcrop.__version__, plain(decided_by)], sort_keys=True)
-        self.folder = cohort.path / "features" / f"{digest_of_bytes(said.encode())[:16]}.fits"
+        self.folder = cohort.path / FEATURES / f"{digest_of_bytes(said.encode())[:16]}.fits"
 
     def head(self, name: str, fit: Callable[[], Head]) -> Head:
         """The one of that name, fitted unless it was."""
