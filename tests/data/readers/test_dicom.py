@@ -72,6 +72,18 @@ def test_reports_structure_sets_and_scouts_in_the_folder_are_left_out(
     assert volume.notes == ("DICOM files left out because they are no CT slice: 3",)
 
 
+def test_a_scout_of_one_word_and_what_a_mac_leaves_are_no_slices(
+    tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save, same_scan: Callable[[Volume], None]
+) -> None:
+    scout = dicom_slices(toy)[2]
+    scout.ImageType = "LOCALIZER"
+    folder = save_slices(tmp_path / "scan", [*dicom_slices(toy), scout])
+    (folder / "._1.dcm").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        " + b"\0" * 300)
+    volume = read_volume(folder)
+    same_scan(volume)
+    assert volume.notes == ("DICOM files left out because they are no CT slice: 1",)
+
+
 def test_each_slice_may_have_its_own_rescale(
     tmp_path: Path, toy: Volume, dicom_slices: Make, save_slices: Save, same_scan: Callable[[Volume], None]
 ) -> None:

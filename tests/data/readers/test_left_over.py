@@ -98,3 +98,35 @@ def test_links_that_lead_out_or_nowhere_are_named(tmp_path: Path) -> None:
 def test_a_scan_beside_a_program_is_named_all_the_same(tmp_path: Path) -> None:
     put(tmp_path, "viewer.exe", "ct.nii.bz2", "ct.npy", "1.dcm.gz", "lang.deu")
     assert set(left(tmp_path)) == {"ct.nii.bz2", "ct.npy", "1.dcm.gz"}
+
+
+def test_what_was_thrown_away_is_counted_and_not_taken(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "p/ct.nii.gz",
+        ".Trash-1000/files/a.nii.gz",
+        ".Trash-1000/files/b/c.mhd",
+        "q/@eaDir/ct.nii.gz",
+    )
+    put(tmp_path, "#recycle/notes.txt", "$RECYCLE.BIN/s/1.dcm", content=b"\0" * 128 + b"DICM" + BYTES)
+    put(tmp_path, ".git/annex/objects/x.nii.gz/x.nii.gz", ".hidden/._a.nii.gz", "@patient/ct.nii.gz")
+    assert survey(tmp_path).scans == [tmp_path / "@patient/ct.nii.gz", tmp_path / "p/ct.nii.gz"]
+    assert left(tmp_path) == {
+        "$RECYCLE.BIN": ("hidden scans", 1),
+        ".Trash-1000": ("hidden scans", 2),
+        "q/@eaDir": ("hidden scans", 1),
+    }
+    assert survey(tmp_path / ".hidden").scans == []
+    assert survey(tmp_path / ".Trash-1000").scans == [
+        tmp_path / ".Trash-1000/files/a.nii.gz",
+        tmp_path / ".Trash-1000/files/b/c.mhd",
+    ]
+
+
+def test_links_into_hidden_folders_are_the_scans(tmp_path: Path) -> None:
+    put(tmp_path, ".git/annex/objects/MD5.nii.gz", ".store/MD5.nii.gz", ".store/other.nii.gz")
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/ct.nii.gz").symlink_to("../.git/annex/objects/MD5.nii.gz")
+    (tmp_path / "p/second.nii.gz").symlink_to("../.store/MD5.nii.gz")
+    assert survey(tmp_path).scans == [tmp_path / "p/ct.nii.gz", tmp_path / "p/second.nii.gz"]
+    assert left(tmp_path) == {".store": ("hidden scans", 1)}

@@ -29,6 +29,7 @@ REASONS = (
         "worker-died": "the process that read it was killed, perhaps for its memory",
         "no-volume": "a row of a table without its scan",
         "stray-report": "a text or a table that looks like reports and is not read",
+        "hidden": "scans in a trash or another hidden folder",
         "duplicate-row": "rows of a table that name one scan and differ",
         "spread-series": "slices of one series that lie in several folders",
         "no-chest": "on the data set's list of volumes that show no chest",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from simcrop.data.readers.bare_dicom import bare_storage, begins_data_set
 from simcrop.data.readers.copies import without_copies
 from simcrop.data.readers.series import Slice, prove
-from simcrop.data.readers.series_choice import Found, choose, traits_of
+from simcrop.data.readers.series_choice import Found, choose, traits_of, words_of
 from simcrop.data.readers.slice_header import slice_of
 from simcrop.data.readers.slice_pixels import read_pixels
 from simcrop.data.readers.stored import Stored
@@ -77,7 +77,9 @@ def looks_like_dicom(path: Path) -> bool:
 
 
 def is_dicom(name: str, start: bytes) -> bool:
-    return start[PREAMBLE:] == b"DICM" or name.lower().endswith(SUFFIXES) or begins_data_set(start)
+    """What a Mac leaves beside each file, `._1.dcm`, has only the name of one."""
+    named = name.lower().endswith(SUFFIXES) and not PurePosixPath(name).name.startswith("._")
+    return start[PREAMBLE:] == b"DICM" or named or begins_data_set(start)
 
 
 def holds_picture(path: Path, start: bytes) -> bool:
@@ -212,7 +214,7 @@ def torn(header: FileDataset, name: str) -> Found:
 
 
 def is_scout(header: FileDataset) -> bool:
-    return "LOCALIZER" in [str(word).upper() for word in header.get("ImageType", None) or []]
+    return "LOCALIZER" in [word.upper() for word in words_of(header.get("ImageType", None))]
 
 
 def found_in(header: FileDataset, index: int, name: str) -> Found:

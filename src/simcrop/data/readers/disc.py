@@ -49,7 +49,7 @@ def read_disc(root: Path) -> Stored:
 def files_by_place(root: Path) -> dict[str, list[DicomFile]]:
     """The DICOM files of each folder below a disc's root."""
     files: dict[str, list[DicomFile]] = {}
-    for folder, entries, _ in folders_below(root):
+    for folder, entries, *_ in folders_below(root):
         place = folder.relative_to(root).as_posix()
         for entry in entries or []:
             path = Path(entry.path)
@@ -73,7 +73,7 @@ def nothing_directly(folder: Path) -> SimcropError:
 
 
 def with_pictures(root: Path) -> Iterator[Path]:
-    for folder, entries, _ in islice(folders_below(root), FOLDERS_LIMIT):
+    for folder, entries, *_ in islice(folders_below(root), FOLDERS_LIMIT):
         if folder != root and entries and holds_dicom(entries):
             yield folder
 

@@ -1,6 +1,7 @@
 """Scans below a folder: single files by their ending, a folder of DICOM slices as one scan; and what is no scan.
 
-No axes or units. Links that lead out of the folder are not followed.
+No axes or units. Links that lead out of the folder are not followed. What was thrown away is not taken again: scans in
+a trash, or in another folder that a system keeps to itself, are counted and left.
 """
 
 import os
@@ -18,6 +19,22 @@ OUTSIDE = Kind(
     "links", "a link that leads out of the folder, which is not followed: copy what it means into it"
 )
 NOWHERE = Kind("links", "a link to nothing", many=True)
+# Of trashes, of thumbnails, of archives of a Mac; beside all whose names begin with a dot.
+SYSTEMS = (
+    "@eadir",
+    "@recycle",
+    "#recycle",
+    "$recycle.bin",
+    "__macosx",
+    "lost+found",
+    "system volume information",
+)
+VERSIONS = (".git", ".hg", ".svn", ".dvc")  # into which nobody looks: what is of use there has a link outside
+HIDDEN = Kind(
+    "hidden scans",
+    "in a trash or another hidden folder; expected empty, or the scans that are meant moved out of it",
+    many=True,
+)
 STORE = Kind("chunked stores", f"a folder in a format of chunks, of which no reader is here; {CONVERT}")
 NO_SLICES = Kind(".zip", "a zip without DICOM slices inside; expected what it holds unpacked")
 
@@ -47,9 +64,15 @@ def survey(root: Path) -> Survey:
     if not root.is_dir():
         return Survey([root] if is_scan(root) else [])
     found, links, other_links = Survey(), list[Path](), list[Path]()
-    for folder, entries, quiet in folders_below(root):
+    thrown_away: dict[Path, list[Path]] = {}
+    for folder, entries, quiet, hidden in folders_below(root):
         if entries is None:
-            found.scans.append(folder)  # the reader will say why it cannot be opened
+            if hidden is None:
+                found.scans.append(folder)  # the reader will say why it cannot be opened
+            continue
+        if hidden is not None:
+            thrown_away.setdefault(hidden, []).extend(scans_in(folder, entries))
+            found.quiet.add(folder)
             continue
         sorts = [(entry, sort_of(entry.name)) for entry in entries]
         looks = looks_at(sorts)
@@ -77,10 +100,28 @@ def survey(root: Path) -> Survey:
         else:
             found.left += [*left, *left_in(folder, sorts, looks)]
     found.scans += scans_behind(links, root, found)
+    found.left += left_hidden(thrown_away, found)
     found.left += folders_behind(other_links, root)
     found.scans.sort()
     found.left.sort(key=lambda left: left.path)
     return found
+
+
+def scans_in(folder: Path, entries: list[os.DirEntry[str]]) -> Iterator[Path]:
+    """The scans that lie directly in a hidden folder; a zip counts for one unopened."""
+    if holds_dicom(entries):
+        yield folder
+    for entry in entries:
+        if sort_of(entry.name) is Sort.SCAN and not entry.name.startswith("._") and is_file(entry):
+            yield Path(entry.path)
+
+
+def left_hidden(thrown_away: dict[Path, list[Path]], so_far: Survey) -> Iterator[Left]:
+    """Per hidden folder how many scans are in it, without those to which a link leads that was taken."""
+    taken = {path.resolve() for path in so_far.scans if path.is_symlink()}
+    for hidden, scans in thrown_away.items():
+        if left := [path for path in scans if path.resolve() not in taken]:
+            yield Left(hidden, HIDDEN, "hidden", len(left))
 
 
 def looks_at(sorts: list[tuple[os.DirEntry[str], Sort]]) -> dict[str, Look]:
@@ -137,20 +178,28 @@ def leads_nowhere(link: Path) -> bool:
         return True
 
 
-def folders_below(root: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None, bool]]:
+def folders_below(root: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None, bool, Path | None]]:
     """Every folder, links not followed, with what lies directly in it by name; None for one that may not be opened.
 
-    Quiet is what nobody asks about: what simcrop itself has written, and what a system keeps to itself.
+    Quiet is what nobody asks about: what simcrop itself has written, and what a system keeps to itself. Last the hidden
+    folder, if it is one or lies in one.
     """
-    waiting = [(root, False)]
+    waiting: list[tuple[Path, bool, Path | None]] = [(root, False, None)]
     while waiting:
-        folder, quiet = waiting.pop()
+        folder, quiet, hidden = waiting.pop()
         entries = entries_of(folder)
         quiet = quiet or any(entry.name in QUIET for entry in entries or [])
-        yield folder, entries, quiet
+        yield folder, entries, quiet, hidden
         for entry in entries or []:
-            if is_folder(entry) and not entry.name.lower().endswith(CHUNKED):
-                waiting.append((Path(entry.path), quiet or entry.name.startswith((".", "@", "__"))))
+            name = entry.name.lower()
+            if is_folder(entry) and not name.endswith(CHUNKED) and name not in VERSIONS:
+                below, kept = Path(entry.path), name.startswith((".", "@", "__"))
+                waiting.append((below, quiet or kept, hidden or (below if is_hidden(name) else None)))
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a folder of this name, in lower case, is nothing that a user has put there."""
+    return name.startswith(".") or name in SYSTEMS
 
 
 def entries_of(folder: Path) -> list[os.DirEntry[str]] | None:
