@@ -134,11 +134,20 @@ def read_one(
             draw = other_draw(draw, count)
 
 
-def derangement(count: int, seed: int) -> list[int]:
-    """For each of `count` studies another one, each used once: in a ring of random order, everyone takes the next."""
-    ring = np.random.default_rng((seed, 5)).permutation(count)
-    taken = np.empty(count, dtype=int)
-    taken[ring] = np.roll(ring, -1)
+def derangement(patients: Sequence[str], seed: int) -> list[int]:
+    """For each study, given by its patient, one of another patient, each used once: in a ring of random order, in which
+    the studies of a patient stand together, everyone takes the one as many places on as any patient has studies.
+    Raises SimcropError where one patient has more than half of all.
+    """
+    drawn = np.random.default_rng((seed, 5)).permutation(len(patients))
+    _, first, whose, counts = np.unique(
+        np.asarray(patients)[drawn], return_index=True, return_inverse=True, return_counts=True
+    )
+    if 2 * counts.max() > len(patients):
+        raise SimcropError("bad-setting", "data.mispaired: one patient has more than half of the studies")
+    ring = drawn[np.argsort(first[whose], kind="stable")]
+    taken = np.empty(len(patients), dtype=int)
+    taken[ring] = np.roll(ring, -counts.max())
     return taken.tolist()
 
 

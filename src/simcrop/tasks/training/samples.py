@@ -124,7 +124,8 @@ def samples_of(studies: Cohort, recipe: Recipe, rows: Sequence[Study] | None = N
         refuse_other_cuts(recipe)
         check_stored_at(studies[0], spec)
         return StudyWindows(each, spec, needs, numbers_of(recipe.class_names, studies.classes))
-    scan_of = derangement(len(studies), recipe.seed) if recipe.data.mispaired else None
+    mispaired = recipe.data.mispaired
+    scan_of = derangement(studies.index["patient"].to_list(), recipe.seed) if mispaired else None
     half = triple([n // 2 for n in recipe.input.patch]) if recipe.aug.crop == "shifted" else HERE
     anywhere, flip = recipe.aug.crop == "random", recipe.aug.flip_lr
     if recipe.fine_scale > 1:
