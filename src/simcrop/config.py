@@ -15,12 +15,11 @@ from simcrop.engine.checkpoint import CheckpointSettings
 from simcrop.engine.job import EngineSettings
 from simcrop.engine.optim import OptimSettings
 from simcrop.errors import SimcropError
+from simcrop.files.yaml_text import NO_YAML, parse_yaml
 from simcrop.groups import AugSettings, DataSettings, InitSettings, InputSettings, LogSettings, TextSettings
 from simcrop.objectives.method import MethodSettings
 from simcrop.objectives.registry import methods
 from simcrop.settings import Settings
-
-NO_YAML = (yaml.YAMLError, ValueError)  # what looks like a date and is none is the second
 
 
 class Recipe(MethodSettings):
@@ -78,7 +77,7 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
     path = Path(source)
     try:
         text = path.read_text(encoding="utf-8") if path.suffix in {".yaml", ".yml"} else recipe_text(source)
-        tree = yaml.safe_load(text) or {}
+        tree = parse_yaml(text) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise SimcropError("no-recipe", f"cannot read the recipe {source}: {error}") from error
     except NO_YAML as error:
@@ -131,7 +130,7 @@ def put(tree: dict[str, Any], override: str) -> None:
         if not isinstance(tree, dict):
             raise SimcropError("bad-setting", f"{name} does not exist: {parent} is a value, not a group")
     try:
-        parsed = yaml.safe_load(value)
+        parsed = parse_yaml(value)
     except NO_YAML as error:
         raise SimcropError("bad-setting", f"--set {name}: {value!r} is not a value") from error
     tree[last] = float(parsed) if isinstance(parsed, str) and is_number(parsed) else parsed

@@ -5,12 +5,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from simcrop.config import NO_YAML, complaint, setting_names
+from simcrop.config import complaint, setting_names
 from simcrop.errors import SimcropError
+from simcrop.files.yaml_text import NO_YAML, parse_yaml
 from simcrop.settings import Settings
 
 Kind = TypeVar("Kind", bound=Settings)
@@ -31,7 +31,7 @@ def read_tree(what: str, package: str, name: str) -> dict[str, Any]:
     """As it stands in the file."""
     text = text_of(what, package, name)
     try:
-        tree = yaml.safe_load(text)
+        tree = parse_yaml(text)
     except NO_YAML as error:
         raise SimcropError("bad-setting", f"{name} is no {what}: it is not YAML") from error
     if not isinstance(tree, dict):

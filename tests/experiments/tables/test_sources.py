@@ -57,6 +57,8 @@ BAD = {
     "cohorts: [ct-rate]": "expected `name: value` lines",
     "cohorts: {": "is not YAML",
     "cohorts: {ct-rate: 2024-02-30}": "is not YAML",
+    "cohorts: {ct-rate: here}\ncohorts: {ct-rate: here, btcv: here}": "cohorts stands twice",
+    "cohorts: {ct-rate: ''}": "ct-rate wants a path, got ''",
 }
 
 
@@ -66,6 +68,13 @@ def test_what_cannot_be_used_is_one_line(text: str, tmp_path: Path) -> None:
         read_sources(written(tmp_path, text))
     assert BAD[text] in caught.value.sentence
     assert "\n" not in caught.value.sentence
+
+
+def test_methods_that_a_table_has_no_rows_of_are_refused_with_those_that_it_has(tmp_path: Path) -> None:
+    found = read_sources(written(tmp_path, "cohorts: {ct-rate: here}\nmethods: [sa-il, mae]"))
+    assert [row.key for row in found.rows("table3")] == ["sa-il"]
+    with pytest.raises(SimcropError, match="none of `methods` is a row of fig3, which has top-16"):
+        found.rows("fig3")
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -9,15 +9,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from simcrop.config import NO_YAML, load_recipe, put_path
+from simcrop.config import load_recipe, put_path
 from simcrop.data.names import NAMES
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.errors import SimcropError
 from simcrop.experiments.tables.columns import Column
 from simcrop.experiments.tables.jobs import judged_split
 from simcrop.experiments.tables.rows import BASE, ORGAN_TEXTS, ROWS, Row, Size, row_of
+from simcrop.files.yaml_text import NO_YAML, parse_yaml
 
 PARTS = ("pretrain", "classify", "segment")
 GROUPS = ("cohorts", "methods", "weights", "files")
@@ -53,13 +52,13 @@ class Sources:
         return self.cohorts.get(dataset, {}).get(part)
 
     def rows(self, table: str) -> tuple[Row, ...]:
-        """Those that are wanted; a finished model has a row where it was given."""
-        return tuple(
-            row
-            for row in ROWS[table]
-            if (not self.methods or row.key in self.methods)
-            and (row.weights is None or row.weights in self.weights)
-        )
+        """Those that are wanted; a finished model has a row where it was given. Raises SimcropError where none is."""
+        there = [row for row in ROWS[table] if row.weights is None or row.weights in self.weights]
+        rows = tuple(row for row in there if not self.methods or row.key in self.methods)
+        if not rows:
+            known = ", ".join(row.key for row in there)
+            raise SimcropError("bad-data-file", f"none of `methods` is a row of {table}, which has {known}")
+        return rows
 
     @property
     def start(self) -> tuple[str, ...]:
@@ -70,7 +69,7 @@ class Sources:
 def read_sources(file: Path) -> Sources:
     """What the YAML file says; paths are taken from its own folder. Raises SimcropError in one line."""
     try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+        tree = parse_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SimcropError("no-data-file", f"cannot read {file}: {error}") from error
     except NO_YAML as error:
@@ -124,7 +123,7 @@ def parts_of(where: Any, file: Path, dataset: str) -> dict[str, Path]:
 
 
 def existing(path: Any, file: Path, what: str) -> Path:
-    if not isinstance(path, str):
+    if not isinstance(path, str) or not path.strip():
         raise SimcropError("bad-data-file", f"{file}: {what} wants a path, got {path!r}")
     try:
         found = (file.parent / Path(path).expanduser()).resolve()

@@ -8,11 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
-from simcrop.config import NO_YAML
 from simcrop.errors import SimcropError
 from simcrop.files.whole import writing
+from simcrop.files.yaml_text import NO_YAML, parse_yaml
 from simcrop.hub.address import HubId, is_hub_id, parse_hub_id
 from simcrop.hub.client import client
 from simcrop.hub.harmless import refuse_configs_that_name_code
@@ -133,7 +131,7 @@ def front_matter_of(text: str) -> dict[str, Any]:
         return {}
     end = next(i for i, line in enumerate(lines[1:], start=1) if line.strip() == "---")
     try:
-        head = yaml.safe_load("\n".join(lines[1:end]))
+        head = parse_yaml("\n".join(lines[1:end]))
     except NO_YAML:
         return {}
     return head if isinstance(head, dict) else {}
