@@ -1,10 +1,12 @@
 """Cohorts of pseudonyms: nothing in them names a person or a path, and the same key gives the same names."""
 
+import errno
 import json
 import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import polars as pl
@@ -12,7 +14,7 @@ import pytest
 
 from simcrop.data.ingest import ingest
 from simcrop.data.ingest.merge import merge
-from simcrop.data.ingest.pseudonyms import KEY, Pseudonyms, read_key, without_names
+from simcrop.data.ingest.pseudonyms import KEY, Pseudonyms, new_key, read_key, save_key, without_names
 from simcrop.data.ingest.shards import Shard
 from simcrop.data.ingest.source import RawSource
 from simcrop.data.store.cohort import open_cohort
@@ -171,3 +173,24 @@ def test_split_of_our_own_is_the_same_under_pseudonyms() -> None:
 def test_notes_lose_what_headers_say_and_words_of_the_path() -> None:
     notes = ("no report", "taken of 2 CT series: THORAX for Quilla", "like Wombat-12")
     assert without_names(notes, ["/data/wombat_a/x.nii"]) == ("no report", "taken of 2 CT series")
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_disk_without_hard_links_keeps_the_key_of_who_was_first(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.link", Mock(side_effect=OSError(code, "no hard links here")))
+    first, second = new_key(), new_key()
+    assert save_key(tmp_path / "c", first) == first
+    assert save_key(tmp_path / "c", second) == first
+    assert [path.name for path in (tmp_path / "c").iterdir()] == [KEY]
+    assert stat.S_IMODE((tmp_path / "c" / KEY).stat().st_mode) == 0o600
+
+
+def test_a_full_disk_is_said_where_the_key_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.link", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(SimcropError, match="the disk is full"):
+        save_key(tmp_path / "c", new_key())
+    assert list((tmp_path / "c").iterdir()) == []

@@ -4,6 +4,7 @@ No axes or units. The salt lies in the cohort, in `pseudonyms.key`, readable by 
 list of names can tell who is who; the same salt gives the same names again. The words of reports stay as they are.
 """
 
+import errno
 import hashlib
 import hmac
 import os
@@ -21,6 +22,7 @@ from simcrop.errors import SimcropError
 from simcrop.files.whole import TEMPORARY, writing
 
 KEY = "pseudonyms.key"
+LINKLESS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)  # as on exFAT, FAT and some shares
 SALT_BYTES, LENGTH = 32, 16  # 64 bits of a hash: two of a million names are the same once in 10^7 cohorts
 REASONS = (
     SCAN_REASONS
@@ -130,18 +132,28 @@ def new_key() -> Pseudonyms:
     return Pseudonyms(secrets.token_bytes(SALT_BYTES))
 
 
+def write_key(path: Path, key: Pseudonyms) -> None:
+    """Into a new file, for the owner alone where the file system knows of owners."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(key.salt.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def save_key(out: Path, key: Pseudonyms) -> Pseudonyms:
     """`key` in its file, for the owner alone; when somebody else was first, theirs, which all must use."""
     path, temporary = out / KEY, out / f".{KEY}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}"
     with writing(path):
         out.mkdir(parents=True, exist_ok=True)
         try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(key.salt.hex() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            write_key(temporary, key)
             with suppress(FileExistsError):  # somebody else was first
-                os.link(temporary, path)
+                try:
+                    os.link(temporary, path)
+                except OSError as error:
+                    if error.errno not in LINKLESS:
+                        raise
+                    write_key(path, key)
         finally:
             temporary.unlink(missing_ok=True)
     saved = read_key(out)
