@@ -1,8 +1,9 @@
 """The root that joins all settings, and the recipes: small YAML files that a user prints, copies and edits."""
 
 import json
+from copy import deepcopy
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -77,7 +78,7 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
     path = Path(source)
     try:
         text = path.read_text(encoding="utf-8") if path.suffix in {".yaml", ".yml"} else recipe_text(source)
-        tree = parse_yaml(text) or {}
+        tree = deepcopy(read_once(text)) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise SimcropError("no-recipe", f"cannot read the recipe {source}: {error}") from error
     except NO_YAML as error:
@@ -89,6 +90,12 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
     for override in overrides or []:
         put(tree, override)
     return build_recipe(tree, source)
+
+
+@lru_cache(maxsize=64)
+def read_once(text: str) -> Any:
+    """What YAML says. A table asks for the same few recipes hundreds of times, and reading one costs 5 ms."""
+    return parse_yaml(text)
 
 
 def build_recipe(tree: dict[str, Any], source: str) -> Recipe:

@@ -161,6 +161,7 @@ def table(
     monkeypatch.setattr(planning, "COLUMNS", COLUMNS)
     monkeypatch.setattr(reproduce, "COLUMNS", COLUMNS)
     monkeypatch.setattr(reproduce, "STEPS", STEPS)
+    monkeypatch.setattr(planning, "WINDOWS", 2)  # most of the time went to segmentations
     monkeypatch.setattr(candidates, "RATES", RATES)
     monkeypatch.setattr(reproduce, "draw", copied)
     monkeypatch.setattr("simcrop.experiments.scores.DRAWS", 20)

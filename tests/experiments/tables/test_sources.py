@@ -19,6 +19,7 @@ from simcrop.experiments.tables.sources import (
     check_sources,
     read_sources,
     refuse_judged_in_training,
+    refuse_no_rows,
 )
 
 
@@ -73,8 +74,9 @@ def test_what_cannot_be_used_is_one_line(text: str, tmp_path: Path) -> None:
 def test_methods_that_a_table_has_no_rows_of_are_refused_with_those_that_it_has(tmp_path: Path) -> None:
     found = read_sources(written(tmp_path, "cohorts: {ct-rate: here}\nmethods: [sa-il, mae]"))
     assert [row.key for row in found.rows("table3")] == ["sa-il"]
+    refuse_no_rows(found, "table3")
     with pytest.raises(SimcropError, match="none of `methods` is a row of fig3, which has top-16"):
-        found.rows("fig3")
+        refuse_no_rows(found, "fig3")
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:

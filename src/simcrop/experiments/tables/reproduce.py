@@ -39,7 +39,7 @@ from simcrop.experiments.tables.recorded import read_failures, refuse_other_reci
 from simcrop.experiments.tables.rows import SIMCROP
 from simcrop.experiments.tables.running import Environment, devices, run_jobs
 from simcrop.experiments.tables.slurm import array_script, chains
-from simcrop.experiments.tables.sources import check_sources, read_sources
+from simcrop.experiments.tables.sources import check_sources, read_sources, refuse_no_rows
 from simcrop.experiments.tables.writing import write_table
 from simcrop.files.whole import write_whole
 from simcrop.tasks.folder import METRICS, check_folder, open_folder, read_run, start_folder
@@ -123,6 +123,7 @@ class Tables:
         sources = read_sources(asked.data) if asked.data else sources_of_phantoms(places, methods)
         seeds = asked.seeds or before.get("seeds") or SEEDS
         self.setup = Setup(places, sources, size, tuple(range(seeds)), None, asked.common, tuple(segmenting))
+        refuse_no_rows(sources, table)
         if real:
             check_sources(sources, self.columns, size, asked.common)
         self.chosen: Chosen = {} if real or asked.overwrite else read_chosen(places)

@@ -4,7 +4,7 @@ No axes; spacings in mm.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -52,13 +52,13 @@ class Sources:
         return self.cohorts.get(dataset, {}).get(part)
 
     def rows(self, table: str) -> tuple[Row, ...]:
-        """Those that are wanted; a finished model has a row where it was given. Raises SimcropError where none is."""
-        there = [row for row in ROWS[table] if row.weights is None or row.weights in self.weights]
-        rows = tuple(row for row in there if not self.methods or row.key in self.methods)
-        if not rows:
-            known = ", ".join(row.key for row in there)
-            raise SimcropError("bad-data-file", f"none of `methods` is a row of {table}, which has {known}")
-        return rows
+        """Those that are wanted; a finished model has a row where it was given."""
+        return tuple(
+            row
+            for row in ROWS[table]
+            if (not self.methods or row.key in self.methods)
+            and (row.weights is None or row.weights in self.weights)
+        )
 
     @property
     def start(self) -> tuple[str, ...]:
@@ -165,6 +165,13 @@ def check_sources(
         check_cohort(open_cohort(path), dataset, part, recipe.input.spacing_mm)
     if any(column.task != "segment" and column.dataset == "ct-rate" for column in columns):
         refuse_judged_in_training(sources, base.data.split)
+
+
+def refuse_no_rows(sources: Sources, table: str) -> None:
+    """A table without a row would be trained for nothing."""
+    if not sources.rows(table):
+        known = ", ".join(row.key for row in replace(sources, methods=()).rows(table))
+        raise SimcropError("bad-data-file", f"none of `methods` is a row of {table}, which has {known}")
 
 
 def refuse_judged_in_training(sources: Sources, split: str) -> None:
