@@ -23,6 +23,14 @@ def three_methods(seed: int = 0, scans: int = 300) -> tuple[list[np.ndarray], np
     return [better[None], hair[None], twice], truth, np.arange(scans) // 3
 
 
+def test_one_method_alone_has_no_pairs() -> None:
+    scores, truth, patients = three_methods()
+    alone = compare_methods(scores[:1], truth, patients, seed=3, draws=20)
+    both = compare_methods(scores[:2], truth, patients, seed=3, draws=20)
+    assert alone.macro == both.macro[:1]
+    assert (alone.differences, alone.p_values) == ({}, {})
+
+
 def test_differences_are_paired_and_averaged_over_what_all_can_judge() -> None:
     scores, truth, patients = three_methods()
     found = compare_methods(scores, truth, patients, seed=3, draws=100)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from simcrop.errors import SimcropError
+from simcrop.evaluation.mask_pairs import compare_masks
 from simcrop.evaluation.segmentation import ScanScores, judge, score_scan
 from simcrop.metrics.segmentation import ClassScore
 
@@ -93,3 +94,10 @@ def test_nothing_and_scans_of_other_classes_are_not_judged() -> None:
         judge([], seed=0)
     with pytest.raises(SimcropError, match="same classes"):
         judge([SCANS[0], ScanScores("x", "y", {"spleen": found(0.5)})], seed=0)
+
+
+def test_one_method_alone_has_no_pairs() -> None:
+    alone, both = compare_masks([SCANS], seed=0), compare_masks([SCANS, SCANS], seed=0)
+    for one, two in zip(alone, both, strict=True):
+        assert str(one.values) == str(two.values[:1])  # NaN is not NaN
+        assert (one.differences, one.p_values, one.scans) == ({}, {}, {})

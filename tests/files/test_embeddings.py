@@ -136,6 +136,14 @@ def test_table_without_lists_is_refused(tmp_path: Path) -> None:
         read_embeddings(path)
 
 
+def test_row_without_an_id_is_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path)
+    table = pl.read_parquet(path)
+    table.with_columns(pl.Series("id", [*IDS[:-1], None])).write_parquet(path)
+    with pytest.raises(SimcropError, match=r"made.parquet has no id in 1 of its rows"):
+        read_embeddings(path)
+
+
 def test_model_folder_is_no_folder_of_features(tmp_path: Path) -> None:
     assert not holds_embeddings(tmp_path)
     npy(tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from safetensors.torch import load_file, save_file
 
 from simcrop.errors import SimcropError
 from simcrop.model import load
@@ -25,6 +26,12 @@ def spoil_config(model: Path, **change: object) -> None:
     (model / "config.json").write_text(json.dumps({**config, **change}))
 
 
+def spoil_numbers(model: Path) -> None:
+    state = load_file(model / "model.safetensors")
+    next(tensor for name, tensor in state.items() if name.startswith("vision."))[:] = float("nan")
+    save_file(state, model / "model.safetensors")
+
+
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "no weights": (lambda m: (m / "model.safetensors").unlink(), "holds no model"),
     "no config": (lambda m: (m / "config.json").unlink(), "holds no model"),
@@ -34,6 +41,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
         "model.safetensors",
     ),
     "weights of no kind": (lambda m: (m / "model.safetensors").write_bytes(b"pickle"), "model.safetensors"),
+    "weights that are no numbers": (spoil_numbers, "hold numbers that are none"),
     "config is not JSON": (lambda m: (m / "config.json").write_text("{"), "config.json"),
     "config of something else": (
         lambda m: (m / "config.json").write_text('{"model_type": "bert"}'),

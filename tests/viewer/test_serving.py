@@ -35,19 +35,27 @@ SECRET = "zebrafinchitis"
 @pytest.fixture(scope="module")
 def port(viewing: Callable[..., Any], cohort: Path, model: Path) -> Iterator[int]:
     """Of a server in a thread of this process."""
-    made = viewing(cohort, model, **vars(LIMITS))
+    with serving(viewing(cohort, model, **vars(LIMITS))) as (at, _):
+        yield at
+
+
+@contextmanager
+def serving(made: Any, limits: Limits = LIMITS) -> Iterator[tuple[int, uvicorn.Server]]:
+    """The port, and the server."""
     listening = listen("127.0.0.1", 0)
     at = listening.getsockname()[1]
-    server = uvicorn.Server(configured(made.view, Door("127.0.0.1", at), LIMITS))
+    server = uvicorn.Server(configured(made.view, Door("127.0.0.1", at), limits))
     thread = Thread(target=lambda: server.run(sockets=[listening]))
     thread.start()
     while not server.started:
         time.sleep(0.02)
-    yield at
-    server.should_exit = True
-    thread.join(20)
-    listening.close()
-    made.view.stop()
+    try:
+        yield at, server
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listening.close()
+        made.view.stop()
 
 
 def ask(port: int, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
@@ -105,6 +113,29 @@ def test_half_bodies_and_half_uploads_are_left(port: int) -> None:
             came = ends_within(slow, 5)
             assert came.startswith(b"HTTP/1.1 408"), path
             assert b"too slowly" in came
+
+
+def test_client_that_takes_nothing_of_a_file_of_the_page_is_left(
+    cohort: Path, viewing: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simcrop.viewer.app.PAGE", tmp_path)
+    (tmp_path / "large.js").write_bytes(bytes(40_000_000))  # far more than the buffers on the way hold
+    with serving(viewing(cohort), replace(LIMITS, write_s=1.0)) as (at, server):
+        asked = f"GET /page/large.js HTTP/1.1\r\nHost: 127.0.0.1:{at}\r\n\r\n".encode()
+        with closing(connected(at, asked)):
+            until = time.monotonic() + 20
+            while not server.server_state.connections:
+                time.sleep(0.02)
+            while server.server_state.connections:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        with closing(connected(at, asked)) as slow:  # one that takes some now and then gets it all
+            for _ in range(4):
+                time.sleep(0.3)
+                slow.recv(1 << 20, socket.MSG_WAITALL)
+            left = 40_000_000 - (4 << 20)
+            while left > 0:
+                left -= len(slow.recv(1 << 20))
 
 
 def test_many_slow_clients_hold_up_nobody(port: int) -> None:

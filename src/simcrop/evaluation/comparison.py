@@ -74,7 +74,9 @@ def compare_methods(
     aurocs = tuple(
         delong([of[:, :, i] for of in scores], labels[:, i], patients) for i in range(labels.shape[1])
     )
-    raised = holm([found.p_value(*pair) for pair in pairs for found in aurocs]).reshape(len(pairs), -1)
+    raised = holm([found.p_value(*pair) for pair in pairs for found in aurocs]).reshape(
+        len(pairs), labels.shape[1]
+    )
     return Comparison(
         tuple(interval_of(value, of) for value, of in zip(values, drawn, strict=True)),
         {(i, j): interval_of(values[i] - values[j], drawn[i] - drawn[j]) for i, j in pairs},

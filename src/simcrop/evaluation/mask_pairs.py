@@ -80,7 +80,7 @@ def compare_measure(
         )
         p_values += [sign_flip_p(apart[:, n], patients, drawn()) for n in classes]
         scans[i, j] = both.sum(0)
-    raised = holm(p_values).reshape(len(pairs), -1)
+    raised = holm(p_values).reshape(len(pairs), len(classes))
     return PairedMeasure(
         measure,
         tuple(interval(lambda rows, of=of: mean_over_classes(of[rows]), patients, drawn()) for of in values),

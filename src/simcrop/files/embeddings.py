@@ -108,6 +108,8 @@ def read_table(path: Path) -> list[tuple[str, np.ndarray]]:
     lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List | pl.Array)]
     if "id" not in table.columns or not lists:
         raise SimcropError("bad-features", f"{path} wants a column `id` and a column of lists of numbers")
+    if nameless := table["id"].null_count():
+        raise SimcropError("bad-features", f"{path} has no id in {nameless} of its rows")
     try:
         column = table[lists[0]].cast(pl.List(pl.Float32))
     except pl.exceptions.PolarsError as error:

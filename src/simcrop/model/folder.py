@@ -183,6 +183,11 @@ def load_weights(model: nn.Module, recipe: Recipe, path: Path, everything_traine
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise SimcropError("bad-model", f"{path} is damaged or no safetensors file") from error
+    if spoilt := sum(not tensor.isfinite().all() for tensor in state.values()):
+        raise SimcropError(
+            "bad-model",
+            f"{path}: {spoilt} of {len(state)} tensors hold numbers that are none (NaN or infinite)",
+        )
     if everything_trained:
         reads = any(name.startswith("text.") for name in model.state_dict())
         text = {name: tensor for name, tensor in state.items() if reads and name.startswith("text.")}

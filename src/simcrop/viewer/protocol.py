@@ -1,7 +1,7 @@
 """HTTP connections that nobody can hold open for nothing: headers come within seconds, and there are only so many.
 
 Times in seconds. What uvicorn itself limits is the pause between two requests; a request whose headers drip in byte by
-byte would hold its connection for ever.
+byte would hold its connection for ever, and so would an answer that nobody takes.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ def protocol_with(limits: Limits) -> type[H11Protocol]:
         """One connection."""
 
         hurry: asyncio.TimerHandle | None = None
+        untaken: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(cast(Any, transport))
@@ -38,8 +39,23 @@ def protocol_with(limits: Limits) -> type[H11Protocol]:
             if not self.transport.is_closing():
                 self.watch()
 
+        def pause_writing(self) -> None:
+            """A client that takes nothing of an answer is left, whatever it asked for: a file of the page, too."""
+            super().pause_writing()
+            self.untaken = self.loop.call_later(limits.write_s, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self.taken()
+
+        def taken(self) -> None:
+            if self.untaken is not None:
+                self.untaken.cancel()
+                self.untaken = None
+
         def connection_lost(self, exc: Exception | None) -> None:
             self.unwatch()
+            self.taken()
             super().connection_lost(exc)
 
         def watch(self) -> None:
