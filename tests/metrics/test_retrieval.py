@@ -9,6 +9,7 @@ from simcrop.metrics.retrieval import (
     average_precision_at,
     chance_at,
     chance_average_precision,
+    chance_of_none,
     chance_ranks,
     disjoint_pools,
     places,
@@ -85,6 +86,19 @@ def test_chance_of_one_in_many_is_k_over_all() -> None:
     one[0, 7] = True
     assert chance_at(one, 10) == pytest.approx(10 / 3039)
     assert chance_at(one[:, :1564], 10) == pytest.approx(0.0064, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("pool", "m", "k"), [(9, 1, 4), (9, 6, 2), (9, 6, 4), (3039, 40, 900), (3039, 900, 5)]
+)
+def test_chance_that_none_is_drawn_is_that_of_counting_all_draws(pool: int, m: int, k: int) -> None:
+    whole = math.comb(pool - m, k) / math.comb(pool, k)
+    assert chance_of_none(pool, m, k) == pytest.approx(whole, rel=1e-12)
+
+
+def test_half_of_a_pool_is_half_the_chance_to_the_bit() -> None:
+    """A median lies there."""
+    assert chance_of_none(50_000, 1, 25_000) == chance_of_none(50_000, 25_000, 1) == 0.5
 
 
 @pytest.mark.parametrize(("k", "divide_by"), [(5, "k"), (5, "found"), (50, "k"), (50, "found")])

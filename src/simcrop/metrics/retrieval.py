@@ -8,7 +8,6 @@ metrics in the field, so each variant has its own.
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 
@@ -77,8 +76,16 @@ def chance_of(counts: np.ndarray, pool: int, k: int) -> float:
         return float("nan")
     k = min(k, pool)
     distinct, of = np.unique(counts, return_inverse=True)
-    missed = np.array([comb(pool - m, k) / comb(pool, k) for m in distinct.tolist()])
+    missed = np.array([chance_of_none(pool, m, k) for m in distinct.tolist()])
     return float(np.mean(1 - missed[of]))
+
+
+def chance_of_none(pool: int, m: int, k: int) -> float:
+    """That k of a `pool` drawn at once hold none of m: C(pool - m, k) / C(pool, k), which is the same with m and k
+    exchanged, so that it takes as many factors as the smaller of the two.
+    """
+    fewer, more = np.arange(min(m, k)), max(m, k)
+    return float(np.prod(np.maximum(pool - more - fewer, 0) / (pool - fewer)))
 
 
 def chance_ranks(relevant: np.ndarray) -> tuple[float, float]:

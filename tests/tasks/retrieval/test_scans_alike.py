@@ -91,3 +91,27 @@ def test_which_reports_hold_a_sentence_is_asked_of_the_chosen_alone() -> None:
         whole[of, report] = True
     chosen = np.array([0, 3, 4, 17, 49])
     np.testing.assert_array_equal(holding(chosen, members, 50), whole[chosen])
+
+
+def test_precision_of_sentences_is_that_of_all_at_once_to_the_bit_in_less_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(700, 400)).astype(np.float32).round(1)
+    relevant = rng.random(scores.shape) < 0.02
+    relevant[5] = False
+    whole, most = measured(scores, relevant)
+    monkeypatch.setattr(judged, "AT_ONCE", 30 * scores.shape[1])
+    found, room = measured(scores, relevant)
+    np.testing.assert_array_equal(found, whole)
+    assert np.isnan(found[5])
+    assert room < most / 5
+
+
+def measured(scores: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, int]:
+    """The precisions, and the bytes that they took on the way."""
+    tracemalloc.start()
+    found = judged.precisions(scores, relevant)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return found, most

@@ -159,7 +159,7 @@ def judged(
     recall = {k: interval_of(float(of.mean()), weights @ of / weights.sum(1)) for k, of in hits.items()}
     average = None
     if precision:
-        each = average_of(precision_terms(scores, relevant), relevant, candidates, "found")
+        each = precisions(scores, relevant)
         each = each[~np.isnan(each)]
         average = interval_of(float(each.mean()), weights @ each / weights.sum(1))
     return Found(
@@ -171,6 +171,21 @@ def judged(
         precision=average,
         chance_precision=chance_average_precision(relevant, candidates, "found", candidates),
         asked=asked,
+    )
+
+
+def precisions(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """The average precision of every query, `(q,)`, a block of queries at a time: what is made on the way to it takes
+    many times the room of the scores.
+    """
+    blocks = np.array_split(np.arange(len(scores)), ceil(scores.size / AT_ONCE))
+    return np.concatenate(
+        [
+            average_of(
+                precision_terms(scores[some], relevant[some]), relevant[some], scores.shape[1], "found"
+            )
+            for some in blocks
+        ]
     )
 
 
