@@ -13,7 +13,13 @@ from simcrop.settings import Settings
 
 Claim = Literal["asserts", "denies"]
 
-NOT = r"\b(?:no|not|cannot|neither|nor|without|none|never|absence of|absent|free of|negative for)\b(?! longer)|n't\b"
+NUMBER = (
+    r"no[.:] ?\d|(?:(?<=image )|(?<=slice )|(?<=section )|(?<=series ))no \d"  # "image no 45" denies nothing
+)
+NOT = (
+    rf"\b(?!{NUMBER})(?:no|not|cannot|neither|nor|without|none|never|absence of|absent|free of|negative for)\b(?! longer)"
+    r"|n['’]t\b"
+)
 BUT = r"\b(?:but|however|although|though|except|apart from|other than|whereas|while|only|otherwise)\b"
 BE = r"(?:is|are|was|were|has been|have been|had been|can be|could be)"
 SEEN = (
