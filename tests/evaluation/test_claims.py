@@ -51,6 +51,7 @@ TURNED = {
     "The heart is enlarged.": "The heart is not enlarged.",
     "The left lower lobe contains two nodules.": "The left lower lobe contains no nodules.",
     "In the right lung, a nodule is observed.": "In the right lung, a nodule is not observed.",
+    "In the lung (section no: 7/19) there is a nodule.": "In the lung (section no: 7/19) there is no nodule.",
     "In the right lung, there is an effusion.": "In the right lung, there is no effusion.",
     "Cardiomegaly.": "No cardiomegaly.",
     "Part of the stomach has passed the hiatus.": "Part of the stomach has not passed the hiatus.",
