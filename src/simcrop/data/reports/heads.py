@@ -97,6 +97,7 @@ _OTHER = words(
     " negative new no normal osseous other pleural positive previous prior pulmonary remaining secondary significant"
     " skeletal tissue unexpected upper vascular wall"
 )
+_NUMBERED = re.compile(r"[ \t#.]*\d")  # "MRN 12345" needs no colon
 _UNDERLINE = re.compile(r"^[ \t]*(?:([-=_*~#])\1{2,}|[Pp](?:age|AGE) \d+ (?:of|OF) \d+)[ \t]*$", re.MULTILINE)
 _TITLE = re.compile(
     r"\W*(?:(?:ct|cta|ctpa|hrct|ldct|mdct|chest|thorax|thoracic|abdomen|pelvis|neck|pe|lung|angiogra\w+|pulmonary|scan"
@@ -204,6 +205,8 @@ def _kind_of(text: str, head: re.Match[str]) -> str | None:
         return None
     if name[:4].lower() == "the " and not name.isupper():
         return None
+    if name.lower() in ("mrn", "dob") and head["inside"] is None and _NUMBERED.match(text, head.end()):
+        return kind
     if head["rare_findings"] or head["rare_impression"]:
         is_title = name.lower().endswith("report")  # "CT CHEST REPORT" stands above many a report
         after_stop = head["stop"] is not None and name.lower() in ("interpretation", "opinion", "summary")
