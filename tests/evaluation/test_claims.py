@@ -12,6 +12,8 @@ ASSERT = (
     "Atelectatic changes are observed in the lower lobe.",
     "When examined in the lung parenchyma window; mosaic attenuation is observed.",
     "Bilateral pleural effusion.",
+    "In the left lung (image no. 45) a 5 mm nodule is seen.",
+    "In the right lower lobe, section no 79, a nodule is seen.",
     "The transverse diameter of the heart is above normal limits.",
     "Calcified plaques are present along the wall of the thoracic aorta.",
 )
@@ -25,6 +27,7 @@ DENY = (
     "The esophagus is normal without wall thickening.",
     "The lungs are free of nodules.",
     "No mass, nodule or infiltration was detected in both lungs.",
+    "There is no 5 mm nodule.",
     "As far as can be seen in this unenhanced scan: no mass was detected.",
 )
 NEITHER = (
@@ -48,6 +51,7 @@ TURNED = {
     "The heart is enlarged.": "The heart is not enlarged.",
     "The left lower lobe contains two nodules.": "The left lower lobe contains no nodules.",
     "In the right lung, a nodule is observed.": "In the right lung, a nodule is not observed.",
+    "In the lung (section no: 7/19) there is a nodule.": "In the lung (section no: 7/19) there is no nodule.",
     "In the right lung, there is an effusion.": "In the right lung, there is no effusion.",
     "Cardiomegaly.": "No cardiomegaly.",
     "Part of the stomach has passed the hiatus.": "Part of the stomach has not passed the hiatus.",

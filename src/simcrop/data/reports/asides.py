@@ -8,7 +8,7 @@ No axes; text in, text out. The rules:
    the findings ("TECHNIQUE: Axial CT. Lungs are clear. IMPRESSION: Normal."). Where findings are still missing, what
    follows the first sentence of the last such section, and the technique after it, is taken. Both are guesses.
 3. Inside the findings, "Contrast:", "Patient:", "Exam:", "Prior exam:" are only asides where what follows tells of a
-   dose, a date or of nothing: "Contrast: good filling of the arteries" is a finding.
+   dose, a date, a person's name or of nothing: "Contrast: good filling of the arteries" is a finding.
 """
 
 import re
@@ -46,8 +46,11 @@ ASIDE = pattern(
     modality
     date(?: of (?:exam(?:ination)?|service|birth|study|scan|report))?
     accession(?: (?:number|no))?
-    patient(?: (?:name|id|age|sex))?
+    patient(?:(?:['’]s)? (?:name|id|age|sex))?
+    pt\.? (?:name|id|age|sex)
+    (?:medical record|med rec|hospital|nhs|account|visit|encounter)(?: (?:number|no))?(?=\.?\s*#?\s*[:：])
     mrn
+    (?:clinical|ssn|uhid)(?=\s*[:：])
     (?:(?:name|age|sex|gender|age\s*/\s*sex|sex\s*/\s*age|tech|comp|ind|ref(?:erred)?\.? by)(?=\s*[:：]))
     technik|teknik|fragestellung|klinische \w+|klinik bilgi(?:ler)?|indikation|endikasyon|voraufnahmen?
     t(?:é|e\u0301?)cnica|indicaci(?:ó|o\u0301?)n|indicazion[ei]|comparaci(?:ó|o\u0301?)n|comparaison|quesito(?: \w+)?
@@ -87,6 +90,9 @@ _TECHNIQUE = re.compile(
 _DOUBTFUL = re.compile(
     r"(?:patient|exam\w*|study|(?:iv |intravenous )?contrast|(?:prior|previous) .*|parameters|methods?)$",
     re.IGNORECASE,
+)
+_PERSON = re.compile(  # "Jane Stone", "STONE, JANE |"
+    r"\W*[^\W\d_a-z][^\W\d_]+(?:,?[ \t]+[^\W\d_a-z][^\W\d_]*){1,3}(?:[ \t]*[,|(;].*|[ \t]{2}.*|[ \t]*)$"
 )
 _DATED = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d|\b(?:19|20)\d\d\b|^\W*(?:none|no|n/?a|not|nil|yes|ct|cta|hrct|mri?|pet|___|\[\*\*)\b"
@@ -132,6 +138,8 @@ def guess_findings(asides: list[tuple[str, str]], concluded: bool) -> str:
 def stays_in_findings(name: str, section: str) -> bool:
     """A head that says more of the findings, see rule 3."""
     words = next((words for _, words in _sentences(section)), "").strip().partition("\n")[0]
+    if name.strip().lower() == "patient" and _PERSON.match(words) and not FOUND.search(words):
+        return False
     return _DOUBTFUL.match(name.strip()) is not None and not (_ACQUIRED.search(words) or _DATED.search(words))
 
 

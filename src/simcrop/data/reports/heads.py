@@ -67,13 +67,14 @@ _SUFFIX = (
     r"(?:(?:[ \t]+(?:ct|chest|thorax|abdomen|and|pelvis|neck|lungs?)){1,4}(?=[ \t]*[:：]))?"
     r"(?:[ \t]+(?:of|in|for|on|from)[ \t]+[^\n:.]{1,40}(?=[ \t]*[:：])|[ \t]*[-–—][ \t]*[^\n:.]{1,30}(?=[ \t]*[:：]))?"
 )
+_SIGNED = r"[ \t]+(?:by|was|has|verified|approved|signed|dictated|electronically|digitally)\b"  # "Report by"
 _DRESS = r"(?:[ \t]|[^\w\s(]|_){0,12}"
 _NUMBER = r"(?:o[ \t]+|\(?(?:\d{1,2}|[A-Za-z]|[ivxIVX]{1,4})[.):-]{1,2}[ \t]*)?"
 _UNDRESS = r"[ \t]*(?:[-=]{2,20}|[*_#=~\]>}\"'”»`]{0,6})"
 _HEAD = re.compile(
     rf"(?:(?P<line>^[ \t]*+{_DRESS}{_NUMBER}{_DRESS})|(?P<stop>(?<=[.!?])[ \t]+)"
     rf"|(?P<inside>(?<=[.!?])|(?<![\w-])(?=[^\n:：]{{1,160}}[:：])))"
-    rf"(?:{_FINDINGS}|{_IMPRESSION}|(?P<aside>{ASIDE})|(?P<signature>{SIGNATURE}))(?<=\w)(?!\w)"
+    rf"(?:(?:{_FINDINGS}|{_IMPRESSION})(?!{_SIGNED})|(?P<aside>{ASIDE})|(?P<signature>{SIGNATURE}))(?<=\w)(?!\w)"
     rf"{_MORE}{_SUFFIX}(?P<close>{_UNDRESS})[ \t]*(?P<sign>[:：][-–]?|[-–—=|;.](?=\s)|$|)(?:{_UNDRESS}(?=\s|$))?",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -81,9 +82,10 @@ _MENTIONED = re.compile(  # a text without any of these words has no head, whate
     r"addend|finding|impression|conclusion|observation|description|result|diagnos|opinion|interpretation|summary|assessment"
     r"|techni|procedure|protocol|method|acquisition|parameter|dose|dlp|ctdi|contrast|history|hx|clinical|indication"
     r"|reason|compar|prior|previous|exam|study|modality|date|accession|patient|mrn|dob|ordering|referring|requesting"
-    r"|signed|authenticated|approved|dictated|transcri|reported|read by|reviewed|verified|end of|signature|radiolog"
+    r"|nhs|ssn|uhid|record|med rec|hospital|account|visit|encounter|teaching|staff|document"
+    r"|signed|authenticated|approved|dictat|transcri|report|read by|review|verif|authori|end of|signature|radiolog"
     r"|attending|resident|interpreted|finali|released|validated|prepared|typed|checked|scanned|corrected|proofread"
-    r"|this report|physician|doctor|provider|author|consultant|fellow|name|age|sex|gender|tech|comp|ind|imp|ref"
+    r"|physician|doctor|provider|author|consultant|fellow|name|age|sex|gender|tech|comp|ind|imp|ref"
     r"|f i n d|technik|teknik|fragest|klini|indik|endik|voraufn|befund|bulgular|beurteilung|sonuç"
     r"|sultat|hallazgo|reperti|impresi|conclusi|cnica|indicaci|indicazion|quesito",
     re.IGNORECASE,
@@ -95,6 +97,7 @@ _OTHER = words(
     " negative new no normal osseous other pleural positive previous prior pulmonary remaining secondary significant"
     " skeletal tissue unexpected upper vascular wall"
 )
+_NUMBERED = re.compile(r"[ \t#.]*\d")  # "MRN 12345" needs no colon
 _UNDERLINE = re.compile(r"^[ \t]*(?:([-=_*~#])\1{2,}|[Pp](?:age|AGE) \d+ (?:of|OF) \d+)[ \t]*$", re.MULTILINE)
 _TITLE = re.compile(
     r"\W*(?:(?:ct|cta|ctpa|hrct|ldct|mdct|chest|thorax|thoracic|abdomen|pelvis|neck|pe|lung|angiogra\w+|pulmonary|scan"
@@ -202,6 +205,8 @@ def _kind_of(text: str, head: re.Match[str]) -> str | None:
         return None
     if name[:4].lower() == "the " and not name.isupper():
         return None
+    if name.lower() in ("mrn", "dob") and head["inside"] is None and _NUMBERED.match(text, head.end()):
+        return kind
     if head["rare_findings"] or head["rare_impression"]:
         is_title = name.lower().endswith("report")  # "CT CHEST REPORT" stands above many a report
         after_stop = head["stop"] is not None and name.lower() in ("interpretation", "opinion", "summary")

@@ -18,22 +18,25 @@ LONGEST_LINE = 160  # letters; a longer line says more than who signed
 SIGNATURE = pattern(
     r"""
     (?:electronically|digitally|e|co)(?: |-)(?:signed|authenticated|approved|verified)
-    (?:dictated|transcribed|signed|finali[sz]ed|authenticated)ALSO by
+    (?:dictated|transcribed|signed|finali[sz]ed|authenticated|authori[sz]ed)ALSO by
     (?:typed|proofread) by
     (?:reported|read|reviewed|approved|verified|interpreted)ALSO by
     (?:released|validated|prepared|checked|scanned|corrected)ALSO by
-    (?:final|this) report (?:(?:was|has been|electronically|digitally) ){0,2}(?:signed|dictated|approved|verified)
+    (?:(?:final|this|the) )?(?:report|document) (?:(?:was|has been|electronically|digitally) ){0,2}VERB
+    (?:final )?(?:report|interpretation) byCOLON
     this report (?:was|has been|is) (?:\w+ )?(?:generated|created|produced|prepared|transcribed|typed|completed)
     dictated (?:but|using|with) \w+
     (?:parts|portions|sections) of this report
-    i have (?:personally )?reviewed
+    i(?:, ?[^\n]{1,60}?,)? have (?:personally )?reviewed
     end of (?:\w+ )?report
-    (?:reporting|reading|interpreting|consultant|dictating|signing) (?:radiologist|physician|doctor|provider)COLON
+    (?:reporting|reading|interpreting|consultant|dictating|signing|verifying|teaching|resident|staff) DOCTORCOLON
     (?:signatures?|radiologists?|attending(?: \w+)?|consultant|resident|fellow|transcriptionist|author|doctor)COLON
+    (?:reporter|reviewer|dictator)COLON
     (?:(?:co-?)?signed|dictated|authenticated|(?:checked and )?verified|approved|finali[sz]ed|typed|transcribed)COLON
-    """.replace("ALSO", r"(?:(?: and |/)(?:electronically )?\w+)?(?: electronically)?").replace(
-        "COLON", r"(?=\s*(?:\([^()\n]{0,30}\))?\s*[:：])"
-    )
+    """.replace("VERB", "(?:signed|dictated|approved|verified)(?! by biops)")
+    .replace("DOCTOR", "(?:radiologist|physician|doctor|provider|clinician|radiographer)")
+    .replace("ALSO", r"(?:(?: and |/)(?:electronically )?\w+)?(?: electronically)?")
+    .replace("COLON", r"(?=\s*(?:\([^()\n]{0,30}\))?\s*[:：])")
 )
 
 _CAPITAL = r"[^\W\d_a-zß-öø-ÿ]"
@@ -44,7 +47,7 @@ _NAMES = rf"{_OF}{_NAME}(?:[ \t]*{_OF}{_NAME}){{0,3}}"
 _TWO_NAMES = rf"(?:{_CAPITAL}\.[ \t]?)*{_NAME}(?:,?[ \t]*{_OF}{_NAME}){{1,3}}"
 _TITLES = (
     r"(?:(?i:assist|assoc|asst|associate|assistant|yrd|op|priv|pd|oa|exp)\.?[ \t]*-?)*"
-    r"(?i:dr|prof|professor|uzm|doç|doc\.|doz)\b\.?"
+    r"(?i:dra?|dott(?:\.?ssa)?|prof|professor|uzm|doç|doc\.|doz)\b\.?"
     r"(?:[ \t]*(?i:dr|prof|uzm|doç|med|univ|öğr|üyesi|hc|habil|mr|mrs|ms)\b\.?)*[ \t]*"
 )
 _DEGREE = (
@@ -53,18 +56,29 @@ _DEGREE = (
 )
 _RANK = (
     r"(?i:consultant|specialist|attending|resident|fellow|staff|chief|head|senior|thoracic|chest|cardiothoracic|diagnostic"
-    r"|interventional|clinical|dept\.?|department|division|section|of|and|in|radiolog\w+|(?:radio)?-?diagnosis"
+    r"|radiographer|reporting|interventional|clinical|dept\.?|department|division|section|of|and|in|radiolog\w+|(?:radio)?-?diagnosis"
     r"|radiodiagnos\w+|imaging|\w*arzt|\w*ärztin|registrar|physician|professor|radyoloji|uzmanı|für|der|board|certified|spr"
     r"|electronically signed|signed|reported|dictated|typed|approved|verified)\b"
 )
 _DATE = (
     r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2}:\d\d(?::\d\d)?|(?i:am|pm|hrs|at|on)\b|\[\*\*[\d-]+\*\*\])"
 )
+_REGISTERED = (
+    r"(?:GMC|MCI|KMC|NPI|HPCSA|HCPC|AHPRA|[Rr]eg[nd]?)\b\.?[ \t]*(?:[Nn][or]\.?|[Nn]umber|#)?"
+    r"[ \t]*[.:]?[ \t]*[A-Z-]*\d{4,}"
+)
 _MORE = (
-    rf"(?:[ \t,;/()|&–-]*(?:{_DEGREE}|{_RANK}|{_DATE}|{_TITLES}{_NAMES}|(?<=/)[a-z]{{2,3}}\b))*[ \t)\]*.]*$"
+    rf"(?:[ \t,;/()|&–-]*"
+    rf"(?:{_DEGREE}|{_REGISTERED}|{_RANK}|{_DATE}|{_TITLES}{_NAMES}|(?<=/)[a-z]{{2,3}}\b))*[ \t)\]*.]*$"
 )
 _FRAME = r"[ \t(*_–—-]*(?:/s/[ \t]*)?"
-_SIGNED = re.compile(rf"{_FRAME}(?:{_TITLES}{_NAMES}|(?:{_TWO_NAMES}|{_BLOT})[ \t]*,?[ \t]*{_DEGREE}){_MORE}")
+_BY_RANK = (
+    rf"(?:(?i:mrs?|ms|miss)\b\.?[ \t]*)?{_TWO_NAMES}[ \t]*,[ \t]*(?:{_RANK}[ \t]+)*"
+    r"(?i:radiologist|radiographer)\b"
+)
+_SIGNED = re.compile(
+    rf"{_FRAME}(?:{_TITLES}{_NAMES}|(?:{_TWO_NAMES}|{_BLOT})[ \t]*,?[ \t]*{_DEGREE}|{_BY_RANK}){_MORE}"
+)
 _SAYING = re.compile(
     r"\b(?:was|were|is|are|has|had|been|called|notified|informed|contacted|aware|by|with|to|the|no|not|from|for|see)\b"
     r"|[^\W\d_]{3,}\.\s*$",
@@ -80,8 +94,7 @@ _GREETING = re.compile(
     re.IGNORECASE,
 )
 _MADE_BY_OFFICE = re.compile(
-    r"\W*(?:(?:GMC|MCI|KMC|NPI|HPCSA|[Rr]eg[nd]?)\b\.?[ \t]*(?:[Nn][or]\.?|[Nn]umber|#)?[ \t]*[.:]?[ \t]*[A-Z-]*\d{4,}"
-    rf"|(?:[DTR][DT]?:[ \t]*{_DATE}[ \t:\dAPM]*)+|[A-Z]{{2,4}}[/:][a-z]{{2,4}}|[Pp]age \d+ of \d+"
+    rf"\W*(?:{_REGISTERED}|(?:[DTR][DT]?:[ \t]*{_DATE}[ \t:\dAPM]*)+|[A-Z]{{2,4}}[/:][a-z]{{2,4}}|[Pp]age \d+ of \d+"
     r"|(?i:final report|end of (?:the )?report))\W*$"
 )
 _WEAK = re.compile(
@@ -165,10 +178,14 @@ def without_signature(text: str) -> str:
 def _signs(line: str) -> bool:
     if len(line) > LONGEST_LINE:
         return False
-    if _GREETING.match(line) or _MADE_BY_OFFICE.match(line):
+    greeting, _, name = line.partition(",")
+    greets = _GREETING.match(greeting) is not None and (
+        not name.strip() or _NAME_ALONE.match(name) is not None
+    )
+    if greets or _GREETING.match(line) or _MADE_BY_OFFICE.match(line):
         return True
     return _SIGNED.match(line) is not None and not (
-        _SAYING.search(line) or FOUND.search(re.sub(_RANK, "", line))
+        _SAYING.search(re.sub(_REGISTERED, "", line)) or FOUND.search(re.sub(_RANK, "", line))
     )
 
 

@@ -13,7 +13,13 @@ from simcrop.settings import Settings
 
 Claim = Literal["asserts", "denies"]
 
-NOT = r"\b(?:no|not|cannot|neither|nor|without|none|never|absence of|absent|free of|negative for)\b(?! longer)|n't\b"
+NUMBER = (
+    r"no[.:] ?\d|(?:(?<=image )|(?<=slice )|(?<=section )|(?<=series ))no \d"  # "image no 45" denies nothing
+)
+NOT = (
+    rf"\b(?!{NUMBER})(?:no|not|cannot|neither|nor|without|none|never|absence of|absent|free of|negative for)\b"
+    r"(?! longer)|n['’]t\b"
+)
 BUT = r"\b(?:but|however|although|though|except|apart from|other than|whereas|while|only|otherwise)\b"
 BE = r"(?:is|are|was|were|has been|have been|had been|can be|could be)"
 SEEN = (
@@ -134,7 +140,10 @@ def said(body: str) -> str:
 
 def body_of(text: str) -> tuple[str, str]:
     """What stands before the claim, as in "As far as can be seen: ...", and the claim."""
-    cut = max(text.rfind("; "), text.rfind(": "))
+    bare = re.sub(
+        r"\([^()]*\)", lambda aside: "_" * len(aside[0]), text
+    )  # "(section: 79/192)" leads to no claim
+    cut = max(bare.rfind("; "), bare.rfind(": "))
     return (text[: cut + 2], text[cut + 2 :]) if cut >= 0 else ("", text)
 
 

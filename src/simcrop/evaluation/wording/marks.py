@@ -52,8 +52,8 @@ def mark_of(sentence: str) -> Mark:
 
 
 def clauses(sentence: str) -> list[str]:
-    """Parts that each say one thing, negations that deny nothing taken out."""
-    text = " ".join(sentence.split())
+    """Parts that each say one thing, negations that deny nothing taken out; "isn't" is spelled out."""
+    text = re.sub(r"n['’]t\b", " not", " ".join(sentence.split()), flags=re.IGNORECASE)
     for pattern in words().no_denial:
         text = re.sub(pattern, " ", text, flags=re.IGNORECASE)
     return [part.strip() for part in re.split(words().splits, text, flags=re.IGNORECASE) if part.strip()]
