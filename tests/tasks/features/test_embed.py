@@ -124,3 +124,20 @@ def test_a_cohort_that_was_ingested_anew_is_another_cohort(simcrop: Callable, li
     table = pl.read_parquet(mine / "studies.parquet")
     table.with_columns(pl.col("checksum").reverse()).write_parquet(mine / "studies.parquet")
     assert "other settings (cohort)" in simcrop(*words, "--resume").refusal
+
+
+@pytest.mark.parametrize("how", [(), ("--tokens",)])
+def test_features_that_are_no_numbers_are_not_written(
+    simcrop: Callable, line, tmp_path: Path, how: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = Model.features_of
+
+    def overflowing(model: Model, volumes: Tensor) -> Tensor:
+        return looked(model, volumes) * float("inf")
+
+    monkeypatch.setattr(Model, "features_of", overflowing)
+    for source in (line.scan, line.cohort):
+        ran = simcrop("embed", line.run, source, *how, "--out", tmp_path / "out")
+        assert ran.code == 2
+        assert "features are no numbers" in ran.err
+        assert not (tmp_path / "out").exists() or not any((tmp_path / "out").glob("*.[ph]*"))

@@ -32,7 +32,7 @@ from simcrop.parallel.cluster import check_cluster
 from simcrop.stderr import write_line
 from simcrop.tasks.features.cohort_features import model_digest
 from simcrop.tasks.features.embed_batches import embed_on_ray
-from simcrop.tasks.features.embed_passes import refusals, vectors_in_passes
+from simcrop.tasks.features.embed_passes import no_numbers, refusals, vectors_in_passes
 from simcrop.tasks.features.embed_tokens import write_tokens_of_all, write_tokens_of_one
 from simcrop.tasks.features.scan_vectors import Embedding, kept_vectors
 from simcrop.tasks.folder import METRICS, check_folder, open_folder, reserved, unspoiled, write_metrics
@@ -173,8 +173,6 @@ def embed_vectors(work: Work) -> dict[str, Any]:
         embedding_of(work), table["id"].to_list(), work.out / JOURNAL, show_progress("embed")
     )
     sound = np.asarray(np.isfinite(matrix).all(1))
-    if isinstance(scans, OneScan):
-        sound[:] = True
     refused = refused_of(work, np.flatnonzero(~sound).tolist(), len(matrix))
     table, matrix = table.filter(pl.Series(sound)), matrix[sound]
     if work.form == "parquet":
@@ -210,8 +208,11 @@ def embed_tokens(work: Work) -> dict[str, Any]:
 
 def refused_of(work: Work, rows: list[int], count: int) -> dict[str, Any]:
     """Which scans could not be read and why; raises SimcropError where that is true of all."""
-    if not rows or isinstance(work.scans, OneScan):
+    if not rows:
         return {}
+    if isinstance(work.scans, OneScan):
+        (work.out / JOURNAL).unlink(missing_ok=True)
+        raise no_numbers()
     found = refusals(work.network, work.scans, rows)
     if len(rows) == count:
         (work.out / JOURNAL).unlink(missing_ok=True)

@@ -39,6 +39,11 @@ def features_in_passes(
         yield asked.pop(0), read, model.features_of(volumes) if read else volumes
 
 
+def no_numbers() -> SimcropError:
+    """Of a scan by itself, of which nothing is left to write."""
+    return SimcropError("not-finite", "nothing is written: the scan's features are no numbers")
+
+
 def refusals(model: Model, cohort: Cohort, rows: Sequence[int]) -> list[dict[str, str]]:
     """Why the scans in these rows of the index could not be read: id, reason, sentence."""
     found = []

@@ -16,18 +16,22 @@ from simcrop.evaluation.features import AT_ONCE
 from simcrop.files.embedding_files import file_of, write_tokens
 from simcrop.model import Model
 from simcrop.nn.patch import PatchGrid
-from simcrop.tasks.features.embed_passes import features_in_passes
+from simcrop.tasks.features.embed_passes import features_in_passes, no_numbers
 
 
 def write_tokens_of_one(model: Model, name: str, volume: Volume, out: Path, form: str) -> None:
     """Of a scan in a file of its own."""
     seen = model.look(volume)
     features = seen.features.float().cpu().numpy()
+    if not np.isfinite(features).all():
+        raise no_numbers()
     write_tokens(file_of(out, name, form), features, *centres(seen.placement, model.grid))
 
 
 def write_tokens_of_all(model: Model, cohort: Cohort, out: Path, form: str) -> list[int]:
-    """Of every stored scan that has no file yet; the rows of those that could not be read."""
+    """Of every stored scan that has no file yet; the rows of those that could not be read or whose
+    features are no numbers.
+    """
     ids = cohort.index["id"].to_list()
     todo = [row for row, name in enumerate(ids) if not file_of(out, name, form).exists()]
     progress, pace, done = show_progress("embed"), Pace("scans"), len(ids) - len(todo)
@@ -36,6 +40,8 @@ def write_tokens_of_all(model: Model, cohort: Cohort, out: Path, form: str) -> l
     pace(done, len(ids))
     for studies, read, features in features_in_passes(model, passes):
         for study, tokens in zip(read, features.float().cpu().numpy(), strict=True):
+            if not np.isfinite(tokens).all():
+                continue
             placement = placement_of(study, model.spec)
             write_tokens(file_of(out, study.id, form), tokens, *centres(placement, model.grid))
             written.add(study.id)
