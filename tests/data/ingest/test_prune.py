@@ -16,12 +16,18 @@ KEPT = {
     "sentences/bank-0123-4567.safetensors",
     "sentences/index-0123-4567.safetensors",
     "sentences/split-0123.parquet",
+    "sentences/.bank-0123-4567.safetensors.host-1.tmp",
     "features/0123.vectors",
     "features/0123.tokens",
     "features/0123.fits/lung.safetensors",
 }
 MM = (6.0, 5.0, 9.0)
-THEIRS = {"sentences/notes.txt", "volumes/notes.txt", "features/mine.csv"}  # a user's own
+THEIRS = {
+    "sentences/notes.txt",
+    "sentences/mine.parquet",
+    "volumes/notes.txt",
+    "features/mine.parquet",
+}  # a user's own
 
 
 @pytest.fixture

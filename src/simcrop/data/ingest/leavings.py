@@ -14,8 +14,12 @@ from simcrop.data.store.volume_file import ENDINGS
 from simcrop.files.whole import TEMPORARY, writing
 
 FOLDERS = (VOLUMES, MASKS, SOURCE_MASKS)
-KEPT_ENDINGS = (".safetensors", ".parquet", ".vectors", ".tokens", TEMPORARY)  # of what runs and probes keep
-HEADS = ".fits"  # a folder of them
+LEFT = f".*{TEMPORARY}"  # of processes that were killed
+# What runs and probes keep, by the names that they give it; heads lie in folders of their own.
+KEPT_FILES = {
+    KEPT: ("bank-*.safetensors", "index-*.safetensors", "split-*.parquet", LEFT),
+    FEATURES: ("*.vectors", "*.tokens", "*.fits", LEFT),
+}
 
 
 def stored(out: Path) -> Iterator[Path]:
@@ -28,10 +32,12 @@ def remove_kept(out: Path) -> None:
     They make it anew.
     """
     with writing(out):
-        for path in [path for name in (KEPT, FEATURES) for path in (out / name).glob("*")]:
-            if path.suffix == HEADS:
+        for path in [
+            path for name, kinds in KEPT_FILES.items() for of in kinds for path in (out / name).glob(of)
+        ]:
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.suffix in KEPT_ENDINGS:
+            else:
                 path.unlink(missing_ok=True)
 
 
