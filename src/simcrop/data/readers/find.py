@@ -72,7 +72,6 @@ def survey(root: Path) -> Survey:
             continue
         if hidden is not None:
             thrown_away.setdefault(hidden, []).extend(scans_in(folder, entries))
-            found.quiet.add(folder)
             continue
         sorts = [(entry, sort_of(entry.name)) for entry in entries]
         looks = looks_at(sorts)
@@ -193,7 +192,7 @@ def folders_below(root: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | N
         for entry in entries or []:
             name = entry.name.lower()
             if is_folder(entry) and not name.endswith(CHUNKED) and name not in VERSIONS:
-                below, kept = Path(entry.path), name.startswith((".", "@", "__"))
+                below, kept = Path(entry.path), name.startswith(("@", "__"))
                 waiting.append((below, quiet or kept, hidden or (below if is_hidden(name) else None)))
 
 
