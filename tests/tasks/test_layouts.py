@@ -51,7 +51,7 @@ def ask(simcrop: Callable, line, home: Path) -> Ask:
             "embed": ("embed", line.run, cohort),
             "probe": ("probe", line.run, cohort, "--no-baselines"),
             "probe of features": ("probe", features, cohort),
-            "compare": ("compare", probed, probed),
+            "compare": ("compare", probed, home / layout / "probe of features"),
             "transfer": ("transfer", home / "ct-rate/probe", cohort, "--split", "valid"),
             "zero-shot": ("zero-shot", line.run, cohort, "--protocol", "ct-clip"),
             "retrieve": ("retrieve", line.run, cohort),
@@ -76,7 +76,7 @@ def cohort_of(layout: str, folder: Path) -> Path:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_verb_runs_on_a_layout_or_says_why_not(ask: Ask, home: Path, layout: str, verb: str) -> None:
     ask("ct-rate", "probe")
-    for before in ("embed", "probe"):
+    for before in ("embed", "probe", *(["probe of features"] if verb == "compare" else [])):
         ask(layout, before)
     studies = cohort_of(layout, home / layout) / "studies.parquet"
     was, ran, out = digest_of_files(studies), ask(layout, verb), home / layout / verb

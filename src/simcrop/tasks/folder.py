@@ -208,6 +208,14 @@ def read_run(path: Path) -> dict[str, Any] | None:
     return run if isinstance(run, dict) and "verb" in run and isinstance(run.get("settings"), dict) else None
 
 
+def unpinned_before(out: Path, pins: dict[str, str]) -> set[str]:
+    """Those that the run in `out` was begun without, by an older simcrop: it goes on with what is there, and from then
+    on is held to it.
+    """
+    run = read_run(out)
+    return set() if run is None else pins.keys() - run["settings"].keys()
+
+
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     """The verb's result as plain numbers."""
     write_json(path / METRICS, plain(metrics))

@@ -4,22 +4,25 @@ No axes or units. Nothing is copied. A process that is killed in between leaves 
 moved aside as the last, and comes back as the first.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from simcrop.engine.progress import Progress
 from simcrop.files.whole import writing
-from simcrop.tasks.folder import REPLACED, RUN, empty, in_turn, names_in
+from simcrop.tasks.folder import REPLACED, RUN, empty, in_turn, names_in, reserved, unspoiled
 
 JOURNAL = "journal.jsonl"
+Told = ParamSpec("Told")
+Done = TypeVar("Done")
 
 
 class Replaced:
-    """What lies aside of the run in `path`."""
+    """What lies aside of the run in `path`. `steps`: a pattern of the files that a run has once it took a step."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.aside, self.moved = path, path / REPLACED, False
+    def __init__(self, path: Path, steps: str = JOURNAL) -> None:
+        self.path, self.aside, self.steps, self.moved = path, path / REPLACED, steps, False
 
     @contextmanager
     def or_put_back(self) -> Iterator[None]:
@@ -47,8 +50,7 @@ class Replaced:
             (path / name).rename(self.aside / name)
 
     def has_steps(self) -> bool:
-        journal = self.path / JOURNAL
-        return journal.is_file() and journal.stat().st_size > 0
+        return any(file.is_file() and file.stat().st_size > 0 for file in self.path.glob(self.steps))
 
     def let_go(self) -> None:
         """The new one has begun. What cannot be removed now is removed when it goes on."""
@@ -89,3 +91,23 @@ class Replaced:
             progress(done, total, words)
 
         return told
+
+    def until_done(self, step: Callable[Told, Done]) -> Callable[Told, Done]:
+        """The same step, which lets go of what lies aside once it is done."""
+
+        def did(*args: Told.args, **named: Told.kwargs) -> Done:
+            done = step(*args, **named)
+            self.let_go()
+            return done
+
+        return did
+
+
+@contextmanager
+def replacing(path: Path, steps: str, overwrite: bool) -> Iterator[Replaced]:
+    """The folder of a job, for it alone: what ends before a step leaves it as it was."""
+    replaced = Replaced(path, steps)
+    with reserved(path), replaced.or_put_back(), ExitStack() as folder:
+        if not (overwrite and (path / RUN).is_file()):
+            folder.enter_context(unspoiled(path))
+        yield replaced

@@ -116,4 +116,21 @@ def test_what_is_no_probe_is_refused(simcrop: Callable, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "is no result of `simcrop probe`" in simcrop("compare", one, tmp_path / "empty", *out).refusal
     (one / "metrics.json").unlink()
-    assert "does not say which scans" in simcrop("compare", one, one, *out).refusal
+    two = result(tmp_path / "two", 2.0)
+    assert "does not say which scans" in simcrop("compare", one, two, *out).refusal
+
+
+def test_two_runs_of_one_name_are_told_apart_and_one_given_twice_is_refused(
+    simcrop: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, signal in (("a", 2.5), ("b", 0.5)):
+        (tmp_path / name).mkdir()
+        result(tmp_path / name / "probe", signal)
+    (tmp_path / "link").symlink_to("a")
+    assert simcrop("compare", "a/probe", "b/probe", "--out", "out").code == 0
+    assert list(json.loads(Path("out/metrics.json").read_text())["methods"]) == ["a/probe", "b/probe"]
+    for again in ("a/probe", "b/../a/probe", "link/probe"):
+        ran = simcrop("compare", "a/probe", "b/probe", again, "--out", "other")
+        assert f"{again} is given twice" in ran.refusal
+    assert not Path("other").exists()

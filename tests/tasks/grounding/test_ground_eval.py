@@ -266,3 +266,34 @@ def test_what_cannot_be_judged_honestly_is_refused_before_any_work(
 def test_the_same_is_refused_of_a_function(line, cohort: Path, tmp_path: Path) -> None:
     with pytest.raises(SimcropError, match="must not be chosen"):
         ground_eval(str(line.run), cohort, tmp_path / "out", GroundEvalOptions(choose="valid"))
+
+
+def test_a_mask_that_was_drawn_anew_is_another_result(
+    simcrop: Callable, line, cohort: Path, done: Path, tmp_path: Path
+) -> None:
+    out, raw = shutil.copytree(done, tmp_path / "out"), tmp_path / "raw"
+    truth = shutil.copytree(line.raw / "truth", raw / "truth")
+    words = ("ground-eval", line.run, cohort, "--out", out, "--choose", "develop", "--top-k", K)
+    words += ("--truth", raw, "--resume")
+    assert simcrop(*words).code == 0
+    study = next(of for of in open_cohort(cohort).select("valid") if read_truth(raw).of(of.id))
+    (truth / f"{study.id}_lesions.nii.gz").write_bytes(b"another")
+    assert "other settings (masks)" in simcrop(*words).refusal
+
+
+def test_a_result_is_there_until_the_first_scan_of_the_one_that_replaces_it(
+    simcrop: Callable, line, cohort: Path, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All scans are refused: their features are no numbers."""
+    out = shutil.copytree(done, tmp_path / "out")
+    words = ("ground-eval", line.run, cohort, "--out", out, "--top-k", K, "--overwrite")
+    real = ground_eval_asked.regions
+    with monkeypatch.context() as patched:
+        patched.setattr(ground_eval_asked, "regions", lambda *told: real(*told) * np.nan)
+        assert "could be asked: not-finite" in simcrop(*words).refusal
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {
+        path.name: path.read_bytes() for path in done.iterdir()
+    }
+    assert simcrop(*words).code == 0
+    assert {path.name for path in out.iterdir()} == {path.name for path in done.iterdir()}
+    assert read(out)["choose"] is None

@@ -269,3 +269,21 @@ def test_a_name_that_two_scans_have_is_refused_and_not_guessed(
     ran = simcrop("ground", run, scans, "--jobs", tmp_path / "jobs.csv", "--out", tmp_path / "out")
     assert (ran.code, "line 2" in ran.err) == (1, True)
     assert [row["scan"] for row in results(tmp_path / "out")] == ["c__ct"]
+
+
+def test_results_are_there_until_the_first_of_those_that_replace_them(
+    simcrop: Callable, run: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    words = ("ground", run, scans, "--sentence", NODULE, "--out", out)
+    assert simcrop(*words).code == 1
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    projected = Model.projected
+    with monkeypatch.context() as patched:
+        patched.setattr(Model, "projected", lambda self, features: projected(self, features) * np.nan)
+        ran = simcrop(*words, "--overwrite")
+    assert ran.code == 2
+    assert "ct.nii.gz: its features are no numbers" in ran.err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert simcrop(*words, "--overwrite", "--top-k", 3).code == 1
+    assert {path.name for path in out.iterdir()} == {path.relative_to(out).parts[0] for path in before}

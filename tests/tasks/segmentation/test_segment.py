@@ -175,6 +175,9 @@ def test_patients_whom_the_model_at_the_start_has_seen_judge_nothing(
     ran = simcrop(*words, *sets(f"init.model={run}"), "--folds", 2)
     assert "share 8 patients" in ran.refusal
     assert not (tmp_path / "run").exists()
+    shutil.copytree(run, tmp_path / "run")
+    ran = simcrop(*words, *sets(f"init.model={every}"), "--resume", "--overwrite")
+    assert "the test split share 1 patients" in ran.refusal
 
 
 @pytest.mark.parametrize(
@@ -251,3 +254,19 @@ def test_cohort_without_a_split_held_out_says_so(
     segment(marked, toy("optim.steps=1"), tmp_path / "run")
     assert "No scan is left to judge by" in (tmp_path / "run/report.html").read_text()
     assert "dice" not in json.loads((tmp_path / "run/metrics.json").read_text())
+
+
+def test_folds_that_fail_before_a_step_leave_those_that_they_would_replace(
+    simcrop: Callable, marked: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "folds"
+    words = ("segment", marked, "--folds", 2, "--out", out, *sets("optim.steps=1"), "--recipe")
+    assert simcrop(*words, "segment-tiny").code == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for recipe, wrong in (("mae-tiny", ()), ("segment-tiny", ("--set", "classes=[left lungs]"))):
+        assert simcrop(*words, recipe, *wrong, "--overwrite").refusal
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    ran = simcrop(*words, "segment-tiny", "--overwrite", "--set", "seed=5")
+    assert ran.code == 0, ran.err
+    assert {path.name for path in out.iterdir()} == {path.relative_to(out).parts[0] for path in before}
+    assert (read_run(out / "fold-1") or {})["settings"]["seed"] == 5

@@ -7,6 +7,7 @@ import numpy as np
 from simcrop.evaluation.segmentation import ScanScores, judge
 from simcrop.figures.page import Page
 from simcrop.metrics.segmentation import ClassScore
+from simcrop.tasks.segmentation.judged import words_of
 from simcrop.tasks.segmentation.page import add_judgement, worst_scans
 from simcrop.tasks.segmentation.table import JudgedScan
 
@@ -48,3 +49,8 @@ def test_page_says_what_was_absent_and_shows_only_the_worst(tmp_path: Path) -> N
     assert "s00: Dice 0.500" in html
     assert "s11" not in html  # the eleventh worst has no place there
     assert html.count("<img") == 1
+
+
+def test_progress_names_no_scan() -> None:
+    assert words_of(scan("Zebrafinch", x=0.5, y=NAN)) == "Dice 0.500"
+    assert words_of(scan("Zebrafinch", x=NAN)) == "none of the classes"

@@ -230,3 +230,26 @@ def test_a_full_disk_is_one_line_and_leaves_only_what_is_whole(
     assert not (out / "masks").exists()
     shutil.rmtree(out, ignore_errors=True)
     assert simcrop(*words).code == 1
+
+
+def test_masks_are_there_until_the_first_of_those_that_replace_them(
+    simcrop: Callable, segmenter_folder: Path, scans: Path, tmp_path: Path, chests: Chests
+) -> None:
+    out, whole = tmp_path / "out", {}
+    words = ("segment-predict", segmenter_folder, scans, "--out", out)
+    assert simcrop(*words).code == 1
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for path in [path for path in scans.rglob("*") if path.is_file()]:
+        whole[path] = path.read_bytes()
+        path.write_bytes(whole[path][: len(whole[path]) // 2])
+    ran = simcrop(*words, "--overwrite")
+    assert ran.code == 2
+    assert "none of 3 scans could be marked" in ran.err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    for path, content in whole.items():
+        path.write_bytes(content)
+    chests["nifti"](scans / "a b/ct.nii.gz", chests["hu"](3))
+    assert simcrop(*words, "--overwrite").code == 1
+    assert {path.relative_to(out) for path in out.rglob("*") if path.is_file()} == {
+        path.relative_to(out) for path in before
+    }

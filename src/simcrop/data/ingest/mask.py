@@ -3,6 +3,8 @@
 Axes: x, y, z of the scan's file, or of the resampled grid (RAS+). Labels are int16, 0 is the background.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
@@ -81,13 +83,26 @@ def read_labels(mask: Mask, hint: Hint | None) -> Stored:
     if mask.path.is_file() and is_nifti(mask.path) and mask.path.stat().st_size:
         from simcrop.data.readers.nifti import open_nifti
 
-        with open_nifti(mask.path, channels=True) as stream:
+        with open_nifti(mask.path, channels=True) as stream, damage_first(stream.planes):
             header = place(stream.header, stream.shape, hint)
             labels = joined(stream, mask.classes) if stream.channels > 1 else planes_of_labels(stream)
             return Stored(**vars(header), values=labels.transpose(2, 1, 0))
     stored = read_stored(mask.path)
     stored = place(stored, stored.values.shape, hint)
     return replace(stored, values=as_labels(stored.values, stored.slope, stored.intercept))
+
+
+@contextmanager
+def damage_first(planes: Iterator[np.ndarray]) -> Iterator[None]:
+    """Damaged bytes give numbers that no mask holds before gzip's checksum is reached: these are read to the end before
+    it is said of them what is wrong with their numbers.
+    """
+    try:
+        yield
+    except SimcropError:
+        for _ in planes:
+            pass
+        raise
 
 
 def joined(stream: Stream, classes: dict[int, str] | None) -> np.ndarray:
@@ -113,7 +128,7 @@ def labels_of_findings(mask: Mask, made: Resampled) -> Labels:
     if not is_nifti(mask.path):
         raise SimcropError("unknown-format", "the masks of findings are NIfTI files")
     overlaid, volume = Overlaid(made.source_shape, len(mask.findings)), made.volume
-    with open_findings(mask.path, len(mask.findings), made.source_shape) as planes:
+    with open_findings(mask.path, len(mask.findings), made.source_shape) as planes, damage_first(planes):
         for z, plane in enumerate(planes):
             overlaid.take(z, plane)
     note = check_listed(mask.findings, overlaid.voxels)

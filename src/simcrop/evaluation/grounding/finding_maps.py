@@ -15,10 +15,13 @@ from simcrop.data.spread import Spread
 from simcrop.data.store.cohort import Study
 from simcrop.data.store.findings import MarkedFinding
 from simcrop.data.volume import spacing_of
+from simcrop.errors import SimcropError
 from simcrop.evaluation.features import volumes_of
 from simcrop.evaluation.grounding.finding_threshold import Counted
 from simcrop.metrics.findings import FindingScore, score_finding
 from simcrop.model import Model
+
+NO_NUMBERS = "not-finite"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +47,13 @@ def maps_of(
     fine: int = 1,
 ) -> FindingMaps:
     """One pass over the stored scan, or `fine` ones whose patches are averaged in cells. Raises SimcropError where that
-    is gone or damaged.
+    is gone or damaged, or gives features that are no numbers.
     """
     own, others = [finding.text for finding in findings], [text for text in foreign if text is not None]
     placement = placement_of(study, model.spec)
     values = similarity_of(model, study, [*own, *others], fine)
+    if not np.isfinite(values).all():
+        raise SimcropError(NO_NUMBERS, f"study {study.id}: its features are no numbers")
     grid = triple(values.shape[1:])
     values = np.where(placement.holds_scan(grid), values, -np.inf)
     rest = iter(values[len(own) :])

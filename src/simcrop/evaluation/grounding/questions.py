@@ -54,10 +54,13 @@ class GroundQuestion:
 
 @dataclass(frozen=True, eq=False)
 class ScanQuestions:
-    """Questions by study; `mask` reads the label volume that their values are of, on the grid of the scan's file."""
+    """Questions by study; `mask` reads the label volume that their values are of, on the grid of the scan's file;
+    `lies_at`: the file of one that is not in the cohort.
+    """
 
     questions: Mapping[str, tuple[GroundQuestion, ...]]
     mask: Callable[[Study], np.ndarray]
+    lies_at: Callable[[str], Path] | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self.questions.values()))
@@ -82,7 +85,7 @@ def asked_of_truth(studies: Cohort, truth: Truth, seed: int) -> ScanQuestions:
                 drawn.swapped,
             )
         )
-    return ScanQuestions(by_study(found), partial(mask_of_truth, truth))
+    return ScanQuestions(by_study(found), partial(mask_of_truth, truth), truth.mask_path)
 
 
 def mask_of_truth(truth: Truth, study: Study) -> np.ndarray:

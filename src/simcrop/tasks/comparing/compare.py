@@ -56,17 +56,14 @@ def compare(
     """`metrics.json` and `report.html`; refused unless all were judged by the same scans with the same truth."""
     if len(folders) < 2:
         raise SimcropError("bad-setting", "compare wants the folders of two results or more")
+    names = names_of(folders)
     if other := OTHERS.get(kind_of_all(folders)):
-        named = [folder.resolve().name for folder in folders]
-        named = named if len(set(named)) == len(named) else [str(folder) for folder in folders]
-        return other(folders, named, out, seed, overwrite)
+        return other(folders, names, out, seed, overwrite)
     tables = [read_predictions(folder) for folder in folders]
     size = common_share(folders, tables, share)
-    found = [judged(folder, table, size) for folder, table in zip(folders, tables, strict=True)]
+    found = [judged(*each, size) for each in zip(folders, names, tables, strict=True)]
     for other in found[1:]:
         refuse_other_scans(found[0], other)
-    names = [one.name for one in found]
-    names = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
     accuracies = None
     if all(one.exclusive for one in found):
         accuracies = compare_accuracies(
@@ -81,6 +78,15 @@ def compare(
         write_metrics(stage, figures(compared, names, found[0], size, seed) | classes)
         write_page(stage, compared, names, found[0], size, accuracies)
     return out / "report.html"
+
+
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """What each result is called: its folder, with the way to it where two have one name."""
+    places = [folder.resolve() for folder in folders]
+    if twice := [folder for n, folder in enumerate(folders) if places[n] in places[:n]]:
+        raise SimcropError("bad-setting", f"{twice[0]} is given twice: compare wants different results")
+    names = [place.name for place in places]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 
 def kind_of_all(folders: Sequence[Path]) -> str:
@@ -131,7 +137,7 @@ def common_share(folders: Sequence[Path], tables: Sequence[pl.DataFrame], wanted
     )
 
 
-def judged(folder: Path, table: pl.DataFrame, share: float) -> Judged:
+def judged(folder: Path, name: str, table: pl.DataFrame, share: float) -> Judged:
     """Scores in the order of ids, so that it does not matter in which order a cohort has its scans."""
     rows = table.filter(pl.col("share") == share).sort("seed", "id", maintain_order=True)
     labels = rows["label"].unique(maintain_order=True).to_list()
@@ -142,7 +148,7 @@ def judged(folder: Path, table: pl.DataFrame, share: float) -> Judged:
         )
     first = rows.head(shape[1] * shape[2])
     return Judged(
-        folder.resolve().name,
+        name,
         rows["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape),
         first["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(shape[1:]),
         first["patient"].to_numpy()[:: shape[2]],

@@ -5,7 +5,8 @@ Axes: q question, n patch, e features shared with texts.
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -39,9 +40,16 @@ class Answered:
 
 
 def answer_all(
-    models: tuple[Model, Model], studies: Cohort, asked: ScanQuestions, folder: Path, words: str
+    models: tuple[Model, Model],
+    studies: Cohort,
+    asked: ScanQuestions,
+    folder: Path,
+    words: str,
+    kept: Callable[[], None],
 ) -> Answered:
-    """Of all scans with a question; `models`: the one that is judged, and its encoder before any training."""
+    """Of all scans with a question; `models`: the one that is judged, and its encoder before any training; `kept`: told
+    of each scan whose answers are stored.
+    """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     wanted = [study for study in studies if study.id in asked.questions]
@@ -61,6 +69,7 @@ def answer_all(
                 refused[study.id] = error.reason
             else:
                 write_answers(file_of(folder, study.id), answers)
+                kept()
         done += len(some)
         progress(done, len(wanted), pace(done, len(wanted)))
     scans = [
@@ -104,6 +113,8 @@ def ask_scan(
     texts: dict[str, np.ndarray],
     patches: tuple[np.ndarray, np.ndarray],
 ) -> ScanAnswers:
+    if not all(np.isfinite(of).all() for of in patches):
+        raise SimcropError("not-finite", "its features are no numbers")
     questions = asked.questions[study.id]
     mask = asked.mask(study) if any(question.values for question in questions) else None
     placement = placement_of(study, model.spec)
@@ -129,5 +140,5 @@ def read_answers(path: Path) -> ScanAnswers | None:
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return ScanAnswers(**{name: file[name] for name in NAMES})
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return None

@@ -23,7 +23,7 @@ from simcrop.evaluation.grounding.questions import (
     read_rows,
 )
 from simcrop.evaluation.truth import Truth
-from simcrop.files.digest import digest_of_names
+from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.files.embeddings import bare
 from simcrop.phantom.truth import Truth as PhantomTruth
 from simcrop.tasks.auditing.audit import truth_beside
@@ -87,6 +87,18 @@ class Parts:
             for own in part.asked.questions.values()
             for question in own
         )
+
+    @property
+    def masks(self) -> dict[str, str]:
+        """For `run.json`: of the masks that no cohort holds, and whose change its digest does not tell."""
+        found = [
+            f"{name} {study} {digest_of_files(path) if path.is_file() else ''}"
+            for name, part in self.named().items()
+            if part.asked.lies_at is not None
+            for study in part.asked.questions
+            for path in [part.asked.lies_at(study)]
+        ]
+        return {"masks": digest_of_names(found)} if found else {}
 
     def named(self) -> dict[str, Part]:
         found = {"judged": self.judged, "train": self.train}

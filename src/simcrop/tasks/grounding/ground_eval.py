@@ -16,12 +16,13 @@ from simcrop.files.whole import read_json
 from simcrop.model import Model, load
 from simcrop.model.folder import model_folder, read_config
 from simcrop.tasks.features.cohort_features import model_digest, untrained
-from simcrop.tasks.folder import METRICS, check_folder, open_folder, reserved, unspoiled, write_metrics
+from simcrop.tasks.folder import METRICS, check_folder, open_folder, unpinned_before, write_metrics
 from simcrop.tasks.grounding.eval_asked import Answered, answer_all
 from simcrop.tasks.grounding.eval_page import write_page
 from simcrop.tasks.grounding.eval_parts import GroundEvalOptions, Parts, parts_of
 from simcrop.tasks.grounding.eval_table import GROUND_EVAL, SENTENCES, metrics_of, table_of, write_table
 from simcrop.tasks.labelled import patients_of, provenance_note
+from simcrop.tasks.replaced import Replaced, replacing
 from simcrop.tasks.scored_patches import scored_patches
 
 ASKED = "asked"
@@ -42,6 +43,7 @@ def ground_eval(
     folder, cohort = model_folder(Path(model)), open_cohort(cohort_path)
     parts = parts_of(cohort, options)
     note = provenance_note(read_config(folder), cohort, parts.judged.studies)
+    masks = parts.masks
     settings = {
         "model": model_digest(folder),
         "cohort": cohort.digest,
@@ -54,19 +56,24 @@ def ground_eval(
         "top_k": options.top_k,
         "seed": options.seed,
         **parts.elsewhere,
+        **masks,
     }
-    check_folder(out, GROUND_EVAL, settings, resume, overwrite)
+    free = unpinned_before(out, masks)
+    check_folder(out, GROUND_EVAL, settings, resume, overwrite, free=free)
     network = load(folder)
     _ = network.reader  # a model that cannot is refused before it works
     k = scored_patches(network, options.top_k, network.top_k)
-    with reserved(out), unspoiled(out):
-        if not (open_folder(out, GROUND_EVAL, settings, resume, overwrite) and (out / METRICS).exists()):
-            evaluate(network, parts, out, options, k, note)
+    with replacing(out, f"{ASKED}/*/*.npz", overwrite) as replaced:
+        continued = open_folder(out, GROUND_EVAL, settings, resume, overwrite, free, replaced.set_aside)
+        if not (continued and (out / METRICS).exists()):
+            evaluate(network, parts, out, options, k, note, replaced)
         shutil.rmtree(out / ASKED, ignore_errors=True)
     return read_json(out / METRICS)
 
 
-def evaluate(network: Model, parts: Parts, out: Path, options: GroundEvalOptions, k: int, note: str) -> None:
+def evaluate(
+    network: Model, parts: Parts, out: Path, options: GroundEvalOptions, k: int, note: str, replaced: Replaced
+) -> None:
     """All scans asked, then all figures from numbers alone; `k` patches are judged of each sentence."""
     models = network, untrained(network, options.seed)
     cohort = parts.judged.cohort
@@ -77,6 +84,7 @@ def evaluate(network: Model, parts: Parts, out: Path, options: GroundEvalOptions
             part.asked,
             out / ASKED / ("own" if part.cohort is cohort else "elsewhere"),  # two cohorts may share ids
             f"{GROUND_EVAL}, {name}",
+            replaced.let_go,
         )
         for name, part in parts.named().items()
     }

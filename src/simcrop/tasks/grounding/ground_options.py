@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from simcrop.data.readers import naming
@@ -51,7 +52,10 @@ def seek(
 ) -> HeatMaps:
     """Each sentence in one scan, which is encoded once; `texts`: their features, where they are known."""
     looked = model.look_at_whole(volume) if asked.whole else model.look(volume)
-    return looked.look_for(sentences, asked.top_k, asked.fine, texts)
+    maps = looked.look_for(sentences, asked.top_k, asked.fine, texts)
+    if not np.isfinite(maps.values).all():
+        raise SimcropError("not-finite", "its features are no numbers")
+    return maps
 
 
 def least_of(heat: Heat, threshold: float | None) -> float:

@@ -25,7 +25,7 @@ from simcrop.model import load
 from simcrop.model.folder import model_folder, read_config
 from simcrop.model.heat import looks_along
 from simcrop.tasks.features.cohort_features import model_digest
-from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
+from simcrop.tasks.folder import check_folder, open_folder, write_metrics
 from simcrop.tasks.grounding.rex_judged import (
     BESIDE,
     SUFFIX,
@@ -41,6 +41,7 @@ from simcrop.tasks.grounding.rex_page import WHOSE, write_page
 from simcrop.tasks.grounding.rex_submission import Checked, Shape, check_zip, write_zip
 from simcrop.tasks.intervals import without_nan
 from simcrop.tasks.labelled import provenance_note, studies_of
+from simcrop.tasks.replaced import replacing
 
 VERB, THRESHOLD, ZIP, PAGE = "ground-rex", "threshold.json", "submission.zip", "report.html"
 
@@ -85,9 +86,9 @@ def ground_rex(
     _ = network.reader  # a model that reads no sentences is refused before it works
     looks_along(fine, network.grid.patch)
     looking = Looking(network, findings, fine, foreign_sentences(judged, findings, seed), seed)
-    with reserved(out), unspoiled(out):
-        open_folder(out, VERB, settings, resume, overwrite)
-        threshold = kept_threshold(looking, developing, develop, out)
+    with replacing(out, THRESHOLD, overwrite) as replaced:
+        open_folder(out, VERB, settings, resume, overwrite, clear=replaced.set_aside)
+        threshold = replaced.until_done(kept_threshold)(looking, developing, develop, out)
         lines, refused = mask_all(looking, judged, threshold, out)
         if not lines:
             raise SimcropError(refused[0].reason, refused[0].sentence)

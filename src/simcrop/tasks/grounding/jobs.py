@@ -15,6 +15,7 @@ import torch
 from torch import OutOfMemoryError, Tensor
 
 from simcrop.data.hounsfield import Hint
+from simcrop.data.readers import naming
 from simcrop.data.volume import Volume
 from simcrop.data.writers.dicom_text import digest_of
 from simcrop.errors import SimcropError
@@ -24,11 +25,12 @@ from simcrop.files.tables import write_csv
 from simcrop.files.whole import flush, read_json, write_json, writing
 from simcrop.model import Model, load
 from simcrop.model.folder import WEIGHTS, model_folder
-from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
+from simcrop.tasks.folder import check_folder, open_folder, write_metrics
 from simcrop.tasks.grounding.ground import lead, write_results
 from simcrop.tasks.grounding.ground_options import GroundOptions, seek, write_dicom
 from simcrop.tasks.grounding.listed import Pairs, pairs_of
 from simcrop.tasks.many_scans import Row, each_scan, folder_of_results, nothing_done, show_refused
+from simcrop.tasks.replaced import replacing
 from simcrop.tasks.rescale import parse_rescale
 from simcrop.tasks.scan_notes import notes_of
 from simcrop.tasks.scans import Scan, Unread, read_one
@@ -112,8 +114,8 @@ def ground_many(
     if not pairs.scans:
         raise nothing_done(pairs.refused, COULD)
     work = Work(network, digest, asked, hint, out, Texts(network, pairs))
-    with reserved(out), unspoiled(out):
-        open_folder(out, VERB, settings, resume, overwrite)
+    with replacing(out, f"{SCANS}/*/{DONE}", overwrite) as replaced:
+        open_folder(out, VERB, settings, resume, overwrite, clear=replaced.set_aside)
         with folder_of_results(out / SCANS):
             remove_unfinished(out / SCANS)
             own = {scan.id: of for scan, of in pairs.scans}
@@ -121,7 +123,7 @@ def ground_many(
                 VERB,
                 [scan for scan, _ in pairs.scans],
                 lambda scan: earlier(work, scan, own[scan.id]),
-                lambda scan, _: ground_one(work, scan, own[scan.id]),
+                replaced.until_done(lambda scan, _: ground_one(work, scan, own[scan.id])),
             )
             return finish(work, pairs, rows, [*pairs.refused, *bad])
 
@@ -166,7 +168,8 @@ def write_one(
     work: Work, scan: Scan, volume: Volume, sentences: Sequence[str], stage: Path
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    maps = seek(work.model, volume, sentences, work.asked, work.texts(sentences))
+    with naming(scan.path):
+        maps = seek(work.model, volume, sentences, work.asked, work.texts(sentences))
     seconds = time.perf_counter() - started
     notes = notes_of(volume)
     notes += write_dicom(stage, scan.path, volume, sentences, maps, work.asked, work.digest)

@@ -17,7 +17,7 @@ from simcrop.engine.progress import Pace, show_progress
 from simcrop.errors import SimcropError
 from simcrop.evaluation.features import UNREADABLE
 from simcrop.evaluation.grounding.finding_beside import Foreign, drawn_like
-from simcrop.evaluation.grounding.finding_maps import FindingMaps, counted, maps_of, score_mask
+from simcrop.evaluation.grounding.finding_maps import NO_NUMBERS, FindingMaps, counted, maps_of, score_mask
 from simcrop.evaluation.grounding.finding_scores import Scored
 from simcrop.evaluation.grounding.finding_threshold import Counted, Threshold
 from simcrop.files.lines import Line, as_line, whole_lines
@@ -55,7 +55,9 @@ class Looking:
 def looked_at(
     looking: Looking, studies: Sequence[Study], refused: list[Refused], beside: bool = False
 ) -> Iterator[FindingMaps]:
-    """Map after map; a scan whose stored volume is gone or damaged goes to `refused`, and the rest goes on."""
+    """Map after map; a scan whose stored volume is gone or damaged, or whose features are no numbers, goes to
+    `refused`, and the rest goes on.
+    """
     for study in studies:
         foreign = looking.foreign.get(study.id, ()) if beside and study.has_mask else ()
         try:
@@ -66,7 +68,7 @@ def looked_at(
 
 def as_refused(study: Study, error: SimcropError) -> Refused:
     """What is wrong with this scan alone; whatever is wrong with more than it is raised again."""
-    if error.reason not in UNREADABLE:
+    if error.reason not in (*UNREADABLE, NO_NUMBERS):
         raise error
     return Refused(study.id, error.reason, error.sentence)
 

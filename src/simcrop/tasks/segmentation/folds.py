@@ -6,8 +6,8 @@ No axes or units. The folds take the place of the data set's own split.
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,12 @@ import numpy as np
 from simcrop.config import Recipe, flat, free_settings
 from simcrop.data.store.cohort import Cohort, open_cohort
 from simcrop.engine.fit import Fitted
-from simcrop.engine.progress import Progress
+from simcrop.engine.progress import Progress, show_progress
 from simcrop.engine.stop import stop_requests
 from simcrop.errors import SimcropError
 from simcrop.evaluation.segmentation import judge
-from simcrop.tasks.folder import METRICS, RUN, check_folder, open_folder, reserved, unspoiled, write_metrics
+from simcrop.tasks.folder import METRICS, RUN, check_folder, open_folder, write_metrics
+from simcrop.tasks.replaced import JOURNAL, replacing
 from simcrop.tasks.segmentation.judged import PICTURES
 from simcrop.tasks.segmentation.page import worst_scans, write_pooled_page
 from simcrop.tasks.segmentation.segment import (
@@ -61,6 +62,7 @@ def segment_folds(
 ) -> Fitted:
     """One run after the other in `fold-1` ...; then `segmentation.parquet`, `metrics.json` and `report.html` of all."""
     options = options or SegmentOptions()
+    resume = resume and not overwrite  # of a folder that is emptied nothing goes on
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise SimcropError(
             "bad-setting", "--folds trains one run after the other in one process: start it without torchrun"
@@ -78,18 +80,24 @@ def segment_folds(
     if not (resume and (out / RUN).exists()):
         refuse_seen_before(whole, recipe, cohort)
     free = free_settings(recipe) | unset_before(out, recipe)
-    with stop_requests(), ExitStack() as folder:
+    with stop_requests():
         check_folder(out, SEGMENT, settings, resume, overwrite, free=free)
-        folder.enter_context(reserved(out))
-        folder.enter_context(unspoiled(out))
-        open_folder(out, SEGMENT, settings, resume, overwrite, free)
-        fitted = Fitted(0, True, {})
-        for fold in range(1, folds + 1):
-            fitted = train_fold(cohort_path, recipe, out / f"fold-{fold}", of, fold, options, progress)
-            if not fitted.finished:
-                return fitted
-        pool(out, whole, folds, recipe.seed)
+        with replacing(out, f"fold-*/{JOURNAL}", overwrite) as replaced:
+            open_folder(out, SEGMENT, settings, resume, overwrite, free, replaced.set_aside)
+            fitted = Fitted(0, True, {})
+            for fold in range(1, folds + 1):
+                tell = replaced.until_a_step(progress or shown_from_the_first_step())
+                fitted = train_fold(cohort_path, recipe, out / f"fold-{fold}", of, fold, options, tell)
+                if not fitted.finished:
+                    return fitted
+            pool(out, whole, folds, recipe.seed)
     return fitted
+
+
+def shown_from_the_first_step() -> Progress:
+    """A bar of one fold, which is not there while that fold waits for its first step and says so itself."""
+    bar = cache(partial(show_progress, SEGMENT))
+    return lambda done, total, words: bar()(done, total, words)
 
 
 def train_fold(

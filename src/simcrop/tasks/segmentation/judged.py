@@ -54,8 +54,13 @@ def judge_studies(
             if scans[-1] in worst_scans(scans, WORST):
                 write_whole(out / PICTURES / f"{study.id}.png", picture_of(study, truth, predicted))
             file.write(as_line(line_of(scans[-1])))
-            progress(len(scans), len(studies), f"{study.id}: Dice {scans[-1].dice:.3f}")
+            progress(len(scans), len(studies), words_of(scans[-1]))
     return scans
+
+
+def words_of(scan: JudgedScan) -> str:
+    """Beside the count: a line of progress may go to the log of a cluster, and an id may be a name."""
+    return f"Dice {scan.dice:.3f}" if scan.dice == scan.dice else "none of the classes"
 
 
 def earlier(path: Path, patients: Mapping[str, str]) -> list[JudgedScan]:

@@ -73,6 +73,7 @@ def segment(
     Interrupted, it goes on with `resume`, while it trains and while it judges.
     """
     options = options or SegmentOptions()
+    resume = resume and not overwrite  # of a folder that is emptied nothing goes on
 
     def learned_from(cohort: Cohort, recipe: Recipe) -> Cohort:
         studies = training_studies(cohort, recipe)

@@ -24,8 +24,9 @@ from simcrop.files.digest import digest_of_files
 from simcrop.files.whole import StoreError, read_json, remove_temporary, write_json, write_whole
 from simcrop.model.folder import WEIGHTS, model_folder
 from simcrop.model.segmenter import Segmentation, Segmenter, load_segmenter
-from simcrop.tasks.folder import check_folder, open_folder, reserved, unspoiled, write_metrics
+from simcrop.tasks.folder import check_folder, open_folder, write_metrics
 from simcrop.tasks.many_scans import Row, Tell, each_scan, folder_of_results, nothing_done
+from simcrop.tasks.replaced import replacing
 from simcrop.tasks.rescale import parse_rescale, tell_if_unused
 from simcrop.tasks.scans import Scan, Unread, read_one, scans_at
 from simcrop.tasks.segmentation.predict_page import PAGE, VOLUMES, write_page, write_volumes
@@ -75,12 +76,12 @@ def segment_predict(
     settings = {"model": digest, "source": str(source.resolve())} | ({"rescale": rescale} if rescale else {})
     check_folder(out, VERB, settings, resume, overwrite)
     work = Work(load_segmenter(model), digest, hint, out)
-    with reserved(out), unspoiled(out):
+    with replacing(out, f"{MASKS}/*.json", overwrite) as replaced:
         first = read_alone(scans[0], hint) if len(scans) == 1 else None
-        open_folder(out, VERB, settings, resume, overwrite)
+        open_folder(out, VERB, settings, resume, overwrite, clear=replaced.set_aside)
         with folder_of_results(out / MASKS):
             remove_temporary(out / MASKS)
-            do = partial(mark, work, first)
+            do = replaced.until_done(partial(mark, work, first))
             rows, bad = each_scan(VERB, scans, partial(earlier, work), do, "windows")
             return finish(work, scans, rows, [*refused, *bad])
 

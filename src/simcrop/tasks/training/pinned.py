@@ -36,14 +36,6 @@ def pinned(recipe: Recipe) -> dict[str, str]:
     return {f"{PINNED}{name}": digest for name, digest in found.items()}
 
 
-def unpinned_before(out: Path, pins: dict[str, str]) -> set[str]:
-    """Those that the run in `out` was begun without, by an older simcrop: it goes on with what is there, and from then
-    on is held to it.
-    """
-    run = read_run(out)
-    return set() if run is None else pins.keys() - run["settings"].keys()
-
-
 def unset_before(out: Path, recipe: Recipe) -> set[str]:
     """Settings that did not exist when the run in `out` was begun, by an older simcrop, and that are as if nobody set
     them: it goes on as it was.

@@ -35,14 +35,23 @@ from simcrop.logs.choice import refuse_missing_logs, sinks_of
 from simcrop.model.folder import CONFIG, WEIGHTS, save_model
 from simcrop.objectives.method import Objective
 from simcrop.stderr import write_line
-from simcrop.tasks.folder import MODEL, RUN, check_folder, open_folder, read_run, reserved, unspoiled
+from simcrop.tasks.folder import (
+    MODEL,
+    RUN,
+    check_folder,
+    open_folder,
+    read_run,
+    reserved,
+    unpinned_before,
+    unspoiled,
+)
 from simcrop.tasks.replaced import Replaced
 from simcrop.tasks.resampled import resampled_words
 from simcrop.tasks.training.components import with_known_classes, with_known_labels
 from simcrop.tasks.training.job import prepare_job, refuse_graphs_without_a_card
 from simcrop.tasks.training.kept_cost import kept_cost
 from simcrop.tasks.training.mirrored import mirrored_words
-from simcrop.tasks.training.pinned import pinned, unpinned_before, unset_before
+from simcrop.tasks.training.pinned import pinned, unset_before
 from simcrop.tasks.training.room import room_words
 from simcrop.tasks.training.samples import training_studies
 from simcrop.tasks.training.start_from import lines_of
