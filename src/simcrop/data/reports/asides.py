@@ -73,7 +73,8 @@ FOUND = re.compile(
     r"\b(?:clear|normal|unremarkable|effusions?|nodul\w+|mass(?:es)?|opaci\w+|consolidat\w+|lymph\w*|\w*adenopathy"
     r"|enlarged|thicken\w*|atelecta\w+|emphysema\w*|fracture\w*|pneumo\w+|cysts?|cystic|stable|unchanged|patent"
     r"|dilat\w+|calcifi\w+|stenos\w+|embol\w+|metasta\w+|ground.glass|ggos?|infiltrat\w*|fibro\w+|bronchi\w*"
-    r"|lesions?|filling defects?|lungs?|heart|cardiac|pleura\w*|mediastin\w+|trachea\w*|aort\w+|pericardi\w+|hil\w{1,3}"
+    r"|lesions?|tumou?rs?|nodes?|filling defects?|lungs?|heart|cardiac|pleura\w*|mediastin\w+|trachea\w*|aort\w+"
+    r"|pericardi\w+|hil\w{1,3}"
     r"|lobes?|airways?|thyroid|liver|spleen|adrenals?|ribs?|vertebra\w*|acute|abnormal\w*|patholog\w+|detected|seen)\b",
     re.IGNORECASE,
 )

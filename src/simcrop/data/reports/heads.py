@@ -7,9 +7,9 @@ No axes; text in, text out. The rules:
 2. Without a head of findings, findings are what stands before the impression, or all of it. With one, what stands
    before it is left out. Findings and impression under one head are findings.
 3. Technique, history, comparison and signature are neither. They reach to the next head or a blank line, else to the
-   end of their line, or sentence, see `reports.asides`; a signature after the report to its end, or as one sentence
-   among others to the end of that, see `reports.signature`. A title such as "CT CHEST" before the first head is left
-   out, too.
+   end of their line, or sentence, see `reports.asides`; a signature after the report to its end, or among other
+   sentences to the end of its own or its line, see `reports.signature`. A title such as "CT CHEST" before the first
+   head is left out, too.
 4. An addendum joins the findings, before or after them as it stands, see `reports.addendum`; heads inside it are heads.
 5. "Other findings:", "Cardiac findings:" are no heads but words of the findings.
 6. What was guessed, and what is missing, is the report's note.
@@ -177,7 +177,7 @@ def _heads_in(text: str) -> list[_Head]:
     found = [(head, kind) for head in _HEAD.finditer(text) if (kind := _kind_of(text, head))]
     sure = any(kind == "findings" and not head["rare_findings"] for head, kind in found)
     heads = [
-        _Head(kind, head[kind], *_span(head, kind), one=is_one_sentence(head[kind], head["line"] is None))
+        _Head(kind, head[kind], *_span(head, kind), one=is_one_sentence(head, kind))
         for head, kind in found
         if not (sure and head["rare_findings"])
     ]
@@ -257,6 +257,7 @@ def _parts(text: str, heads: list[_Head], has_findings: bool) -> list[tuple[str,
     before = _bare(text[: heads[0].start] if heads else text)
     parts = [(current, "" if heads and _TITLE.fullmatch(before) else before)]
     outside = current  # of any addendum
+    last = max((n for n, head in enumerate(heads) if head.kind in ("findings", "impression")), default=-1)
     for number, head in enumerate(heads):
         end = heads[number + 1].start if number + 1 < len(heads) else len(text)
         section = text[head.end : end]
@@ -270,7 +271,9 @@ def _parts(text: str, heads: list[_Head], has_findings: bool) -> list[tuple[str,
         elif head.kind == "end":
             current = outside
             parts.append((current, _bare(section)))
-        elif head.one and (rest := after_own_sentence(section)):
+        elif (
+            head.kind == "signature" and (head.one or number < last) and (rest := after_own_sentence(section))
+        ):
             parts.append((current, _bare(rest)))
         elif head.kind == "aside" or not any(part for kind, part in parts if kind):
             inside = has_findings and bool(current)
