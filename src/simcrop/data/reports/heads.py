@@ -37,7 +37,7 @@ NO_FINDINGS = "no findings in the report, only an impression"
 LOOKED_AT = 400  # letters behind the words of a signature
 
 _GAP = r"[ \t]*"
-_JOINT = rf"{_GAP}(?:and|&|/|,|\+|-|–){_GAP}"
+_JOINT = rf"{_GAP}(?:and|und|ve|et|y|e|&|/|,|\+|-|–){_GAP}"
 _REGION = (
     r"(?:(?:ct|cta|ctpa|hrct|ldct|mdct|pet|chest|thorax|thoracic|abdomen|abdominal|pelvis|pelvic|neck|radiolog\w+"
     r"|radiographic|imaging|tomograph\w+|scan|exam|examination|study|report|final|overall|main|primary|key|pertinent"
@@ -49,17 +49,19 @@ _IMPRESION = rf"impresi{_O}n(?:es)?(?:[ \t]+diagn{_O}sticas?)?"
 _CONCLUSION = rf"(?:impressions?|{_IMPRESION}|conclusions?|conclusi{_O}n|conclusion[ei]s?)"
 _JOINED = r"(?:impressions?|conclusions?|interpretation|opinion|summary|assessment|diagnosis)"
 _MORE = (
-    rf"(?:{_GAP}(?:and|&|/|,|\+){_GAP}(?:recommendations?|plan|opinion|comments?|diagnosis|summary|conclusions?"
-    rf"|impressions?|discussion|suggestions?|advice|follow[ -]?up|differential(?: diagnosis)?)){{0,3}}"
+    rf"(?:{_GAP}(?:and|ve|&|/|,|\+){_GAP}(?:recommendations?|plan|opinion|comments?|diagnosis|summary|conclusions?"
+    rf"|impressions?|discussion|suggestions?|advice|öneri(?:ler)?|follow[ -]?up|differential(?: diagnosis)?)){{0,3}}"
 )
 _FINDINGS = (
     rf"(?P<findings>{_REGION}(?:(?:summary[ \t]+of[ \t]+)?findings?(?:{_JOINT}{_JOINED})?|{_JOINED}{_JOINT}findings?"
-    rf"|f i n d i n g s|(?:befunde?|bulgular|r{_E}sultats?|hallazgos?|reperti)(?:{_JOINT}findings?)?"
+    rf"|f i n d i n g s|(?:befunde?|bulgular|r{_E}sultats?|hallazgos?|reperti)"
+    rf"(?:{_JOINT}(?:findings?|beurteilung|sonuç|{_CONCLUSION}))?"
     r"|(?P<rare_findings>observations?|description|results?|report)))"
 )
 _IMPRESSION = (
     rf"(?P<impression>{_REGION}(?:{_CONCLUSION}|imp(?=[ \t]*[:：])|i m p r e s s i o n"
-    rf"|(?:beurteilung|sonuç)(?:{_JOINT}{_CONCLUSION})?|(?:final|ct|imaging|radiolog\w+)[ \t]+diagnos[ie]s"
+    rf"|(?:beurteilung|sonuç|zusammenfassung)(?:{_JOINT}{_CONCLUSION})?"
+    r"|(?:final|ct|imaging|radiolog\w+)[ \t]+diagnos[ie]s"
     r"|(?P<rare_impression>opinions?|interpretation|summary|assessment)))"
 )
 _SUFFIX = (
@@ -82,12 +84,11 @@ _MENTIONED = re.compile(  # a text without any of these words has no head, whate
     r"addend|finding|impression|conclusion|observation|description|result|diagnos|opinion|interpretation|summary|assessment"
     r"|techni|procedure|protocol|method|acquisition|parameter|dose|dlp|ctdi|contrast|history|hx|clinical|indication"
     r"|reason|compar|prior|previous|exam|study|modality|date|accession|patient|mrn|dob|ordering|referring|requesting"
-    r"|nhs|ssn|uhid|record|med rec|hospital|account|visit|encounter|teaching|staff|document"
+    r"|record|med rec|hospital|account|visit|encounter|teaching|staff|document"
     r"|signed|authenticated|approved|dictat|transcri|report|read by|review|verif|authori|end of|signature|radiolog"
     r"|attending|resident|interpreted|finali|released|validated|prepared|typed|checked|scanned|corrected|proofread"
-    r"|physician|doctor|provider|author|consultant|fellow|name|age|sex|gender|tech|comp|ind|imp|ref"
-    r"|f i n d|technik|teknik|fragest|klini|indik|endik|voraufn|befund|bulgular|beurteilung|sonuç"
-    r"|sultat|hallazgo|reperti|impresi|conclusi|cnica|indicaci|indicazion|quesito",
+    r"|physician|doctor|provider|author|consultant|fellow|[:：]|f i n d|teknik|fragest"
+    r"|klini|indik|endik|voraufn|befund|bulgular|beurteilung|sonuç|zusammenf|sultat|hallazgo|reperti|impresi|conclusi|cnica|indicaci|indicazion|quesito",
     re.IGNORECASE,
 )
 _SUBHEAD = re.compile(r"(?:^|[\s.])([A-Za-z]+(?:[ -][A-Za-z]+)?)[ \t]+$")
@@ -201,7 +202,7 @@ def _kind_of(text: str, head: re.Match[str]) -> str | None:
         begins = name[0].isupper() or (head["line"] or "").strip() == "E-"
         stands = begins and (head["inside"] is None or glued)
         return kind if stands and is_signer(name, text[head.end(kind) :][:LOOKED_AT]) else None
-    if kind == "aside" and not name.lstrip()[0].isupper():
+    if kind == "aside" and not name.lstrip()[0].isupper() and (name != "cc" or not at_line):
         return None
     if name[:4].lower() == "the " and not name.isupper():
         return None
@@ -261,6 +262,7 @@ def _parts(text: str, heads: list[_Head], has_findings: bool) -> list[tuple[str,
     for number, head in enumerate(heads):
         end = heads[number + 1].start if number + 1 < len(heads) else len(text)
         section = text[head.end : end]
+        among = head.kind == "signature" and (head.one or number < last)
         if head.kind in ("findings", "impression"):
             current = outside = head.kind
             parts.append((current, _bare(section)))
@@ -271,9 +273,7 @@ def _parts(text: str, heads: list[_Head], has_findings: bool) -> list[tuple[str,
         elif head.kind == "end":
             current = outside
             parts.append((current, _bare(section)))
-        elif (
-            head.kind == "signature" and (head.one or number < last) and (rest := after_own_sentence(section))
-        ):
+        elif among and (rest := after_own_sentence(section)):
             parts.append((current, _bare(rest)))
         elif head.kind == "aside" or not any(part for kind, part in parts if kind):
             inside = has_findings and bool(current)

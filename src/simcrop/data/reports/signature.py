@@ -12,10 +12,9 @@ follow; so is any signature before a head of findings or impression.
 import re
 
 from simcrop.data.reports.asides import FOUND, pattern
-from simcrop.data.reports.stops import split_line
+from simcrop.data.reports.stops import SHORT_LINE, split_line
 
 LONGEST_LINE = 160  # letters; a longer line says more than who signed
-SHORT_LINE = 40  # letters; nobody wraps a shorter line
 
 SIGNATURE = pattern(
     r"""

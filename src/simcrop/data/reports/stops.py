@@ -22,6 +22,7 @@ from simcrop.data.reports.marks import COUNTED, LOOK_BACK, words
 
 LONGEST_BRACKET = 250  # a bracket that closes later than this many characters was never meant to be closed
 LAYOUT = " \t\r\n-–—•·*"
+SHORT_LINE = 40  # letters; nobody wraps a shorter line
 
 TITLES = words("assist assoc cf doc doç dr e.g i.e ft hon lt mr mrs ms mt prof pt pts rev sgt st uzm vs")
 ALWAYS_RUN_ON = TITLES | words("approx bzw evtl ggf ggfs inkl insb iv ref rt sog vgl vit")
@@ -117,11 +118,11 @@ def _join_lines(block: str) -> str:
 def _are_items(lines: list[str]) -> bool:
     """Whether each line is an item of its own, though none ends with a stop or begins with a capital.
 
-    A line that had room for the first word of the next was not wrapped; nobody wraps at less than 40 letters.
+    A line that had room for the first word of the next was not wrapped; nobody wraps a short one.
     """
     if len(lines) < 3 or any(line[0].isupper() for line in lines[1:]) or _PROSE.search("\n".join(lines)):
         return False
-    width = max(0 if lines[0][0].isupper() else 40, *map(len, lines))
+    width = max(0 if lines[0][0].isupper() else SHORT_LINE, *map(len, lines))
     roomy = [len(before) + 1 + len(line.split(None, 1)[0]) <= width for before, line in pairwise(lines)]
     return 2 * sum(roomy) >= len(roomy)
 
