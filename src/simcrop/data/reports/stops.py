@@ -145,13 +145,14 @@ def _line_runs_on(before: str, line: str) -> bool:
 
 
 def split_line(line: str) -> list[str]:
-    whole = [*_bracketed(line), *(found.span() for found in _IN_PIECES.finditer(line))]
+    inside = bytearray(len(line) + 1)  # 1 behind each letter of a bracket or of an abbreviation in pieces
+    for start, end in (*_bracketed(line), *(found.span() for found in _IN_PIECES.finditer(line))):
+        inside[start + 1 : end + 1] = b"\1" * (end - start)
     cuts = [0]
     for stop in _STOP.finditer(line):
         before = line[max(cuts[-1], stop.start() - LOOK_BACK) : stop.start()]
         after = line[stop.end() :]
-        inside = any(start < stop.end() <= end for start, end in whole)
-        if not inside and after.strip() and not _runs_on(before, stop[0], after):
+        if not inside[stop.end()] and after.strip() and not _runs_on(before, stop[0], after):
             cuts.append(stop.end())
     return [line[start:end] for start, end in zip(cuts, [*cuts[1:], len(line)], strict=True)]
 
