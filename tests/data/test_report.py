@@ -57,7 +57,15 @@ def test_there_are_at_least_a_hundred_different_hard_cases() -> None:
 
 def test_garbled_text_is_split_in_no_time() -> None:
     """Every mark is decided by its neighbourhood, so a file of marks does not take minutes."""
-    for garbled in ("e.g. " * 8_000, "1. " * 12_000, "a\n" * 20_000, "(" * 40_000, " " * 40_000 + ". b"):
+    for garbled in (
+        "e.g. " * 8_000,
+        "1. " * 12_000,
+        "a\n" * 20_000,
+        "(" * 40_000,
+        " " * 40_000 + ". b",
+        "z. B. " * 12_000,
+        "(a. b.) " * 12_000,
+    ):
         start = process_time()
         sentences(garbled)
         assert process_time() - start < 3

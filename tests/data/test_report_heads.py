@@ -60,6 +60,8 @@ DRESSED = [
     "                    FINDINGS:\n  {f}\n\t\t\t\tIMPRESSION:\n  {i}",
     "Befund / Findings: {f}\nBeurteilung / Impression: {i}",
     "Teknik: BT\nBulgular:\n{f}\nSonuç:\n{i}",
+    "BULGULAR:\n{f}\nSONUÇ VE ÖNERİLER:\n{i}",
+    "Befund:\n{f}\nZusammenfassung:\n{i}",
     "INDICATION : toux\nTECHNIQUE : scanner\nRÉSULTATS :\n{f}\nCONCLUSION :\n{i}",
     "TECHNIQUE: scanner. Re\u0301sultat: {f} Conclusion: {i}",
     "TÉCNICA: TC de tórax.\n\nHALLAZGOS:\n{f}\n\nIMPRESIÓN DIAGNÓSTICA:\n{i}",
@@ -90,6 +92,9 @@ def test_a_head_is_known_in_any_dress(form: str) -> None:
         ("FINDINGS/IMPRESSION:\nx", "x", ""),
         ("Findings & Conclusion\nx", "x", ""),
         ("Impression and findings: x", "x", ""),
+        ("Befund und Beurteilung: x", "x", ""),
+        ("BULGULAR VE SONUÇ: x", "x", ""),
+        ("HALLAZGOS E IMPRESIÓN: x", "x", ""),
         ("IMPRESSION: y", "", "y"),
         ("**IMPRESSION**\ny", "", "y"),
         ("TECHNIQUE: helical.\n\nIMPRESSION: y", "", "y"),
@@ -167,6 +172,49 @@ def test_sections_go_where_they_belong(text: str, findings: str, impression: str
 def test_a_report_without_a_known_head_says_so(text: str, findings: str) -> None:
     report = split_at_heads(text)
     assert (report.findings, report.impression, report.headed) == (findings, "", False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cc: Dr. Stone",
+        "Copy to: Dr. Jane Stone",
+        "From: Dr. Stone",
+        "Fax: 0123 456",
+        "Hasta Adı: Ayşe Taş",
+        "HASTA ADI SOYADI: AYŞE TAŞ",
+        "Adı Soyadı : Ayşe Taş",
+        "Hasta: Ayşe Taş",
+        "Protokol No: 12345",
+        "Name des Patienten: Hans Stein",
+        "Geburtsdatum: 1.2.1960",
+        "Paciente: Juan Piedra",
+        "Nombre del paciente: Juan Piedra",
+        "Nom du patient: Jean Pierre",
+        "Médecin traitant: Dr Pierre",
+    ],
+)
+def test_a_line_of_names_is_no_sentence_in_any_language(line: str) -> None:
+    report = split_at_heads(f"FINDINGS:\nMass.\n{line}\nDry.\nIMPRESSION: y")
+    assert (report.sentences, report.impression) == (["Mass.", "Dry."], "y")
+
+
+@pytest.mark.parametrize("line", ["To: the left of it", "Hasta: kolları yanda", "Distribution: diffuse"])
+def test_the_same_words_before_no_name_are_findings(line: str) -> None:
+    assert split_at_heads(f"FINDINGS:\nMass.\n{line}\nDry.").sentences == ["Mass.", line, "Dry."]
+
+
+@pytest.mark.parametrize(
+    "aside", ["Comparison: None", "MRN: 1234", "Contrast: 80 ml iohexol", "History: cough"]
+)
+@pytest.mark.parametrize("head", ["FINDINGS:\n", ""])
+def test_a_short_line_takes_no_findings_in_small_letters_with_it(aside: str, head: str) -> None:
+    report = split_at_heads(f"{head}{aside}\nlungs are clear\nImpression: y")
+    assert (report.findings, report.impression) == ("lungs are clear", "y")
+    wrapped = (
+        f"{head}Comparison: CT of March 2019 and the\nolder ones of 2017\nLungs are clear.\nImpression: y"
+    )
+    assert split_at_heads(wrapped).findings == "Lungs are clear."
 
 
 HISTORY = "HISTORY: 70F, known COPD. Smoker."

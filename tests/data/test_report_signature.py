@@ -170,3 +170,28 @@ def test_a_signature_among_sentences_is_one_sentence_where_findings_follow(text:
     report = split_at_heads(text)
     assert (report.sentences, report.impression) == (["Nodule.", "No effusion."], "y")
     assert split_at_heads(text.replace("No effusion.", "Room 7.")).sentences == ["Nodule."]
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "Attending: Dr. John Stone",
+        "Radiologist: J. Stone",
+        "Reported by: Dr. J. Stone",
+        "Dictated by: JS",
+        "Resident:\nDr. Stone",
+        "Signed: Dr. Stone\n12/3/2020 10:15",
+        "Electronically signed by John Stone, MD\nConsultant Radiologist",
+    ],
+)
+@pytest.mark.parametrize("below", ["Effusion.\nDry.", "effusion.\nDry."])
+def test_a_signature_in_the_midst_of_findings_is_one_line_of_them(signature: str, below: str) -> None:
+    report = split_at_heads(f"FINDINGS:\nMass.\n{signature}\n{below}\nIMPRESSION: y")
+    assert (report.sentences, report.impression) == (["Mass.", *below.split("\n")], "y")
+
+
+def test_only_who_signed_by_name_leaves_room_for_findings_at_the_end_of_a_report() -> None:
+    below = "Effusion of the left lung."
+    assert split_at_heads(f"FINDINGS: Mass.\nAttending: Dr. Stone\n{below}").sentences == ["Mass.", below]
+    office = "Electronically signed by Dr. Stone\nThe Lung Clinic, Elm Street"
+    assert split_at_heads(f"FINDINGS: Mass.\n{office}").sentences == ["Mass."]

@@ -29,6 +29,12 @@ DENY = (
     "No mass, nodule or infiltration was detected in both lungs.",
     "There is no 5 mm nodule.",
     "As far as can be seen in this unenhanced scan: no mass was detected.",
+    "No enlargement of the lymph nodes.",
+    "No effusion, chronic fracture or mass.",
+    "The effusion is no longer seen.",
+    "Effusion: negative.",
+    "Absent effusion.",
+    "No nodule is seen; no effusion is seen.",
 )
 NEITHER = (
     "Trachea and both main bronchi are open.",
@@ -39,6 +45,13 @@ NEITHER = (
     "There are lymph nodes that are not pathological in size.",
     "Effusion is not seen on the right, and there are nodules in the left lung.",
     "No significant change in the nodule.",
+    "No increase in the size of the nodule.",
+    "No growth of the nodule.",
+    "No decrease in effusion.",
+    "The nodule did not increase in size.",
+    "No acute fracture, old rib fractures.",
+    "A small nodule; no effusion.",
+    "A nodule in the right lung, no effusion.",
     "Pneumonia cannot be excluded.",
     "Further investigation is recommended.",
 )

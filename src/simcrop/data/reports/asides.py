@@ -3,7 +3,7 @@
 No axes; text in, text out. The rules:
 
 1. It reaches to a blank line, else to the end of its line; inside the findings to the end of its sentence. What tells
-   how a scan was made belongs to it.
+   how a scan was made belongs to it, and a next line in small letters unless the line is short and was not wrapped.
 2. Without a head of findings, the first sentence of a technique's own lines that tells of an organ or a lesion begins
    the findings ("TECHNIQUE: Axial CT. Lungs are clear. IMPRESSION: Normal."). Where findings are still missing, what
    follows the first sentence of the last such section, and the technique after it, is taken. Both are guesses.
@@ -14,7 +14,7 @@ No axes; text in, text out. The rules:
 import re
 from itertools import accumulate
 
-from simcrop.data.reports.stops import split_line
+from simcrop.data.reports.stops import LINE_JOINING_WORDS, SHORT_LINE, split_line
 
 
 def pattern(alternatives: str) -> str:
@@ -56,6 +56,15 @@ ASIDE = pattern(
     t(?:é|e\u0301?)cnica|indicaci(?:ó|o\u0301?)n|indicazion[ei]|comparaci(?:ó|o\u0301?)n|comparaison|quesito(?: \w+)?
     dob
     (?:ordering|referring|requesting)(?: \w+){1,2}
+    (?:cc|gp|referrer|technologist|(?:ordered|requested|performed) by|cop(?:y|ies)(?: sent)? to)(?=\s*[:：])
+    (?:hastan?(?:ın|in)? )?(?:ad[ıi]?(?:| |/|-| ve | - )soyad[ıi]?|ad[ıi])(?=\s*[:：])
+    (?:hasta|doktor|(?:hasta|protokol|dosya|tc kimlik) (?:no|numaras[ıi])|do[ğg]um tarihi)(?=\s*[:：])
+    (?:name des patienten|patientenname|patientin|geburtsdatum|geb\.?|zuweiser|arzt|ärztin)(?=\s*[:：])
+    (?:nombre(?: del paciente)?|paciente|fecha de nacimiento|m(?:é|e\u0301?)dico(?: \w+)?)(?=\s*[:：])
+    (?:(?:pr(?:é|e\u0301?))?nom(?: du patient)?|date de naissance|m(?:é|e\u0301?)decin(?: \w+)?)(?=\s*[:：])
+    (?:nome|cognome|paziente|data di nascita)(?=\s*[:：])
+    (?:to|from|distribution)(?=\s*[:：]\s*(?:dr|prof)\b)
+    (?:tel|phone|telephone|fax)\.?(?=\s*[:：]\s*[+(\d])
     """
 )
 _ACQUIRED = re.compile(
@@ -73,7 +82,8 @@ FOUND = re.compile(
     r"\b(?:clear|normal|unremarkable|effusions?|nodul\w+|mass(?:es)?|opaci\w+|consolidat\w+|lymph\w*|\w*adenopathy"
     r"|enlarged|thicken\w*|atelecta\w+|emphysema\w*|fracture\w*|pneumo\w+|cysts?|cystic|stable|unchanged|patent"
     r"|dilat\w+|calcifi\w+|stenos\w+|embol\w+|metasta\w+|ground.glass|ggos?|infiltrat\w*|fibro\w+|bronchi\w*"
-    r"|lesions?|filling defects?|lungs?|heart|cardiac|pleura\w*|mediastin\w+|trachea\w*|aort\w+|pericardi\w+|hil\w{1,3}"
+    r"|lesions?|tumou?rs?|nodes?|filling defects?|lungs?|heart|cardiac|pleura\w*|mediastin\w+|trachea\w*|aort\w+"
+    r"|pericardi\w+|hil\w{1,3}"
     r"|lobes?|airways?|thyroid|liver|spleen|adrenals?|ribs?|vertebra\w*|acute|abnormal\w*|patholog\w+|detected|seen)\b",
     re.IGNORECASE,
 )
@@ -88,9 +98,11 @@ _TECHNIQUE = re.compile(
     re.IGNORECASE,
 )
 _DOUBTFUL = re.compile(
-    r"(?:patient|exam\w*|study|(?:iv |intravenous )?contrast|(?:prior|previous) .*|parameters|methods?)$",
+    r"(?:patient(?:in)?|hasta|paciente|paziente|exam\w*|study|(?:iv |intravenous )?contrast|(?:prior|previous) .*"
+    r"|parameters|methods?)$",
     re.IGNORECASE,
 )
+_PATIENT = frozenset({"patient", "patientin", "hasta", "paciente", "paziente"})
 _PERSON = re.compile(  # "Jane Stone", "STONE, JANE |"
     r"\W*[^\W\d_a-z][^\W\d_]+(?:,?[ \t]+[^\W\d_a-z][^\W\d_]*){1,3}(?:[ \t]*[,|(;].*|[ \t]{2}.*|[ \t]*)$"
 )
@@ -105,9 +117,9 @@ def end_of_aside(section: str, inside: bool) -> int:
     """Where the words of the report go on after a technique, a history or a comparison."""
     start, end = len(section) - len(section.lstrip()), len(section.rstrip())
     if inside:
-        return min(_end_of_lines(section, start, end), _end_of_sentence(section, start, end))
+        return min(_end_of_lines(section, start, end, inside), _end_of_sentence(section, start, end))
     blank = re.compile(r"\n[ \t]*\n").search(section, start, end)
-    return blank.end() if blank else _end_of_lines(section, start, end)
+    return blank.end() if blank else _end_of_lines(section, start, end, inside)
 
 
 def begin_of_guess(name: str, section: str) -> int | None:
@@ -138,7 +150,7 @@ def guess_findings(asides: list[tuple[str, str]], concluded: bool) -> str:
 def stays_in_findings(name: str, section: str) -> bool:
     """A head that says more of the findings, see rule 3."""
     words = next((words for _, words in _sentences(section)), "").strip().partition("\n")[0]
-    if name.strip().lower() == "patient" and _PERSON.match(words) and not FOUND.search(words):
+    if name.strip().lower() in _PATIENT and _PERSON.match(words) and not FOUND.search(words):
         return False
     return _DOUBTFUL.match(name.strip()) is not None and not (_ACQUIRED.search(words) or _DATED.search(words))
 
@@ -154,16 +166,31 @@ def _sentences(section: str) -> list[tuple[int, str]]:
     return list(zip(accumulate(map(len, pieces[:-1]), initial=0), pieces, strict=True))
 
 
-def _end_of_lines(section: str, start: int, end: int) -> int:
-    """The first line that goes on in the next one no more; a line about how a scan was made belongs to it."""
+def _end_of_lines(section: str, start: int, end: int, inside: bool) -> int:
+    """The first line that goes on in the next one no more; a line about how a scan was made belongs to it. Small
+    letters go on, but not below a short line if they are the findings.
+    """
     at = start
     while (line_end := section.find("\n", at, end)) >= 0:
+        line = section[at:line_end].rstrip()
         following = section[line_end:end].lstrip().partition("\n")[0]
-        ended = section[at:line_end].rstrip().endswith((".", "!", "?")) or not following[:1].islower()
-        if ended and not _ACQUIRED.search(following):
+        small = following[:1].islower() and not (
+            _is_whole(line) and (inside or FOUND.search(following) is not None)
+        )
+        if (line.endswith((".", "!", "?")) or not small) and not _ACQUIRED.search(following):
             return line_end
         at = line_end + 1
     return len(section)
+
+
+def _is_whole(line: str) -> bool:
+    words = line.lower().split()
+    return (
+        bool(words)
+        and len(line) < SHORT_LINE
+        and line[-1] not in ",:;-/("
+        and words[-1] not in LINE_JOINING_WORDS
+    )
 
 
 def _end_of_sentence(section: str, start: int, end: int) -> int:

@@ -7,9 +7,9 @@ No axes; text in, text out. The rules:
 2. Without a head of findings, findings are what stands before the impression, or all of it. With one, what stands
    before it is left out. Findings and impression under one head are findings.
 3. Technique, history, comparison and signature are neither. They reach to the next head or a blank line, else to the
-   end of their line, or sentence, see `reports.asides`; a signature after the report to its end, or as one sentence
-   among others to the end of that, see `reports.signature`. A title such as "CT CHEST" before the first head is left
-   out, too.
+   end of their line, or sentence, see `reports.asides`; a signature after the report to its end, or among other
+   sentences to the end of its own or its line, see `reports.signature`. A title such as "CT CHEST" before the first
+   head is left out, too.
 4. An addendum joins the findings, before or after them as it stands, see `reports.addendum`; heads inside it are heads.
 5. "Other findings:", "Cardiac findings:" are no heads but words of the findings.
 6. What was guessed, and what is missing, is the report's note.
@@ -37,7 +37,7 @@ NO_FINDINGS = "no findings in the report, only an impression"
 LOOKED_AT = 400  # letters behind the words of a signature
 
 _GAP = r"[ \t]*"
-_JOINT = rf"{_GAP}(?:and|&|/|,|\+|-|–){_GAP}"
+_JOINT = rf"{_GAP}(?:and|und|ve|et|y|e|&|/|,|\+|-|–){_GAP}"
 _REGION = (
     r"(?:(?:ct|cta|ctpa|hrct|ldct|mdct|pet|chest|thorax|thoracic|abdomen|abdominal|pelvis|pelvic|neck|radiolog\w+"
     r"|radiographic|imaging|tomograph\w+|scan|exam|examination|study|report|final|overall|main|primary|key|pertinent"
@@ -49,17 +49,19 @@ _IMPRESION = rf"impresi{_O}n(?:es)?(?:[ \t]+diagn{_O}sticas?)?"
 _CONCLUSION = rf"(?:impressions?|{_IMPRESION}|conclusions?|conclusi{_O}n|conclusion[ei]s?)"
 _JOINED = r"(?:impressions?|conclusions?|interpretation|opinion|summary|assessment|diagnosis)"
 _MORE = (
-    rf"(?:{_GAP}(?:and|&|/|,|\+){_GAP}(?:recommendations?|plan|opinion|comments?|diagnosis|summary|conclusions?"
-    rf"|impressions?|discussion|suggestions?|advice|follow[ -]?up|differential(?: diagnosis)?)){{0,3}}"
+    rf"(?:{_GAP}(?:and|ve|&|/|,|\+){_GAP}(?:recommendations?|plan|opinion|comments?|diagnosis|summary|conclusions?"
+    rf"|impressions?|discussion|suggestions?|advice|öneri(?:ler)?|follow[ -]?up|differential(?: diagnosis)?)){{0,3}}"
 )
 _FINDINGS = (
     rf"(?P<findings>{_REGION}(?:(?:summary[ \t]+of[ \t]+)?findings?(?:{_JOINT}{_JOINED})?|{_JOINED}{_JOINT}findings?"
-    rf"|f i n d i n g s|(?:befunde?|bulgular|r{_E}sultats?|hallazgos?|reperti)(?:{_JOINT}findings?)?"
+    rf"|f i n d i n g s|(?:befunde?|bulgular|r{_E}sultats?|hallazgos?|reperti)"
+    rf"(?:{_JOINT}(?:findings?|beurteilung|sonuç|{_CONCLUSION}))?"
     r"|(?P<rare_findings>observations?|description|results?|report)))"
 )
 _IMPRESSION = (
     rf"(?P<impression>{_REGION}(?:{_CONCLUSION}|imp(?=[ \t]*[:：])|i m p r e s s i o n"
-    rf"|(?:beurteilung|sonuç)(?:{_JOINT}{_CONCLUSION})?|(?:final|ct|imaging|radiolog\w+)[ \t]+diagnos[ie]s"
+    rf"|(?:beurteilung|sonuç|zusammenfassung)(?:{_JOINT}{_CONCLUSION})?"
+    r"|(?:final|ct|imaging|radiolog\w+)[ \t]+diagnos[ie]s"
     r"|(?P<rare_impression>opinions?|interpretation|summary|assessment)))"
 )
 _SUFFIX = (
@@ -82,12 +84,11 @@ _MENTIONED = re.compile(  # a text without any of these words has no head, whate
     r"addend|finding|impression|conclusion|observation|description|result|diagnos|opinion|interpretation|summary|assessment"
     r"|techni|procedure|protocol|method|acquisition|parameter|dose|dlp|ctdi|contrast|history|hx|clinical|indication"
     r"|reason|compar|prior|previous|exam|study|modality|date|accession|patient|mrn|dob|ordering|referring|requesting"
-    r"|nhs|ssn|uhid|record|med rec|hospital|account|visit|encounter|teaching|staff|document"
+    r"|record|med rec|hospital|account|visit|encounter|teaching|staff|document"
     r"|signed|authenticated|approved|dictat|transcri|report|read by|review|verif|authori|end of|signature|radiolog"
     r"|attending|resident|interpreted|finali|released|validated|prepared|typed|checked|scanned|corrected|proofread"
-    r"|physician|doctor|provider|author|consultant|fellow|name|age|sex|gender|tech|comp|ind|imp|ref"
-    r"|f i n d|technik|teknik|fragest|klini|indik|endik|voraufn|befund|bulgular|beurteilung|sonuç"
-    r"|sultat|hallazgo|reperti|impresi|conclusi|cnica|indicaci|indicazion|quesito",
+    r"|physician|doctor|provider|author|consultant|fellow|[:：]|f i n d|teknik|fragest"
+    r"|klini|indik|endik|voraufn|befund|bulgular|beurteilung|sonuç|zusammenf|sultat|hallazgo|reperti|impresi|conclusi|cnica|indicaci|indicazion|quesito",
     re.IGNORECASE,
 )
 _SUBHEAD = re.compile(r"(?:^|[\s.])([A-Za-z]+(?:[ -][A-Za-z]+)?)[ \t]+$")
@@ -177,7 +178,7 @@ def _heads_in(text: str) -> list[_Head]:
     found = [(head, kind) for head in _HEAD.finditer(text) if (kind := _kind_of(text, head))]
     sure = any(kind == "findings" and not head["rare_findings"] for head, kind in found)
     heads = [
-        _Head(kind, head[kind], *_span(head, kind), one=is_one_sentence(head[kind], head["line"] is None))
+        _Head(kind, head[kind], *_span(head, kind), one=is_one_sentence(head, kind))
         for head, kind in found
         if not (sure and head["rare_findings"])
     ]
@@ -201,7 +202,7 @@ def _kind_of(text: str, head: re.Match[str]) -> str | None:
         begins = name[0].isupper() or (head["line"] or "").strip() == "E-"
         stands = begins and (head["inside"] is None or glued)
         return kind if stands and is_signer(name, text[head.end(kind) :][:LOOKED_AT]) else None
-    if kind == "aside" and not name.lstrip()[0].isupper():
+    if kind == "aside" and not name.lstrip()[0].isupper() and (name != "cc" or not at_line):
         return None
     if name[:4].lower() == "the " and not name.isupper():
         return None
@@ -257,9 +258,11 @@ def _parts(text: str, heads: list[_Head], has_findings: bool) -> list[tuple[str,
     before = _bare(text[: heads[0].start] if heads else text)
     parts = [(current, "" if heads and _TITLE.fullmatch(before) else before)]
     outside = current  # of any addendum
+    last = max((n for n, head in enumerate(heads) if head.kind in ("findings", "impression")), default=-1)
     for number, head in enumerate(heads):
         end = heads[number + 1].start if number + 1 < len(heads) else len(text)
         section = text[head.end : end]
+        among = head.kind == "signature" and (head.one or number < last)
         if head.kind in ("findings", "impression"):
             current = outside = head.kind
             parts.append((current, _bare(section)))
@@ -270,7 +273,7 @@ def _parts(text: str, heads: list[_Head], has_findings: bool) -> list[tuple[str,
         elif head.kind == "end":
             current = outside
             parts.append((current, _bare(section)))
-        elif head.one and (rest := after_own_sentence(section)):
+        elif among and (rest := after_own_sentence(section)):
             parts.append((current, _bare(rest)))
         elif head.kind == "aside" or not any(part for kind, part in parts if kind):
             inside = has_findings and bool(current)

@@ -5,13 +5,14 @@ Stone", "J. Stone MD, Radiologist"), a greeting, a register number, initials of 
 date, a rank or a name beside such a line. A line that says anything more stays: "Dr. Stone was informed".
 
 Words that tell of findings, too, sign only before who signs: "Verified by Dr. Stone", not "Verified by biopsy". Such
-a signature inside a line, and "I have reviewed ...", are one sentence where findings follow.
+a signature inside a line, "I have reviewed ...", and "Attending: Dr. Stone", are one sentence or line where findings
+follow; so is any signature before a head of findings or impression.
 """
 
 import re
 
 from simcrop.data.reports.asides import FOUND, pattern
-from simcrop.data.reports.stops import split_line
+from simcrop.data.reports.stops import SHORT_LINE, split_line
 
 LONGEST_LINE = 160  # letters; a longer line says more than who signed
 
@@ -134,21 +135,32 @@ def is_signer(name: str, after: str) -> bool:
     return (named or _RANKED.match(line) is not None) and not FOUND.search(re.sub(_RANK, "", sentence))
 
 
-def is_one_sentence(name: str, after_stop: bool) -> bool:
-    """Whether the signature is one sentence among others, if they tell of findings."""
-    return name.lower().startswith("i ") or (after_stop and _WEAK.match(name) is not None)
+def is_one_sentence(head: re.Match[str], kind: str) -> bool:
+    """Whether the words of a signature, the group `kind`, begin one sentence or line among others that tell of
+    findings.
+    """
+    if head[kind].lower().startswith("i ") or _WHOSE.match(head.string, head.end(kind)):
+        return True
+    return head["line"] is None and _WEAK.match(head[kind]) is not None
 
 
 def after_own_sentence(section: str) -> str:
-    """What follows the sentence of a signature, if it tells of findings."""
+    """What follows the sentence of a signature and lines of names and dates below it, if it tells of findings."""
     end = len(next(iter(split_line(section)), ""))
+    whose = _WHOSE.match(section) is not None
     for line_end in re.finditer(r"\n", section):
         if line_end.start() >= end:
             break
-        if section[: line_end.start()].strip() and not section[line_end.end() :].lstrip()[:1].islower():
+        said, below = section[: line_end.start()].strip(" \t\n:："), section[line_end.end() :].lstrip()
+        if said and (not below[:1].islower() or (whose and len(said) < SHORT_LINE)):
             end = line_end.end()
             break
-    return section[end:] if FOUND.search(section, end) else ""
+    lines = section[end:].split("\n")
+    first = next(
+        (number for number, line in enumerate(lines) if line.strip() and not says_who_or_when(line)), 0
+    )
+    rest = "\n".join(lines[first:])
+    return rest if FOUND.search(rest) else ""
 
 
 def says_who_or_when(line: str) -> bool:

@@ -8,7 +8,8 @@ No axes. A stop after an abbreviation ends nothing where the sentence shows that
    capital it goes on at the start of a sentence, after a title, another initial or a word such as "by", "with", "the".
 3. A dotted word ("b.i.d.", "U.S.") goes on before a small letter, and before a capital unless it tells a dose, a time
    or a degree.
-4. German abbreviations in pieces ("z. B.", "V. a.") go on always, and "Pat.", "re.", "li." as the next ones do.
+4. German abbreviations in pieces ("z. B.", "V. a.") go on always, a lobe ("R. M. L.") but before a capital, and
+   "Pat.", "re.", "li." as the next ones do.
 5. Any other abbreviation goes on before a small letter only; one without a vowel ("Dx.") is known by that.
 
 A line break ends a sentence unless the line runs on. Lines of small letters without any stop are items each, where half
@@ -22,10 +23,12 @@ from simcrop.data.reports.marks import COUNTED, LOOK_BACK, words
 
 LONGEST_BRACKET = 250  # a bracket that closes later than this many characters was never meant to be closed
 LAYOUT = " \t\r\n-–—•·*"
+SHORT_LINE = 40  # letters; nobody wraps a shorter line
 
 TITLES = words("assist assoc cf doc doç dr e.g i.e ft hon lt mr mrs ms mt prof pt pts rev sgt st uzm vs")
 ALWAYS_RUN_ON = TITLES | words("approx bzw evtl ggf ggfs inkl insb iv ref rt sog vgl vit")
 MONTHS = words("jan feb mar apr jun jul aug sep sept oct nov dec")
+GERMAN_MONTHS = words("märz mär mai okt dez")
 RUN_ON_BEFORE_NUMBER = MONTHS | words(
     "abt acc ave avg bp ca diam ext fig figs fri hr ht im img max meas min mon no nos nr p ph pp prev rm sat se seg"
     " segm seq ser sl tel temp th thu thur thurs tue tues vol wed wt"
@@ -41,7 +44,7 @@ RUN_ON_UNLESS_BEGUN = words(  # a word that begins sentences begins one after th
     " jan jr jul jun lig lob loc lumb mag meas mgmt micr mins mo morph mos mult musc neph nov obs occ occas oct oper"
     " orig parench path periph pneum poss pred prelim prev prob proc prog pron pulm rec ref reg req resid sat secs segm"
     " sep sept sev sig signif sim sp spp sq sr std subcut subseg suppl surg symm sympt temp thor tr trach transv unch"
-    " unilat univ upp vasc vent viz vol yr yrs li pat re vergr"
+    " unilat univ upp vasc vent viz vol yr yrs li pat re vergr aa art"
 )
 RUN_ON_AT_START = words("bx cx dx fx hx rx sx tx")
 ENDS_BEFORE_CAPITAL = words(
@@ -65,14 +68,17 @@ _PROSE = re.compile(  # lines that no item of a list would end, hold or begin wi
     rf"[.?!;][)\]]?(?:\s|$)|[,:(/-]\n|\b(?:{'|'.join(sorted(_GOING_ON))})\n"
     rf"|\n(?![^\W\d_])|\n(?:{'|'.join(sorted(_GOING_ON_AT_START))})\b"
 )
-_IN_PIECES = re.compile(  # German abbreviations with blanks inside, none of which English has
-    r"(?<![\w.])(?:z\. B\.|u\. a\.|V\. a\.|Z\. n\.|d\. h\.|i\. d\. R\.|St\. n\.|o\. B(?=\.))"
+_IN_PIECES = re.compile(  # abbreviations with blanks inside
+    r"(?<![\w.])(?:z\. B\.|u\. a\.|V\. a\.|Z\. n\.|d\. h\.|i\. d\. R\.|St\. [np]\.|Vd\. a\.|i\. v\.|o\. B(?=\.)"
+    r"|[RL]\. [UML]\. L(?=\.))"
 )
+_LOBE = re.compile(r"(?<![\w.])[RL]\. ?[UML]\. ?L$")
 _STOP = re.compile(r"[.?!…。！？]+[)\]’'）]*")
 _WORD_BEFORE = re.compile(r"(?:(?<![^\W\d_])(?:[^\W\d_]\.)+)?[^\W\d_]+$")
 _ORDINAL = re.compile(
     r"(?<![\w.])(?<![A-Za-z]-)[A-Za-z]{0,2}\d{1,2}(?:\.?\s*(?:[-–/,]|and)\s*[A-Za-z]{0,2}\d{1,2})*$"
 )
+_GERMAN_DATE = re.compile(r"\b(?:am|bis|seit|vom|zum) \d{1,2}\.\d{1,2}$", re.IGNORECASE)
 _COUNTING = re.compile(r"\b(?:right|left|bilateral)\s*$", re.IGNORECASE)
 _NAMED_BEFORE = re.compile(r"(?:^|[:(]|\b(?:dr|prof|uzm|mr|mrs|ms|by)\.?|\b[A-Z]\.)\s*$", re.IGNORECASE)
 _LEADING_TO = re.compile(r"\b(?:at|from|in|near|of|on|per|the|via|with)\s+$", re.IGNORECASE)
@@ -93,7 +99,7 @@ _BODY = words(
 _SPINE = re.compile(r"\d{1,2}(?![\d.,]|\s*(?:mm|cm|ml|cc|hu|%|x|×|-))", re.IGNORECASE)
 _VOWELLESS = re.compile(r"[b-df-hj-np-tv-xz]{2,4}")
 _MONTH_AND_YEAR = re.compile(
-    rf"(?:{'|'.join(sorted(MONTHS | {'may'}))})[a-z]*\.?\s+(?:19|20)\d\d\b", re.IGNORECASE
+    rf"(?:{'|'.join(sorted(MONTHS | GERMAN_MONTHS | {'may'}))})[a-z]*\.?\s+(?:19|20)\d\d\b", re.IGNORECASE
 )
 
 
@@ -117,11 +123,11 @@ def _join_lines(block: str) -> str:
 def _are_items(lines: list[str]) -> bool:
     """Whether each line is an item of its own, though none ends with a stop or begins with a capital.
 
-    A line that had room for the first word of the next was not wrapped; nobody wraps at less than 40 letters.
+    A line that had room for the first word of the next was not wrapped; nobody wraps a short one.
     """
     if len(lines) < 3 or any(line[0].isupper() for line in lines[1:]) or _PROSE.search("\n".join(lines)):
         return False
-    width = max(0 if lines[0][0].isupper() else 40, *map(len, lines))
+    width = max(0 if lines[0][0].isupper() else SHORT_LINE, *map(len, lines))
     roomy = [len(before) + 1 + len(line.split(None, 1)[0]) <= width for before, line in pairwise(lines)]
     return 2 * sum(roomy) >= len(roomy)
 
@@ -139,13 +145,14 @@ def _line_runs_on(before: str, line: str) -> bool:
 
 
 def split_line(line: str) -> list[str]:
-    whole = [*_bracketed(line), *(found.span() for found in _IN_PIECES.finditer(line))]
+    inside = bytearray(len(line) + 1)  # 1 behind each letter of a bracket or of an abbreviation in pieces
+    for start, end in (*_bracketed(line), *(found.span() for found in _IN_PIECES.finditer(line))):
+        inside[start + 1 : end + 1] = b"\1" * (end - start)
     cuts = [0]
     for stop in _STOP.finditer(line):
         before = line[max(cuts[-1], stop.start() - LOOK_BACK) : stop.start()]
         after = line[stop.end() :]
-        inside = any(start < stop.end() <= end for start, end in whole)
-        if not inside and after.strip() and not _runs_on(before, stop[0], after):
+        if not inside[stop.end()] and after.strip() and not _runs_on(before, stop[0], after):
             cuts.append(stop.end())
     return [line[start:end] for start, end in zip(cuts, [*cuts[1:], len(line)], strict=True)]
 
@@ -194,6 +201,8 @@ def _waits_for_bracket(before: str, upcoming: str) -> bool:
 
 def _runs_on_after_word(before: str, upcoming: str, opening: str, spaced: bool) -> bool:
     """Abbreviations, initials, and full stops inside a word; a missing space alone does not join."""
+    if _LOBE.search(before):
+        return not opening[:1].isupper()
     found = _word_before(before)
     last = found[0].lower() if found else ""
     rest = before[: len(before) - len(last)]
@@ -273,7 +282,7 @@ def _runs_on_after_number(before: str, upcoming: str, opening: str, spaced: bool
         follows = re.match(r"\d{1,2}\.(?!\d)|(?:19|20)\d\d\b", upcoming)
         return not spaced or before.strip().isdigit() or bool(ordinal and follows)
     if opening[:1].islower():
-        return not spaced or ordinal is not None
+        return not spaced or ordinal is not None or _GERMAN_DATE.search(before) is not None
     if not spaced and upcoming[len(opening) : len(opening) + 1].isdigit():
         return True
     if ordinal is None:

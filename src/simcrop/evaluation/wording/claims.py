@@ -16,16 +16,23 @@ Claim = Literal["asserts", "denies"]
 NUMBER = (
     r"no[.:] ?\d|(?:(?<=image )|(?<=slice )|(?<=section )|(?<=series ))no \d"  # "image no 45" denies nothing
 )
-NOT = (
-    rf"\b(?!{NUMBER})(?:no|not|cannot|neither|nor|without|none|never|absence of|absent|free of|negative for)\b"
-    r"(?! longer)|n['’]t\b"
-)
-BUT = r"\b(?:but|however|although|though|except|apart from|other than|whereas|while|only|otherwise)\b"
-BE = r"(?:is|are|was|were|has been|have been|had been|can be|could be)"
 SEEN = (
     r"(?:seen|observed|detected|noted|found|present|identified|visible|visuali[sz]ed|evident|demonstrated|available|"
     r"encountered|shown|selected|followed|monitored)"
 )
+NOT = (
+    rf"\b(?!{NUMBER})(?:no|not|cannot|neither|nor|without|none|never|absence of|absent|free of|negative for)\b"
+    rf"(?! longer (?!any\b|(?:be )?{SEEN}))|n['’]t\b|^\W*negative\W*$"
+)
+BESIDE = (  # what a list of denials ends with that is there: "no acute fracture, old rib fractures"
+    r", (?=(?:old|healed|healing|chronic|known|residual|trace|minimal|mild|a few|few|several|multiple|some)\b"
+    r"(?!.*\b(?:or|nor|not?|without|absent)\b))"
+)
+LISTED = (
+    r"^(?!(?:in|on|at|with|for|as|when|after|within|regarding)\b).*(?:,| and)\s*$"  # "nodule, no effusion"
+)
+BUT = r"\b(?:but|however|although|though|except|apart from|other than|whereas|while|only|otherwise)\b"
+BE = r"(?:is|are|was|were|has been|have been|had been|can be|could be)"
 SOME = r"(?:an?|one|two|three|four|several|multiple|numerous|some|many|a few|few)"
 HOLDS = r"(?:contains?|shows?|has|have|demonstrates?|reveals?|exhibits?)"
 VERB = rf"\b(?:{BE}|be|been|{HOLDS}|had|measures?|measured|surrounds?|lies?|lines?|forms?|reach(?:es)?|extends?)\b"
@@ -77,12 +84,15 @@ def claim_of(text: str) -> Claim | None:
     """None where it speaks of no finding, of how it was looked at, or says and denies at once."""
     known = findings()
     named = bool(kinds_of(text)) or found(known.others, text)
-    body = body_of(text)[1]
+    lead, body = body_of(text)
     if not named or found(known.technical, body):
         return None
     if not found(NOT, body):
-        return None if found(known.normal, body) else "asserts"
-    return None if not wholly_denied(body) else "denies"
+        claim = None if found(known.normal, body) else "asserts"
+    else:
+        claim = "denies" if wholly_denied(body) else None
+    earlier = (claim_of(part) for part in lead.split("; ") if names_finding(part) and found(r"; ", lead))
+    return claim if all(other in (claim, None) for other in earlier) else None
 
 
 def wholly_denied(body: str) -> bool:
@@ -95,12 +105,19 @@ def wholly_denied(body: str) -> bool:
     before, after = body[: first.start()], body[first.end() :]
     if found(r"\b(?:that|which|who)\b[^,;]*$", before):
         return False
+    if any(names_finding(part) for part in re.split(BESIDE, after, flags=re.IGNORECASE)[1:]):
+        return False
     own = found(rf"\b{BE}\s*$", before)  # the verb of the first denial: "an effusion is not seen"
     earlier = (
         re.split(r",| and ", before)[0] if not own or found(VERB + ".*,|" + VERB + ".* and ", before) else ""
     )
     aside = first[0].casefold() == "without"
-    if (found(VERB, earlier) or aside) and names_finding(before) and not found(findings().normal, before):
+    listed = first[0].casefold() == "no" and found(LISTED, before)
+    if (
+        (found(VERB, earlier) or aside or listed)
+        and names_finding(before)
+        and not found(findings().normal, before)
+    ):
         return False
     verb = None if own else re.search(VERB, after, re.IGNORECASE)
     later = re.split(r"[,;]| and ", after[verb.end() :] if verb else after)[1:]

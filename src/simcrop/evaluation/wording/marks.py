@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from typing import Literal
 
 from simcrop.evaluation.shipped import read_settings
-from simcrop.evaluation.wording.claims import VERB, findings, found, names_finding
+from simcrop.evaluation.wording.claims import BESIDE, NOT, VERB, findings, found, names_finding
 from simcrop.settings import Settings
 
 Mark = Literal["affirmed", "denied", "normal"]
@@ -56,7 +56,8 @@ def clauses(sentence: str) -> list[str]:
     text = re.sub(r"n['’]t\b", " not", " ".join(sentence.split()), flags=re.IGNORECASE)
     for pattern in words().no_denial:
         text = re.sub(pattern, " ", text, flags=re.IGNORECASE)
-    return [part.strip() for part in re.split(words().splits, text, flags=re.IGNORECASE) if part.strip()]
+    splits = rf"{words().splits}|{BESIDE}" if found(NOT, text) else words().splits
+    return [part.strip() for part in re.split(splits, text, flags=re.IGNORECASE) if part.strip()]
 
 
 def mark_of_clause(clause: str) -> Mark:
