@@ -207,7 +207,7 @@ def recipe_show(
 
 @weights_app.command("import")
 def weights_import(
-    kind: Annotated[str, typer.Argument(help="cxr-bert, m3d, mae-imagenet or released")],
+    kind: Annotated[str, typer.Argument(help="cxr-bert (or any BERT), m3d, mae-imagenet or released")],
     file: Annotated[Path, typer.Argument(help="The folder or file that was downloaded.")],
     out: Out,
     overwrite: Overwrite = False,
