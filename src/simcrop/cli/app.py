@@ -43,6 +43,10 @@ CONTINUING = {
     "ground-rex": "the same command with --resume continues",
     "ground-eval": "the same command with --resume continues",
     "ground": "nothing was stored of one scan; of many, the same command with --resume continues",
+    # What they have encoded is kept in the cohort.
+    **dict.fromkeys(
+        ("probe", "transfer", "zero-shot", "retrieve", "similar", "audit"), "the same command continues"
+    ),
 }
 
 UNHEARD = 128 + signal.SIGPIPE  # as a shell tells it of programs that the signal ended

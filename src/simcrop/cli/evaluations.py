@@ -82,7 +82,7 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="A B [C ...]",
-            help="Folders that `probe` wrote; or `zero-shot`, `retrieve`, `segment`, `ground-eval`.",
+            help="Folders of `probe` or `transfer`; or of `zero-shot`, `retrieve`, `segment`, `ground-eval`.",
         ),
     ],
     out: Out,
