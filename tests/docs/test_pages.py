@@ -14,6 +14,7 @@ import typer.main
 
 from simcrop.cli.app import UsageProblem, app
 from simcrop.config import recipe_names
+from simcrop.data.ingest.pseudonyms import REASONS
 from simcrop.data.layouts import LAYOUTS, report_rows
 from simcrop.data.readers.find import SUFFIXES
 from simcrop.data.readers.reasons import MASK_REASONS, SCAN_REASONS
@@ -130,6 +131,10 @@ def test_guide_for_own_scans_names_every_reason_format_column_and_file() -> None
     rows = [line for line in text.splitlines() if line.startswith("| its ")]
     listed = [code for row in rows for code in re.findall(r"`([^`]+)`", row)]
     assert sorted(listed) == sorted(SCAN_REASONS | MASK_REASONS)
+    others = text.partition("Beside these, ")[2].partition("\n\n")[0]
+    codes = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", others))
+    assert "not-text" in codes
+    assert codes <= REASONS.keys(), "a ledger of pseudonyms says what each means"
     columns = (
         *report_rows.KEYS,
         *report_rows.FINDINGS,

@@ -16,6 +16,8 @@ KEPT = {
     "sentences/bank-0123-4567.safetensors",
     "sentences/index-0123-4567.safetensors",
     "sentences/split-0123.parquet",
+    "sentences/0123-mean-64.vectors",
+    "sentences/0123-mean-512-report.vectors",
     "sentences/.bank-0123-4567.safetensors.host-1.tmp",
     "features/0123.vectors",
     "features/0123.tokens",
@@ -25,6 +27,7 @@ MM = (6.0, 5.0, 9.0)
 THEIRS = {
     "sentences/notes.txt",
     "sentences/mine.parquet",
+    "sentences/mine.vectors",
     "volumes/notes.txt",
     "features/mine.parquet",
 }  # a user's own

@@ -17,7 +17,7 @@ FOLDERS = (VOLUMES, MASKS, SOURCE_MASKS)
 LEFT = f".*{TEMPORARY}"  # of processes that were killed
 # What runs and probes keep, by the names that they give it; heads lie in folders of their own.
 KEPT_FILES = {
-    KEPT: ("bank-*.safetensors", "index-*.safetensors", "split-*.parquet", LEFT),
+    KEPT: ("bank-*.safetensors", "index-*.safetensors", "split-*.parquet", "*-*-*.vectors", LEFT),
     FEATURES: ("*.vectors", "*.tokens", "*.fits", LEFT),
 }
 

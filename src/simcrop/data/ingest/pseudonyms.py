@@ -30,6 +30,7 @@ REASONS = (
     | {
         "worker-died": "the process that read it was killed, perhaps for its memory",
         "no-volume": "a row of a table without its scan",
+        "not-text": "a report that is no UTF-8 text, or too long for one",
         "stray-report": "a text or a table that looks like reports and is not read",
         "hidden": "scans in a trash or another hidden folder",
         "duplicate-row": "rows of a table that name one scan and differ",
