@@ -44,6 +44,13 @@ def labelled(cohort: Cohort, split: str) -> Cohort:
     return studies_of(cohort, split)
 
 
+def labelled_all(cohort: Cohort) -> Cohort:
+    """Every study, whatever its split; refused without labels."""
+    if not cohort.labels:
+        raise SimcropError("no-labels", f"{cohort.path}: its studies have no labels to judge by")
+    return cohort
+
+
 def studies_of(cohort: Cohort, split: str) -> Cohort:
     """Those of a split, which must have some."""
     studies = cohort.select(split)
