@@ -26,11 +26,14 @@ def rows_in(cohort: Cohort, studies: Cohort) -> np.ndarray:
     return np.array([place[study] for study in studies.index["id"]])
 
 
-def first_of_each(studies: Cohort) -> np.ndarray:
-    """Rows of the first volume of every examination."""
+def first_of_each(studies: Cohort, before: np.ndarray | None = None) -> np.ndarray:
+    """Rows of the first volume of every examination; with `before` `(s,)` of that with the smallest number there, of
+    several the first.
+    """
     ids, patients, scans = (studies.index[column].to_list() for column in ("id", "patient", "scan"))
     first: dict[tuple[str, str], int] = {}
-    for row in sorted(range(len(ids)), key=lambda row: (len(ids[row]), ids[row])):
+    rank = np.zeros(len(ids)) if before is None else before
+    for row in sorted(range(len(ids)), key=lambda row: (rank[row], len(ids[row]), ids[row])):
         first.setdefault((patients[row], scans[row]), row)
     return np.array(sorted(first.values()))
 
