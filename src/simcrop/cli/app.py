@@ -32,6 +32,10 @@ from simcrop.stderr import unread, write_line
 UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 CONTINUING = {
+    # They write their results at the end alone, but keep in the cohort what they make of scans on the way.
+    **dict.fromkeys(
+        ("probe", "transfer", "zero-shot", "retrieve", "similar", "audit"), "the same command continues"
+    ),
     "phantom": "the same command continues",
     "ingest": "the same command continues",
     "demo": "the same command with --resume continues",
