@@ -106,6 +106,8 @@ def test_debug_shows_the_trace_and_keeps_the_exit_code(simcrop: Callable, line, 
     [
         ("phantom", "simcrop.tasks.cohorts.phantom.write_cohort", "the same command continues"),
         ("ingest", "simcrop.tasks.cohorts.ingest.ingest_scans", "the same command continues"),
+        ("probe", "simcrop.tasks.probing.probe.both_sides", "the same command continues"),
+        ("zero-shot", "simcrop.tasks.probing.zero_shot.tested", "the same command continues"),
         (
             "ground",
             "simcrop.tasks.grounding.ground.read_volume",
@@ -128,6 +130,8 @@ def test_interruption_is_130_and_says_how_to_go_on(
     words = {
         "phantom": (tmp_path / "out",),
         "ingest": (line.raw, "--layout", "ct-rate", "--out", tmp_path / "out"),
+        "probe": (line.run, line.cohort, "--out", tmp_path / "out"),
+        "zero-shot": (line.run, line.cohort, "--protocol", "ct-clip", "--out", tmp_path / "out"),
         "ground": (line.run, line.scan, "--sentence", "A nodule.", "--out", tmp_path / "out"),
     }[verb]
     monkeypatch.setattr(target, interrupt)

@@ -101,3 +101,14 @@ def test_one_method_alone_has_no_pairs() -> None:
     for one, two in zip(alone, both, strict=True):
         assert str(one.values) == str(two.values[:1])  # NaN is not NaN
         assert (one.differences, one.p_values, one.scans) == ({}, {}, {})
+
+
+def test_mean_over_classes_is_of_the_same_classes_in_every_drawn_cohort() -> None:
+    """Without the first patient nobody has a left lung: a mean over the right alone would be another figure."""
+    scans = [scan(i, found(0.2) if i < 2 else ABSENT, found(0.8), ABSENT) for i in range(8)]
+    mean = judge(scans, seed=0).means["dice"]
+    assert (mean.value, mean.low, mean.high) == (pytest.approx(0.5),) * 3
+    assert 0 < mean.draws < 1000
+    better = [scan(i, found(0.3) if i < 2 else ABSENT, found(0.8), ABSENT) for i in range(8)]
+    apart = compare_masks([better, scans], seed=0)[0].mean_differences[0, 1]
+    assert (apart.value, apart.low, apart.high) == (pytest.approx(0.05),) * 3

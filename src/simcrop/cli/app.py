@@ -32,6 +32,10 @@ from simcrop.stderr import unread, write_line
 UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 CONTINUING = {
+    # They write their results at the end alone, but keep in the cohort what they make of scans on the way.
+    **dict.fromkeys(
+        ("probe", "transfer", "zero-shot", "retrieve", "similar", "audit"), "the same command continues"
+    ),
     "phantom": "the same command continues",
     "ingest": "the same command continues",
     "demo": "the same command with --resume continues",
@@ -43,10 +47,6 @@ CONTINUING = {
     "ground-rex": "the same command with --resume continues",
     "ground-eval": "the same command with --resume continues",
     "ground": "nothing was stored of one scan; of many, the same command with --resume continues",
-    # What they have encoded is kept in the cohort.
-    **dict.fromkeys(
-        ("probe", "transfer", "zero-shot", "retrieve", "similar", "audit"), "the same command continues"
-    ),
 }
 
 UNHEARD = 128 + signal.SIGPIPE  # as a shell tells it of programs that the signal ended

@@ -134,7 +134,7 @@ def zero_shot(
     cohort: CohortPath,
     out: Out,
     protocol: Annotated[str, typer.Option(help="ct-clip, hlip, radfinder, radfinder-t3, or a YAML file.")],
-    test: Annotated[str, typer.Option(help="Split to judge by.")] = "valid",
+    test: Annotated[str, typer.Option(help="Split to judge by; all: whatever split it is in.")] = "valid",
     develop: Annotated[str | None, typer.Option(help="Split that thresholds come from.")] = None,
     top_k: Scored = None,
     label_map: Annotated[

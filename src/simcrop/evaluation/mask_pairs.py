@@ -15,10 +15,13 @@ from simcrop.evaluation.segmentation import (
     MEASURES,
     Measure,
     ScanScores,
+    drawn_class_means,
+    mean_interval,
+    mean_of_the_same_classes,
     mean_over_classes,
     values_of,
 )
-from simcrop.metrics import Interval, difference, holm, interval, sign_flip_p
+from simcrop.metrics import Interval, holm, interval, interval_of, sign_flip_p
 from simcrop.metrics.ranking import mean_of_defined
 
 Pair = tuple[int, int]
@@ -67,11 +70,11 @@ def compare_measure(
     for i, j in pairs:
         both = ~np.isnan(values[i]) & ~np.isnan(values[j])
         first, second = (np.where(both, of, np.nan) for of in (values[i], values[j]))
-        mean_differences[i, j] = difference(
-            lambda rows, of=first: mean_over_classes(of[rows]),
-            lambda rows, of=second: mean_over_classes(of[rows]),
-            patients,
-            drawn(),
+        of_first, of_second = (
+            mean_of_the_same_classes(drawn_class_means(of, patients, drawn()), of) for of in (first, second)
+        )
+        mean_differences[i, j] = interval_of(
+            mean_over_classes(first) - mean_over_classes(second), of_first - of_second
         )
         apart = first - second
         differences[i, j] = tuple(
@@ -83,7 +86,7 @@ def compare_measure(
     raised = holm(p_values).reshape(len(pairs), len(classes))
     return PairedMeasure(
         measure,
-        tuple(interval(lambda rows, of=of: mean_over_classes(of[rows]), patients, drawn()) for of in values),
+        tuple(mean_interval(of, patients, drawn()) for of in values),
         tuple(
             tuple(
                 interval(lambda rows, of=of[:, n]: mean_of_defined(of[rows]), patients, drawn())

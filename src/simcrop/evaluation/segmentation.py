@@ -1,18 +1,19 @@
 """How well masks cover organs over a whole test set: each class by itself, their mean, and what was not there to find.
 
-Axes: s scan, l class. Lengths in mm, volumes in ml. Background is no class and never averaged in. What cannot be scored
-is NaN (see `metrics.segmentation`), left out of every mean, and counted.
+Axes: s scan, l class, b drawn cohort. Lengths in mm, volumes in ml. Background is no class and never averaged in. What
+cannot be scored is NaN (see `metrics.segmentation`), left out of every mean, and counted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from simcrop.errors import SimcropError
-from simcrop.metrics import Interval, interval
-from simcrop.metrics.ranking import mean_of_defined
+from simcrop.metrics import Interval, drawn_counts, interval, interval_of, once
+from simcrop.metrics.intervals import DRAWS
+from simcrop.metrics.ranking import completed, mean_of_defined, means_of_defined
 from simcrop.metrics.segmentation import TOLERANCE_MM, ClassScore, Spacing, score_classes
 
 Measure = Literal["dice", "hd95_mm", "nsd"]
@@ -114,12 +115,10 @@ def judge(scans: Sequence[ScanScores], seed: int) -> Segmented:
     if any(list(of.scores) != names for of in scans) or len(tolerances) > 1:
         raise SimcropError("bad-batch", "scans can be judged together only on the same classes and tolerance")
     classes = tuple(class_result(name, [of.scores[name] for of in scans], patients, seed) for name in names)
-    means: dict[Measure, Interval] = {}
-    for measure in MEASURES:
-        values = values_of(scans, measure)
-        means[measure] = interval(
-            lambda rows, of=values: mean_over_classes(of[rows]), patients, np.random.default_rng((seed, 4))
-        )
+    means = {
+        measure: mean_interval(values_of(scans, measure), patients, np.random.default_rng((seed, 4)))
+        for measure in MEASURES
+    }
     return Segmented(len(scans), len(set(patients)), tolerances.pop(), classes, means)
 
 
@@ -151,3 +150,31 @@ def mean_over_classes(values: np.ndarray) -> float:
     scored = ~np.isnan(values)
     seen = scored.any(0)
     return mean_of_defined(np.where(scored, values, 0).sum(0)[seen] / scored.sum(0)[seen])
+
+
+def mean_interval(values: np.ndarray, patients: Sequence[str], generator: np.random.Generator) -> Interval:
+    """`mean_over_classes` with its interval; its `draws`: in how many drawn cohorts no class had to be completed."""
+    drawn = drawn_class_means(values, patients, generator)
+    seen = ~np.isnan(values).all(0)
+    whole = int((~np.isnan(drawn[:, seen])).all(1).sum()) if seen.any() else 0
+    found = interval_of(mean_over_classes(values), mean_of_the_same_classes(drawn, values))
+    return replace(found, draws=whole)
+
+
+def drawn_class_means(
+    values: np.ndarray, patients: Sequence[str], generator: np.random.Generator
+) -> np.ndarray:
+    """`(b, l)`: the mean of each class over the scans of a drawn cohort that have it, NaN where none has."""
+    return np.concatenate([class_means(values, of) for of in drawn_counts(patients, generator, DRAWS)])
+
+
+def mean_of_the_same_classes(drawn: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`(b,)`: the mean over classes, in every drawn cohort over those that all scans `(s, l)` have together."""
+    return means_of_defined(completed(drawn, class_means(values, once(len(values)))[0]))
+
+
+def class_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """`(b, l)` of `(s, l)`, each scan so many times as `counts` `(b, s)` say; NaN where no scan has the class."""
+    scored, times = ~np.isnan(values), counts.astype(np.float64)
+    there, sums = times @ scored, times @ np.where(scored, values, 0)
+    return np.divide(sums, there, out=np.full(sums.shape, np.nan), where=there > 0)

@@ -26,11 +26,14 @@ def rows_in(cohort: Cohort, studies: Cohort) -> np.ndarray:
     return np.array([place[study] for study in studies.index["id"]])
 
 
-def first_of_each(studies: Cohort) -> np.ndarray:
-    """Rows of the first volume of every examination."""
+def first_of_each(studies: Cohort, before: np.ndarray | None = None) -> np.ndarray:
+    """Rows of the first volume of every examination; with `before` `(s,)` of that with the smallest number there, of
+    several the first.
+    """
     ids, patients, scans = (studies.index[column].to_list() for column in ("id", "patient", "scan"))
     first: dict[tuple[str, str], int] = {}
-    for row in sorted(range(len(ids)), key=lambda row: (len(ids[row]), ids[row])):
+    rank = np.zeros(len(ids)) if before is None else before
+    for row in sorted(range(len(ids)), key=lambda row: (rank[row], len(ids[row]), ids[row])):
         first.setdefault((patients[row], scans[row]), row)
     return np.array(sorted(first.values()))
 
@@ -42,6 +45,13 @@ def labelled(cohort: Cohort, split: str) -> Cohort:
             "no-labels", f"{cohort.path}: its studies have no labels, and a probe learns labels"
         )
     return studies_of(cohort, split)
+
+
+def labelled_all(cohort: Cohort) -> Cohort:
+    """Every study, whatever its split; refused without labels."""
+    if not cohort.labels:
+        raise SimcropError("no-labels", f"{cohort.path}: its studies have no labels to judge by")
+    return cohort
 
 
 def studies_of(cohort: Cohort, split: str) -> Cohort:

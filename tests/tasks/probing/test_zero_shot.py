@@ -117,6 +117,29 @@ def test_scans_of_other_splits_are_not_looked_at(
     assert read(tmp_path / "one")["macro_auroc"] == read(tmp_path / "two")["macro_auroc"]
 
 
+def test_all_scans_are_judged_where_all_are_asked_for(
+    simcrop: Callable, line, cohort: Path, tmp_path: Path
+) -> None:
+    """As others judge by RAD-ChestCT; nobody is left then to choose thresholds on."""
+    words = ("zero-shot", line.run, cohort, "--protocol", "ct-clip", "--test", "all", "--out")
+    ran = simcrop(*words, tmp_path / "out")
+    assert ran.code == 0, ran.err
+    ids = pl.read_parquet(tmp_path / "out/predictions.parquet")["id"]
+    assert set(ids) == set(open_cohort(cohort).index["id"])
+    assert "splits 'train' and 'all' share" in simcrop(*words, tmp_path / "two", "--develop", "train").refusal
+
+
+def test_a_split_that_is_called_all_is_judged_alone(
+    simcrop: Callable, line, cohort: Path, tmp_path: Path
+) -> None:
+    table = pl.read_parquet(cohort / "studies.parquet")
+    table.with_columns(pl.col("split").replace("valid", "all")).write_parquet(cohort / "studies.parquet")
+    words = ("--protocol", "ct-clip", "--test", "all", "--out", tmp_path / "out")
+    ran = simcrop("zero-shot", line.run, cohort, *words)
+    assert ran.code == 0, ran.err
+    assert read(tmp_path / "out")["scans"] == {"test": len(open_cohort(cohort).select("all"))}
+
+
 def test_sentences_are_asked_once_per_scan(
     simcrop: Callable, line, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

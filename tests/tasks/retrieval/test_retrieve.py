@@ -61,6 +61,7 @@ def test_every_direction_and_pool_is_told_and_nothing_is_looked_at_twice(
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     scans = len(open_cohort(cohort))
     pools = {one["pool"]: one["candidates"] for one in metrics["retrieval"]}
+    assert 1 < pools.pop("finest volume per study, no text twice") <= scans // 2
     assert pools == {"all volumes": scans, "first volume per study": scans // 2}
     assert {one["direction"] for one in metrics["retrieval"]} >= {"report -> scan", "scan -> report"}
     page = (tmp_path / "out/report.html").read_text()
@@ -95,6 +96,7 @@ def ct_rate(real_data: Path) -> Cohort:
         name.str.extract(r"valid_\d+_([a-z]+)_").alias("scan"),
         pl.col("Findings_EN").fill_null("").alias("findings"),
         pl.col("Impressions_EN").fill_null("").alias("impression"),
+        pl.lit(np.eye(4).ravel().tolist()).alias("source_affine"),
         *(pl.col(column).alias(f"label:{column}") for column in labels.columns if column != "VolumeName"),
     )
     return Cohort(folder, (1.5, 1.5, 3.0), (-1000.0, 1000.0), index, index)

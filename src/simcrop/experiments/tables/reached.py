@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from simcrop.evaluation.heads.classes import accuracy_of, drawn_confusion, named
+from simcrop.evaluation.segmentation import class_means, mean_of_the_same_classes
 from simcrop.experiments import scores
 from simcrop.experiments.scores import Reached
 from simcrop.experiments.tables.answers import Answers
@@ -82,13 +83,4 @@ def drawn_dice(values: np.ndarray, truth: np.ndarray, judged: np.ndarray, counts
     """The mean over organs, the same in every drawn cohort, of each one's mean over the scans that have it."""
     del truth
     values = values[:, judged]
-    drawn, (whole,) = (mean_where_scored(values, of) for of in (counts, once(len(values))))
-    return means_of_defined(completed(drawn, whole))
-
-
-def mean_where_scored(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """`(b, l)`: NaN where no scan of a drawn cohort has the organ."""
-    scored = ~np.isnan(values)
-    there = counts.astype(np.float64) @ scored
-    sums = counts.astype(np.float64) @ np.where(scored, values, 0)
-    return np.divide(sums, there, out=np.full(sums.shape, np.nan), where=there > 0)
+    return mean_of_the_same_classes(class_means(values, counts), values)

@@ -19,7 +19,7 @@ from simcrop.files.digest import digest_of_files, digest_of_names
 from simcrop.tasks.features.source import FeatureSource, source_of
 from simcrop.tasks.folder import staged, write_metrics
 from simcrop.tasks.intervals import bar_of, without_nan
-from simcrop.tasks.labelled import label_matrix, labelled, patients_of, rows_in, varying
+from simcrop.tasks.labelled import label_matrix, labelled, labelled_all, patients_of, rows_in, varying
 from simcrop.tasks.probing.figures import PREDICTIONS, block, write_predictions
 from simcrop.tasks.probing.fits import scores_of
 from simcrop.tasks.probing.heads import HEADS, Heads, load_heads
@@ -94,13 +94,6 @@ def transfer(
         write_predictions(stage / PREDICTIONS, testing, {heads.share: scores}, seeds, truth, names)
         write_page(stage, judged, beside, chosen, heads, len(truth), note)
     return judged
-
-
-def labelled_all(cohort: Cohort) -> Cohort:
-    """Every study, whatever its split; refused without labels."""
-    if not cohort.labels:
-        raise SimcropError("no-labels", f"{cohort.path}: its studies have no labels to judge by")
-    return cohort
 
 
 def refuse_other_encoder(heads: Heads, source: FeatureSource, probe: Path) -> None:

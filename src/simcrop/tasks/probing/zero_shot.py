@@ -28,6 +28,7 @@ from simcrop.tasks.labelled import (
     first_of_each,
     label_matrix,
     labelled,
+    labelled_all,
     patients_of,
     provenance_note,
     refuse_shared_patients,
@@ -47,6 +48,7 @@ from simcrop.tasks.scored_patches import scored_patches
 
 SIXTEEN = ("Medical material", "Lymphadenopathy")  # the two that the 16-class means of others leave out
 CAPTION = "In brackets the 95 % interval over patients. Decisions need thresholds of other patients: --develop SPLIT."
+ALL = "all"  # in the place of a split: whatever split it is in
 MEASURES = ("auroc", "average_precision", "f1", "sensitivity", "specificity")
 
 
@@ -62,11 +64,11 @@ def zero_shot(
     seed: int = 0,
     overwrite: bool = False,
 ) -> Judgement:
-    """Ask for the labels of split `test`; thresholds come from the split `develop`, of other patients, or there are
-    none.
+    """Ask for the labels of split `test`, or of `all` studies; thresholds come from the split `develop`, of other
+    patients, or there are none.
     """
     asking, folder, cohort = read_protocol(protocol), model_folder(Path(model)), open_cohort(cohort_path)
-    testing = volumes_of(labelled(cohort, test), asking)
+    testing = volumes_of(tested(cohort, test), asking)
     note = provenance_note(read_config(folder), cohort, testing)
     developing = volumes_of(labelled(cohort, develop), asking) if develop else None
     if developing is not None:
@@ -113,6 +115,13 @@ def zero_shot(
         write_predictions(stage / PREDICTIONS, testing, {0.0: scores[None, rows]}, [seed], truth, names)
         write_page(stage, judged, sixteen, spread, asking, protocol, k, len(truth), note)
     return judged
+
+
+def tested(cohort: Cohort, test: str) -> Cohort:
+    """The studies of a split, or all of them, as others judge by RAD-ChestCT; a split of that name goes first."""
+    if test == ALL and ALL not in cohort.index["split"]:
+        return labelled_all(cohort)
+    return labelled(cohort, test)
 
 
 def volumes_of(studies: Cohort, asking: Protocol) -> Cohort:

@@ -24,12 +24,12 @@ from simcrop.metrics.retrieval import (
     precision_terms,
 )
 from simcrop.tasks.labelled import first_of_each, label_matrix, patients_of
+from simcrop.tasks.retrieval.pools import EVERY, FIRST, pools_of
 
 AT = (1, 5, 10, 50, 100)
 POOLS, SHUFFLES, POOL_SEED = (32, 64, 128), 100, 42  # Merlin's
 POOLED_AT = (1, 8)
 AT_ONCE = 4_000_000  # scores that are ranked at once: 16 MB in float32
-EVERY, FIRST = "all volumes", "first volume per study"
 OF_SENTENCES = "sentence -> scan, any whose report holds it"
 
 
@@ -109,8 +109,7 @@ def between(fits: np.ndarray, studies: Cohort, texts: list[str], seed: int) -> I
     words = [text or f"\0{row}" for row, text in enumerate(texts)]
     number = {text: at for at, text in enumerate(dict.fromkeys(words))}  # compared faster than whole texts
     said_by = np.array([number[text] for text in words])
-    every, first = np.arange(len(texts)), first_of_each(studies)
-    for pool, rows in ((EVERY, every), (FIRST, first)):
+    for pool, rows in pools_of(studies, said_by):
         scores, own = fits[np.ix_(rows, rows)], np.eye(len(rows), dtype=bool)
         alike = said_by[rows][:, None] == said_by[rows][None, :]
         for direction, of in (("report -> scan", scores), ("scan -> report", scores.T)):
@@ -118,6 +117,7 @@ def between(fits: np.ndarray, studies: Cohort, texts: list[str], seed: int) -> I
             if (alike != own).any():
                 said = f"{direction}, any of the same text"
                 yield judged(said, pool, of, alike, names[rows], patients[rows][:, None], seed)
+    first = first_of_each(studies)
     scores = fits[np.ix_(first, first)]
     for size in POOLS:
         if size <= len(first):
