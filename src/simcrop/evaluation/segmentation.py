@@ -115,7 +115,7 @@ def judge(scans: Sequence[ScanScores], seed: int) -> Segmented:
     if any(list(of.scores) != names for of in scans) or len(tolerances) > 1:
         raise SimcropError("bad-batch", "scans can be judged together only on the same classes and tolerance")
     classes = tuple(class_result(name, [of.scores[name] for of in scans], patients, seed) for name in names)
-    means = {
+    means: dict[Measure, Interval] = {
         measure: mean_interval(values_of(scans, measure), patients, np.random.default_rng((seed, 4)))
         for measure in MEASURES
     }
