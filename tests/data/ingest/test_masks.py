@@ -204,12 +204,11 @@ def test_an_ingest_that_is_killed_between_a_mask_and_its_scan_ends_as_if_it_had_
 
 
 def test_damaged_bytes_are_named_before_the_numbers_that_they_give(tmp_path: Path, save: Save) -> None:
-    labels = (
-        np.random.default_rng(1).integers(-9, 9999, (60, 60, 60, 2)).astype(np.int16)
-    )  # more than is read at once
-    for mask, reason in ((labels[..., 0], "mask-numbers"), (labels, "mask-numbers")):
+    """Of a label volume and of channels, either more than is read at once."""
+    labels = np.random.default_rng(1).integers(-9, 9999, (60, 60, 60, 2)).astype(np.int16)
+    for mask in (labels[..., 0], labels):
         path = save(tmp_path / f"{mask.ndim}.nii.gz", mask)
-        for wrong, said in ((0, reason), (1, "corrupt-file")):
+        for wrong, said in ((0, "mask-numbers"), (1, "corrupt-file")):
             content = bytearray(path.read_bytes())
             content[-8] ^= wrong  # of gzip's checksum
             path.write_bytes(content)

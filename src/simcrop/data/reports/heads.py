@@ -81,14 +81,14 @@ _HEAD = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _MENTIONED = re.compile(  # a text without any of these words has no head, whatever its dress
-    r"addend|finding|impression|conclusion|observation|description|result|diagnos|opinion|interpretation|summary|assessment"
+    r"addend|finding|impression|observation|description|result|diagnos|opinion|interpretation|summary|assessment"
     r"|techni|procedure|protocol|method|acquisition|parameter|dose|dlp|ctdi|contrast|history|hx|clinical|indication"
     r"|reason|compar|prior|previous|exam|study|modality|date|accession|patient|mrn|dob|ordering|referring|requesting"
     r"|record|med rec|hospital|account|visit|encounter|teaching|staff|document"
     r"|signed|authenticated|approved|dictat|transcri|report|read by|review|verif|authori|end of|signature|radiolog"
     r"|attending|resident|interpreted|finali|released|validated|prepared|typed|checked|scanned|corrected|proofread"
-    r"|physician|doctor|provider|author|consultant|fellow|[:：]|f i n d|teknik|fragest"
-    r"|klini|indik|endik|voraufn|befund|bulgular|beurteilung|sonuç|zusammenf|sultat|hallazgo|reperti|impresi|conclusi|cnica|indicaci|indicazion|quesito",
+    r"|physician|doctor|provider|author|consultant|fellow|[:：]|f i n d|teknik|fragest|klini|indik|endik|voraufn"
+    r"|befund|bulgular|beurteilung|sonuç|zusammenf|sultat|hallazgo|reperti|impresi|conclusi|cnica|indicaci|indicazion|quesito",
     re.IGNORECASE,
 )
 _SUBHEAD = re.compile(r"(?:^|[\s.])([A-Za-z]+(?:[ -][A-Za-z]+)?)[ \t]+$")
